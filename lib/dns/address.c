@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Addresses as values. Reading text is inet_pton's work. Writing is our own: every record and key
+ * of the telemetry holds addresses, inet_ntop goes through printf, and it writes ::/96 in dotted
+ * form, which RFC 5952 does not ask for.
+ */
+#include "lib/dns/address.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <string.h>
+
+size_t address_octets(const struct address *address)
+{
+	return address->family == 4 ? 4 : address->family == 6 ? 16 : 0;
+}
+
+bool address_equal(const struct address *a, const struct address *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+struct address address_v4(const uint8_t octets[4])
+{
+	struct address address = {.family = 4};
+	memcpy(address.octets, octets, 4);
+	return address;
+}
+
+struct address address_v6(const uint8_t octets[16])
+{
+	struct address address = {.family = 6};
+	memcpy(address.octets, octets, 16);
+	return address;
+}
+
+bool address_from_text(struct address *out, const char *text)
+{
+	uint8_t octets[16];
+	if (inet_pton(AF_INET, text, octets) == 1) {
+		*out = address_v4(octets);
+		return true;
+	}
+	if (inet_pton(AF_INET6, text, octets) == 1) {
+		*out = address_v6(octets);
+		return true;
+	}
+	return false;
+}
+
+static char *put_decimal(char *out, unsigned value)
+{
+	unsigned unit = 10000;
+	while (unit > 1 && value < unit)
+		unit /= 10;
+	for (; unit > 0; unit /= 10)
+		*out++ = (char)('0' + value / unit % 10);
+	return out;
+}
+
+static char *put_v4(char *out, const uint8_t *octets)
+{
+	for (int i = 0; i < 4; i++) {
+		if (i)
+			*out++ = '.';
+		out = put_decimal(out, octets[i]);
+	}
+	return out;
+}
+
+/* 16 bits in lower-case hexadecimal without zeros in front. */
+static char *put_group(char *out, unsigned value)
+{
+	static const char hex[] = "0123456789abcdef";
+	int shift = 12;
+	while (shift > 0 && value >> shift == 0)
+		shift -= 4;
+	for (; shift >= 0; shift -= 4)
+		*out++ = hex[value >> shift & 0xf];
+	return out;
+}
+
+/* The longest run of at least two zero groups, the first of equals (RFC 5952, 4.2). */
+static int longest_zero_run(const unsigned groups[8], int *run_length)
+{
+	int start = -1;
+	*run_length = 1;
+	for (int i = 0, run = 0; i < 8; i++) {
+		run = groups[i] ? 0 : run + 1;
+		if (run > *run_length) {
+			*run_length = run;
+			start = i - run + 1;
+		}
+	}
+	return start;
+}
+
+static char *put_v6(char *out, const uint8_t *octets)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	if (memcmp(octets, mapped, sizeof(mapped)) == 0) {
+		memcpy(out, "::ffff:", 7);
+		return put_v4(out + 7, octets + 12);
+	}
+	unsigned groups[8];
+	for (int i = 0; i < 8; i++)
+		groups[i] = (unsigned)octets[2 * i] << 8 | octets[2 * i + 1];
+	int run_length, run = longest_zero_run(groups, &run_length);
+	for (int i = 0; i < 8; i++) {
+		if (i == run) {
+			*out++ = ':';
+			*out++ = ':';
+			i += run_length - 1;
+			continue;
+		}
+		if (i && (run < 0 || i != run + run_length))
+			*out++ = ':';
+		out = put_group(out, groups[i]);
+	}
+	return out;
+}
+
+static char *put_address(char *out, const struct address *address)
+{
+	if (address->family == 4)
+		return put_v4(out, address->octets);
+	if (address->family == 6)
+		return put_v6(out, address->octets);
+	*out = '-';
+	return out + 1;
+}
+
+const char *address_to_text(const struct address *address, char *out)
+{
+	*put_address(out, address) = '\0';
+	return out;
+}
+
+/* All of text as a decimal number up to max, digits only. */
+static bool number_from_text(uint32_t *out, const char *text, uint32_t max)
+{
+	uint64_t value = 0;
+	if (!*text)
+		return false;
+	for (; *text; text++) {
+		if (*text < '0' || *text > '9')
+			return false;
+		value = value * 10 + (uint64_t)(*text - '0');
+		if (value > max)
+			return false;
+	}
+	*out = (uint32_t)value;
+	return true;
+}
+
+/* The text up to end as an address. */
+static bool address_from_part(struct address *out, const char *text, const char *end)
+{
+	char part[ADDRESS_TEXT_MAX];
+	size_t length = (size_t)(end - text);
+	if (length >= sizeof(part))
+		return false;
+	memcpy(part, text, length);
+	part[length] = '\0';
+	return address_from_text(out, part);
+}
+
+static bool host_bits_clear(const struct prefix *prefix)
+{
+	size_t octets = address_octets(&prefix->address);
+	size_t whole = prefix->length / 8;
+	if (prefix->length % 8) {
+		if (prefix->address.octets[whole] & (0xff >> prefix->length % 8))
+			return false;
+		whole++;
+	}
+	for (; whole < octets; whole++) {
+		if (prefix->address.octets[whole])
+			return false;
+	}
+	return true;
+}
+
+enum td_error prefix_from_text(struct prefix *out, const char *text)
+{
+	struct prefix prefix;
+	const char *slash = strchr(text, '/');
+	const char *end = slash ? slash : text + strlen(text);
+	if (!address_from_part(&prefix.address, text, end))
+		return TD_INVALID;
+	uint32_t length = (uint32_t)address_octets(&prefix.address) * 8;
+	if (slash && !number_from_text(&length, slash + 1, length))
+		return TD_INVALID;
+	prefix.length = (uint8_t)length;
+	if (!host_bits_clear(&prefix))
+		return TD_INVALID;
+	*out = prefix;
+	return TD_OK;
+}
+
+bool prefix_contains(const struct prefix *prefix, const struct address *address)
+{
+	size_t whole = prefix->length / 8;
+	unsigned rest = prefix->length % 8;
+	if (prefix->address.family != address->family)
+		return false;
+	if (memcmp(prefix->address.octets, address->octets, whole) != 0)
+		return false;
+	return !rest || ((prefix->address.octets[whole] ^ address->octets[whole]) & 0xff00 >> rest &
+				0xff) == 0;
+}
+
+static bool is_link_local(const struct address *address)
+{
+	return address->family == 6 && address->octets[0] == 0xfe &&
+	       (address->octets[1] & 0xc0) == 0x80;
+}
+
+/* "address" or "address%scope" up to end. The scope is a number: a name would have to ask the
+ * system. */
+static bool scoped_from_part(struct endpoint *out, const char *text, const char *end)
+{
+	const char *percent = memchr(text, '%', (size_t)(end - text));
+	if (!address_from_part(&out->address, text, percent ? percent : end))
+		return false;
+	if (!percent)
+		return true;
+	char scope[11];
+	size_t length = (size_t)(end - percent - 1);
+	if (length >= sizeof(scope) || !is_link_local(&out->address))
+		return false;
+	memcpy(scope, percent + 1, length);
+	scope[length] = '\0';
+	return number_from_text(&out->scope_id, scope, UINT32_MAX);
+}
+
+enum td_error endpoint_from_text(struct endpoint *out, const char *text, uint16_t default_port)
+{
+	struct endpoint endpoint;
+	memset(&endpoint, 0, sizeof(endpoint));
+	bool bracketed = text[0] == '[';
+	const char *start = text + bracketed;
+	const char *end = bracketed ? strchr(start, ']') : strchr(start, ':');
+	if (bracketed && (!end || (end[1] != '\0' && end[1] != ':')))
+		return TD_INVALID;
+	/* A colon that is not the only one belongs to an IPv6 address. */
+	if (!end || (!bracketed && strchr(end + 1, ':')))
+		end = start + strlen(start);
+	const char *after = end + (bracketed && *end);
+	uint32_t port = default_port;
+	if (!scoped_from_part(&endpoint, start, end) || (bracketed && endpoint.address.family != 6))
+		return TD_INVALID;
+	if (*after == ':' && !number_from_text(&port, after + 1, UINT16_MAX))
+		return TD_INVALID;
+	endpoint.port = (uint16_t)port;
+	*out = endpoint;
+	return TD_OK;
+}
+
+const char *endpoint_to_text(const struct endpoint *endpoint, char *out)
+{
+	char *at = out;
+	if (endpoint->address.family == 6)
+		*at++ = '[';
+	at = put_address(at, &endpoint->address);
+	if (endpoint->address.family == 6)
+		*at++ = ']';
+	*at++ = ':';
+	at = put_decimal(at, endpoint->port);
+	*at = '\0';
+	return out;
+}
+
+bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)
+{
+	return a->port == b->port && a->scope_id == b->scope_id &&
+	       address_equal(&a->address, &b->address);
+}
+
+static void from_sockaddr_in6(struct endpoint *out, const struct sockaddr_in6 *in6)
+{
+	const struct in6_addr *address = &in6->sin6_addr;
+	if (IN6_IS_ADDR_V4MAPPED(address))
+		out->address = address_v4(address->s6_addr + 12);
+	else
+		out->address = address_v6(address->s6_addr);
+	if (IN6_IS_ADDR_LINKLOCAL(address))
+		out->scope_id = in6->sin6_scope_id;
+	out->port = ntohs(in6->sin6_port);
+}
+
+bool endpoint_from_sockaddr(struct endpoint *out, const struct sockaddr *sa)
+{
+	/* Padding too: endpoints are compared and hashed as bytes. */
+	memset(out, 0, sizeof(*out));
+	if (sa->sa_family == AF_INET) {
+		const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)sa;
+		out->address = address_v4((const uint8_t *)&in->sin_addr);
+		out->port = ntohs(in->sin_port);
+		return true;
+	}
+	if (sa->sa_family == AF_INET6) {
+		from_sockaddr_in6(out, (const struct sockaddr_in6 *)(const void *)sa);
+		return true;
+	}
+	return false;
+}
+
+socklen_t endpoint_to_sockaddr(const struct endpoint *endpoint, struct sockaddr_storage *out)
+{
+	if (endpoint->address.family == 6) {
+		struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)(void *)out;
+		*in6 = (struct sockaddr_in6){
+			.sin6_family = AF_INET6, .sin6_port = htons(endpoint->port)};
+		in6->sin6_scope_id = endpoint->scope_id;
+		memcpy(&in6->sin6_addr, endpoint->address.octets, 16);
+		return sizeof(*in6);
+	}
+	assert(endpoint->address.family == 4);
+	struct sockaddr_in *in = (struct sockaddr_in *)(void *)out;
+	*in = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(endpoint->port)};
+	memcpy(&in->sin_addr, endpoint->address.octets, 4);
+	return sizeof(*in);
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The OPT record. Options are only checked for being well formed: the client's are never passed on,
+ * and none of them changes an answer.
+ */
+#include "lib/dns/edns.h"
+
+#include <string.h>
+
+#define EDE_TEXT_MAX 64
+#define OPT_EMPTY_SIZE 11 /* root owner, type, class, TTL, RDLENGTH */
+
+/* RFC 7873, 5.2.2: the client's 8 octets alone, or with a server cookie of 8 to 32. */
+static bool cookie_length_valid(size_t length)
+{
+	return length == 8 || (length >= 16 && length <= 40);
+}
+
+static bool options_valid(struct wire_reader *options)
+{
+	while (wire_left(options) > 0) {
+		uint16_t code = wire_read_u16(options);
+		uint16_t length = wire_read_u16(options);
+		if (!wire_read_bytes(options, length))
+			return false;
+		if (code == EDNS_OPTION_COOKIE && !cookie_length_valid(length))
+			return false;
+	}
+	return true;
+}
+
+enum td_error edns_parse(
+	const uint8_t *message, size_t size, const struct message_rr *rr, struct edns *out)
+{
+	*out = (struct edns){0};
+	if (rr->owner.length != 1)
+		return TD_MALFORMED;
+	struct wire_reader reader = wire_reader_init(message, size);
+	wire_read_bytes(&reader, rr->rdata_offset);
+	const uint8_t *rdata = wire_read_bytes(&reader, rr->rdata_length);
+	struct wire_reader options = wire_reader_init(rdata, rr->rdata_length);
+	if (!rdata || !options_valid(&options))
+		return TD_MALFORMED;
+	out->present = true;
+	out->extended_rcode = (uint8_t)(rr->ttl >> 24);
+	out->version = (uint8_t)(rr->ttl >> 16);
+	out->dnssec_ok = rr->ttl & 0x8000;
+	out->udp_payload = rr->rr_class;
+	return TD_OK;
+}
+
+/* EXTRA-TEXT is UTF-8 (RFC 8914, 2), so it is not cut within a character. */
+static size_t text_length(const char *text)
+{
+	size_t length = text ? strnlen(text, EDE_TEXT_MAX + 1) : 0;
+	if (length <= EDE_TEXT_MAX)
+		return length;
+	length = EDE_TEXT_MAX;
+	while (length > 0 && (text[length] & 0xc0) == 0x80)
+		length--;
+	return length;
+}
+
+/* The EDE option with its code and length. */
+static size_t ede_size(enum ede_code code, const char *text)
+{
+	return code == EDE_NONE ? 0 : 6 + text_length(text);
+}
+
+void edns_write(struct wire_writer *writer, bool dnssec_ok, uint8_t extended_rcode,
+	enum ede_code code, const char *text)
+{
+	wire_write_u8(writer, 0);
+	wire_write_u16(writer, TYPE_OPT);
+	wire_write_u16(writer, DNS_UDP_PAYLOAD);
+	wire_write_u8(writer, extended_rcode);
+	wire_write_u8(writer, 0);
+	wire_write_u16(writer, dnssec_ok ? 0x8000 : 0);
+	wire_write_u16(writer, (uint16_t)ede_size(code, text));
+	if (code == EDE_NONE)
+		return;
+	wire_write_u16(writer, EDNS_OPTION_EDE);
+	wire_write_u16(writer, (uint16_t)(2 + text_length(text)));
+	wire_write_u16(writer, (uint16_t)code);
+	wire_write_bytes(writer, text, text_length(text));
+}
+
+size_t edns_size(enum ede_code code, const char *text)
+{
+	return OPT_EMPTY_SIZE + ede_size(code, text);
+}

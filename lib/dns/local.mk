@@ -1,0 +1,29 @@
+noinst_LIBRARIES += lib/dns/libdns.a
+lib_dns_libdns_a_SOURCES = \
+	lib/dns/address.c lib/dns/address.h \
+	lib/dns/compose.c lib/dns/compose.h \
+	lib/dns/edns.c lib/dns/edns.h \
+	lib/dns/message.c lib/dns/message.h \
+	lib/dns/name.c lib/dns/name.h \
+	lib/dns/request.c lib/dns/request.h \
+	lib/dns/text.c lib/dns/text.h \
+	lib/dns/tunnel.c lib/dns/tunnel.h \
+	lib/dns/wire.c lib/dns/wire.h
+
+if HAVE_CMOCKA
+DNS_TESTS = tests/unit/test_name tests/unit/test_message tests/unit/test_address tests/unit/test_text
+check_PROGRAMS += $(DNS_TESTS)
+TESTS += $(DNS_TESTS)
+tests_unit_test_name_SOURCES = tests/unit/test_name.c
+tests_unit_test_name_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_name_LDADD = $(LIB_DNS) $(LDNS_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_message_SOURCES = tests/unit/test_message.c
+tests_unit_test_message_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_message_LDADD = $(LIB_DNS) $(LDNS_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_address_SOURCES = tests/unit/test_address.c
+tests_unit_test_address_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_address_LDADD = $(LIB_DNS) $(CMOCKA_LIBS)
+tests_unit_test_text_SOURCES = tests/unit/test_text.c
+tests_unit_test_text_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_text_LDADD = $(LIB_DNS) $(LDNS_LIBS) $(CMOCKA_LIBS)
+endif
