@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Inside policy/ only: what the readers of zones and pattern lists share. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "policy/index.h"
+#include "policy/policy.h"
+
+struct policy_builder {
+	struct policy_index *index;
+};
+
+/* One text being read into the zone opened last. */
+struct reading {
+	struct policy_builder *builder;
+	const char *source;
+	policy_report_fn *report; /* may be NULL */
+	void *context;
+	struct policy_load *load;   /* never NULL */
+	struct policy_load unasked; /* stands in where the caller gave no load */
+};
+
+/* False when no zone is open. Clears load. The reading must stay where it is. */
+bool reading_begin(struct reading *reading, struct policy_builder *builder, const char *source,
+	policy_report_fn *report, void *context, struct policy_load *load);
+
+/* Reports a line and counts it as skipped. */
+void reading_skip(struct reading *reading, unsigned line, const char *words);

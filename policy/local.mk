@@ -1,0 +1,20 @@
+noinst_LIBRARIES += policy/libpolicy.a
+policy_libpolicy_a_SOURCES = \
+	policy/builder.c policy/builder.h \
+	policy/index.c policy/index.h \
+	policy/lines.c policy/lines.h \
+	policy/patterns.c \
+	policy/policy.c policy/policy.h \
+	policy/rpz.c
+
+if HAVE_CMOCKA
+POLICY_TESTS = tests/unit/test_policy tests/unit/test_zones
+check_PROGRAMS += $(POLICY_TESTS)
+TESTS += $(POLICY_TESTS)
+tests_unit_test_policy_SOURCES = tests/unit/test_policy.c
+tests_unit_test_policy_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_policy_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)
+tests_unit_test_zones_SOURCES = tests/unit/test_zones.c
+tests_unit_test_zones_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_zones_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)
+endif

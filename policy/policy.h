@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What is to happen to a question. Rules come from text (RPZ zones, pattern lists), are compiled once into an immutable
+ * index, and are looked up by any number of threads without a lock. Modes change far more often than rules, so they stand
+ * apart: a view is an index with the modes that apply now.
+ *
+ *   text → policy_builder → struct policy_index (rules)  ─┐
+ *                              modes by zone             ─┴→ struct policy_view → worker
+ *
+ * Nothing here does I/O, reads a clock or knows of threads.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/error.h"
+#include "lib/base/strbuf.h"
+#include "lib/dns/name.h"
+
+#define POLICY_ZONES_MAX     64
+#define POLICY_MATCHES_MAX   8  /* rules kept for one question: one a zone and trigger, in zone order; more are counted as dropped */
+#define POLICY_ZONE_NAME_MAX 32 /* with its NUL; [a-z0-9-] */
+
+enum policy_mode { MODE_IGNORE, MODE_WATCH, MODE_BLOCK };
+
+/* "ignore", "watch", "block"; from text: false when it is none of them. */
+const char *policy_mode_name(enum policy_mode mode);
+bool policy_mode_from_text(enum policy_mode *out, const char *text);
+
+enum policy_action {
+	ACTION_NONE,
+	ACTION_NXDOMAIN,
+	ACTION_NODATA,
+	ACTION_PASSTHRU,   /* ends the search, answers truthfully, is not a hit */
+	ACTION_DROP,
+	ACTION_TCP_ONLY,
+	ACTION_LOCAL_DATA, /* records of the zone; another type than those listed is NODATA */
+};
+const char *policy_action_name(enum policy_action action);
+
+struct policy_match {
+	uint16_t zone; /* position in policy order */
+	uint8_t action; /* enum policy_action */
+	bool on_answer; /* a name of the answer's CNAME chain matched, not the question */
+	uint32_t rule;  /* for policy_rule_* of the same index */
+};
+
+struct policy_index; /* immutable */
+
+/* --- building: one thread --- */
+
+struct policy_builder;
+
+enum policy_zone_kind {
+	ZONE_TUNNEL, /* follows the option `mode` and `block on|off` */
+	ZONE_LIST,   /* has its own mode only */
+	ZONE_LOCAL,  /* local data outside all modes: always enforced, never counted as a hit (special-use names) */
+};
+
+struct policy_builder *policy_builder_new(void); /* NULL: out of memory */
+void policy_builder_free(struct policy_builder *builder); /* NULL is fine */
+
+/* Opens the next zone in order. TD_FULL beyond POLICY_ZONES_MAX, TD_INVALID for a bad or repeated name. */
+enum td_error policy_builder_zone(struct policy_builder *builder, const char *name, enum policy_zone_kind kind);
+
+/* Takes one complaint about a line: source and line as passed in, and words. `skipped`: the line has no effect. */
+typedef void policy_report_fn(void *context, const char *source, unsigned line, bool skipped, const char *words);
+
+struct policy_load {
+	unsigned lines;   /* lines read, empty ones and comments too */
+	unsigned used;    /* rules in effect */
+	unsigned skipped; /* lines reported and without effect */
+};
+
+/*
+ * Adds the rules of an RPZ zone in master file format (draft-vixie-dnsop-dns-rpz) to the zone opened last. Triggers: QNAME and
+ * wildcard. Rules by client or answer address, NSDNAME and NSIP are reported with their line and skipped. Actions: CNAME . (NXDOMAIN), CNAME *. (NODATA),
+ * CNAME rpz-passthru., rpz-drop., rpz-tcp-only.; any other data is local data. $ORIGIN, $TTL, parentheses, comments and quotes are understood;
+ * $INCLUDE and $GENERATE are reported. A bad line costs that line only. A repeated rule: the first one stays, reported.
+ * TD_NOMEM, or TD_MALFORMED when the text is not a zone at all (no SOA).
+ */
+enum td_error policy_builder_rpz(struct policy_builder *builder, const char *source, const char *text, size_t size,
+	policy_report_fn *report, void *context, struct policy_load *load);
+
+/*
+ * Adds a pattern list to the zone opened last: one pattern a line, `#` starts a comment; action NXDOMAIN. A `*` stands for any run
+ * of octets within its label; a first or last label that is `*` alone stands for one or more labels. (`win*.ipv6.microsoft.com`, `isatap.*`)
+ */
+enum td_error policy_builder_patterns(struct policy_builder *builder, const char *source, const char *text, size_t size,
+	policy_report_fn *report, void *context, struct policy_load *load);
+
+/* The index; the builder is freed in any case and the pointer set to NULL. NULL: out of memory. */
+struct policy_index *policy_builder_finish(struct policy_builder **builder);
+void policy_index_free(struct policy_index *index); /* NULL is fine */
+
+/* --- looking up: any thread --- */
+
+/*
+ * The rules for a folded wire name, at most one a zone, in zone order: exact before wildcard, longer wildcard before shorter
+ * (a wildcard never matches its own apex), names before patterns. Returns how many were written to out.
+ */
+size_t policy_match_name(const struct policy_index *index, const uint8_t *folded, size_t length,
+	struct policy_match out[POLICY_MATCHES_MAX]);
+
+size_t policy_zone_count(const struct policy_index *index);
+const char *policy_zone_name(const struct policy_index *index, size_t zone);
+enum policy_zone_kind policy_zone_kind(const struct policy_index *index, size_t zone);
+size_t policy_zone_rules(const struct policy_index *index, size_t zone);
+bool policy_zone_find(const struct policy_index *index, const char *name, size_t *zone);
+
+/* The rule as a person wrote it: "teredo.ipv6.microsoft.com.", "*.x.", "win*.ipv6.microsoft.com."; out holds NAME_TEXT_MAX; returns its length. */
+size_t policy_rule_text(const struct policy_index *index, uint32_t rule, char *out);
+
+/*
+ * The name that owns the SOA of a denial made by this rule, so that clients cache it (RFC 2308): the rule's own name, the name
+ * below which a wildcard applies, the fixed end of a pattern; the question itself where nothing is fixed. Always the question or an ancestor of it.
+ */
+void policy_rule_apex(const struct policy_index *index, uint32_t rule, const uint8_t *folded_question, size_t length,
+	struct name *out);
+
+/* Local data: the next record of this type (TYPE_ANY: any type) after *position (start with 0). False at the end. */
+struct policy_record {
+	uint16_t type;
+	uint32_t ttl_s;
+	const uint8_t *rdata; /* uncompressed; belongs to the index */
+	uint16_t rdata_length;
+};
+bool policy_rule_record(const struct policy_index *index, uint32_t rule, uint16_t type, size_t *position,
+	struct policy_record *out);
+
+/* --- deciding: any thread --- */
+
+struct policy_view {
+	const struct policy_index *index;
+	uint64_t generation; /* of the index; matches kept elsewhere are valid for this one only */
+	uint8_t mode[POLICY_ZONES_MAX]; /* enum policy_mode by zone */
+};
+
+struct policy_verdict {
+	enum policy_action action;      /* ACTION_NONE: answer truthfully */
+	const struct policy_match *hit; /* what to record: the enforcing rule, else the first watched one; NULL: nothing */
+	const struct policy_match *enforced; /* the rule that made `action`; NULL when ACTION_NONE. ZONE_LOCAL rules are enforced without being a hit */
+};
+
+/* Walks the matches in order: ignored zones are passed over, a watched hit is kept and the search goes on, the first enforced rule ends it.
+ * PASSTHRU in a zone that enforces ends it with ACTION_NONE. */
+struct policy_verdict policy_decide(const struct policy_view *view, const struct policy_match *matches, size_t count);

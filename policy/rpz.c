@@ -1,0 +1,598 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Response Policy Zones (draft-vixie-dnsop-dns-rpz) from master file text.
+ *
+ * Owner names are read here; the rest of a line is looked at for the one form that makes up a block
+ * list, `CNAME .` and its sisters, and everything else goes to text_parse_rr. A million lines take
+ * the short way without an allocation.
+ *
+ * What a line means must never depend on a line that could not be read: a faulty owner leaves no
+ * owner to the lines below that have none of their own, a faulty $ORIGIN leaves no origin to
+ * relative names. Guessing would block names nobody listed.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/dns/message.h"
+#include "lib/dns/text.h"
+#include "policy/builder.h"
+#include "policy/lines.h"
+
+#define HEAD_FAULTS_MAX 20 /* bad lines before the SOA after which the text is not a zone */
+#define WHY_MAX 160
+
+struct rpz {
+	struct reading reading;
+	struct lines lines;
+	unsigned line;      /* where the logical line being read begins */
+	struct name origin; /* length 0: unknown since a faulty $ORIGIN */
+	struct name apex;   /* owner of the SOA; length 0 before it */
+	struct name owner;  /* of the line before; length 0: there is none */
+	bool origin_given;  /* by $ORIGIN */
+	bool ttl_given;     /* by $TTL */
+	uint32_t ttl_s;     /* for records that have none */
+};
+
+struct token {
+	const char *text;
+	size_t length;
+};
+
+/* --- tokens --- */
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r';
+}
+
+/* The next word, taken off *rest; length 0 at the end. A backslash takes the next character with
+ * it. */
+static struct token token_next(struct token *rest)
+{
+	const char *at = rest->text, *end = at + rest->length, *start;
+
+	while (at < end && is_blank(*at))
+		at++;
+	start = at;
+	while (at < end && !is_blank(*at))
+		at += *at == '\\' && end - at > 1 ? 2 : 1;
+	*rest = (struct token){at, (size_t)(end - at)};
+	return (struct token){start, (size_t)(at - start)};
+}
+
+static bool all_blank(struct token text)
+{
+	size_t i = 0;
+
+	while (i < text.length && is_blank(text.text[i]))
+		i++;
+	return i == text.length;
+}
+
+static char to_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c + 'a' - 'A') : c;
+}
+
+/* word is in lower case. */
+static bool token_is(struct token token, const char *word)
+{
+	size_t i;
+
+	for (i = 0; i < token.length; i++)
+		if (to_lower(token.text[i]) != word[i] || !word[i])
+			return false;
+	return !word[i];
+}
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* Short enough that no range has to be checked. */
+static bool token_is_number(struct token token)
+{
+	for (size_t i = 0; i < token.length; i++)
+		if (!is_digit(token.text[i]))
+			return false;
+	return token.length > 0 && token.length <= 9;
+}
+
+/* --- names --- */
+
+static bool token_ends_in_dot(struct token token)
+{
+	size_t backslashes = 0, i = token.length - 1;
+
+	if (token.text[i] != '.')
+		return false;
+	while (backslashes < i && token.text[i - 1 - backslashes] == '\\')
+		backslashes++;
+	return backslashes % 2 == 0;
+}
+
+/* Completes a relative name. False when it gets too long. */
+static bool name_extend(struct name *name, const struct name *origin)
+{
+	size_t length = (size_t)name->length - 1 + origin->length;
+
+	if (length > NAME_WIRE_MAX)
+		return false;
+	memcpy(name->wire + name->length - 1, origin->wire, origin->length);
+	name->length = (uint8_t)length;
+	return true;
+}
+
+/* NULL, or what is wrong; name is then none. */
+static const char *name_from_token(const struct rpz *rpz, struct token token, struct name *name)
+{
+	bool absolute = token_ends_in_dot(token);
+	const char *why = NULL;
+
+	if (!absolute && !rpz->origin.length) {
+		why = "a relative name, and the $ORIGIN above could not be read";
+	} else if (token.length == 1 && token.text[0] == '@') {
+		*name = rpz->origin;
+	} else {
+		enum td_error error = name_from_text(name, token.text, token.length);
+		if (error == TD_TOO_LONG ||
+			(!error && !absolute && !name_extend(name, &rpz->origin)))
+			why = "the name is too long";
+		else if (error)
+			why = "not a domain name";
+	}
+	if (why)
+		name->length = 0;
+	return why;
+}
+
+/*
+ * The part of the owner before the zone's own name, folded. False when the owner is outside the
+ * zone.
+ */
+static bool trigger_from_owner(const struct rpz *rpz, struct name *trigger)
+{
+	if (rpz->apex.length > 1 && !name_is_within(&rpz->owner, &rpz->apex))
+		return false;
+	size_t length = (size_t)rpz->owner.length - rpz->apex.length;
+	name_fold(trigger->wire, rpz->owner.wire, length);
+	trigger->wire[length] = 0;
+	trigger->length = (uint8_t)(length + 1);
+	return true;
+}
+
+/* Triggers of other kinds end in a label of their own. NULL when it is a name. */
+static const char *trigger_fault(const struct name *trigger)
+{
+	static const struct {
+		const char *label, *words;
+	} kinds[] = {
+		{"rpz-ip", "rules by address of the answer (rpz-ip) are not supported"},
+		{"rpz-client-ip",
+			"rules by address of the client (rpz-client-ip) are not supported"},
+		{"rpz-nsdname", "rules by name server (rpz-nsdname) are not supported: a forwarder "
+				"does not see it"},
+		{"rpz-nsip", "rules by name server address (rpz-nsip) are not supported: a "
+			     "forwarder does not see it"},
+	};
+	size_t last = 0;
+
+	for (size_t at = 0; trigger->wire[at]; at += (size_t)1 + trigger->wire[at])
+		last = at;
+	if (trigger->wire[last] < 6 || memcmp(trigger->wire + last + 1, "rpz-", 4) != 0)
+		return NULL;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (trigger->wire[last] == strlen(kinds[i].label) &&
+			!memcmp(trigger->wire + last + 1, kinds[i].label, trigger->wire[last]))
+			return kinds[i].words;
+	return NULL;
+}
+
+/* --- actions --- */
+
+static const struct {
+	const char *text; /* as the target of a CNAME */
+	const char *wire;
+	uint8_t wire_length;
+	enum policy_action action;
+} actions[] = {
+	{".", "", 1, ACTION_NXDOMAIN},
+	{"*.", "\001*", 3, ACTION_NODATA},
+	{"rpz-passthru.", "\014rpz-passthru", 14, ACTION_PASSTHRU},
+	{"rpz-drop.", "\010rpz-drop", 10, ACTION_DROP},
+	{"rpz-tcp-only.", "\014rpz-tcp-only", 14, ACTION_TCP_ONLY},
+};
+#define ACTIONS (sizeof(actions) / sizeof(actions[0]))
+
+/*
+ * The short way: [TTL] [IN] CNAME and one of the targets above, nothing behind. ACTION_NONE for
+ * everything else.
+ */
+static enum policy_action action_from_text(struct token rest)
+{
+	struct token token = token_next(&rest);
+	bool ttl = false, in = false;
+
+	for (; (!ttl && token_is_number(token)) || (!in && token_is(token, "in"));
+		token = token_next(&rest)) {
+		ttl |= token_is_number(token);
+		in |= token_is(token, "in");
+	}
+	if (!token_is(token, "cname"))
+		return ACTION_NONE;
+	token = token_next(&rest);
+	if (token_next(&rest).length)
+		return ACTION_NONE;
+	for (size_t i = 0; i < ACTIONS; i++)
+		if (token_is(token, actions[i].text))
+			return actions[i].action;
+	return ACTION_NONE;
+}
+
+/*
+ * What a CNAME asks for: an action, or local data; ACTION_NONE and words where it cannot be done. A
+ * CNAME to the trigger itself is the older form of PASSTHRU.
+ */
+static enum policy_action action_from_cname(
+	const struct text_rr *rr, const struct name *trigger, const char **why)
+{
+	size_t last = 0;
+	uint8_t target[NAME_WIRE_MAX];
+
+	if (!rr->rdata_length ||
+		name_wire_length(rr->rdata, rr->rdata_length) != rr->rdata_length) {
+		*why = "not a domain name behind CNAME";
+		return ACTION_NONE;
+	}
+	name_fold(target, rr->rdata, rr->rdata_length);
+	for (size_t i = 0; i < ACTIONS; i++)
+		if (rr->rdata_length == actions[i].wire_length &&
+			!memcmp(target, actions[i].wire, rr->rdata_length))
+			return actions[i].action;
+	if (rr->rdata_length == trigger->length && !memcmp(target, trigger->wire, trigger->length))
+		return ACTION_PASSTHRU;
+	for (size_t at = 0; target[at]; at += (size_t)1 + target[at])
+		last = at;
+	if (target[0] == 1 && target[1] == '*')
+		*why = "a CNAME to a wildcard is not supported";
+	else if (target[last] > 4 && !memcmp(target + last + 1, "rpz-", 4))
+		*why = "not a known action";
+	return *why ? ACTION_NONE : ACTION_LOCAL_DATA;
+}
+
+/* --- rules --- */
+
+static void rpz_skip(struct rpz *rpz, const char *words)
+{
+	reading_skip(&rpz->reading, rpz->line, words);
+}
+
+/* The node for a trigger, and whether it is the wildcard below that. */
+static enum td_error trigger_node(
+	struct rpz *rpz, const struct name *trigger, uint32_t *node, bool *wildcard)
+{
+	*wildcard = trigger->wire[0] == 1 && trigger->wire[1] == '*';
+	return index_node_add(
+		rpz->reading.builder->index, trigger->wire + (*wildcard ? 2 : 0), node);
+}
+
+static enum td_error rule_add(
+	struct rpz *rpz, const struct name *trigger, enum policy_action action)
+{
+	struct policy_index *index = rpz->reading.builder->index;
+	uint32_t node, rule;
+	bool wildcard;
+
+	enum td_error error = trigger_node(rpz, trigger, &node, &wildcard);
+	if (error)
+		return error;
+	if (index_rule_find(index, node, wildcard) != RULE_NONE) {
+		rpz_skip(rpz, "repeated: the first rule for this name stays");
+		return TD_OK;
+	}
+	error = index_rule_add(index, node, wildcard, action, &rule);
+	if (!error)
+		rpz->reading.load->used++;
+	return error;
+}
+
+static enum td_error record_add(struct rpz *rpz, uint32_t rule, const struct text_rr *rr)
+{
+	const struct policy_record record = {
+		.type = rr->type,
+		.ttl_s = message_ttl_s(rr->ttl_s),
+		.rdata = rr->rdata,
+		.rdata_length = rr->rdata_length,
+	};
+	enum td_error error = index_record_add(rpz->reading.builder->index, rule, &record);
+
+	if (error == TD_INVALID)
+		rpz_skip(rpz, "repeated: this record stands above already");
+	else if (error == TD_REFUSED)
+		rpz_skip(rpz, "a CNAME cannot stand beside other records of its name");
+	else if (error == TD_FULL)
+		rpz_skip(rpz, "too many records for one name: at most 100");
+	return error == TD_NOMEM ? error : TD_OK;
+}
+
+static enum td_error local_data_add(
+	struct rpz *rpz, const struct name *trigger, const struct text_rr *rr)
+{
+	struct policy_index *index = rpz->reading.builder->index;
+	uint32_t node, rule;
+	bool wildcard;
+
+	enum td_error error = trigger_node(rpz, trigger, &node, &wildcard);
+	if (error)
+		return error;
+	rule = index_rule_find(index, node, wildcard);
+	if (rule == RULE_NONE) {
+		error = index_rule_add(index, node, wildcard, ACTION_LOCAL_DATA, &rule);
+		if (error)
+			return error;
+		rpz->reading.load->used++;
+	} else if (index_rule_action(index, rule) != ACTION_LOCAL_DATA) {
+		rpz_skip(rpz, "repeated: the first rule for this name stays");
+		return TD_OK;
+	}
+	return record_add(rpz, rule, rr);
+}
+
+/* Signatures and proofs speak of the zone as it was transferred; they are no rules. */
+static bool type_is_dnssec(uint16_t type)
+{
+	return type == TYPE_RRSIG || type == TYPE_NSEC || type == TYPE_NSEC3;
+}
+
+/*
+ * Types that would cut the tree of names, stand for the zone itself, or exist in questions and
+ * packets only.
+ */
+static bool type_is_refused(uint16_t type)
+{
+	return type == TYPE_NS || type == TYPE_SOA || type == TYPE_DNAME || type == TYPE_OPT ||
+	       type == 0 || (type >= 128 && type <= 255);
+}
+
+static enum td_error record_read(
+	struct rpz *rpz, const struct name *trigger, const struct text_rr *rr)
+{
+	enum policy_action action = ACTION_LOCAL_DATA;
+	const char *why = NULL;
+
+	if (type_is_dnssec(rr->type))
+		return TD_OK;
+	if (type_is_refused(rr->type))
+		why = "records of this type cannot be local data";
+	else if (rr->type == TYPE_CNAME)
+		action = action_from_cname(rr, trigger, &why);
+	if (why) {
+		rpz_skip(rpz, why);
+		return TD_OK;
+	}
+	return action == ACTION_LOCAL_DATA ? local_data_add(rpz, trigger, rr)
+					   : rule_add(rpz, trigger, action);
+}
+
+/*
+ * The zone begins. Without $TTL its negative TTL is the default; without $ORIGIN relative names are
+ * relative to the zone.
+ */
+static void soa_read(struct rpz *rpz, const struct text_rr *rr)
+{
+	rpz->apex = rpz->owner;
+	if (!rpz->origin_given)
+		rpz->origin = rpz->apex;
+	if (!rpz->ttl_given && rr->rdata_length >= 4) {
+		struct wire_reader minimum = wire_reader_init(rr->rdata + rr->rdata_length - 4, 4);
+		rpz->ttl_s = message_ttl_s(wire_read_u32(&minimum));
+	}
+}
+
+/* A record that is not of the short form. trigger has length 0 before the SOA. */
+static enum td_error record_parse(struct rpz *rpz, struct token rest, const struct name *trigger)
+{
+	struct text_rr rr = {.rdata = NULL};
+	char why[WHY_MAX] = "";
+	enum td_error error;
+
+	if (all_blank(rest)) {
+		rpz_skip(rpz, "a name without a record");
+		return TD_OK;
+	}
+	if (!rpz->origin.length) {
+		rpz_skip(rpz, "the $ORIGIN above could not be read");
+		return TD_OK;
+	}
+	error = text_parse_rr(rest.text, rest.length, &rpz->origin, &rpz->owner, rpz->ttl_s, &rr,
+		why, sizeof(why));
+	if (error == TD_NOMEM)
+		return error;
+	if (error) {
+		rpz_skip(rpz, why[0] ? why : error_text(error));
+		return TD_OK;
+	}
+	if (!rpz->apex.length && rr.type == TYPE_SOA)
+		soa_read(rpz, &rr);
+	else if (!rpz->apex.length)
+		rpz_skip(rpz, "a record before the SOA of the zone");
+	else if (trigger->length > 1)
+		error = record_read(rpz, trigger, &rr);
+	else if (rr.type == TYPE_CNAME)
+		rpz_skip(rpz, "a CNAME at the zone's own name is not a rule");
+	/* Other records at the zone's own name describe the zone. */
+	free(rr.rdata);
+	return error;
+}
+
+/* --- lines --- */
+
+/* "3600" or "1h30m". */
+static bool ttl_from_token(struct token token, uint32_t *ttl_s)
+{
+	static const char units[] = "smhdw";
+	static const uint32_t unit_s[] = {1, 60, 3600, 86400, 604800};
+	uint64_t total = 0, part = 0;
+	bool open = false;
+
+	for (size_t i = 0; i < token.length; i++) {
+		char c = to_lower(token.text[i]);
+		const char *unit = c ? strchr(units, c) : NULL;
+		if (is_digit(c))
+			part = part * 10 + (uint64_t)(c - '0');
+		else if (unit && open)
+			total += part * unit_s[unit - units];
+		else
+			return false;
+		open = is_digit(c);
+		if (!open)
+			part = 0;
+		if (part > INT32_MAX || total > INT32_MAX)
+			return false;
+	}
+	total += part;
+	*ttl_s = (uint32_t)total;
+	return token.length > 0 && total <= INT32_MAX;
+}
+
+static void origin_read(struct rpz *rpz, struct token value)
+{
+	struct name origin;
+	const char *why = value.length ? name_from_token(rpz, value, &origin)
+				       : "a name is missing behind $ORIGIN";
+
+	rpz->origin_given = true;
+	if (why) {
+		rpz->origin.length = 0;
+		rpz_skip(rpz, why);
+		return;
+	}
+	rpz->origin = origin;
+}
+
+static void directive_read(struct rpz *rpz, struct token rest, const char *fault)
+{
+	struct token word = token_next(&rest), value = token_next(&rest);
+	bool origin = token_is(word, "$origin"), ttl = token_is(word, "$ttl");
+
+	if (!fault && (origin || ttl) && token_next(&rest).length)
+		fault = "too many words";
+	if (fault && origin)
+		rpz->origin.length = 0;
+	if (fault)
+		rpz_skip(rpz, fault);
+	else if (origin)
+		origin_read(rpz, value);
+	else if (ttl && ttl_from_token(value, &rpz->ttl_s))
+		rpz->ttl_given = true;
+	else if (ttl)
+		rpz_skip(rpz, "not a time behind $TTL");
+	else if (token_is(word, "$include") || token_is(word, "$generate"))
+		rpz_skip(rpz, "$INCLUDE and $GENERATE are not supported");
+	else
+		rpz_skip(rpz, "an unknown directive");
+}
+
+/* A line with an owner, its own or that of the line before. */
+static enum td_error rule_read(struct rpz *rpz, struct token rest)
+{
+	struct name trigger;
+	enum policy_action action;
+	const char *why = NULL;
+
+	trigger.length = 0; /* and not all of it cleared, a million times */
+	if (rpz->apex.length && !trigger_from_owner(rpz, &trigger))
+		why = "the name is outside the zone";
+	else if (rpz->apex.length)
+		why = trigger_fault(&trigger);
+	if (why) {
+		rpz_skip(rpz, why);
+		return TD_OK;
+	}
+	action = trigger.length > 1 ? action_from_text(rest) : ACTION_NONE;
+	if (action != ACTION_NONE)
+		return rule_add(rpz, &trigger, action);
+	return record_parse(rpz, rest, &trigger);
+}
+
+static enum td_error line_read(struct rpz *rpz, const struct logical_line *line)
+{
+	struct token rest = {line->text, line->length};
+	const char *why = line->fault;
+
+	rpz->line = line->number;
+	if (!why && all_blank(rest))
+		return TD_OK;
+	if (rest.text[0] == '$') {
+		directive_read(rpz, rest, why);
+		return TD_OK;
+	}
+	/* A faulty line that begins with a name leaves no owner to those below. */
+	if (!is_blank(rest.text[0])) {
+		if (why)
+			rpz->owner.length = 0;
+		else
+			why = name_from_token(rpz, token_next(&rest), &rpz->owner);
+	} else if (!why && !rpz->owner.length) {
+		why = "no name here, and none could be read above";
+	}
+	if (why) {
+		rpz_skip(rpz, why);
+		return TD_OK;
+	}
+	return rule_read(rpz, rest);
+}
+
+static enum td_error rpz_read(struct rpz *rpz)
+{
+	struct policy_load *load = rpz->reading.load;
+	struct logical_line line;
+	enum td_error error = TD_OK;
+
+	while (!error && lines_next(&rpz->lines, &line)) {
+		load->lines = rpz->lines.count;
+		error = rpz->lines.join.failed ? TD_NOMEM : line_read(rpz, &line);
+		if (!rpz->apex.length && load->skipped >= HEAD_FAULTS_MAX)
+			break;
+	}
+	if (!error && !rpz->apex.length)
+		error = TD_MALFORMED;
+	return error;
+}
+
+/*
+ * About how many nodes the text makes: one for each line that begins with a name, a wildcard having
+ * the node of the name it stands below, which lists tend to have too; and two fifths more for what
+ * names have above them.
+ */
+static size_t nodes_expected(const char *text, size_t size)
+{
+	const char *end = text + size;
+	size_t names = 0;
+
+	for (const char *at = text; at < end; at++) {
+		names += !memchr("*; \t\r\n$", *at, 7);
+		at = memchr(at, '\n', (size_t)(end - at));
+		if (!at)
+			break;
+	}
+	return names + names / 5 * 2;
+}
+
+enum td_error policy_builder_rpz(struct policy_builder *builder, const char *source,
+	const char *text, size_t size, policy_report_fn *report, void *context,
+	struct policy_load *load)
+{
+	struct rpz rpz = {.origin = {.length = 1}};
+
+	if (!reading_begin(&rpz.reading, builder, source, report, context, load))
+		return TD_INVALID;
+	enum td_error error = index_reserve(builder->index, nodes_expected(text, size));
+	if (error)
+		return error;
+	lines_init(&rpz.lines, text, size);
+	error = rpz_read(&rpz);
+	lines_deinit(&rpz.lines);
+	return error;
+}
