@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The rules of asking upstream, without sockets and clocks (the idea is djbdns' dns_transmit:
+ * start, input, timeout).
+ *
+ * One packet is in flight at a time. Asking two servers at once would be faster when the first is
+ * dead, and was rejected: it doubles what every question costs and tells two operators what was
+ * asked; the back-off bounds the price of a dead server instead. A reply that says "I cannot"
+ * (SERVFAIL, REFUSED …) is kept while another server may know better; the caller holds its bytes,
+ * so that an exchange stays small.
+ */
+#include "resolver/upstream/exchange.h"
+
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/dns/edns.h"
+#include "lib/dns/message.h"
+#include "lib/dns/wire.h"
+
+#define TIMEOUT_UNMEASURED_US (400 * US_PER_MS)
+#define TIMEOUT_SLACK_US \
+	(300 * US_PER_MS) /* above twice the round trip: a server may have to ask others */
+#define TIMEOUT_MAX_US (1000 * US_PER_MS)
+#define TIMEOUT_REPEATED_MAX_US (1500 * US_PER_MS)
+#define TIMEOUT_TCP_US (1500 * US_PER_MS)
+#define LEFT_MIN_US (10 * US_PER_MS) /* no packet is worth sending for less */
+#define BACKOFF_TIMEOUTS 2
+#define BACKOFF_FIRST_US US_PER_S
+#define BACKOFF_MAX_US (30 * US_PER_S)
+#define EDNS_AGAIN_US (900 * US_PER_S)
+
+/* --- servers --- */
+
+/* True when a is to be asked before b, a standing earlier in the configuration. */
+static bool server_precedes(const struct server_state *a, uint8_t a_packets,
+	const struct server_state *b, uint8_t b_packets, int64_t now_us)
+{
+	bool a_off = a->backoff_until_us > now_us;
+	bool b_off = b->backoff_until_us > now_us;
+
+	if (a_off != b_off)
+		return b_off;
+	if (a_packets != b_packets)
+		return a_packets < b_packets;
+	return !a_off || a->backoff_until_us <= b->backoff_until_us;
+}
+
+int server_choose(
+	const struct server_state *servers, size_t count, const uint8_t *packets, int64_t now_us)
+{
+	int best = -1;
+
+	for (size_t i = 0; i < count; i++) {
+		if (packets[i] >= EXCHANGE_PACKETS_MAX)
+			continue;
+		if (best < 0 || !server_precedes(&servers[best], packets[best], &servers[i],
+					packets[i], now_us))
+			best = (int)i;
+	}
+	return best;
+}
+
+int64_t server_timeout_us(const struct server_state *server)
+{
+	if (server->srtt_us == 0)
+		return TIMEOUT_UNMEASURED_US;
+	int64_t timeout = 2 * server->srtt_us + TIMEOUT_SLACK_US;
+
+	return timeout < TIMEOUT_MAX_US ? timeout : TIMEOUT_MAX_US;
+}
+
+void server_answered(struct server_state *server, int64_t round_trip_us)
+{
+	if (round_trip_us < 1)
+		round_trip_us = 1;
+	if (server->srtt_us == 0)
+		server->srtt_us = round_trip_us;
+	else
+		server->srtt_us += (round_trip_us - server->srtt_us) / 8;
+	server->answered++;
+	server->timeouts_in_row = 0;
+	server->backoffs_in_row = 0;
+	server->backoff_until_us = 0;
+}
+
+void server_timed_out(struct server_state *server, int64_t sent_us, int64_t now_us)
+{
+	server->timed_out++;
+	server->timeouts_in_row++;
+	if (server->timeouts_in_row < BACKOFF_TIMEOUTS)
+		return;
+	/* Packets that were under way when the back-off began say nothing new. */
+	if (server->backoffs_in_row > 0 && sent_us < server->backoff_set_us)
+		return;
+
+	int64_t length = BACKOFF_FIRST_US;
+
+	for (unsigned i = 0; i < server->backoffs_in_row && length < BACKOFF_MAX_US; i++)
+		length *= 2;
+	server->backoff_set_us = now_us;
+	server->backoff_until_us = now_us + (length < BACKOFF_MAX_US ? length : BACKOFF_MAX_US);
+	server->backoffs_in_row++;
+}
+
+bool server_probe_due(const struct server_state *server, int64_t now_us)
+{
+	return server->backoffs_in_row > 0 && server->backoff_until_us <= now_us;
+}
+
+void server_probed(struct server_state *server, int64_t until_us)
+{
+	server->backoff_until_us = until_us;
+}
+
+/* --- sending --- */
+
+static void exchange_compose(struct exchange *exchange)
+{
+	const struct upstream_question *question = &exchange->question;
+	struct wire_writer writer = wire_writer_init(exchange->packet, sizeof(exchange->packet));
+
+	wire_write_u16(&writer, exchange->id);
+	wire_write_u16(&writer, DNS_FLAG_RD | (question->checking_disabled ? DNS_FLAG_CD : 0));
+	wire_write_u16(&writer, 1);
+	wire_write_u16(&writer, 0);
+	wire_write_u16(&writer, 0);
+	wire_write_u16(&writer, exchange->without_edns ? 0 : 1);
+	wire_write_bytes(&writer, question->qname.wire, question->qname.length);
+	wire_write_u16(&writer, question->qtype);
+	wire_write_u16(&writer, CLASS_IN);
+	if (!exchange->without_edns)
+		edns_write(&writer, question->dnssec_ok, 0, EDE_NONE, NULL);
+	exchange->packet_length = writer.error == TD_OK ? writer.position : 0;
+}
+
+/* True when the server is known to need it, or two packets with EDNS met silence. */
+static bool server_wants_plain(struct server_state *server, uint8_t packets, int64_t now_us)
+{
+	if (server->without_edns && now_us >= server->edns_again_us)
+		server->without_edns = false;
+	return server->without_edns || (packets == EXCHANGE_PACKETS_MAX - 1 && !server->edns_works);
+}
+
+static bool exchange_has_more(const struct exchange *exchange)
+{
+	for (size_t i = 0; i < exchange->server_count; i++) {
+		if (exchange->packets[i] < EXCHANGE_PACKETS_MAX)
+			return true;
+	}
+	return false;
+}
+
+/* The last packet of all may as well be waited for to the end, unless a reply is at hand. */
+static void exchange_set_deadline(struct exchange *exchange, int64_t wait_us, int64_t now_us)
+{
+	bool last = exchange->kept_server < 0 && !exchange_has_more(exchange);
+
+	exchange->sent_us = now_us;
+	exchange->deadline_us = now_us + wait_us;
+	if (last || exchange->deadline_us > exchange->give_up_us)
+		exchange->deadline_us = exchange->give_up_us;
+}
+
+static void exchange_prepare(
+	struct exchange *exchange, bool over_tcp, bool without_edns, uint16_t id_random)
+{
+	exchange->over_tcp = over_tcp;
+	exchange->without_edns = without_edns;
+	exchange->id = id_random;
+	exchange_compose(exchange);
+	exchange->servers[exchange->server].sent++;
+}
+
+static enum exchange_step exchange_send_udp(
+	struct exchange *exchange, bool without_edns, uint16_t id_random, int64_t now_us)
+{
+	uint8_t *packets = &exchange->packets[exchange->server];
+	int64_t wait_us = server_timeout_us(&exchange->servers[exchange->server]) << *packets;
+
+	++*packets;
+	exchange_prepare(exchange, false, without_edns, id_random);
+	exchange_set_deadline(exchange,
+		wait_us < TIMEOUT_REPEATED_MAX_US ? wait_us : TIMEOUT_REPEATED_MAX_US, now_us);
+	return EXCHANGE_SEND_UDP;
+}
+
+/* Whatever TCP brings, this server will not be asked over UDP again: it has answered there. */
+static enum exchange_step exchange_send_tcp(
+	struct exchange *exchange, bool without_edns, uint16_t id_random, int64_t now_us)
+{
+	exchange->packets[exchange->server] = EXCHANGE_PACKETS_MAX;
+	exchange_prepare(exchange, true, without_edns, id_random);
+	exchange_set_deadline(exchange, TIMEOUT_TCP_US, now_us);
+	return EXCHANGE_SEND_TCP;
+}
+
+static enum exchange_step exchange_next(
+	struct exchange *exchange, uint16_t id_random, int64_t now_us)
+{
+	if (exchange->give_up_us - now_us < LEFT_MIN_US)
+		return EXCHANGE_FAILED;
+	exchange->server =
+		server_choose(exchange->servers, exchange->server_count, exchange->packets, now_us);
+	if (exchange->server < 0)
+		return EXCHANGE_FAILED;
+	return exchange_send_udp(exchange,
+		server_wants_plain(&exchange->servers[exchange->server],
+			exchange->packets[exchange->server], now_us),
+		id_random, now_us);
+}
+
+enum exchange_step exchange_start(struct exchange *exchange,
+	const struct upstream_question *question, struct server_state *servers, size_t server_count,
+	int64_t give_up_us, uint16_t id_random, int64_t now_us)
+{
+	exchange->question = *question;
+	exchange->servers = servers;
+	exchange->server_count =
+		server_count < UPSTREAM_SERVERS_MAX ? server_count : UPSTREAM_SERVERS_MAX;
+	memset(exchange->packets, 0, sizeof(exchange->packets));
+	exchange->keep = false;
+	exchange->kept_server = -1;
+	exchange->kept_rank = 0;
+	exchange->give_up_us = give_up_us;
+	return exchange_next(exchange, id_random, now_us);
+}
+
+/* --- replies --- */
+
+/*
+ * Servers that know no EDNS may send a header alone back (RFC 6891, 7); it counts as a reason to
+ * ask without, never as an answer.
+ */
+static bool reply_refuses_edns(const struct exchange *exchange, uint16_t flags)
+{
+	uint16_t rcode = flags & DNS_FLAG_RCODE;
+
+	return !exchange->without_edns && (rcode == RCODE_FORMERR || rcode == RCODE_NOTIMP);
+}
+
+static bool reply_matches(
+	const struct exchange *exchange, const uint8_t *packet, size_t size, uint16_t *flags)
+{
+	const struct upstream_question *question = &exchange->question;
+	struct wire_reader reader = wire_reader_init(packet, size);
+	struct message_header header = message_read_header(&reader);
+
+	*flags = header.flags;
+	if (reader.error != TD_OK || header.id != exchange->id || !(header.flags & DNS_FLAG_QR) ||
+		(header.flags & DNS_FLAG_OPCODE))
+		return false;
+	if (header.qdcount == 0)
+		return reply_refuses_edns(exchange, header.flags);
+
+	const uint8_t *qname = wire_read_bytes(&reader, question->qname.length);
+	uint16_t qtype = wire_read_u16(&reader);
+	uint16_t qclass = wire_read_u16(&reader);
+
+	return header.qdcount == 1 && reader.error == TD_OK && qtype == question->qtype &&
+	       qclass == CLASS_IN &&
+	       name_wire_equal(
+		       question->qname.wire, question->qname.length, qname, question->qname.length);
+}
+
+/*
+ * How much a reply that is no answer says, 0: it is an answer. SERVFAIL speaks of the name, REFUSED
+ * and its like of us.
+ */
+static uint8_t reply_rank(uint16_t flags)
+{
+	switch (flags & DNS_FLAG_RCODE) {
+	case RCODE_SERVFAIL:
+		return 2;
+	case RCODE_FORMERR:
+	case RCODE_NOTIMP:
+	case RCODE_REFUSED:
+		return 1;
+	default:
+		return 0;
+	}
+}
+
+/*
+ * Keeps the reply if it is the best so far (rank 0: it is not fit to be kept). From now on no
+ * server is asked a second time.
+ */
+static enum exchange_step exchange_next_server(
+	struct exchange *exchange, uint8_t rank, uint16_t id_random, int64_t now_us)
+{
+	for (size_t i = 0; i < exchange->server_count; i++) {
+		if (exchange->packets[i] > 0)
+			exchange->packets[i] = EXCHANGE_PACKETS_MAX;
+	}
+	if (rank > exchange->kept_rank) {
+		if (!exchange_has_more(exchange))
+			return EXCHANGE_DONE;
+		exchange->keep = true;
+		exchange->kept_rank = rank;
+		exchange->kept_server = exchange->server;
+	}
+	return exchange_next(exchange, id_random, now_us);
+}
+
+static void exchange_note_answer(struct exchange *exchange, int64_t now_us)
+{
+	struct server_state *server = &exchange->servers[exchange->server];
+
+	if (!exchange->without_edns) {
+		server->edns_works = true;
+	} else if (!server->without_edns) {
+		server->without_edns = true;
+		server->edns_works = false;
+		server->edns_again_us = now_us + EDNS_AGAIN_US;
+	}
+}
+
+enum exchange_step exchange_input(struct exchange *exchange, const uint8_t *packet, size_t size,
+	uint16_t id_random, int64_t now_us)
+{
+	uint16_t flags;
+
+	exchange->keep = false;
+	if (!reply_matches(exchange, packet, size, &flags))
+		return EXCHANGE_WAIT;
+	if (exchange->over_tcp)
+		exchange->servers[exchange->server].answered++;
+	else
+		server_answered(&exchange->servers[exchange->server], now_us - exchange->sent_us);
+	if (reply_refuses_edns(exchange, flags)) {
+		if (exchange->over_tcp)
+			return exchange_send_tcp(exchange, true, id_random, now_us);
+		if (exchange->packets[exchange->server] < EXCHANGE_PACKETS_MAX)
+			return exchange_send_udp(exchange, true, id_random, now_us);
+	}
+
+	uint8_t rank = reply_rank(flags);
+
+	if (rank > 0)
+		return exchange_next_server(
+			exchange, flags & DNS_FLAG_TC ? 0 : rank, id_random, now_us);
+	exchange_note_answer(exchange, now_us);
+	if (!(flags & DNS_FLAG_TC))
+		return EXCHANGE_DONE;
+	if (!exchange->over_tcp)
+		return exchange_send_tcp(exchange, exchange->without_edns, id_random, now_us);
+	return exchange_next(exchange, id_random, now_us);
+}
+
+enum exchange_step exchange_timeout(struct exchange *exchange, uint16_t id_random, int64_t now_us)
+{
+	exchange->keep = false;
+	if (!exchange->over_tcp)
+		server_timed_out(&exchange->servers[exchange->server], exchange->sent_us, now_us);
+	if (exchange->kept_server >= 0)
+		exchange->packets[exchange->server] = EXCHANGE_PACKETS_MAX;
+	return exchange_next(exchange, id_random, now_us);
+}
+
+enum exchange_step exchange_transport_failed(
+	struct exchange *exchange, uint16_t id_random, int64_t now_us)
+{
+	exchange->packets[exchange->server] = EXCHANGE_PACKETS_MAX;
+	return exchange_timeout(exchange, id_random, now_us);
+}

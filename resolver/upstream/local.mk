@@ -1,0 +1,18 @@
+noinst_LIBRARIES += resolver/upstream/libupstream.a
+resolver_upstream_libupstream_a_SOURCES = \
+	resolver/upstream/exchange.c resolver/upstream/exchange.h \
+	resolver/upstream/ports.c resolver/upstream/ports.h \
+	resolver/upstream/random.c resolver/upstream/random.h \
+	resolver/upstream/upstream.c resolver/upstream/upstream.h
+
+if HAVE_CMOCKA
+UPSTREAM_TESTS = tests/unit/test_exchange tests/unit/test_upstream
+check_PROGRAMS += $(UPSTREAM_TESTS)
+TESTS += $(UPSTREAM_TESTS)
+tests_unit_test_exchange_SOURCES = tests/unit/test_exchange.c
+tests_unit_test_exchange_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_exchange_LDADD = $(LIB_UPSTREAM) $(CMOCKA_LIBS)
+tests_unit_test_upstream_SOURCES = tests/unit/test_upstream.c
+tests_unit_test_upstream_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_upstream_LDADD = $(LIB_UPSTREAM) $(EVENT_LIBS) $(CMOCKA_LIBS) -lm
+endif

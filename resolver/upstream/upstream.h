@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The loop around exchanges, one for each worker: connected UDP sockets on random ports (bound by
+ * us over the whole range 1024-65535, see ports.h), random ids, TCP for truncated answers, timers
+ * of libevent. Belongs to its worker's thread.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/error.h"
+#include "lib/dns/address.h"
+#include "resolver/upstream/exchange.h"
+
+struct event_base;
+struct upstream;
+struct upstream_request;
+
+#define UPSTREAM_COUNTERS(X)                                                       \
+	X(upstream_udp)        /* packets sent over UDP */                         \
+	X(upstream_tcp)        /* questions sent over TCP */                       \
+	X(upstream_answers)    /* replies that matched */                          \
+	X(upstream_mismatched) /* packets ignored: id, question, or not a reply */ \
+	X(upstream_timeouts)                                                       \
+	X(upstream_errors) /* sockets that failed */
+
+struct upstream_counters {
+#define X(name) uint64_t name;
+	UPSTREAM_COUNTERS(X)
+#undef X
+};
+
+struct upstream_config {
+	const struct endpoint *servers; /* copied */
+	size_t server_count;            /* 0 is allowed: every request fails at once */
+	unsigned timeout_ms;            /* for the whole request, e.g. 5000 */
+	size_t requests_max;            /* at once; more fail with TD_FULL */
+};
+
+/* NULL: out of memory. The base is used until upstream_free. */
+struct upstream *upstream_new(struct event_base *base, const struct upstream_config *config);
+
+/* Requests that are open end without a call. */
+void upstream_free(struct upstream *upstream);
+
+/*
+ * Called once for each upstream_ask that returned a request, never from within it. TD_OK: reply is
+ * the matching message (TC never set), valid during the call, from server; it may be the SERVFAIL
+ * or REFUSED of one server where the others gave nothing better. TD_TIMEOUT, TD_IO, TD_NOMEM: reply
+ * and server are NULL. May ask again, and cancel other requests.
+ */
+typedef void upstream_done_fn(void *context, enum td_error error, const uint8_t *reply, size_t size,
+	const struct endpoint *server);
+
+/*
+ * Starts a question. On failure NULL, *error says why, and done is not called: TD_FULL, TD_NOMEM,
+ * or TD_IO when no server can be reached (no route) or there is none.
+ */
+struct upstream_request *upstream_ask(struct upstream *upstream,
+	const struct upstream_question *question, upstream_done_fn *done, void *context,
+	enum td_error *error);
+
+/* Ends a request without a call. */
+void upstream_cancel(struct upstream_request *request);
+
+const struct upstream_counters *upstream_counters(const struct upstream *upstream);
+
+/* Requests that are open. Probes of silent servers, which nobody waits for, are not counted. */
+size_t upstream_pending(const struct upstream *upstream);
+
+/* The servers' states, for `status`. */
+const struct server_state *upstream_servers(const struct upstream *upstream, size_t *count);

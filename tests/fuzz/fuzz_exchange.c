@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * An exchange under any sequence of packets, timeouts and failures. The input is a list of events:
+ * an octet that says what happens, one that says what to spoil, then the packet's own octets for a
+ * raw one. Whatever comes, it ends, sends at most three packets to a server and transport, and
+ * takes no packet for an answer whose id is wrong.
+ */
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/dns/message.h"
+#include "resolver/upstream/exchange.h"
+#include "tests/fuzz/fuzz.h"
+
+#define SERVERS 3
+
+struct run {
+	struct server_state servers[SERVERS];
+	struct exchange exchange;
+	unsigned sent[SERVERS][2]; /* over UDP, over TCP */
+	uint16_t id;
+	int64_t now;
+};
+
+static void run_note(struct run *run, enum exchange_step step)
+{
+	const struct exchange *exchange = &run->exchange;
+
+	if (step != EXCHANGE_SEND_UDP && step != EXCHANGE_SEND_TCP)
+		return;
+	unsigned *sent = &run->sent[exchange->server][step == EXCHANGE_SEND_TCP];
+
+	FUZZ_CHECK(++*sent <= EXCHANGE_PACKETS_MAX);
+	FUZZ_CHECK(
+		exchange->packet_length > 0 && exchange->packet_length <= sizeof(exchange->packet));
+	FUZZ_CHECK(exchange->deadline_us <= exchange->give_up_us);
+	FUZZ_CHECK(exchange->deadline_us > run->now);
+}
+
+/* A reply to the packet in flight, with one octet of it spoiled, or cut. */
+static enum exchange_step run_reply(struct run *run, uint8_t flags, uint8_t spoil)
+{
+	struct exchange *exchange = &run->exchange;
+	uint8_t packet[UPSTREAM_QUERY_MAX];
+	size_t size = exchange->packet_length;
+
+	memcpy(packet, exchange->packet, size);
+	packet[2] |= 0x80 | (flags >> 3 & 2);
+	packet[3] = flags & 7;
+	if (spoil >= 128)
+		size = spoil - 128u < size ? spoil - 128u : size;
+	else if (spoil >= 64)
+		packet[spoil % size] ^= 0x55;
+
+	bool right_id = size >= 2 && memcmp(packet, exchange->packet, 2) == 0;
+	enum exchange_step step = exchange_input(exchange, packet, size, ++run->id, run->now);
+
+	FUZZ_CHECK(right_id || step == EXCHANGE_WAIT);
+	FUZZ_CHECK(step != EXCHANGE_DONE || !(packet[2] & 2));
+	return step;
+}
+
+static enum exchange_step run_event(struct run *run, struct wire_reader *input)
+{
+	uint8_t kind = wire_read_u8(input);
+	uint8_t detail = wire_read_u8(input);
+	size_t length = detail < wire_left(input) ? detail : wire_left(input);
+
+	run->now += detail * US_PER_MS;
+	if (run->now >= run->exchange.deadline_us)
+		kind = 0;
+	switch (kind >> 6) {
+	case 0:
+		if (run->now < run->exchange.deadline_us)
+			run->now = run->exchange.deadline_us;
+		return exchange_timeout(&run->exchange, ++run->id, run->now);
+	case 1:
+		return exchange_transport_failed(&run->exchange, ++run->id, run->now);
+	case 2:
+		return exchange_input(&run->exchange, wire_read_bytes(input, length), length,
+			++run->id, run->now);
+	default:
+		return run_reply(run, kind & 0x17, detail);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct wire_reader input = wire_reader_init(data, size);
+	struct run run = {.now = US_PER_S};
+	struct upstream_question question = {.qname = {.length = 5, .wire = "\003abc"}, .qtype = 1};
+	enum exchange_step step = exchange_start(&run.exchange, &question, run.servers,
+		wire_read_u8(&input) % (SERVERS + 1), 6 * US_PER_S, ++run.id, run.now);
+
+	run_note(&run, step);
+	while (step != EXCHANGE_DONE && step != EXCHANGE_FAILED) {
+		step = run_event(&run, &input); /* timeouts only, once the input is used up */
+		run_note(&run, step);
+	}
+	return 0;
+}

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Each target is a file of ten lines. Configured with --enable-fuzzers (clang) it is linked with libFuzzer; without,
+# replay.c feeds it its seeds and every packet at hand, as one of the tests.
+FUZZ_TARGETS = tests/fuzz/fuzz_request tests/fuzz/fuzz_message tests/fuzz/fuzz_name_text tests/fuzz/fuzz_text_rr \
+	tests/fuzz/fuzz_rpz \
+	tests/fuzz/fuzz_exchange
+EXTRA_DIST += tests/fuzz/seeds
+
+if ENABLE_FUZZERS
+noinst_PROGRAMS += $(FUZZ_TARGETS)
+# Coverage of everything that is linked, not of the targets alone.
+AM_CFLAGS += -fsanitize=fuzzer-no-link
+AM_LDFLAGS += -fsanitize=fuzzer-no-link
+FUZZ_MAIN =
+FUZZ_FLAGS = -fsanitize=fuzzer
+else
+check_PROGRAMS += $(FUZZ_TARGETS)
+TESTS += $(FUZZ_TARGETS)
+FUZZ_MAIN = tests/fuzz/replay.c
+FUZZ_FLAGS =
+endif
+
+tests_fuzz_fuzz_request_SOURCES = tests/fuzz/fuzz_request.c tests/fuzz/fuzz.h $(FUZZ_MAIN)
+tests_fuzz_fuzz_request_CFLAGS = $(AM_CFLAGS) $(FUZZ_FLAGS)
+tests_fuzz_fuzz_request_LDADD = $(LIB_DNS) $(LDNS_LIBS)
+tests_fuzz_fuzz_message_SOURCES = tests/fuzz/fuzz_message.c tests/fuzz/fuzz.h $(FUZZ_MAIN)
+tests_fuzz_fuzz_message_CFLAGS = $(AM_CFLAGS) $(FUZZ_FLAGS)
+tests_fuzz_fuzz_message_LDADD = $(LIB_DNS) $(LDNS_LIBS)
+tests_fuzz_fuzz_name_text_SOURCES = tests/fuzz/fuzz_name_text.c tests/fuzz/fuzz.h $(FUZZ_MAIN)
+tests_fuzz_fuzz_name_text_CFLAGS = $(AM_CFLAGS) $(FUZZ_FLAGS)
+tests_fuzz_fuzz_name_text_LDADD = $(LIB_DNS) $(LDNS_LIBS)
+tests_fuzz_fuzz_text_rr_SOURCES = tests/fuzz/fuzz_text_rr.c tests/fuzz/fuzz.h $(FUZZ_MAIN)
+tests_fuzz_fuzz_text_rr_CFLAGS = $(AM_CFLAGS) $(FUZZ_FLAGS)
+tests_fuzz_fuzz_text_rr_LDADD = $(LIB_DNS) $(LDNS_LIBS)
+tests_fuzz_fuzz_rpz_SOURCES = tests/fuzz/fuzz_rpz.c tests/fuzz/fuzz.h $(FUZZ_MAIN)
+tests_fuzz_fuzz_rpz_CFLAGS = $(AM_CFLAGS) $(FUZZ_FLAGS)
+tests_fuzz_fuzz_rpz_LDADD = $(LIB_POLICY) $(LDNS_LIBS)
+tests_fuzz_fuzz_exchange_SOURCES = tests/fuzz/fuzz_exchange.c tests/fuzz/fuzz.h $(FUZZ_MAIN)
+tests_fuzz_fuzz_exchange_CFLAGS = $(AM_CFLAGS) $(FUZZ_FLAGS)
+tests_fuzz_fuzz_exchange_LDADD = $(LIB_UPSTREAM)

@@ -1,0 +1,678 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The rules of asking upstream, on a clock of our own. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "lib/base/clock.h"
+#include "lib/dns/message.h"
+#include "resolver/upstream/exchange.h"
+
+#define MS US_PER_MS
+
+struct fixture {
+	struct server_state servers[4];
+	struct upstream_question question;
+	struct exchange exchange;
+	int64_t now;
+	uint16_t id;
+	uint8_t reply[1024];
+	size_t reply_size;
+};
+
+static void setup(struct fixture *f)
+{
+	memset(f, 0, sizeof(*f));
+	assert_int_equal(name_from_text(&f->question.qname, "www.Example.com.", 16), TD_OK);
+	f->question.qtype = TYPE_A;
+	f->now = 1000 * US_PER_S;
+	f->id = 100;
+	for (uint8_t i = 0; i < 4; i++) {
+		uint8_t octets[4] = {192, 0, 2, i};
+
+		f->servers[i].endpoint =
+			(struct endpoint){.address = address_v4(octets), .port = 53};
+	}
+}
+
+static enum exchange_step start(struct fixture *f, size_t servers)
+{
+	return exchange_start(&f->exchange, &f->question, f->servers, servers, f->now + 5000 * MS,
+		++f->id, f->now);
+}
+
+/* A reply to the packet in flight: the question as sent, flags with QR added, no records. */
+static void reply_make(struct fixture *f, uint16_t flags)
+{
+	size_t size = DNS_HEADER_SIZE + f->question.qname.length + 4u;
+
+	memcpy(f->reply, f->exchange.packet, size);
+	wire_put_u16(f->reply, size, 2, flags | DNS_FLAG_QR | DNS_FLAG_RD | DNS_FLAG_RA);
+	wire_put_u16(f->reply, size, 10, 0);
+	f->reply_size = size;
+}
+
+static enum exchange_step input(struct fixture *f)
+{
+	return exchange_input(&f->exchange, f->reply, f->reply_size, ++f->id, f->now);
+}
+
+static enum exchange_step reply(struct fixture *f, uint16_t flags)
+{
+	reply_make(f, flags);
+	f->now += 20 * MS;
+	return input(f);
+}
+
+static enum exchange_step time_out(struct fixture *f)
+{
+	f->now = f->exchange.deadline_us;
+	return exchange_timeout(&f->exchange, ++f->id, f->now);
+}
+
+static uint16_t packet_u16(const struct fixture *f, size_t offset)
+{
+	struct wire_reader reader = wire_reader_init(f->exchange.packet, f->exchange.packet_length);
+
+	wire_read_bytes(&reader, offset);
+	return wire_read_u16(&reader);
+}
+
+/* --- the packet --- */
+
+static void test_packet(void **state)
+{
+	(void)state;
+	struct fixture f;
+	static const uint8_t opt[] = {0, 0, 41, 1232 >> 8, 1232 & 0xff, 0, 0, 0x80, 0, 0, 0};
+
+	setup(&f);
+	f.question.dnssec_ok = true;
+	f.question.checking_disabled = true;
+	assert_int_equal(start(&f, 1), EXCHANGE_SEND_UDP);
+	assert_int_equal(f.exchange.packet_length, 12 + 17 + 4 + 11);
+	assert_int_equal(packet_u16(&f, 0), 101);
+	assert_int_equal(packet_u16(&f, 2), DNS_FLAG_RD | DNS_FLAG_CD);
+	assert_int_equal(packet_u16(&f, 4), 1);
+	assert_int_equal(packet_u16(&f, 10), 1);
+	assert_memory_equal(f.exchange.packet + 12, f.question.qname.wire, 17);
+	assert_memory_equal(f.exchange.packet + 33, opt, sizeof(opt));
+
+	f.question.dnssec_ok = false;
+	f.question.checking_disabled = false;
+	start(&f, 1);
+	assert_int_equal(packet_u16(&f, 2), DNS_FLAG_RD);
+	assert_int_equal(packet_u16(&f, 40), 0);
+}
+
+static void test_packet_longest_name(void **state)
+{
+	(void)state;
+	struct fixture f;
+
+	setup(&f);
+	f.question.qname.length = 255;
+	memset(f.question.qname.wire, 'x', 254);
+	f.question.qname.wire[0] = f.question.qname.wire[64] = f.question.qname.wire[128] = 63;
+	f.question.qname.wire[192] = 61;
+	f.question.qname.wire[254] = 0;
+	assert_int_equal(start(&f, 1), EXCHANGE_SEND_UDP);
+	assert_int_equal(f.exchange.packet_length, UPSTREAM_QUERY_MAX);
+	assert_int_equal(reply(&f, 0), EXCHANGE_DONE);
+}
+
+/* --- which packet is the reply --- */
+
+static void test_match(void **state)
+{
+	(void)state;
+	struct fixture f;
+
+	setup(&f);
+	start(&f, 1);
+	assert_int_equal(reply(&f, 0), EXCHANGE_DONE);
+	assert_int_equal(f.exchange.server, 0);
+	assert_int_equal(f.servers[0].srtt_us, 20 * MS);
+	assert_int_equal(f.servers[0].answered, 1);
+	assert_true(f.servers[0].edns_works);
+}
+
+static void test_match_case_and_trailing(void **state)
+{
+	(void)state;
+	struct fixture f;
+
+	setup(&f);
+	start(&f, 1);
+	reply_make(&f, 0);
+	f.reply[13] ^= 0x20;
+	f.reply[17] ^= 0x20;
+	memset(f.reply + f.reply_size, 0xff, 40);
+	f.reply_size += 40;
+	assert_int_equal(input(&f), EXCHANGE_DONE);
+
+	start(&f, 1);
+	assert_int_equal(reply(&f, RCODE_NXDOMAIN), EXCHANGE_DONE);
+}
+
+/* Each octet of header and question that must match, changed alone; then cut at every length. */
+static void test_mismatch(void **state)
+{
+	(void)state;
+	struct fixture f;
+
+	setup(&f);
+	start(&f, 2);
+	int64_t deadline = f.exchange.deadline_us;
+	size_t size = DNS_HEADER_SIZE + 17 + 4;
+
+	for (size_t i = 0; i < size; i++) {
+		if (i == 3 || (i >= 6 && i < 12))
+			continue; /* flags of no matter here, and counts of the other sections */
+		reply_make(&f, 0);
+		f.reply[i] ^= i == 2 ? 0x80 : 0x11;
+		assert_int_equal(input(&f), EXCHANGE_WAIT);
+	}
+	reply_make(&f, 0x0800); /* opcode */
+	assert_int_equal(input(&f), EXCHANGE_WAIT);
+	for (size_t cut = 0; cut < size; cut++) {
+		reply_make(&f, 0);
+		f.reply_size = cut;
+		assert_int_equal(input(&f), EXCHANGE_WAIT);
+	}
+	for (unsigned i = 0; i < 65536; i++) {
+		reply_make(&f, 0);
+		wire_put_u16(f.reply, f.reply_size, 0, (uint16_t)i);
+		if (i != f.exchange.id)
+			assert_int_equal(input(&f), EXCHANGE_WAIT);
+	}
+	assert_int_equal(f.exchange.deadline_us, deadline);
+	assert_int_equal(f.servers[0].answered, 0);
+	assert_int_equal(f.servers[0].timeouts_in_row, 0);
+	assert_int_equal(reply(&f, 0), EXCHANGE_DONE);
+}
+
+/* A question of two names, or none, is no reply, unless none comes with FORMERR. */
+static void test_mismatch_count(void **state)
+{
+	(void)state;
+	struct fixture f;
+
+	setup(&f);
+	start(&f, 1);
+	reply_make(&f, 0);
+	wire_put_u16(f.reply, f.reply_size, 4, 2);
+	assert_int_equal(input(&f), EXCHANGE_WAIT);
+	wire_put_u16(f.reply, f.reply_size, 4, 0);
+	assert_int_equal(input(&f), EXCHANGE_WAIT);
+	reply_make(&f, RCODE_SERVFAIL);
+	wire_put_u16(f.reply, f.reply_size, 4, 0);
+	assert_int_equal(input(&f), EXCHANGE_WAIT);
+}
+
+/* The reply to an earlier packet has an older id and does not count. */
+static void test_late_reply(void **state)
+{
+	(void)state;
+	struct fixture f;
+
+	setup(&f);
+	start(&f, 1);
+	reply_make(&f, 0);
+	assert_int_equal(time_out(&f), EXCHANGE_SEND_UDP);
+	assert_int_equal(input(&f), EXCHANGE_WAIT);
+	assert_int_equal(reply(&f, 0), EXCHANGE_DONE);
+}
+
+/* --- whom to ask, how often, how long --- */
+
+static void test_no_server(void **state)
+{
+	(void)state;
+	struct fixture f;
+
+	setup(&f);
+	assert_int_equal(start(&f, 0), EXCHANGE_FAILED);
+}
+
+static void test_packets_one_server(void **state)
+{
+	(void)state;
+	struct fixture f;
+	int64_t begin;
+
+	setup(&f);
+	begin = f.now;
+	assert_int_equal(start(&f, 1), EXCHANGE_SEND_UDP);
+	assert_int_equal(f.exchange.deadline_us, begin + 400 * MS);
+	assert_int_equal(time_out(&f), EXCHANGE_SEND_UDP);
+	assert_int_equal(f.exchange.deadline_us, begin + 1200 * MS);
+	assert_int_equal(time_out(&f), EXCHANGE_SEND_UDP);
+	assert_int_equal(f.exchange.deadline_us, begin + 5000 * MS);
+	assert_int_equal(time_out(&f), EXCHANGE_FAILED);
+	assert_int_equal(f.servers[0].sent, 3);
+	assert_int_equal(f.servers[0].timed_out, 3);
+	assert_true(f.exchange.kept_server < 0);
+}
+
+static void test_packets_order(void **state)
+{
+	(void)state;
+	struct fixture f;
+	static const int order[] = {0, 1, 2, 0, 1, 2, 0, 1, 2};
+	enum exchange_step step;
+	size_t packets = 0;
+	unsigned asked[3] = {0};
+
+	setup(&f);
+	for (step = start(&f, 3); step == EXCHANGE_SEND_UDP; step = time_out(&f)) {
+		if (packets < 3) /* later ones depend on back-offs */
+			assert_int_equal(f.exchange.server, order[packets]);
+		asked[f.exchange.server]++;
+		packets++;
+	}
+	assert_int_equal(step, EXCHANGE_FAILED);
+	for (int i = 0; i < 3; i++)
+		assert_in_range(asked[i], 1, 3);
+	assert_true(f.now <= f.exchange.give_up_us);
+}
+
+/* The price of a dead first server: 400 ms, twice; then nobody asks it until the back-off ends. */
+static void test_dead_server(void **state)
+{
+	(void)state;
+	struct fixture f;
+	int64_t waited = 0;
+
+	setup(&f);
+	for (int question = 0; question < 20; question++) {
+		int64_t begin = f.now;
+
+		start(&f, 2);
+		if (f.exchange.server == 0)
+			assert_int_equal(time_out(&f), EXCHANGE_SEND_UDP);
+		assert_int_equal(f.exchange.server, 1);
+		waited += f.now - begin;
+		assert_int_equal(reply(&f, 0), EXCHANGE_DONE);
+	}
+	assert_int_equal(waited, 800 * MS);
+	assert_int_equal(f.servers[0].sent, 2);
+}
+
+static void test_slow_server_costs_two_seconds_at_most(void **state)
+{
+	(void)state;
+	struct fixture f;
+
+	setup(&f);
+	assert_int_equal(server_timeout_us(&f.servers[0]), 400 * MS);
+	server_answered(&f.servers[0], 0);
+	assert_in_range(server_timeout_us(&f.servers[0]), 200 * MS, 400 * MS);
+	for (int i = 0; i < 100; i++)
+		server_answered(&f.servers[0], 4000 * MS);
+	assert_int_equal(server_timeout_us(&f.servers[0]), 1000 * MS);
+}
+
+static void test_srtt(void **state)
+{
+	(void)state;
+	struct fixture f;
+
+	setup(&f);
+	server_answered(&f.servers[0], 80 * MS);
+	assert_int_equal(f.servers[0].srtt_us, 80 * MS);
+	server_answered(&f.servers[0], 160 * MS);
+	assert_int_equal(f.servers[0].srtt_us, 90 * MS);
+	assert_int_equal(server_timeout_us(&f.servers[0]), 480 * MS);
+	for (int i = 0; i < 1000; i++)
+		server_answered(&f.servers[0], -5);
+	assert_in_range(f.servers[0].srtt_us, 1, 10);
+}
+
+static void test_backoff_grows(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct server_state *s = &f.servers[0];
+	static const int64_t seconds[] = {1, 2, 4, 8, 16, 30, 30, 30};
+
+	setup(&f);
+	server_timed_out(s, f.now - 400 * MS, f.now);
+	assert_false(server_probe_due(s, f.now + 100 * US_PER_S));
+	for (size_t i = 0; i < sizeof(seconds) / sizeof(*seconds); i++) {
+		server_timed_out(s, f.now, f.now + 400 * MS);
+		f.now += 400 * MS;
+		assert_int_equal(s->backoff_until_us, f.now + seconds[i] * US_PER_S);
+		/* Stragglers, sent before it began, change nothing. */
+		server_timed_out(s, f.now - 1, f.now + 10);
+		assert_int_equal(s->backoff_until_us, f.now + seconds[i] * US_PER_S);
+		assert_false(server_probe_due(s, s->backoff_until_us - 1));
+		assert_true(server_probe_due(s, s->backoff_until_us));
+		f.now = s->backoff_until_us;
+	}
+	server_probed(s, f.now + 400 * MS);
+	assert_false(server_probe_due(s, f.now));
+	server_answered(s, 10 * MS);
+	assert_int_equal(s->backoff_until_us, 0);
+	assert_false(server_probe_due(s, f.now + 100 * US_PER_S));
+	server_timed_out(s, f.now, f.now + 1);
+	assert_int_equal(s->backoff_until_us, 0);
+}
+
+static void test_choose(void **state)
+{
+	(void)state;
+	struct fixture f;
+	uint8_t packets[4] = {0};
+
+	setup(&f);
+	assert_int_equal(server_choose(f.servers, 0, packets, f.now), -1);
+	assert_int_equal(server_choose(f.servers, 3, packets, f.now), 0);
+	packets[0] = 1;
+	assert_int_equal(server_choose(f.servers, 3, packets, f.now), 1);
+	packets[1] = packets[2] = 1;
+	assert_int_equal(server_choose(f.servers, 3, packets, f.now), 0);
+	packets[0] = EXCHANGE_PACKETS_MAX;
+	assert_int_equal(server_choose(f.servers, 3, packets, f.now), 1);
+
+	memset(packets, 0, sizeof(packets));
+	f.servers[0].backoff_until_us = f.now + 5;
+	assert_int_equal(server_choose(f.servers, 3, packets, f.now), 1);
+	packets[1] = 2, packets[2] = 1; /* rather again than one that is backed off */
+	assert_int_equal(server_choose(f.servers, 3, packets, f.now), 2);
+	packets[1] = packets[2] = EXCHANGE_PACKETS_MAX;
+	assert_int_equal(server_choose(f.servers, 3, packets, f.now), 0);
+
+	memset(packets, 0, sizeof(packets));
+	f.servers[1].backoff_until_us = f.now + 3;
+	f.servers[2].backoff_until_us = f.now + 4;
+	assert_int_equal(server_choose(f.servers, 3, packets, f.now), 1);
+	assert_int_equal(server_choose(f.servers, 3, packets, f.now + 5), 0);
+	memset(packets, EXCHANGE_PACKETS_MAX, sizeof(packets));
+	assert_int_equal(server_choose(f.servers, 3, packets, f.now), -1);
+}
+
+static void test_port_unreachable(void **state)
+{
+	(void)state;
+	struct fixture f;
+
+	setup(&f);
+	start(&f, 2);
+	assert_int_equal(exchange_transport_failed(&f.exchange, ++f.id, f.now), EXCHANGE_SEND_UDP);
+	assert_int_equal(f.exchange.server, 1);
+	assert_int_equal(exchange_transport_failed(&f.exchange, ++f.id, f.now), EXCHANGE_FAILED);
+	assert_int_equal(f.servers[0].sent, 1);
+	start(&f, 2);
+	exchange_transport_failed(&f.exchange, ++f.id, f.now);
+	assert_true(f.servers[0].backoff_until_us > f.now);
+}
+
+static void test_total_time(void **state)
+{
+	(void)state;
+	struct fixture f;
+
+	setup(&f);
+	exchange_start(&f.exchange, &f.question, f.servers, 2, f.now + 300 * MS, 1, f.now);
+	assert_int_equal(f.exchange.deadline_us, f.now + 300 * MS);
+	assert_int_equal(time_out(&f), EXCHANGE_FAILED);
+	assert_int_equal(
+		exchange_start(&f.exchange, &f.question, f.servers, 2, f.now + 1, 1, f.now),
+		EXCHANGE_FAILED);
+}
+
+/* --- replies that are no answers --- */
+
+static void test_servfail_next_server(void **state)
+{
+	(void)state;
+	struct fixture f;
+
+	setup(&f);
+	start(&f, 2);
+	assert_int_equal(reply(&f, RCODE_SERVFAIL), EXCHANGE_SEND_UDP);
+	assert_true(f.exchange.keep);
+	assert_int_equal(f.exchange.kept_server, 0);
+	assert_int_equal(f.exchange.server, 1);
+	assert_int_equal(reply(&f, 0), EXCHANGE_DONE);
+	assert_false(f.exchange.keep);
+	assert_int_equal(f.servers[0].timeouts_in_row, 0);
+}
+
+/*
+ * REFUSED, then SERVFAIL from the last: the second is better and is handed over at once. The other
+ * way round the first stays.
+ */
+static void test_best_reply(void **state)
+{
+	(void)state;
+	struct fixture f;
+
+	setup(&f);
+	start(&f, 2);
+	assert_int_equal(reply(&f, RCODE_REFUSED), EXCHANGE_SEND_UDP);
+	assert_int_equal(reply(&f, RCODE_SERVFAIL), EXCHANGE_DONE);
+	assert_int_equal(f.exchange.server, 1);
+
+	start(&f, 3);
+	assert_int_equal(reply(&f, RCODE_SERVFAIL), EXCHANGE_SEND_UDP);
+	assert_true(f.exchange.keep);
+	assert_int_equal(reply(&f, RCODE_REFUSED), EXCHANGE_SEND_UDP);
+	assert_false(f.exchange.keep);
+	assert_int_equal(reply(&f, RCODE_REFUSED), EXCHANGE_FAILED);
+	assert_false(f.exchange.keep);
+	assert_int_equal(f.exchange.kept_server, 0);
+}
+
+static void test_servfail_alone(void **state)
+{
+	(void)state;
+	struct fixture f;
+
+	setup(&f);
+	start(&f, 1);
+	assert_int_equal(reply(&f, RCODE_SERVFAIL), EXCHANGE_DONE);
+	start(&f, 1);
+	assert_int_equal(reply(&f, RCODE_SERVFAIL | DNS_FLAG_TC), EXCHANGE_FAILED);
+	assert_true(f.exchange.kept_server < 0);
+}
+
+/* With a reply in hand nobody is asked twice. */
+static void test_kept_then_silence(void **state)
+{
+	(void)state;
+	struct fixture f;
+	int64_t begin;
+
+	setup(&f);
+	start(&f, 2);
+	reply(&f, RCODE_SERVFAIL);
+	begin = f.now;
+	assert_int_equal(time_out(&f), EXCHANGE_FAILED);
+	assert_int_equal(f.now - begin, 400 * MS);
+	assert_int_equal(f.exchange.kept_server, 0);
+	assert_int_equal(f.servers[1].sent, 1);
+}
+
+/* --- EDNS --- */
+
+static void test_formerr_without_edns(void **state)
+{
+	(void)state;
+	struct fixture f;
+
+	setup(&f);
+	start(&f, 2);
+	assert_int_equal(reply(&f, RCODE_FORMERR), EXCHANGE_SEND_UDP);
+	assert_int_equal(f.exchange.server, 0);
+	assert_int_equal(packet_u16(&f, 10), 0);
+	assert_int_equal(f.exchange.packet_length, 33);
+	assert_false(f.servers[0].without_edns);
+	assert_int_equal(reply(&f, 0), EXCHANGE_DONE);
+	assert_true(f.servers[0].without_edns);
+
+	start(&f, 2); /* remembered */
+	assert_int_equal(packet_u16(&f, 10), 0);
+	assert_int_equal(reply(&f, 0), EXCHANGE_DONE);
+	f.now = f.servers[0].edns_again_us;
+	start(&f, 2); /* but not for ever */
+	assert_int_equal(packet_u16(&f, 10), 1);
+	assert_int_equal(reply(&f, 0), EXCHANGE_DONE);
+	assert_false(f.servers[0].without_edns);
+}
+
+static void test_header_alone_without_edns(void **state)
+{
+	(void)state;
+	struct fixture f;
+
+	setup(&f);
+	start(&f, 1);
+	reply_make(&f, RCODE_NOTIMP);
+	wire_put_u16(f.reply, f.reply_size, 4, 0);
+	f.reply_size = DNS_HEADER_SIZE;
+	assert_int_equal(input(&f), EXCHANGE_SEND_UDP);
+	assert_true(f.exchange.without_edns);
+	wire_put_u16(f.reply, f.reply_size, 0, f.exchange.id);
+	assert_int_equal(input(&f), EXCHANGE_WAIT); /* no second time */
+	assert_int_equal(reply(&f, 0), EXCHANGE_DONE);
+}
+
+static void test_formerr_twice(void **state)
+{
+	(void)state;
+	struct fixture f;
+
+	setup(&f);
+	start(&f, 2);
+	assert_int_equal(reply(&f, RCODE_FORMERR), EXCHANGE_SEND_UDP);
+	assert_int_equal(reply(&f, RCODE_FORMERR), EXCHANGE_SEND_UDP);
+	assert_int_equal(f.exchange.server, 1);
+	assert_false(f.exchange.without_edns);
+	assert_false(f.servers[0].without_edns);
+}
+
+/* Silence may mean that EDNS is not understood; not from a server that has answered it before. */
+static void test_silence_without_edns(void **state)
+{
+	(void)state;
+	struct fixture f;
+
+	setup(&f);
+	start(&f, 1);
+	time_out(&f);
+	assert_false(f.exchange.without_edns);
+	time_out(&f);
+	assert_true(f.exchange.without_edns);
+	assert_int_equal(reply(&f, 0), EXCHANGE_DONE);
+	assert_true(f.servers[0].without_edns);
+
+	setup(&f);
+	start(&f, 1);
+	reply(&f, 0);
+	start(&f, 1);
+	time_out(&f);
+	time_out(&f);
+	assert_false(f.exchange.without_edns);
+}
+
+/* --- TCP --- */
+
+static void test_truncated(void **state)
+{
+	(void)state;
+	struct fixture f;
+	uint16_t id;
+
+	setup(&f);
+	start(&f, 2);
+	id = f.exchange.id;
+	assert_int_equal(reply(&f, DNS_FLAG_TC), EXCHANGE_SEND_TCP);
+	assert_int_equal(f.exchange.server, 0);
+	assert_int_not_equal(f.exchange.id, id);
+	assert_int_equal(reply(&f, 0), EXCHANGE_DONE);
+	assert_int_equal(f.servers[0].answered, 2);
+}
+
+static void test_truncated_tcp_fails(void **state)
+{
+	(void)state;
+	struct fixture f;
+
+	setup(&f);
+	start(&f, 2);
+	reply(&f, DNS_FLAG_TC);
+	assert_int_equal(exchange_transport_failed(&f.exchange, ++f.id, f.now), EXCHANGE_SEND_UDP);
+	assert_int_equal(f.exchange.server, 1);
+	assert_int_equal(f.servers[0].timeouts_in_row, 0);
+	assert_int_equal(reply(&f, DNS_FLAG_TC), EXCHANGE_SEND_TCP);
+	assert_int_equal(f.exchange.server, 1);
+	assert_int_equal(time_out(&f), EXCHANGE_FAILED);
+}
+
+static void test_truncated_over_tcp(void **state)
+{
+	(void)state;
+	struct fixture f;
+
+	setup(&f);
+	start(&f, 2);
+	reply(&f, DNS_FLAG_TC);
+	assert_int_equal(reply(&f, DNS_FLAG_TC), EXCHANGE_SEND_UDP);
+	assert_int_equal(f.exchange.server, 1);
+}
+
+static void test_formerr_over_tcp(void **state)
+{
+	(void)state;
+	struct fixture f;
+
+	setup(&f);
+	start(&f, 1);
+	reply(&f, DNS_FLAG_TC);
+	assert_int_equal(reply(&f, RCODE_FORMERR), EXCHANGE_SEND_TCP);
+	assert_true(f.exchange.without_edns);
+	assert_int_equal(reply(&f, RCODE_FORMERR), EXCHANGE_DONE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_packet),
+		cmocka_unit_test(test_packet_longest_name),
+		cmocka_unit_test(test_match),
+		cmocka_unit_test(test_match_case_and_trailing),
+		cmocka_unit_test(test_mismatch),
+		cmocka_unit_test(test_mismatch_count),
+		cmocka_unit_test(test_late_reply),
+		cmocka_unit_test(test_no_server),
+		cmocka_unit_test(test_packets_one_server),
+		cmocka_unit_test(test_packets_order),
+		cmocka_unit_test(test_dead_server),
+		cmocka_unit_test(test_slow_server_costs_two_seconds_at_most),
+		cmocka_unit_test(test_srtt),
+		cmocka_unit_test(test_backoff_grows),
+		cmocka_unit_test(test_choose),
+		cmocka_unit_test(test_port_unreachable),
+		cmocka_unit_test(test_total_time),
+		cmocka_unit_test(test_servfail_next_server),
+		cmocka_unit_test(test_best_reply),
+		cmocka_unit_test(test_servfail_alone),
+		cmocka_unit_test(test_kept_then_silence),
+		cmocka_unit_test(test_formerr_without_edns),
+		cmocka_unit_test(test_header_alone_without_edns),
+		cmocka_unit_test(test_formerr_twice),
+		cmocka_unit_test(test_silence_without_edns),
+		cmocka_unit_test(test_truncated),
+		cmocka_unit_test(test_truncated_tcp_fails),
+		cmocka_unit_test(test_truncated_over_tcp),
+		cmocka_unit_test(test_formerr_over_tcp),
+	};
+
+	return cmocka_run_group_tests_name("exchange", tests, NULL, NULL);
+}
