@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Cutting batches. Each class of items has a share, so that neither a flood of clients nor one of
+ * details starves the others while Redis is slower than what comes in; what a share leaves free
+ * goes to the rest. A batch is bounded in items and octets, because Redis serves nobody else while
+ * a script runs.
+ *
+ * Rejected: a list of batches in flight (one at a time keeps order, and a round trip is far shorter
+ * than the second in which a tally fills), and formatting at merge time (an item that merges a
+ * hundred times is formatted once, when it leaves).
+ */
+#include "resolver/telemetry/batch.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/dns/name.h"
+#include "resolver/telemetry/schema.h"
+
+#define CLIENTS_SHARE 30
+#define TOPS_SHARE 15
+#define LINES_SHARE 15
+
+#define ITEM_ARGS_MAX (8 + 2 * CLIENT_COUNTER_COUNT)
+#define ROOM_BEHIND ((size_t)32 << 10) /* the last item (two names and addresses) and the hours */
+#define HOURS_MAX 24                   /* different hours in one batch */
+#define CLOSE_DELAY_US \
+	(60 * US_PER_S) /* an hour is closed when nothing of it can be on its way any more */
+
+const struct batch_bounds batch_bounds_default = {
+	.clients = SCHEMA_CLIENTS_MAX,
+	.client_names = SCHEMA_CLIENT_NAMES_MAX,
+	.names = SCHEMA_NAMES_MAX,
+	.name_clients = SCHEMA_NAME_CLIENTS_MAX,
+	.name_addresses = SCHEMA_NAME_ADDRESSES_MAX,
+	.addresses = SCHEMA_ADDRESSES_MAX,
+	.pairs = SCHEMA_PAIRS_MAX,
+	.hour_names = SCHEMA_HOUR_NAMES_MAX,
+	.top = SCHEMA_TOP_MAX,
+	.stream = SCHEMA_STREAM_MAX,
+};
+
+/* Totals of the hours that a batch's client items belong to. */
+struct hours {
+	size_t count;
+	struct {
+		uint32_t hour;
+		uint64_t counters[CLIENT_COUNTER_COUNT];
+	} hours[HOURS_MAX];
+};
+
+/* --- arguments: begin, append to text, end --- */
+
+static void arg_end(struct batch *batch, size_t start)
+{
+	assert(batch->argc < BATCH_ARGS_MAX);
+	batch->lengths[batch->argc++] = batch->text.length - start;
+}
+
+static void arg_bytes(struct batch *batch, const char *bytes, size_t length)
+{
+	size_t start = batch->text.length;
+
+	strbuf_append(&batch->text, bytes, length);
+	arg_end(batch, start);
+}
+
+static void arg_text(struct batch *batch, const char *text)
+{
+	arg_bytes(batch, text, strlen(text));
+}
+
+static void arg_u64(struct batch *batch, uint64_t value)
+{
+	size_t start = batch->text.length;
+
+	strbuf_append_u64(&batch->text, value);
+	arg_end(batch, start);
+}
+
+static void arg_ms(struct batch *batch, int64_t us)
+{
+	arg_u64(batch, us > 0 ? (uint64_t)(us / US_PER_MS) : 0);
+}
+
+static void arg_address(struct batch *batch, const struct address *address)
+{
+	char text[ADDRESS_TEXT_MAX];
+
+	arg_text(batch, address->family == 0 ? SCHEMA_OTHER : address_to_text(address, text));
+}
+
+static void arg_name(struct batch *batch, const uint8_t *wire)
+{
+	char text[NAME_TEXT_MAX];
+	size_t length = name_to_text(wire, text);
+
+	arg_bytes(batch, text, length);
+}
+
+/* How many are not zero, then each with its name. */
+static void arg_counters(struct batch *batch, const uint64_t counters[CLIENT_COUNTER_COUNT])
+{
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < CLIENT_COUNTER_COUNT; i++)
+		count += counters[i] != 0;
+	arg_u64(batch, count);
+	for (size_t i = 0; i < CLIENT_COUNTER_COUNT; i++) {
+		if (counters[i] == 0)
+			continue;
+		arg_text(batch, client_counter_name(i));
+		arg_u64(batch, counters[i]);
+	}
+}
+
+/* --- items --- */
+
+static bool hours_add(struct hours *hours, const struct pending_item *item)
+{
+	size_t at = 0;
+
+	while (at < hours->count && hours->hours[at].hour != item->key.when)
+		at++;
+	if (at == HOURS_MAX)
+		return false;
+	if (at == hours->count) {
+		hours->count++;
+		hours->hours[at].hour = item->key.when;
+		memset(hours->hours[at].counters, 0, sizeof(hours->hours[at].counters));
+	}
+	for (size_t i = 0; i < CLIENT_COUNTER_COUNT; i++)
+		hours->hours[at].counters[i] += item->counts[i];
+	return true;
+}
+
+static void put_client(struct batch *batch, const struct pending_item *item)
+{
+	arg_text(batch, "c");
+	arg_address(batch, &item->key.client);
+	arg_u64(batch, item->key.when);
+	arg_ms(batch, item->first_us);
+	arg_ms(batch, item->last_us);
+	arg_counters(batch, item->counts);
+	batch->queries += item->counts[COUNTER_queries];
+}
+
+static void put_top(struct batch *batch, const struct pending_item *item)
+{
+	arg_text(batch, "d");
+	arg_u64(batch, item->key.when);
+	if (item->key.name_length)
+		arg_name(batch, item->key.name);
+	else
+		arg_text(batch, SCHEMA_OTHER);
+	arg_u64(batch, item->counts[PENDING_COUNT_QUERIES]);
+}
+
+static void put_query(struct batch *batch, const struct pending_item *item)
+{
+	arg_text(batch, "q");
+	arg_address(batch, &item->key.client);
+	arg_name(batch, item->key.name);
+	arg_u64(batch, item->key.when);
+	arg_u64(batch, item->counts[PENDING_COUNT_QUERIES]);
+	arg_u64(batch, item->counts[PENDING_COUNT_HITS]);
+	arg_ms(batch, item->last_us);
+}
+
+static void put_pair(struct batch *batch, const struct pending_item *item)
+{
+	arg_text(batch, "p");
+	arg_address(batch, &item->key.address);
+	arg_address(batch, &item->key.client);
+	arg_name(batch, item->key.name);
+	arg_ms(batch, item->first_us);
+	arg_ms(batch, item->last_us);
+	arg_u64(batch, item->counts[PENDING_COUNT_QUERIES]);
+	arg_name(batch, item->owner ? item->owner : item->key.name);
+}
+
+static void put_timeline(struct batch *batch, const struct pending_item *item)
+{
+	arg_text(batch, "t");
+	arg_address(batch, &item->key.address);
+	arg_u64(batch, item->key.when);
+	arg_text(batch, "dns");
+	arg_u64(batch, item->counts[PENDING_COUNT_QUERIES]);
+}
+
+static void put_zone(
+	struct batch *batch, const struct zone_ids *zones, const struct pending_item *item)
+{
+	const char *zone = zone_ids_name(zones, item->key.zone);
+
+	arg_text(batch, "z");
+	arg_text(batch, zone ? zone : SCHEMA_OTHER);
+	arg_address(batch, &item->key.client);
+	arg_u64(batch, item->counts[PENDING_COUNT_HITS]);
+	arg_ms(batch, item->last_us);
+}
+
+static void put_item(
+	struct batch *batch, const struct zone_ids *zones, const struct pending_item *item)
+{
+	batch->items++;
+	switch (item->key.kind) {
+	case PENDING_CLIENT:
+		put_client(batch, item);
+		break;
+	case PENDING_TOP:
+		put_top(batch, item);
+		break;
+	case PENDING_QUERY:
+		put_query(batch, item);
+		break;
+	case PENDING_PAIR:
+		put_pair(batch, item);
+		break;
+	case PENDING_TIMELINE:
+		put_timeline(batch, item);
+		break;
+	case PENDING_ZONE:
+		put_zone(batch, zones, item);
+		break;
+	}
+}
+
+/* --- cutting --- */
+
+static bool has_room(const struct batch *batch)
+{
+	return batch->items < BATCH_ITEMS_MAX && batch->text.length < BATCH_BYTES_MAX &&
+	       batch->argc + (HOURS_MAX + 1) * ITEM_ARGS_MAX <= BATCH_ARGS_MAX;
+}
+
+static void cut_queue(struct batcher *batcher, struct pending *pending, struct pending_queue *queue,
+	size_t share, struct hours *hours)
+{
+	struct batch *batch = batcher->batch;
+
+	for (size_t i = 0; i < share && queue->head && has_room(batch); i++) {
+		if (queue->head->key.kind == PENDING_CLIENT && !hours_add(hours, queue->head))
+			return;
+		struct pending_item *item = pending_take(pending, queue);
+		put_item(batch, batcher->settings.zones, item);
+		pending_item_free(item);
+	}
+}
+
+static void put_hours(struct batch *batch, const struct hours *hours)
+{
+	for (size_t i = 0; i < hours->count; i++) {
+		arg_text(batch, "h");
+		arg_u64(batch, hours->hours[i].hour);
+		arg_counters(batch, hours->hours[i].counters);
+	}
+}
+
+/* A line has no bound of its own, so memory can run out here: then the line is dropped, and the
+ * batch is as if it had not been. */
+static void put_line(struct batch *batch, struct pending *pending, const struct pending_line *line)
+{
+	size_t length = batch->text.length, argc = batch->argc;
+
+	arg_text(batch, line->stream == STREAM_EVENTS ? "e" : "x");
+	arg_ms(batch, line->wall_us);
+	arg_bytes(batch, line->json, line->length);
+	if (batch->text.failed) {
+		batch->text.failed = false;
+		batch->text.length = length;
+		batch->argc = argc;
+		pending->lines_dropped++;
+		return;
+	}
+	batch->items++;
+}
+
+static void cut_lines(struct batch *batch, struct pending *pending, size_t share)
+{
+	for (size_t i = 0; i < share && pending->lines && has_room(batch); i++) {
+		struct pending_line *line = pending_take_line(pending);
+		put_line(batch, pending, line);
+		free(line);
+	}
+}
+
+/* The last hour of which everything has been cut: closed by this batch's script. */
+static uint64_t hour_to_close(const struct pending *pending, const struct now *now)
+{
+	int64_t current = (now->wall_us - CLOSE_DELAY_US) / US_PER_HOUR;
+	const struct pending_item *oldest = pending->clients.head;
+
+	if (oldest && oldest->key.when < current)
+		current = oldest->key.when;
+	return current > 0 ? (uint64_t)(current - 1) : 0;
+}
+
+static void put_bounds(struct batch *batch, const struct batch_bounds *bounds)
+{
+	arg_u64(batch, bounds->clients);
+	arg_u64(batch, bounds->client_names);
+	arg_u64(batch, bounds->names);
+	arg_u64(batch, bounds->name_clients);
+	arg_u64(batch, bounds->name_addresses);
+	arg_u64(batch, bounds->addresses);
+	arg_u64(batch, bounds->pairs);
+	arg_u64(batch, bounds->hour_names);
+	arg_u64(batch, bounds->top);
+	arg_u64(batch, bounds->stream);
+}
+
+/* Everything before the items; the hour to close is known when they are cut, so it stands behind
+ * them, under "k". */
+static void put_header(struct batcher *batcher, const struct now *now)
+{
+	struct batch *batch = batcher->batch;
+	const struct batch_settings *settings = &batcher->settings;
+	char key[512];
+
+	arg_text(batch, "EVALSHA");
+	arg_text(batch, "");
+	arg_text(batch, "1");
+	snprintf(key, sizeof(key), KEY_APPLIED, settings->resolver_name);
+	arg_text(batch, key);
+	arg_text(batch, settings->boot);
+	arg_u64(batch, batch->number);
+	arg_u64(batch, SCHEMA_VERSION);
+	arg_text(batch, settings->version);
+	arg_ms(batch, settings->started_us);
+	arg_ms(batch, now->wall_us);
+	arg_u64(batch, settings->retention_days * UINT64_C(86400));
+	arg_u64(batch, settings->pair_retention_days * UINT64_C(86400));
+	put_bounds(batch, &settings->bounds);
+	assert(batch->argc == BATCH_ARGV_HEADER + BATCH_HEADER_COUNT);
+}
+
+/* Fills argv, once the text no longer moves. */
+static void freeze(struct batch *batch)
+{
+	const char *at = batch->text.data;
+
+	for (size_t i = 0; i < batch->argc; i++) {
+		batch->argv[i] = at;
+		at += batch->lengths[i];
+	}
+}
+
+/* Room for everything but lines is there before the first item is taken, so that running out of
+ * memory cannot lose one. */
+static bool begin(struct batch *batch, uint64_t number)
+{
+	static const char filler[4096];
+
+	strbuf_clear(&batch->text);
+	while (batch->text.capacity < BATCH_BYTES_MAX + ROOM_BEHIND) {
+		strbuf_append(&batch->text, filler, sizeof(filler));
+		if (batch->text.failed)
+			return false;
+	}
+	strbuf_clear(&batch->text);
+	batch->number = number;
+	batch->queries = 0;
+	batch->items = 0;
+	batch->argc = 0;
+	return true;
+}
+
+bool batcher_init(struct batcher *batcher, const struct batch_settings *settings)
+{
+	*batcher = (struct batcher){.settings = *settings};
+	batcher->batch = malloc(sizeof(*batcher->batch));
+	if (!batcher->batch)
+		return false;
+	strbuf_init(&batcher->batch->text);
+	return true;
+}
+
+void batcher_deinit(struct batcher *batcher)
+{
+	if (batcher->batch)
+		strbuf_deinit(&batcher->batch->text);
+	free(batcher->batch);
+	batcher->batch = NULL;
+}
+
+struct batch *batch_cut(
+	struct batcher *batcher, struct pending *pending, const struct now *now, bool even_if_empty)
+{
+	struct batch *batch = batcher->batch;
+	struct hours hours = {0};
+
+	if (batcher->frozen)
+		return batch;
+	if ((pending_is_empty(pending) && !even_if_empty) ||
+		!begin(batch, batcher->last_number + 1))
+		return NULL;
+	put_header(batcher, now);
+	cut_queue(batcher, pending, &pending->clients, CLIENTS_SHARE, &hours);
+	cut_queue(batcher, pending, &pending->tops, TOPS_SHARE, NULL);
+	cut_queue(batcher, pending, &pending->details,
+		BATCH_ITEMS_MAX - CLIENTS_SHARE - TOPS_SHARE - LINES_SHARE, NULL);
+	size_t room_for_lines =
+		pending->line_count < LINES_SHARE ? pending->line_count : LINES_SHARE;
+	size_t rest = BATCH_ITEMS_MAX - batch->items;
+	rest = rest > room_for_lines ? rest - room_for_lines : 0;
+	cut_queue(batcher, pending, &pending->details, rest, NULL);
+	rest = BATCH_ITEMS_MAX - batch->items;
+	rest = rest > room_for_lines ? rest - room_for_lines : 0;
+	cut_queue(batcher, pending, &pending->clients, rest, &hours);
+	put_hours(batch, &hours);
+	arg_text(batch, "k");
+	arg_u64(batch, hour_to_close(pending, now));
+	cut_lines(batch, pending, BATCH_ITEMS_MAX);
+	freeze(batch);
+	batcher->last_number = batch->number;
+	batcher->frozen = true;
+	return batch;
+}
+
+bool batch_acknowledged(struct batcher *batcher, uint64_t number)
+{
+	if (!batcher->frozen || batcher->batch->number != number)
+		return false;
+	batcher->frozen = false;
+	batcher->applied_batches++;
+	batcher->applied_queries += batcher->batch->queries;
+	return true;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Numbered batches. A bounded part of what is pending is cut out and frozen, as the arguments of
+ * one script call, under the next number of this boot; the same octets are sent until they are
+ * acknowledged, then the next is cut. The script applies each number once, so a lost reply costs a
+ * repetition and never a count. A passive machine: it knows no socket and no clock.
+ *
+ * The place of the journal is the end of batch_cut: a frozen batch is its number, `text` and
+ * `lengths`, and has to be on disk before it is sent for the first time.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/strbuf.h"
+#include "resolver/telemetry/pending.h"
+#include "resolver/telemetry/zone_ids.h"
+
+#define BOOT_TEXT_SIZE 17 /* 16 hexadecimal digits and a NUL */
+
+#define BATCH_ITEMS_MAX \
+	100 /* a script call of some milliseconds: Redis serves nobody else meanwhile */
+#define BATCH_BYTES_MAX ((size_t)64 << 10) /* of arguments, when the last item begins */
+#define BATCH_ARGS_MAX 4000
+
+/*
+ * argv of a batch: EVALSHA, the script's SHA-1 (set by the sender), 1, the key `applied`, the
+ * header, then the items. Header and items are what script.lua expects; it describes them.
+ */
+enum { BATCH_ARGV_COMMAND, BATCH_ARGV_SHA, BATCH_ARGV_KEYS, BATCH_ARGV_APPLIED, BATCH_ARGV_HEADER };
+#define BATCH_HEADER_COUNT 18
+
+struct batch_bounds {
+	uint32_t clients, client_names, names, name_clients, name_addresses, addresses, pairs,
+		hour_names, top, stream;
+};
+extern const struct batch_bounds batch_bounds_default; /* SCHEMA_*_MAX */
+
+struct batch_settings {
+	const char *resolver_name; /* the three strings and zones outlive the batcher */
+	const char *version;
+	char boot[BOOT_TEXT_SIZE];
+	const struct zone_ids *zones;
+	int64_t started_us;
+	unsigned retention_days, pair_retention_days;
+	struct batch_bounds bounds;
+};
+
+struct batch {
+	uint64_t number;
+	uint64_t queries; /* answered queries that it counts */
+	size_t items;
+	size_t argc;
+	const char *argv[BATCH_ARGS_MAX];
+	size_t lengths[BATCH_ARGS_MAX];
+	struct strbuf text; /* the arguments, back to back */
+};
+
+struct batcher {
+	struct batch_settings settings;
+	uint64_t last_number; /* cut so far */
+	bool frozen;          /* `batch` waits for its acknowledgement */
+	struct batch *batch;
+	uint64_t applied_batches, applied_queries; /* acknowledged */
+};
+
+/* False when out of memory. */
+bool batcher_init(struct batcher *batcher, const struct batch_settings *settings);
+void batcher_deinit(struct batcher *batcher);
+
+/*
+ * The batch to send: the frozen one, else a new one cut from pending; NULL when nothing is pending,
+ * unless even_if_empty (it closes an hour). It belongs to the batcher and stays as it is until
+ * acknowledged.
+ */
+struct batch *batch_cut(struct batcher *batcher, struct pending *pending, const struct now *now,
+	bool even_if_empty);
+
+/* True when this was the frozen batch, which is then done with. */
+bool batch_acknowledged(struct batcher *batcher, uint64_t number);

@@ -1,0 +1,577 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The collector's loop. A look (take_all) empties the rings, then whatever is ready goes on its
+ * way. While there is work it looks every 20 ms by itself; after three looks in vain it says that
+ * it sleeps, and only then a worker rings. So a busy worker makes no system call for the
+ * collector's sake, and an idle daemon wakes once a second, for the query log and to close an hour.
+ *
+ * What other threads may call meets it in atomics, a mailbox (events) and one mutex, which guards
+ * `status` only and is never held across a call.
+ */
+#include "resolver/telemetry/collector.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/base/log.h"
+#include "lib/base/mailbox.h"
+#include "lib/base/strbuf.h"
+#include "resolver/telemetry/batch.h"
+#include "resolver/telemetry/pending.h"
+#include "resolver/telemetry/querylog.h"
+#include "resolver/telemetry/record_json.h"
+#include "resolver/telemetry/store.h"
+
+#define LOOK_MS 20
+#define LOOKS_BEFORE_SLEEP 3
+#define RECORDS_A_LOOK 20000 /* of one worker, before others and Redis have their turn */
+#define EVENTS_MAX 256
+#define LINES_MAX 4096
+#define LINE_BYTES_MAX ((size_t)2 << 20)
+
+struct event_letter {
+	struct letter letter;
+	const char *kind, *text; /* behind the struct */
+};
+
+struct collector {
+	struct handover *handovers;
+	size_t count;
+	struct bell *bell;
+	bool to_store, to_file; /* where records go; set once */
+
+	struct event_base *base;
+	struct event *rung, *look, *beat, *deadline;
+	struct pending pending;
+	struct batcher batcher;
+	struct store *store; /* NULL: redis is "off" */
+	struct record_writer writer;
+	struct querylog querylog;
+	struct strbuf line;
+	char *resolver_name, *version;
+	struct now now;
+	int64_t closed_hour; /* up to which a batch said that hours are complete */
+	int64_t changed_us;  /* wall: when the store was found or lost */
+	unsigned idle_looks;
+	bool was_connected, ever_connected;
+
+	pthread_t thread;
+	bool running;
+	atomic_bool stop, reopen;
+	atomic_int timeout_ms;
+	struct mailbox events;
+	atomic_uint events_waiting;
+	_Atomic uint64_t events_dropped;
+
+	pthread_mutex_t lock; /* guards status */
+	struct telemetry_status status;
+};
+
+static void read_now(struct now *now)
+{
+	struct timespec mono, wall;
+
+	clock_gettime(CLOCK_MONOTONIC, &mono);
+	clock_gettime(CLOCK_REALTIME, &wall);
+	now->mono_us = mono.tv_sec * US_PER_S + mono.tv_nsec / 1000;
+	now->wall_us = wall.tv_sec * US_PER_S + wall.tv_nsec / 1000;
+}
+
+/* --- taking what was given --- */
+
+static bool take_tallies(struct collector *collector, struct handover *handover)
+{
+	bool any = false;
+
+	for (struct tally *tally = handover_take(&handover->full); tally;
+		tally = handover_take(&handover->full)) {
+		if (collector->store)
+			pending_merge(&collector->pending, tally);
+		tally_clear(tally);
+		handover_give(&handover->empty, tally);
+		any = true;
+	}
+	return any;
+}
+
+static void write_record(struct collector *collector, const struct record *record)
+{
+	struct strbuf *line = &collector->line;
+
+	strbuf_clear(line);
+	record_writer_append(&collector->writer, record, line);
+	if (line->failed)
+		return;
+	if (collector->to_file)
+		querylog_append(&collector->querylog, line->data, line->length, &collector->now);
+	if (collector->to_store && record->action != TRANSACTION_NONE)
+		pending_add_line(&collector->pending, STREAM_TRANSACTIONS, record->wall_us,
+			line->data, line->length - 1);
+}
+
+static bool take_records(struct collector *collector, struct handover *handover)
+{
+	size_t length;
+	unsigned count = 0;
+
+	atomic_store_explicit(&handover->urged, false, memory_order_relaxed);
+	while (count < RECORDS_A_LOOK) {
+		const struct record *record = ring_peek(&handover->records, &length);
+		if (!record)
+			break;
+		write_record(collector, record);
+		ring_release(&handover->records);
+		count++;
+	}
+	return count > 0;
+}
+
+static void add_event(struct collector *collector, const char *kind, const char *text)
+{
+	struct strbuf *line = &collector->line;
+
+	if (!collector->to_store)
+		return;
+	strbuf_clear(line);
+	strbuf_append_text(line, "{\"ts\":\"");
+	strbuf_append_time(line, collector->now.wall_us);
+	strbuf_append_text(line, "\"");
+	strbuf_json_text(line, "kind", kind);
+	strbuf_json_text(line, "text", text);
+	strbuf_append_char(line, '}');
+	if (!line->failed)
+		pending_add_line(&collector->pending, STREAM_EVENTS, collector->now.wall_us,
+			line->data, line->length);
+}
+
+static bool take_events(struct collector *collector)
+{
+	struct letter *letter = mailbox_take(&collector->events);
+	bool any = letter != NULL;
+
+	while (letter) {
+		struct event_letter *event = (struct event_letter *)letter;
+		letter = letter->next;
+		add_event(collector, event->kind, event->text);
+		free(event);
+		atomic_fetch_sub(&collector->events_waiting, 1);
+	}
+	return any;
+}
+
+static bool take_all(struct collector *collector)
+{
+	bool any = take_events(collector);
+
+	for (size_t i = 0; i < collector->count; i++) {
+		any |= take_tallies(collector, &collector->handovers[i]);
+		any |= take_records(collector, &collector->handovers[i]);
+	}
+	return any;
+}
+
+/* --- sending --- */
+
+static void send_pending(struct collector *collector)
+{
+	if (!collector->store || !store_is_ready(collector->store))
+		return;
+	/* The same hour a batch of now would close; an empty one is sent for it, and the first one
+	 * at once: it says that recording began. */
+	int64_t closing = (collector->now.wall_us - 60 * US_PER_S) / US_PER_HOUR - 1;
+	struct batch *batch = batch_cut(&collector->batcher, &collector->pending, &collector->now,
+		closing > collector->closed_hour);
+	if (!batch)
+		return;
+	if (pending_is_empty(&collector->pending))
+		collector->closed_hour = closing;
+	store_send(collector->store, batch);
+}
+
+/* --- status --- */
+
+static void publish(struct collector *collector)
+{
+	struct telemetry_status status = {.store_on = collector->store != NULL};
+	const struct pending *pending = &collector->pending;
+	const struct batcher *batcher = &collector->batcher;
+
+	if (collector->store) {
+		struct store_status store;
+		store_status(collector->store, &store);
+		status.store_connected = store.connected;
+		snprintf(status.store_error, sizeof(status.store_error), "%s", store.words);
+		status.recording_since_us = store.recording_since_ms * US_PER_MS;
+	}
+	status.store_since_us = collector->changed_us;
+	status.batches_applied = batcher->applied_batches;
+	status.queries_applied = batcher->applied_queries;
+	status.batches_waiting = batcher->frozen + (pending_is_empty(pending) ? 0 : 1);
+	status.queries_waiting = pending->queries + (batcher->frozen ? batcher->batch->queries : 0);
+	status.details_dropped = pending->details_dropped;
+	status.events_dropped = atomic_load(&collector->events_dropped);
+	status.records_dropped = pending->lines_dropped + collector->querylog.dropped;
+	for (size_t i = 0; i < collector->count; i++)
+		status.records_dropped += atomic_load(&collector->handovers[i].records.dropped);
+	status.records_written = collector->writer.last_txn;
+
+	pthread_mutex_lock(&collector->lock);
+	collector->status = status;
+	pthread_mutex_unlock(&collector->lock);
+}
+
+/* --- the end --- */
+
+static void begin_to_stop(struct collector *collector)
+{
+	int timeout_ms = atomic_load(&collector->timeout_ms);
+	struct timeval wait = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
+
+	for (size_t i = 0; i < collector->count; i++) {
+		struct tally *rest = collector->handovers[i].rest;
+		if (rest && collector->store)
+			pending_merge(&collector->pending, rest);
+		if (rest)
+			tally_clear(rest);
+	}
+	event_add(collector->deadline, &wait);
+}
+
+static void end_when_done(struct collector *collector, bool any)
+{
+	bool sent = !collector->store ||
+		    (pending_is_empty(&collector->pending) && !collector->batcher.frozen);
+
+	if (any)
+		return;
+	if (!evtimer_pending(collector->deadline, NULL))
+		begin_to_stop(collector);
+	else if (sent)
+		event_base_loopbreak(collector->base);
+}
+
+static void on_deadline(evutil_socket_t fd, short what, void *context)
+{
+	struct collector *collector = context;
+
+	(void)fd;
+	(void)what;
+	event_base_loopbreak(collector->base);
+}
+
+/* --- the loop --- */
+
+static void look_again(struct collector *collector)
+{
+	static const struct timeval wait = {.tv_usec = LOOK_MS * 1000};
+
+	if (!evtimer_pending(collector->look, NULL))
+		event_add(collector->look, &wait);
+}
+
+static void rest_or_look_again(struct collector *collector, bool any)
+{
+	collector->idle_looks = any ? 0 : collector->idle_looks + 1;
+	if (collector->idle_looks < LOOKS_BEFORE_SLEEP || atomic_load(&collector->stop)) {
+		look_again(collector);
+		return;
+	}
+	bell_sleep(collector->bell);
+	if (take_all(collector)) {
+		bell_wake(collector->bell);
+		collector->idle_looks = 0;
+		look_again(collector);
+	}
+}
+
+static void work(struct collector *collector)
+{
+	read_now(&collector->now);
+	if (atomic_exchange(&collector->reopen, false))
+		querylog_reopen(&collector->querylog, &collector->now);
+	bool any = take_all(collector);
+	rest_or_look_again(collector, any);
+	querylog_flush(&collector->querylog, &collector->now);
+	send_pending(collector);
+	publish(collector);
+	if (atomic_load(&collector->stop))
+		end_when_done(collector, any);
+}
+
+static void on_rung(evutil_socket_t fd, short what, void *context)
+{
+	uint64_t count;
+	ssize_t length = read(fd, &count, sizeof(count));
+
+	(void)length; /* nothing to read: it rang for an earlier look */
+	(void)what;
+	work(context);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *context)
+{
+	(void)fd;
+	(void)what;
+	work(context);
+}
+
+static void on_ready(void *context)
+{
+	struct collector *collector = context;
+
+	read_now(&collector->now);
+	send_pending(collector);
+	publish(collector);
+}
+
+static void on_applied(void *context, uint64_t number)
+{
+	struct collector *collector = context;
+
+	batch_acknowledged(&collector->batcher, number);
+}
+
+static void on_changed(void *context)
+{
+	struct collector *collector = context;
+	struct store_status status;
+	char text[160];
+
+	store_status(collector->store, &status);
+	read_now(&collector->now);
+	if (status.connected != collector->was_connected) {
+		collector->was_connected = status.connected;
+		collector->changed_us = collector->now.wall_us;
+		snprintf(text, sizeof(text), "teredownd %s", collector->version);
+		if (!status.connected)
+			add_event(collector, "store-lost", status.words);
+		else if (collector->ever_connected)
+			add_event(collector, "store-found", "counts that waited are being stored");
+		else
+			add_event(collector, "start", text);
+		collector->ever_connected = true;
+	}
+	publish(collector);
+}
+
+static void *run(void *context)
+{
+	struct collector *collector = context;
+
+	work(collector);
+	event_base_dispatch(collector->base);
+	querylog_flush(&collector->querylog, &collector->now);
+	return NULL;
+}
+
+/* --- making and ending --- */
+
+static bool make_loop(struct collector *collector)
+{
+	static const struct timeval second = {.tv_sec = 1};
+
+	collector->base = event_base_new();
+	if (!collector->base)
+		return false;
+	collector->rung = event_new(
+		collector->base, collector->bell->fd, EV_READ | EV_PERSIST, on_rung, collector);
+	collector->look = evtimer_new(collector->base, on_timer, collector);
+	collector->beat = event_new(collector->base, -1, EV_PERSIST, on_timer, collector);
+	collector->deadline = evtimer_new(collector->base, on_deadline, collector);
+	return collector->rung && collector->look && collector->beat && collector->deadline &&
+	       event_add(collector->rung, NULL) == 0 && event_add(collector->beat, &second) == 0;
+}
+
+static bool make_boot(char out[BOOT_TEXT_SIZE])
+{
+	uint64_t boot;
+
+	if (getrandom(&boot, sizeof(boot), 0) != (ssize_t)sizeof(boot))
+		return false;
+	snprintf(out, BOOT_TEXT_SIZE, "%016llx", (unsigned long long)boot);
+	return true;
+}
+
+static bool make_batcher(struct collector *collector, const struct telemetry_config *config,
+	const struct zone_ids *zones)
+{
+	struct batch_settings settings = {
+		.resolver_name = collector->resolver_name,
+		.version = collector->version,
+		.zones = zones,
+		.started_us = collector->now.wall_us,
+		.retention_days = config->retention_days,
+		.pair_retention_days = config->pair_retention_days,
+		.bounds = batch_bounds_default,
+	};
+
+	return make_boot(settings.boot) && batcher_init(&collector->batcher, &settings);
+}
+
+static bool make_store(struct collector *collector, const struct telemetry_config *config)
+{
+	static const struct store_callbacks callbacks = {
+		.ready = on_ready, .applied = on_applied, .changed = on_changed};
+
+	if (strcmp(config->redis, "off") == 0)
+		return true;
+	collector->store = store_new(
+		collector->base, config->redis, config->resolver_name, &callbacks, collector);
+	return collector->store != NULL;
+}
+
+static void make_plain_parts(struct collector *collector, const struct telemetry_config *config)
+{
+	const struct pending_limits limits = {
+		.clients = config->clients_max,
+		.tops = config->details_max / 4 + 1,
+		.details = config->details_max,
+		.lines = LINES_MAX,
+		.line_bytes = LINE_BYTES_MAX,
+	};
+
+	pending_init(&collector->pending, &limits, &config->seed);
+	strbuf_init(&collector->line);
+	mailbox_init(&collector->events);
+	pthread_mutex_init(&collector->lock, NULL);
+	read_now(&collector->now);
+	collector->closed_hour = -1;
+	collector->changed_us = collector->now.wall_us;
+}
+
+static void collector_free(struct collector *collector)
+{
+	for (struct letter *letter = mailbox_take(&collector->events); letter;) {
+		struct letter *next = letter->next;
+		free((struct event_letter *)letter);
+		letter = next;
+	}
+	store_free(&collector->store);
+	struct event *const events[] = {
+		collector->rung, collector->look, collector->beat, collector->deadline};
+	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
+		if (events[i])
+			event_free(events[i]);
+	}
+	if (collector->base)
+		event_base_free(collector->base);
+	batcher_deinit(&collector->batcher);
+	pending_deinit(&collector->pending);
+	record_writer_deinit(&collector->writer);
+	querylog_deinit(&collector->querylog);
+	strbuf_deinit(&collector->line);
+	pthread_mutex_destroy(&collector->lock);
+	free(collector->resolver_name);
+	free(collector->version);
+	free(collector);
+}
+
+struct collector *collector_new(const struct telemetry_config *config, struct handover *handovers,
+	size_t count, const struct zone_ids *zones, struct bell *bell)
+{
+	struct collector *collector = calloc(1, sizeof(*collector));
+
+	if (!collector)
+		return NULL;
+	collector->handovers = handovers;
+	collector->count = count;
+	collector->bell = bell;
+	make_plain_parts(collector, config);
+	record_writer_init(&collector->writer, config->resolver_name, zones);
+	collector->resolver_name = strdup(config->resolver_name);
+	collector->version = strdup(config->version);
+	const char *file = config->query_log == QUERY_LOG_OFF ? NULL : config->query_log_file;
+	if (!querylog_init(&collector->querylog, file, &collector->now) ||
+		!collector->resolver_name || !collector->version || !make_loop(collector) ||
+		!make_batcher(collector, config, zones) || !make_store(collector, config)) {
+		collector_free(collector);
+		return NULL;
+	}
+	collector->to_file = querylog_is_on(&collector->querylog);
+	collector->to_store = collector->store != NULL;
+	publish(collector);
+	return collector;
+}
+
+enum td_error collector_start(struct collector *collector)
+{
+	sigset_t all, before;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int error = pthread_create(&collector->thread, NULL, run, collector);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (error != 0) {
+		log_error("collector: %s", strerror(error));
+		return TD_IO;
+	}
+	pthread_setname_np(collector->thread, "collector");
+	collector->running = true;
+	return TD_OK;
+}
+
+static void log_unsent(const struct collector *collector)
+{
+	uint64_t queries = collector->pending.queries + collector->pending.queries_lost +
+			   (collector->batcher.frozen ? collector->batcher.batch->queries : 0);
+
+	if (collector->store && queries)
+		log_warning("redis: %llu answered queries could not be stored before the end",
+			(unsigned long long)queries);
+}
+
+void collector_stop(struct collector **collector, int timeout_ms)
+{
+	struct collector *it = *collector;
+
+	if (!it)
+		return;
+	if (it->running) {
+		atomic_store(&it->timeout_ms, timeout_ms > 0 ? timeout_ms : 1);
+		atomic_store(&it->stop, true);
+		bell_ring_hard(it->bell);
+		pthread_join(it->thread, NULL);
+		log_unsent(it);
+	}
+	collector_free(it);
+	*collector = NULL;
+}
+
+void collector_event(struct collector *collector, const char *kind, const char *text)
+{
+	size_t kind_size = strlen(kind) + 1, text_size = strlen(text) + 1;
+	struct event_letter *event = NULL;
+
+	if (atomic_fetch_add(&collector->events_waiting, 1) < EVENTS_MAX)
+		event = malloc(sizeof(*event) + kind_size + text_size);
+	if (!event) {
+		atomic_fetch_sub(&collector->events_waiting, 1);
+		atomic_fetch_add(&collector->events_dropped, 1);
+		return;
+	}
+	event->kind = memcpy((char *)(event + 1), kind, kind_size);
+	event->text = memcpy((char *)(event + 1) + kind_size, text, text_size);
+	mailbox_post(&collector->events, &event->letter);
+	bell_ring(collector->bell);
+}
+
+void collector_reopen(struct collector *collector)
+{
+	atomic_store(&collector->reopen, true);
+	bell_ring_hard(collector->bell);
+}
+
+void collector_status(struct collector *collector, struct telemetry_status *out)
+{
+	pthread_mutex_lock(&collector->lock);
+	*out = collector->status;
+	pthread_mutex_unlock(&collector->lock);
+}

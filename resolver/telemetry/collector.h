@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The one thread beside the workers: merges their tallies, sends batches to Redis, writes the query
+ * log. Its own event loop; nothing it waits for is waited for by anyone else, except by
+ * collector_stop.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/error.h"
+#include "resolver/telemetry/handover.h"
+#include "resolver/telemetry/telemetry.h"
+#include "resolver/telemetry/zone_ids.h"
+
+struct collector;
+
+/* handovers, zones and bell outlive the collector; config during the call. NULL and a logged error.
+ */
+struct collector *collector_new(const struct telemetry_config *config, struct handover *handovers,
+	size_t count, const struct zone_ids *zones, struct bell *bell);
+
+/* Starts the thread. */
+enum td_error collector_start(struct collector *collector);
+
+/* After the workers ended: takes what is left, sends for at most timeout_ms, ends the thread and
+ * frees. */
+void collector_stop(struct collector **collector, int timeout_ms);
+
+/* Any thread. */
+void collector_event(struct collector *collector, const char *kind, const char *text);
+void collector_reopen(struct collector *collector);
+void collector_status(struct collector *collector, struct telemetry_status *out);

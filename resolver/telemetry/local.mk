@@ -1,0 +1,46 @@
+noinst_LIBRARIES += resolver/telemetry/libtelemetry.a
+resolver_telemetry_libtelemetry_a_SOURCES = \
+	resolver/telemetry/batch.c resolver/telemetry/batch.h \
+	resolver/telemetry/collector.c resolver/telemetry/collector.h \
+	resolver/telemetry/handover.c resolver/telemetry/handover.h \
+	resolver/telemetry/keeper.c resolver/telemetry/keeper.h \
+	resolver/telemetry/pending.c resolver/telemetry/pending.h \
+	resolver/telemetry/querylog.c resolver/telemetry/querylog.h \
+	resolver/telemetry/reader.c resolver/telemetry/reader.h \
+	resolver/telemetry/record.c resolver/telemetry/record.h \
+	resolver/telemetry/record_json.c resolver/telemetry/record_json.h \
+	resolver/telemetry/resp.c resolver/telemetry/resp.h \
+	resolver/telemetry/schema.h \
+	resolver/telemetry/store.c resolver/telemetry/store.h \
+	resolver/telemetry/tally.c resolver/telemetry/tally.h \
+	resolver/telemetry/telemetry.c resolver/telemetry/telemetry.h \
+	resolver/telemetry/transaction.c resolver/telemetry/transaction.h \
+	resolver/telemetry/zone_ids.c resolver/telemetry/zone_ids.h
+
+# The script that Redis runs, as the text of a C string.
+EXTRA_DIST += resolver/telemetry/script.lua
+CLEANFILES += resolver/telemetry/script.inc
+resolver/telemetry/script.inc: resolver/telemetry/script.lua
+	$(AM_V_GEN)$(MKDIR_P) resolver/telemetry && \
+	$(SED) -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/"/' -e 's/$$/\\n"/' \
+		$(srcdir)/resolver/telemetry/script.lua >$@.tmp && mv $@.tmp $@
+resolver/telemetry/store.$(OBJEXT): resolver/telemetry/script.inc
+
+if HAVE_CMOCKA
+TELEMETRY_TESTS = tests/unit/test_tally tests/unit/test_pending tests/unit/test_record tests/unit/test_store
+check_PROGRAMS += $(TELEMETRY_TESTS)
+TESTS += $(TELEMETRY_TESTS)
+TELEMETRY_TEST_LIBS = $(LIB_TELEMETRY) $(HIREDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_tally_SOURCES = tests/unit/test_tally.c
+tests_unit_test_tally_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_tally_LDADD = $(TELEMETRY_TEST_LIBS)
+tests_unit_test_pending_SOURCES = tests/unit/test_pending.c
+tests_unit_test_pending_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_pending_LDADD = $(TELEMETRY_TEST_LIBS)
+tests_unit_test_record_SOURCES = tests/unit/test_record.c
+tests_unit_test_record_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_record_LDADD = $(TELEMETRY_TEST_LIBS)
+tests_unit_test_store_SOURCES = tests/unit/test_store.c
+tests_unit_test_store_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_store_LDADD = $(TELEMETRY_TEST_LIBS)
+endif

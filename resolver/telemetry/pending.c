@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One seeded table for all kinds of items, with the kind as a part of the key, and a queue a class
+ * for the order in which batches take them. An item is one allocation: its counts and its key, cut
+ * where the name ends.
+ *
+ * The totals of an hour are not kept here: a batch sums them from the very client items that it
+ * carries, so the two can never disagree in Redis. Top names are: their "*other" takes what a full
+ * table or a dropped detail could not name, and the sum over a day stays the number of queries.
+ */
+#include "resolver/telemetry/pending.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define KEY_FIXED offsetof(struct pending_key, name)
+
+static_assert(KEY_FIXED == 2 * sizeof(struct address) + 8, "pending_key must not be padded");
+
+struct key_view {
+	const struct pending_key *key;
+	size_t length;
+};
+
+static size_t key_length(const struct pending_key *key)
+{
+	return KEY_FIXED + key->name_length;
+}
+
+static bool key_equal(const void *item, const void *key)
+{
+	const struct pending_key *mine = &((const struct pending_item *)item)->key;
+	const struct key_view *view = key;
+
+	return key_length(mine) == view->length && memcmp(mine, view->key, view->length) == 0;
+}
+
+static bool item_is(const void *item, const void *key)
+{
+	return item == key;
+}
+
+/* --- items --- */
+
+static size_t counts_of(enum pending_kind kind)
+{
+	return kind == PENDING_CLIENT ? (size_t)CLIENT_COUNTER_COUNT : (size_t)PENDING_COUNTS;
+}
+
+static struct pending_item *item_new(const struct pending_key *key, uint64_t hash)
+{
+	size_t counts = counts_of(key->kind) * sizeof(uint64_t);
+	size_t fixed = (offsetof(struct pending_item, key) + key_length(key) + 7) & ~(size_t)7;
+	struct pending_item *item = malloc(fixed + counts);
+
+	if (!item)
+		return NULL;
+	item->next = NULL;
+	item->hash = hash;
+	item->first_us = INT64_MAX;
+	item->last_us = 0;
+	item->owner = NULL;
+	item->counts = memset((char *)item + fixed, 0, counts);
+	memcpy(&item->key, key, key_length(key));
+	return item;
+}
+
+void pending_item_free(struct pending_item *item)
+{
+	if (!item)
+		return;
+	free(item->owner);
+	free(item);
+}
+
+static void item_seen(struct pending_item *item, int64_t first_us, int64_t last_us)
+{
+	if (first_us < item->first_us)
+		item->first_us = first_us;
+	if (last_us > item->last_us)
+		item->last_us = last_us;
+}
+
+/* --- queues --- */
+
+static void queue_init(struct pending_queue *queue)
+{
+	queue->head = NULL;
+	queue->tail = &queue->head;
+	queue->count = 0;
+}
+
+static void queue_push(struct pending_queue *queue, struct pending_item *item)
+{
+	*queue->tail = item;
+	queue->tail = &item->next;
+	queue->count++;
+}
+
+static void queue_free(struct pending_queue *queue)
+{
+	for (struct pending_item *item = queue->head; item;) {
+		struct pending_item *next = item->next;
+		pending_item_free(item);
+		item = next;
+	}
+	queue_init(queue);
+}
+
+static struct pending_queue *queue_of(struct pending *pending, enum pending_kind kind)
+{
+	if (kind == PENDING_CLIENT)
+		return &pending->clients;
+	return kind == PENDING_TOP ? &pending->tops : &pending->details;
+}
+
+static size_t limit_of(const struct pending *pending, enum pending_kind kind)
+{
+	if (kind == PENDING_CLIENT)
+		return pending->limits.clients;
+	return kind == PENDING_TOP ? pending->limits.tops : pending->limits.details;
+}
+
+/* The item of this key, made if it is new; NULL when its class is full (unless forced) or memory
+ * ran out. */
+static struct pending_item *upsert(
+	struct pending *pending, const struct pending_key *key, bool force)
+{
+	struct key_view view = {.key = key, .length = key_length(key)};
+	uint64_t hash = hash_bytes(&pending->seed, key, view.length);
+	struct pending_item *item = table_find(&pending->table, hash, key_equal, &view);
+	if (item)
+		return item;
+	struct pending_queue *queue = queue_of(pending, key->kind);
+	if (queue->count >= limit_of(pending, key->kind) && !force)
+		return NULL;
+	item = item_new(key, hash);
+	if (!item)
+		return NULL;
+	if (table_insert(&pending->table, hash, item) != TD_OK) {
+		pending_item_free(item);
+		return NULL;
+	}
+	queue_push(queue, item);
+	return item;
+}
+
+/* --- merging a tally --- */
+
+/* True when the client has an item of its own, false when it is counted under "*other". */
+static bool merge_client(
+	struct pending *pending, const struct tally *tally, const struct tally_client *from)
+{
+	struct pending_key key = {
+		.kind = PENDING_CLIENT, .when = (uint32_t)tally->hour, .client = from->address};
+	struct pending_item *item = upsert(pending, &key, false);
+	bool own = item != NULL;
+
+	if (!item) {
+		key.client = (struct address){0};
+		item = upsert(pending, &key, true);
+	}
+	if (!item) {
+		pending->queries_lost += from->counters[COUNTER_queries];
+		return false;
+	}
+	for (size_t i = 0; i < CLIENT_COUNTER_COUNT; i++)
+		item->counts[i] += from->counters[i];
+	item_seen(item, from->first_us, from->last_us);
+	pending->queries += from->counters[COUNTER_queries];
+	return own;
+}
+
+static bool add_detail(
+	struct pending *pending, const struct pending_key *key, const struct tally_detail *from)
+{
+	struct pending_item *item = upsert(pending, key, false);
+	if (!item)
+		return false;
+	item->counts[PENDING_COUNT_QUERIES] += from->queries;
+	if (from->action != TRANSACTION_NONE)
+		item->counts[PENDING_COUNT_HITS] += from->queries;
+	item_seen(item, from->first_us, from->last_us);
+	return true;
+}
+
+static void set_owner(
+	struct pending_item *item, const struct tally *tally, const struct tally_told *told)
+{
+	const uint8_t *owner = tally->bytes + told->owner;
+	if (item->owner && name_wire_length(item->owner, NAME_WIRE_MAX) == told->owner_length &&
+		memcmp(item->owner, owner, told->owner_length) == 0)
+		return;
+	uint8_t *copy = malloc(told->owner_length);
+	if (!copy)
+		return;
+	free(item->owner);
+	item->owner = memcpy(copy, owner, told->owner_length);
+}
+
+static bool add_told(struct pending *pending, const struct tally *tally,
+	const struct tally_detail *from, struct pending_key *key)
+{
+	const struct tally_told *told = (const void *)(tally->bytes + from->told);
+	struct pending_key timeline = {.kind = PENDING_TIMELINE, .when = (uint32_t)tally->hour};
+	bool complete = true;
+
+	key->kind = PENDING_PAIR;
+	for (unsigned i = 0; i < from->told_count; i++) {
+		key->address = told[i].address;
+		struct pending_item *pair = upsert(pending, key, false);
+		if (pair) {
+			pair->counts[PENDING_COUNT_QUERIES] += from->queries;
+			item_seen(pair, from->first_us, from->last_us);
+			set_owner(pair, tally, &told[i]);
+		}
+		timeline.address = told[i].address;
+		complete = add_detail(pending, &timeline, from) && pair && complete;
+	}
+	return complete;
+}
+
+static bool add_top(struct pending *pending, const struct tally *tally, const uint8_t *name,
+	uint8_t length, uint64_t queries)
+{
+	struct pending_key key = {
+		.kind = PENDING_TOP, .when = (uint32_t)(tally->hour / 24), .name_length = length};
+	if (length)
+		memcpy(key.name, name, length);
+	struct pending_item *item = upsert(pending, &key, length == 0);
+	if (!item)
+		return false;
+	item->counts[PENDING_COUNT_QUERIES] += queries;
+	return true;
+}
+
+static void merge_detail(struct pending *pending, const struct tally *tally,
+	const struct tally_detail *from, struct address client)
+{
+	struct pending_key key = {.kind = PENDING_QUERY,
+		.when = (uint32_t)tally->hour,
+		.name_length = from->qname_length,
+		.client = client};
+	memcpy(key.name, tally->bytes + from->qname, from->qname_length);
+	bool complete = add_detail(pending, &key, from);
+
+	key.when = 0;
+	complete = add_told(pending, tally, from, &key) && complete;
+	if (from->action != TRANSACTION_NONE && from->zone != ZONE_ID_NONE) {
+		struct pending_key zone = {
+			.kind = PENDING_ZONE, .zone = from->zone, .client = client};
+		complete = add_detail(pending, &zone, from) && complete;
+	}
+	if (!complete)
+		pending->details_dropped += from->queries;
+}
+
+static void merge_tops(struct pending *pending, const struct tally *tally)
+{
+	uint64_t unnamed = tally->queries;
+
+	for (uint32_t i = 0; i < tally->detail_count; i++) {
+		const struct tally_detail *from = &tally->details[i];
+		if (add_top(pending, tally, tally->bytes + from->qname, from->qname_length,
+			    from->queries))
+			unnamed -= from->queries;
+	}
+	if (unnamed)
+		add_top(pending, tally, NULL, 0, unnamed);
+}
+
+/* --- public --- */
+
+void pending_init(
+	struct pending *pending, const struct pending_limits *limits, const struct hash_seed *seed)
+{
+	*pending = (struct pending){.seed = *seed, .limits = *limits};
+	/* The classes have limits of their own; what is forced beyond them ("*other" of an hour)
+	 * needs room too. */
+	table_init(&pending->table, limits->clients + limits->tops + limits->details + 65536);
+	queue_init(&pending->clients);
+	queue_init(&pending->tops);
+	queue_init(&pending->details);
+	pending->lines_tail = &pending->lines;
+}
+
+void pending_deinit(struct pending *pending)
+{
+	queue_free(&pending->clients);
+	queue_free(&pending->tops);
+	queue_free(&pending->details);
+	for (struct pending_line *line = pending_take_line(pending); line;
+		line = pending_take_line(pending))
+		free(line);
+	table_deinit(&pending->table);
+}
+
+void pending_merge(struct pending *pending, const struct tally *tally)
+{
+	bool own[TALLY_CLIENTS];
+
+	for (uint32_t i = 0; i < tally->client_count; i++)
+		own[i] = tally->clients[i].counters[COUNTER_queries] > 0 &&
+			 merge_client(pending, tally, &tally->clients[i]);
+	for (uint32_t i = 0; i < tally->detail_count; i++) {
+		uint32_t client = tally->details[i].client;
+		struct address address =
+			own[client] ? tally->clients[client].address : (struct address){0};
+		merge_detail(pending, tally, &tally->details[i], address);
+	}
+	if (tally->queries)
+		merge_tops(pending, tally);
+	pending->details_dropped += tally->details_dropped;
+}
+
+static bool has_room_for_line(const struct pending *pending, size_t length)
+{
+	return pending->line_count < pending->limits.lines &&
+	       pending->line_bytes + length <= pending->limits.line_bytes;
+}
+
+void pending_add_line(struct pending *pending, enum pending_stream stream, int64_t wall_us,
+	const char *json, size_t length)
+{
+	while (pending->lines && !has_room_for_line(pending, length)) {
+		free(pending_take_line(pending));
+		pending->lines_dropped++;
+	}
+	struct pending_line *line = NULL;
+	if (has_room_for_line(pending, length))
+		line = malloc(sizeof(*line) + length);
+	if (!line) {
+		pending->lines_dropped++;
+		return;
+	}
+	*line = (struct pending_line){
+		.wall_us = wall_us, .stream = stream, .length = (uint32_t)length};
+	memcpy(line->json, json, length);
+	*pending->lines_tail = line;
+	pending->lines_tail = &line->next;
+	pending->line_count++;
+	pending->line_bytes += length;
+}
+
+bool pending_is_empty(const struct pending *pending)
+{
+	return !pending->clients.head && !pending->tops.head && !pending->details.head &&
+	       !pending->lines;
+}
+
+struct pending_item *pending_take(struct pending *pending, struct pending_queue *queue)
+{
+	struct pending_item *item = queue->head;
+	if (!item)
+		return NULL;
+	queue->head = item->next;
+	if (!queue->head)
+		queue->tail = &queue->head;
+	queue->count--;
+	table_remove(&pending->table, item->hash, item_is, item);
+	if (item->key.kind == PENDING_CLIENT)
+		pending->queries -= item->counts[COUNTER_queries];
+	return item;
+}
+
+struct pending_line *pending_take_line(struct pending *pending)
+{
+	struct pending_line *line = pending->lines;
+	if (!line)
+		return NULL;
+	pending->lines = line->next;
+	if (!pending->lines)
+		pending->lines_tail = &pending->lines;
+	pending->line_count--;
+	pending->line_bytes -= line->length;
+	return line;
+}

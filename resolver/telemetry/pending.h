@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What was counted and never sent: the collector merges tallies into it, batches are cut from it
+ * (batch.h). While Redis is away everything here merges with its like, so it is bounded by the
+ * number of clients and by details_max, not by time. Clients beyond the bound are counted under
+ * "*other"; details beyond theirs are dropped and counted; of lines the oldest go. One thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/hash.h"
+#include "lib/base/table.h"
+#include "lib/dns/address.h"
+#include "lib/dns/name.h"
+#include "resolver/telemetry/tally.h"
+#include "resolver/telemetry/transaction.h"
+#include "resolver/telemetry/zone_ids.h"
+
+enum pending_kind {
+	PENDING_CLIENT,   /* client, hour: the counters */
+	PENDING_TOP,      /* name, day: queries; name length 0 stands for "*other" */
+	PENDING_QUERY,    /* client, name, hour: queries, hits */
+	PENDING_PAIR,     /* address, client, name: told; owner */
+	PENDING_TIMELINE, /* address, hour: told */
+	PENDING_ZONE,     /* zone, client: hits */
+	PENDING_KINDS
+};
+
+/* Without padding, unused parts zero: hashed and compared as bytes, as far as the name reaches. */
+struct pending_key {
+	uint32_t when; /* hours since 1970; days for PENDING_TOP; 0 where time is not part of the
+			  key */
+	uint16_t zone;
+	uint8_t kind;
+	uint8_t name_length;
+	struct address client; /* family 0: "*other" */
+	struct address address;
+	uint8_t name[NAME_WIRE_MAX];
+};
+
+enum pending_count { PENDING_COUNT_QUERIES, PENDING_COUNT_HITS, PENDING_COUNTS };
+
+struct pending_item {
+	struct pending_item *next; /* in its queue, oldest first */
+	uint64_t hash;
+	int64_t first_us, last_us;
+	uint8_t *owner;   /* PENDING_PAIR: a folded wire name, newest first told; else NULL */
+	uint64_t *counts; /* CLIENT_COUNTER_COUNT of PENDING_CLIENT, else PENDING_COUNTS; within the
+			     same allocation */
+	struct pending_key key; /* allocated as far as the name reaches */
+};
+
+/* A line of JSON for a stream. */
+enum pending_stream { STREAM_TRANSACTIONS, STREAM_EVENTS };
+struct pending_line {
+	struct pending_line *next;
+	int64_t wall_us;
+	enum pending_stream stream;
+	uint32_t length;
+	char json[]; /* no newline */
+};
+
+struct pending_limits {
+	size_t clients; /* (client, hour) */
+	size_t tops;    /* (name, day) */
+	size_t details; /* all other items together */
+	size_t lines, line_bytes;
+};
+
+struct pending_queue {
+	struct pending_item *head;
+	struct pending_item **tail;
+	size_t count;
+};
+
+struct pending {
+	struct hash_seed seed;
+	struct pending_limits limits;
+	struct table table;
+	struct pending_queue clients, tops, details;
+	struct pending_line *lines;
+	struct pending_line **lines_tail;
+	size_t line_count, line_bytes;
+	uint64_t queries;         /* in the client items held */
+	uint64_t details_dropped; /* ever: answered queries whose detail is incomplete, here or
+				     already in a tally */
+	uint64_t lines_dropped;   /* ever */
+	uint64_t queries_lost;    /* ever; only when memory runs out */
+};
+
+void pending_init(
+	struct pending *pending, const struct pending_limits *limits, const struct hash_seed *seed);
+void pending_deinit(struct pending *pending);
+
+/* Adds everything in the tally. */
+void pending_merge(struct pending *pending, const struct tally *tally);
+
+/* Appends a line, without its newline; the oldest are dropped and counted where it exceeds the
+ * bounds. */
+void pending_add_line(struct pending *pending, enum pending_stream stream, int64_t wall_us,
+	const char *json, size_t length);
+
+bool pending_is_empty(const struct pending *pending);
+
+/* Takes the oldest out; the caller frees with pending_item_free / free. NULL when there is none. */
+struct pending_item *pending_take(struct pending *pending, struct pending_queue *queue);
+struct pending_line *pending_take_line(struct pending *pending);
+void pending_item_free(struct pending_item *item);

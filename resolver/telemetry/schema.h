@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The keys in Redis, version 1 (doc/redis-schema.md describes every field). printf formats; the first %s is the resolver's name.
+ * <client> is an address as RFC 5952 text, <qname> folded presentation format with the final dot, <H> is UTC YYYYMMDDHH.
+ */
+#pragma once
+
+#define SCHEMA_VERSION 1
+
+#define KEY_RESOLVERS          "teredown:resolvers"
+#define KEY_PREFIX             "teredown:{%s}:"
+#define KEY_META               "teredown:{%s}:meta"
+#define KEY_APPLIED            "teredown:{%s}:applied"
+#define KEY_CLIENT             "teredown:{%s}:client:%s"
+#define KEY_CLIENTS            "teredown:{%s}:clients"
+#define KEY_CLIENTS_COUNTER    "teredown:{%s}:clients:%s"
+#define KEY_CLIENT_NAMES       "teredown:{%s}:client:%s:names"
+#define KEY_HOUR               "teredown:{%s}:hour:%s"
+#define KEY_HOUR_COUNTER       "teredown:{%s}:hour:%s:%s"
+#define KEY_HOUR_WATCHED_NAMES "teredown:{%s}:hour:%s:watched-names"
+#define KEY_HOURS              "teredown:{%s}:hours"
+#define KEY_WATCH              "teredown:{%s}:watch:%s"
+#define KEY_WATCH_LAST         "teredown:{%s}:watch:%s:last"
+#define KEY_PAIR               "teredown:{%s}:pair:%s"
+#define KEY_NAME               "teredown:{%s}:name:%s"
+#define KEY_NAME_CLIENTS       "teredown:{%s}:name:%s:clients"
+#define KEY_TIMELINE           "teredown:{%s}:timeline:%s"
+#define KEY_TRANSACTIONS       "teredown:{%s}:transactions"
+#define KEY_EVENTS             "teredown:{%s}:events"
+#define KEY_TOP                "teredown:{%s}:top:%s"
+/* Members by the time they were last seen, Unix ms: they bound the families of keys above and say when one has expired. */
+#define KEY_NAMES              "teredown:{%s}:names"
+#define KEY_ADDRESSES          "teredown:{%s}:addresses"
+#define KEY_BOOTS              "teredown:{%s}:boots"
+
+/* The member that takes what a bound turned away. */
+#define SCHEMA_OTHER "*other"
+
+/* The most that Redis holds of each family; more goes to "*other" (or pushes the oldest out, where it says so) and is counted in meta. */
+#define SCHEMA_CLIENTS_MAX        100000 /* clients */
+#define SCHEMA_CLIENT_NAMES_MAX   1000   /* names of a client */
+#define SCHEMA_NAMES_MAX          100000 /* names with addresses and clients of their own */
+#define SCHEMA_NAME_CLIENTS_MAX   10000  /* clients of a name */
+#define SCHEMA_NAME_ADDRESSES_MAX 256    /* addresses of a name: the oldest go */
+#define SCHEMA_ADDRESSES_MAX      100000 /* addresses with pairs and a timeline */
+#define SCHEMA_PAIRS_MAX          10000  /* pairs of an address */
+#define SCHEMA_HOUR_NAMES_MAX     2000   /* watched (client, name) of an hour */
+#define SCHEMA_TOP_MAX            5000   /* names of a day */
+#define SCHEMA_STREAM_MAX         10000  /* entries of a stream: the oldest go */

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A state machine over one connection (resp.h): each state sends one command, and its reply moves
+ * on to the next.
+ *
+ *   connect → AUTH → SELECT → HMGET meta → SADD resolvers → SCRIPT LOAD → ready ⇄ EVALSHA
+ *
+ * Every failure takes the same way: close, wait, begin again, send the same batch. That is right
+ * for a lost connection, where nobody knows whether the batch was applied (its number decides), and
+ * good enough for LOADING, BUSY, OOM, MISCONF and READONLY, which all mean "not now" and where the
+ * repeated handshake every few seconds costs nothing. Only NOSCRIPT is answered on the spot, by
+ * loading the script again.
+ */
+#include "resolver/telemetry/store.h"
+
+#include <event2/event.h>
+#include <hiredis/hiredis.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "resolver/telemetry/resp.h"
+#include "resolver/telemetry/schema.h"
+
+#define CONNECT_TIMEOUT_MS 3000
+#define REPLY_TIMEOUT_MS 5000
+#define BACKOFF_MIN_MS 100
+#define BACKOFF_MAX_MS 5000
+#define QUIET_FAILURES \
+	5 /* not logged at start: an embedded Redis needs a moment to open its socket */
+#define SHA_SIZE 40
+
+const char store_script[] =
+#include "resolver/telemetry/script.inc"
+	;
+
+enum store_state {
+	STORE_WAITING,
+	STORE_CONNECTING,
+	STORE_AUTH,
+	STORE_SELECT,
+	STORE_SCHEMA,
+	STORE_REGISTER,
+	STORE_LOAD,
+	STORE_READY,
+	STORE_SENT,
+};
+
+struct store {
+	struct resp_url url;
+	char *resolver_name;
+	struct store_callbacks callbacks;
+	void *context;
+	struct resp *resp;
+	struct event *retry;
+	enum store_state state;
+	int backoff_ms;
+	unsigned failures; /* since it was healthy */
+	bool healthy;
+	bool loaded_twice; /* NOSCRIPT came right after a load */
+	char sha[SHA_SIZE];
+	struct batch *batch; /* to be sent or sent, until applied */
+	char words[192];
+	int64_t recording_since_ms;
+};
+
+/* --- health --- */
+
+static void set_healthy(struct store *store)
+{
+	store->backoff_ms = BACKOFF_MIN_MS;
+	store->failures = 0;
+	store->words[0] = '\0';
+	if (store->healthy)
+		return;
+	store->healthy = true;
+	log_info("redis: connected, counts are being stored");
+	store->callbacks.changed(store->context);
+}
+
+static void wait_and_retry(struct store *store)
+{
+	struct timeval wait = {
+		.tv_sec = store->backoff_ms / 1000, .tv_usec = store->backoff_ms % 1000 * 1000};
+
+	store->state = STORE_WAITING;
+	event_add(store->retry, &wait);
+	store->backoff_ms =
+		store->backoff_ms * 2 < BACKOFF_MAX_MS ? store->backoff_ms * 2 : BACKOFF_MAX_MS;
+}
+
+static void fail(struct store *store, const char *words)
+{
+	bool new_words = strcmp(store->words, words) != 0;
+
+	snprintf(store->words, sizeof(store->words), "%s", words);
+	store->failures++;
+	if (store->healthy || store->failures == QUIET_FAILURES ||
+		(store->failures > QUIET_FAILURES && new_words))
+		log_warning("redis: %s; counts wait in memory, trying again", words);
+	store->healthy = false;
+	resp_close(store->resp);
+	wait_and_retry(store);
+	store->callbacks.changed(store->context);
+}
+
+/* --- sending --- */
+
+static void send_words(
+	struct store *store, enum store_state state, size_t argc, const char *const argv[])
+{
+	size_t lengths[4];
+
+	for (size_t i = 0; i < argc; i++)
+		lengths[i] = strlen(argv[i]);
+	store->state = state;
+	resp_command(store->resp, argc, argv, lengths, REPLY_TIMEOUT_MS);
+}
+
+static void send_select(struct store *store)
+{
+	char number[16];
+
+	snprintf(number, sizeof(number), "%u", store->url.database);
+	send_words(store, STORE_SELECT, 2, (const char *const[]){"SELECT", number});
+}
+
+static void send_auth(struct store *store)
+{
+	const char *user = store->url.user, *password = store->url.password;
+
+	if (password[0] == '\0')
+		send_select(store);
+	else if (user[0] == '\0')
+		send_words(store, STORE_AUTH, 2, (const char *const[]){"AUTH", password});
+	else
+		send_words(store, STORE_AUTH, 3, (const char *const[]){"AUTH", user, password});
+}
+
+static void send_schema(struct store *store)
+{
+	char key[512];
+
+	snprintf(key, sizeof(key), KEY_META, store->resolver_name);
+	send_words(store, STORE_SCHEMA, 4,
+		(const char *const[]){"HMGET", key, "schema", "recording_since"});
+}
+
+static void send_register(struct store *store)
+{
+	send_words(store, STORE_REGISTER, 3,
+		(const char *const[]){"SADD", KEY_RESOLVERS, store->resolver_name});
+}
+
+static void send_load(struct store *store)
+{
+	send_words(store, STORE_LOAD, 3, (const char *const[]){"SCRIPT", "LOAD", store_script});
+}
+
+static void send_batch(struct store *store)
+{
+	struct batch *batch = store->batch;
+
+	batch->argv[BATCH_ARGV_SHA] = store->sha;
+	batch->lengths[BATCH_ARGV_SHA] = SHA_SIZE;
+	store->state = STORE_SENT;
+	resp_command(store->resp, batch->argc, batch->argv, batch->lengths, REPLY_TIMEOUT_MS);
+}
+
+/* --- replies --- */
+
+static void on_schema(struct store *store, const struct redisReply *reply)
+{
+	if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2) {
+		fail(store, "an unexpected reply to HMGET");
+		return;
+	}
+	const struct redisReply *schema = reply->element[0], *since = reply->element[1];
+	if (schema->type == REDIS_REPLY_STRING && strtol(schema->str, NULL, 10) > SCHEMA_VERSION) {
+		store->backoff_ms = BACKOFF_MAX_MS;
+		fail(store, "it holds data of a newer schema version than this program writes");
+		return;
+	}
+	store->recording_since_ms =
+		since->type == REDIS_REPLY_STRING ? strtoll(since->str, NULL, 10) : 0;
+	send_register(store);
+}
+
+static void on_load(struct store *store, const struct redisReply *reply)
+{
+	if (reply->type != REDIS_REPLY_STRING || reply->len != SHA_SIZE) {
+		fail(store, "an unexpected reply to SCRIPT LOAD");
+		return;
+	}
+	memcpy(store->sha, reply->str, SHA_SIZE);
+	if (store->batch) {
+		send_batch(store);
+		return;
+	}
+	store->state = STORE_READY;
+	set_healthy(store);
+	store->callbacks.ready(store->context);
+}
+
+static void log_outcome(const struct redisReply *reply)
+{
+	const char *status = reply->element[0]->str, *words = reply->element[3]->str;
+
+	if (strcmp(status, "invalid") == 0)
+		log_error("redis: batch %lld was refused as invalid (%s); its counts are lost",
+			reply->element[1]->integer, words);
+	else if (reply->element[2]->integer > 0)
+		log_warning("redis: %lld commands of batch %lld failed, the first with: %s",
+			reply->element[2]->integer, reply->element[1]->integer, words);
+}
+
+static bool is_outcome(const struct redisReply *reply)
+{
+	return reply->type == REDIS_REPLY_ARRAY && reply->elements >= 4 &&
+	       reply->element[0]->type == REDIS_REPLY_STRING &&
+	       reply->element[1]->type == REDIS_REPLY_INTEGER &&
+	       reply->element[2]->type == REDIS_REPLY_INTEGER &&
+	       reply->element[3]->type == REDIS_REPLY_STRING;
+}
+
+static void on_applied(struct store *store, const struct redisReply *reply)
+{
+	if (!is_outcome(reply) || (uint64_t)reply->element[1]->integer != store->batch->number) {
+		fail(store, "an unexpected reply to the script");
+		return;
+	}
+	log_outcome(reply);
+	if (reply->elements >= 5 && reply->element[4]->type == REDIS_REPLY_STRING)
+		store->recording_since_ms = strtoll(reply->element[4]->str, NULL, 10);
+	uint64_t number = store->batch->number;
+	store->batch = NULL;
+	store->loaded_twice = false;
+	store->state = STORE_READY;
+	set_healthy(store);
+	store->callbacks.applied(store->context, number);
+	store->callbacks.ready(store->context);
+}
+
+static void on_error(struct store *store, const char *words)
+{
+	if (store->state == STORE_SENT && strncmp(words, "NOSCRIPT", 8) == 0 &&
+		!store->loaded_twice) {
+		store->loaded_twice = true;
+		send_load(store);
+	} else if (store->state == STORE_REGISTER) {
+		send_load(store); /* the set of resolvers is a convenience for readers; batches say
+				     what is wrong */
+	} else {
+		fail(store, words);
+	}
+}
+
+static void on_replied(void *context, const struct redisReply *reply)
+{
+	struct store *store = context;
+
+	if (reply->type == REDIS_REPLY_ERROR) {
+		on_error(store, reply->str);
+		return;
+	}
+	switch (store->state) {
+	case STORE_AUTH:
+		send_select(store);
+		break;
+	case STORE_SELECT:
+		send_schema(store);
+		break;
+	case STORE_SCHEMA:
+		on_schema(store, reply);
+		break;
+	case STORE_REGISTER:
+		send_load(store);
+		break;
+	case STORE_LOAD:
+		on_load(store, reply);
+		break;
+	case STORE_SENT:
+		on_applied(store, reply);
+		break;
+	default:
+		fail(store, "a reply that nobody asked for");
+	}
+}
+
+static void on_connected(void *context)
+{
+	struct store *store = context;
+
+	store->loaded_twice = false;
+	send_auth(store);
+}
+
+static void on_lost(void *context, const char *words)
+{
+	fail(context, words);
+}
+
+static void on_retry(evutil_socket_t fd, short what, void *context)
+{
+	struct store *store = context;
+
+	(void)fd;
+	(void)what;
+	store->state = STORE_CONNECTING;
+	resp_connect(store->resp, CONNECT_TIMEOUT_MS);
+}
+
+/* --- public --- */
+
+struct store *store_new(struct event_base *base, const char *url, const char *resolver_name,
+	const struct store_callbacks *callbacks, void *context)
+{
+	static const struct resp_callbacks resp_callbacks = {
+		.connected = on_connected, .replied = on_replied, .lost = on_lost};
+	struct store *store = calloc(1, sizeof(*store));
+	char why[128];
+
+	if (!store)
+		goto out_of_memory;
+	if (resp_url_parse(&store->url, url, why, sizeof(why)) != TD_OK) {
+		log_error("redis: %s", why);
+		free(store);
+		return NULL;
+	}
+	store->callbacks = *callbacks;
+	store->context = context;
+	store->backoff_ms = BACKOFF_MIN_MS;
+	store->resolver_name = strdup(resolver_name);
+	store->resp = resp_new(base, &store->url, &resp_callbacks, store);
+	store->retry = evtimer_new(base, on_retry, store);
+	if (!store->resolver_name || !store->resp || !store->retry)
+		goto out_of_memory;
+	event_add(store->retry, &(struct timeval){0});
+	return store;
+
+out_of_memory:
+	log_error("redis: %s", error_text(TD_NOMEM));
+	store_free(&store);
+	return NULL;
+}
+
+void store_free(struct store **store)
+{
+	if (!*store)
+		return;
+	resp_free(&(*store)->resp);
+	if ((*store)->retry)
+		event_free((*store)->retry);
+	free((*store)->resolver_name);
+	explicit_bzero((*store)->url.password, sizeof((*store)->url.password));
+	free(*store);
+	*store = NULL;
+}
+
+bool store_is_ready(const struct store *store)
+{
+	return store->state == STORE_READY;
+}
+
+void store_send(struct store *store, struct batch *batch)
+{
+	store->batch = batch;
+	send_batch(store);
+}
+
+void store_status(const struct store *store, struct store_status *out)
+{
+	out->connected = store->healthy;
+	out->words = store->words;
+	out->recording_since_ms = store->recording_since_ms;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Counting and recording, beside the packet path and never in its way. A worker adds up in a flat table of its own (tally.h)
+ * and writes records into a ring; both go to the one collector thread, which merges, cuts numbered batches, sends them
+ * to Redis and writes the query log. May lag or be off while DNS is answered.
+ *
+ *   worker: tally ──(ring of pointers, there and back)──→ collector: pending → batch n → Redis
+ *   worker: records ──(ring)────────────────────────────→ collector: JSON lines → file, stream
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/error.h"
+#include "lib/base/hash.h"
+#include "lib/base/strbuf.h"
+#include "resolver/telemetry/transaction.h"
+
+enum query_log { QUERY_LOG_OFF, QUERY_LOG_WATCHED, QUERY_LOG_ALL };
+
+struct telemetry_config {
+	const char *resolver_name; /* strings are copied */
+	const char *version;
+	const char *state_dir;
+	const char *redis;         /* "unix:/path", "redis://[user:password@]host:port/db", or "off"; "embedded" is given as the keeper's unix path */
+	enum query_log query_log;
+	const char *query_log_file; /* NULL or "": none; "-": stdout */
+	unsigned workers;
+	unsigned retention_days;      /* hours, names, timelines */
+	unsigned pair_retention_days;
+	size_t clients_max; /* distinct clients held while Redis is away; more go to "*other" */
+	size_t details_max; /* distinct (client, name) and (address, client, name) held while Redis is away; more are dropped and counted */
+	struct hash_seed seed;
+};
+
+struct telemetry;        /* all of it */
+struct telemetry_worker; /* one worker's side: that thread only */
+
+/* Main thread, before workers start. NULL and a logged error when the configuration or memory fails. */
+struct telemetry *telemetry_new(const struct telemetry_config *config);
+
+/* Starts the collector thread. */
+enum td_error telemetry_start(struct telemetry *telemetry);
+
+/*
+ * After the workers ended: drains every ring, sends what is pending for at most timeout_ms, then ends the thread and frees all.
+ * What could not be sent is logged as a number of queries.
+ */
+void telemetry_stop(struct telemetry **telemetry, int timeout_ms);
+
+/* Handles of worker 0 … workers-1; they live as long as the telemetry. */
+struct telemetry_worker *telemetry_worker(struct telemetry *telemetry, unsigned worker);
+
+/* Worker: the reply of this transaction leaves now. No allocation, no lock, no system call, no formatting. */
+void telemetry_answer(struct telemetry_worker *worker, const struct transaction *transaction, const struct now *now);
+
+/* Worker: once a loop turn, after the replies were sent: hands the tally over when it is time, wakes the collector when it sleeps. */
+void telemetry_turn(struct telemetry_worker *worker, const struct now *now);
+
+/* Worker: hands over whatever it holds; for a worker's end and for tests. */
+void telemetry_flush(struct telemetry_worker *worker, const struct now *now);
+
+/* A small number for a zone's name, the same for the life of the process; ZONE_ID_NONE when 255 are used up. Main thread; readers are any. */
+uint16_t telemetry_zone_id(struct telemetry *telemetry, const char *name);
+
+/* Any thread: an entry of the `events` stream, e.g. kind "mode", text "teredo watch → block by uid 0". Bounded; dropped ones are counted. */
+void telemetry_event(struct telemetry *telemetry, const char *kind, const char *text);
+
+/* Main thread: reopens the query log file (SIGHUP, after rotation). */
+void telemetry_reopen(struct telemetry *telemetry);
+
+/* Any thread, a consistent copy of the collector's own figures. */
+struct telemetry_status {
+	bool store_on;          /* redis is not "off" */
+	bool store_connected;
+	char store_error[128];  /* last failure in words, "" when none */
+	int64_t store_since_us; /* wall: when it became connected or was lost */
+	int64_t recording_since_us; /* wall: from Redis's meta, 0 unknown */
+	uint64_t batches_applied, batches_waiting; /* waiting counts the one in flight */
+	uint64_t queries_applied, queries_waiting; /* answered queries in batches acknowledged / not yet */
+	uint64_t details_dropped, records_dropped, events_dropped;
+	uint64_t records_written;
+};
+void telemetry_status(struct telemetry *telemetry, struct telemetry_status *out);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Small numbers for the names of zones, so that a tally or a record carries two octets instead of
+ * text. A number is never given twice and a name never goes away: what refers to one stays readable
+ * after a reload dropped the zone.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define ZONE_IDS_MAX 255
+
+struct zone_ids {
+	char *_Atomic names[ZONE_IDS_MAX]; /* filled from 0 on, never changed */
+	unsigned count;                    /* the writer's own */
+};
+
+void zone_ids_init(struct zone_ids *ids);
+void zone_ids_deinit(struct zone_ids *ids);
+
+/* One thread. The number of name, a new one if it has none; ZONE_ID_NONE when all are used up. */
+uint16_t zone_ids_add(struct zone_ids *ids, const char *name);
+
+/* Any thread. NULL for ZONE_ID_NONE and for numbers never given. */
+const char *zone_ids_name(const struct zone_ids *ids, uint16_t id);

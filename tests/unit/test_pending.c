@@ -1,0 +1,614 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What waits, and batches: a model of the script applies each number once to a plain map, over
+ * resends and lost acknowledgements, and must end with exactly what was answered.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/dns/compose.h"
+#include "lib/dns/message.h"
+#include "lib/dns/name.h"
+#include "resolver/telemetry/batch.h"
+#include "resolver/telemetry/pending.h"
+#include "resolver/telemetry/tally.h"
+
+static const struct hash_seed seed = {.k0 = 1, .k1 = 2};
+
+#define NOON INT64_C(1700049600000000) /* 2023-11-15 12:00:00 UTC */
+#define NOON_HOUR (NOON / US_PER_HOUR)
+
+/* --- a map from text to a number --- */
+
+#define MAP_SLOTS (1u << 18)
+
+struct map {
+	struct {
+		char *key;
+		uint64_t value;
+	} slots[MAP_SLOTS];
+	size_t count;
+};
+
+static uint64_t *map_at(struct map *map, const char *key)
+{
+	size_t at = hash_bytes(&seed, key, strlen(key)) & (MAP_SLOTS - 1);
+
+	while (map->slots[at].key && strcmp(map->slots[at].key, key) != 0)
+		at = (at + 1) & (MAP_SLOTS - 1);
+	if (!map->slots[at].key) {
+		assert_true(++map->count < MAP_SLOTS / 2);
+		map->slots[at].key = strdup(key);
+	}
+	return &map->slots[at].value;
+}
+
+static void __attribute__((format(printf, 3, 4)))
+map_add(struct map *map, uint64_t value, const char *format, ...)
+{
+	char key[4096];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(key, sizeof(key), format, arguments);
+	va_end(arguments);
+	*map_at(map, key) += value;
+}
+
+static void map_free(struct map *map)
+{
+	for (size_t i = 0; i < MAP_SLOTS; i++)
+		free(map->slots[i].key);
+	free(map);
+}
+
+static void assert_maps_equal(struct map *truth, struct map *model)
+{
+	for (size_t i = 0; i < MAP_SLOTS; i++) {
+		if (!truth->slots[i].key)
+			continue;
+		if (*map_at(model, truth->slots[i].key) != truth->slots[i].value)
+			fail_msg("%s: %" PRIu64 " counted, %" PRIu64 " true", truth->slots[i].key,
+				*map_at(model, truth->slots[i].key), truth->slots[i].value);
+	}
+	assert_int_equal(model->count, truth->count);
+}
+
+/* --- the model of the script --- */
+
+struct redis {
+	struct map *map;
+	uint64_t applied;
+	uint64_t queries;
+	size_t items, duplicates, lines;
+	uint64_t closed_hour;
+};
+
+struct cursor {
+	const struct batch *batch;
+	size_t at;
+	char text[16][4096];
+};
+
+static const char *take(struct cursor *cursor, unsigned slot)
+{
+	assert_true(cursor->at < cursor->batch->argc);
+	size_t length = cursor->batch->lengths[cursor->at];
+	size_t kept =
+		length < sizeof(cursor->text[slot]) - 1 ? length : sizeof(cursor->text[slot]) - 1;
+	memcpy(cursor->text[slot], cursor->batch->argv[cursor->at], kept);
+	cursor->text[slot][kept] = '\0';
+	cursor->at++;
+	return cursor->text[slot];
+}
+
+static uint64_t take_number(struct cursor *cursor)
+{
+	const char *text = take(cursor, 15);
+	char *end;
+	uint64_t value = strtoull(text, &end, 10);
+
+	assert_true(text[0] != '\0' && *end == '\0');
+	return value;
+}
+
+static void apply_counters(struct redis *redis, struct cursor *cursor, const char *what)
+{
+	for (uint64_t left = take_number(cursor); left > 0; left--) {
+		const char *name = take(cursor, 9);
+		uint64_t value = take_number(cursor);
+		map_add(redis->map, value, "%s %s", what, name);
+		if (what[0] == 'c' && strcmp(name, "queries") == 0)
+			redis->queries += value;
+	}
+}
+
+static void apply_item(struct redis *redis, struct cursor *cursor)
+{
+	const char *kind = take(cursor, 0);
+	char what[4096];
+	uint64_t count;
+
+	redis->items++;
+	switch (kind[0]) {
+	case 'c':
+		snprintf(what, sizeof(what), "c %.60s ", take(cursor, 1));
+		strcat(what, take(cursor, 2));
+		assert_true(take_number(cursor) <= take_number(cursor)); /* first, last */
+		apply_counters(redis, cursor, what);
+		return;
+	case 'h':
+		snprintf(what, sizeof(what), "h %.60s", take(cursor, 1));
+		apply_counters(redis, cursor, what);
+		return;
+	case 'q':
+		take(cursor, 1);
+		take(cursor, 2);
+		take(cursor, 3);
+		map_add(redis->map, take_number(cursor), "q %s %s %s", cursor->text[1],
+			cursor->text[2], cursor->text[3]);
+		map_add(redis->map, take_number(cursor), "qh %s %s %s", cursor->text[1],
+			cursor->text[2], cursor->text[3]);
+		take_number(cursor);
+		return;
+	case 'p':
+		take(cursor, 1);
+		take(cursor, 2);
+		take(cursor, 3);
+		assert_true(take_number(cursor) <= take_number(cursor));
+		count = take_number(cursor);
+		take(cursor, 4);
+		map_add(redis->map, count, "p %s %s %s %s", cursor->text[1], cursor->text[2],
+			cursor->text[3], cursor->text[4]);
+		return;
+	case 't':
+		take(cursor, 1);
+		take(cursor, 2);
+		assert_string_equal(take(cursor, 3), "dns");
+		map_add(redis->map, take_number(cursor), "t %s %s", cursor->text[1],
+			cursor->text[2]);
+		return;
+	case 'z':
+		take(cursor, 1);
+		take(cursor, 2);
+		map_add(redis->map, take_number(cursor), "z %s %s", cursor->text[1],
+			cursor->text[2]);
+		take_number(cursor);
+		return;
+	case 'd':
+		take(cursor, 1);
+		take(cursor, 2);
+		map_add(redis->map, take_number(cursor), "d %s %s", cursor->text[1],
+			cursor->text[2]);
+		return;
+	case 'x':
+	case 'e':
+		take_number(cursor);
+		take(cursor, 1);
+		redis->lines++;
+		return;
+	case 'k':
+		redis->closed_hour = take_number(cursor);
+		redis->items--;
+		return;
+	default:
+		fail_msg("an item of unknown kind %s", kind);
+	}
+}
+
+/* One call of the script: EVALSHA sha 1 key header items. */
+static void redis_call(struct redis *redis, const struct batch *batch)
+{
+	struct cursor cursor = {.batch = batch, .at = BATCH_ARGV_HEADER + 1};
+	uint64_t number = take_number(&cursor);
+
+	assert_int_equal(number, batch->number);
+	if (number <= redis->applied) {
+		redis->duplicates++;
+		return;
+	}
+	assert_int_equal(number, redis->applied + 1);
+	redis->applied = number;
+	cursor.at = BATCH_ARGV_HEADER + BATCH_HEADER_COUNT;
+	while (cursor.at < batch->argc)
+		apply_item(redis, &cursor);
+}
+
+/* --- questions and answers --- */
+
+struct answer {
+	struct name qname;
+	char text[64], owner[64];
+	uint8_t reply[512];
+	size_t length;
+	unsigned addresses;
+	uint8_t tail; /* last octet of the first address */
+};
+
+static void make_answer(struct answer *answer, unsigned number, unsigned addresses)
+{
+	struct compose compose;
+	struct name target;
+	snprintf(answer->text, sizeof(answer->text), "n%u.example.", number);
+	snprintf(answer->owner, sizeof(answer->owner),
+		number % 3 ? "n%u.example." : "cdn%u.example.", number);
+	assert_int_equal(name_from_text(&answer->qname, answer->text, strlen(answer->text)), TD_OK);
+	assert_int_equal(name_from_text(&target, answer->owner, strlen(answer->owner)), TD_OK);
+
+	compose_begin(&compose, answer->reply, sizeof(answer->reply), 1, DNS_FLAG_QR,
+		answer->qname.wire, answer->qname.length, TYPE_A, CLASS_IN);
+	answer->tail = (uint8_t)(number % 40); /* names share addresses */
+	answer->addresses = addresses;
+	for (unsigned i = 0; i < addresses; i++) {
+		uint8_t octets[4] = {192, 0, 2, (uint8_t)(answer->tail + i)};
+		compose_rr(&compose, SECTION_ANSWER, &target, TYPE_A, 60, octets, 4);
+	}
+	answer->length = compose_finish(&compose);
+}
+
+static struct transaction transaction_of(
+	const struct answer *answer, uint32_t client, uint64_t answer_id)
+{
+	uint8_t octets[4] = {10, 0, (uint8_t)(client >> 8), (uint8_t)client};
+
+	return (struct transaction){
+		.client = {.address = address_v4(octets), .port = 5353},
+		.qname = answer->qname.wire,
+		.qname_length = answer->qname.length,
+		.qtype = TYPE_A,
+		.reply = answer->reply,
+		.reply_length = answer->length,
+		.source = SOURCE_CACHE,
+		.zone = ZONE_ID_NONE,
+		.answer_id = answer_id,
+	};
+}
+
+struct bed {
+	struct zone_ids zones;
+	struct pending pending;
+	struct batcher batcher;
+	struct redis redis;
+	struct tally *tally;
+	struct map *truth;
+};
+
+static const struct pending_limits wide = {
+	.clients = 10000, .tops = 10000, .details = 100000, .lines = 1000, .line_bytes = 100000};
+
+static void bed_open(struct bed *bed, const struct pending_limits *limits)
+{
+	struct batch_settings settings = {
+		.resolver_name = "test",
+		.version = "1",
+		.boot = "0123456789abcdef",
+		.zones = &bed->zones,
+		.started_us = NOON,
+		.retention_days = 8,
+		.pair_retention_days = 30,
+		.bounds = batch_bounds_default,
+	};
+
+	memset(bed, 0, sizeof(*bed));
+	zone_ids_init(&bed->zones);
+	assert_int_equal(zone_ids_add(&bed->zones, "teredo"), 0);
+	assert_int_equal(zone_ids_add(&bed->zones, "isatap"), 1);
+	assert_int_equal(zone_ids_add(&bed->zones, "teredo"), 0);
+	pending_init(&bed->pending, limits, &seed);
+	assert_true(batcher_init(&bed->batcher, &settings));
+	bed->tally = tally_new();
+	bed->truth = calloc(1, sizeof(*bed->truth));
+	bed->redis.map = calloc(1, sizeof(*bed->redis.map));
+	assert_true(bed->tally && bed->truth && bed->redis.map);
+}
+
+static void bed_close(struct bed *bed)
+{
+	tally_free(bed->tally);
+	batcher_deinit(&bed->batcher);
+	pending_deinit(&bed->pending);
+	zone_ids_deinit(&bed->zones);
+	map_free(bed->truth);
+	map_free(bed->redis.map);
+}
+
+static void add_truth(struct map *truth, const struct answer *answer,
+	const struct transaction *transaction, int64_t wall_us)
+{
+	char client[ADDRESS_TEXT_MAX], address[ADDRESS_TEXT_MAX];
+	int64_t hour = wall_us / US_PER_HOUR;
+	bool hit = transaction->action != TRANSACTION_NONE;
+	const char *counters[] = {"queries", answer->addresses ? "noerror" : "nodata",
+		transaction->action == TRANSACTION_BLOCK ? "blocked" : "cached",
+		transaction->action == TRANSACTION_WATCH ? "watched" : NULL};
+
+	address_to_text(&transaction->client.address, client);
+	for (size_t i = 0; i < 4 && counters[i]; i++) {
+		map_add(truth, 1, "c %s %" PRId64 " %s", client, hour, counters[i]);
+		map_add(truth, 1, "h %" PRId64 " %s", hour, counters[i]);
+	}
+	map_add(truth, 1, "q %s %s %" PRId64, client, answer->text, hour);
+	map_add(truth, hit, "qh %s %s %" PRId64, client, answer->text, hour);
+	map_add(truth, 1, "d %" PRId64 " %s", hour / 24, answer->text);
+	if (hit)
+		map_add(truth, 1, "z %s %s", transaction->zone ? "isatap" : "teredo", client);
+	for (unsigned i = 0; i < answer->addresses; i++) {
+		struct address told =
+			address_v4((const uint8_t[]){192, 0, 2, (uint8_t)(answer->tail + i)});
+		address_to_text(&told, address);
+		map_add(truth, 1, "p %s %s %s %s", address, client, answer->text, answer->owner);
+		map_add(truth, 1, "t %s %" PRId64, address, hour);
+	}
+}
+
+/* Sends what batch_cut gives some times; loses some acknowledgements; a batch that is not
+ * acknowledged must come again, octet for octet. */
+static bool send_one(struct bed *bed, const struct now *now, unsigned chance)
+{
+	struct batch *batch = batch_cut(&bed->batcher, &bed->pending, now, false);
+	if (!batch)
+		return false;
+	uint64_t digest = hash_bytes(&seed, batch->text.data, batch->text.length);
+	uint64_t number = batch->number;
+
+	if (chance % 5 == 0) /* lost on the way there */
+		return true;
+	redis_call(&bed->redis, batch);
+	if (chance % 5 == 1) { /* lost on the way back: sent again */
+		assert_ptr_equal(batch_cut(&bed->batcher, &bed->pending, now, false), batch);
+		assert_int_equal(batch->number, number);
+		assert_true(hash_bytes(&seed, batch->text.data, batch->text.length) == digest);
+		redis_call(&bed->redis, batch);
+	}
+	assert_false(batch_acknowledged(&bed->batcher, number + 1));
+	assert_true(batch_acknowledged(&bed->batcher, number));
+	assert_false(batch_acknowledged(&bed->batcher, number));
+	return true;
+}
+
+static uint32_t random_next(uint32_t *state)
+{
+	*state = *state * 1664525u + 1013904223u;
+	return *state >> 8;
+}
+
+#define ANSWERS 200
+
+static void sums_are_exact_over_resends(void **state)
+{
+	static struct answer answers[ANSWERS];
+	struct bed bed;
+	uint32_t random = 42;
+	uint64_t answered = 0;
+	(void)state;
+
+	bed_open(&bed, &wide);
+	for (unsigned i = 0; i < ANSWERS; i++)
+		make_answer(&answers[i], i, i % 5);
+	struct now now = {.wall_us = NOON};
+	for (unsigned round = 0; round < 40; round++) {
+		now.wall_us += (int64_t)(random_next(&random) % 9) * 60 * US_PER_S;
+		for (unsigned i = 0; i < 700; i++, answered++) {
+			unsigned which = random_next(&random) % ANSWERS;
+			struct answer *answer = &answers[which];
+			struct transaction transaction = transaction_of(answer,
+				random_next(&random) % 50, answer->addresses ? which + 1 : 0);
+			transaction.action =
+				which % 7 == 0 ? random_next(&random) % 3 : TRANSACTION_NONE;
+			if (transaction.action != TRANSACTION_NONE)
+				transaction.zone = which % 2;
+			tally_add(bed.tally, &seed, &transaction, now.wall_us);
+			add_truth(bed.truth, answer, &transaction, now.wall_us);
+		}
+		assert_int_equal(bed.tally->details_dropped, 0);
+		pending_merge(&bed.pending, bed.tally);
+		tally_clear(bed.tally);
+		for (unsigned sends = random_next(&random) % 4; sends > 0; sends--)
+			send_one(&bed, &now, random_next(&random));
+		uint64_t frozen = bed.batcher.frozen ? bed.batcher.batch->queries : 0;
+		assert_int_equal(
+			bed.batcher.applied_queries + frozen + bed.pending.queries, answered);
+	}
+	while (send_one(&bed, &now, random_next(&random)))
+		;
+	assert_int_equal(bed.redis.queries, answered);
+	assert_int_equal(bed.batcher.applied_queries, answered);
+	assert_true(bed.redis.duplicates > 10);
+	assert_true(bed.redis.applied > 20);
+	assert_maps_equal(bed.truth, bed.redis.map);
+	assert_int_equal(bed.pending.table.count, 0);
+	assert_int_equal(bed.pending.details_dropped, 0);
+	bed_close(&bed);
+}
+
+static void merges_while_nothing_is_sent(void **state)
+{
+	struct answer answer;
+	struct bed bed;
+	(void)state;
+
+	bed_open(&bed, &wide);
+	make_answer(&answer, 1, 2);
+	struct transaction transaction = transaction_of(&answer, 1, 1);
+	for (unsigned i = 0; i < 1000; i++) {
+		tally_add(bed.tally, &seed, &transaction, NOON + i);
+		pending_merge(&bed.pending, bed.tally);
+		tally_clear(bed.tally);
+	}
+	/* a client, a top name, a query, two pairs, two timelines */
+	assert_int_equal(bed.pending.table.count, 7);
+	assert_int_equal(bed.pending.queries, 1000);
+	struct batch *batch =
+		batch_cut(&bed.batcher, &bed.pending, &(struct now){.wall_us = NOON}, false);
+	redis_call(&bed.redis, batch);
+	assert_int_equal(
+		*map_at(bed.redis.map, "p 192.0.2.1 10.0.0.1 n1.example. n1.example."), 1000);
+	bed_close(&bed);
+}
+
+static void overflow_goes_to_other_or_is_counted(void **state)
+{
+	static const struct pending_limits narrow = {
+		.clients = 10, .tops = 5, .details = 50, .lines = 3, .line_bytes = 100};
+	struct answer answer;
+	struct bed bed;
+	(void)state;
+
+	bed_open(&bed, &narrow);
+	for (unsigned i = 0; i < 400; i++) {
+		make_answer(&answer, i % 100, 0);
+		struct transaction transaction = transaction_of(&answer, i % 40, 0);
+		tally_add(bed.tally, &seed, &transaction, NOON);
+	}
+	pending_merge(&bed.pending, bed.tally);
+	assert_int_equal(bed.pending.queries, 400);
+	assert_true(bed.pending.details.count <= 50);
+	assert_true(bed.pending.clients.count <= 11);
+	assert_true(bed.pending.tops.count <= 6);
+	assert_true(bed.pending.details_dropped > 0);
+	struct now now = {.wall_us = NOON};
+	while (send_one(&bed, &now, 4))
+		;
+	assert_int_equal(bed.redis.queries, 400);
+	char key[64];
+	snprintf(key, sizeof(key), "h %" PRId64 " queries", (int64_t)NOON_HOUR);
+	assert_int_equal(*map_at(bed.redis.map, key), 400);
+	snprintf(key, sizeof(key), "c *other %" PRId64 " queries", (int64_t)NOON_HOUR);
+	assert_int_equal(*map_at(bed.redis.map, key), 300);
+	uint64_t tops = 0;
+	for (size_t i = 0; i < MAP_SLOTS; i++) {
+		if (bed.redis.map->slots[i].key && bed.redis.map->slots[i].key[0] == 'd')
+			tops += bed.redis.map->slots[i].value;
+	}
+	assert_int_equal(tops, 400);
+	bed_close(&bed);
+}
+
+static void oldest_lines_go(void **state)
+{
+	static const struct pending_limits narrow = {
+		.clients = 1, .tops = 1, .details = 1, .lines = 3, .line_bytes = 30};
+	struct bed bed;
+	(void)state;
+
+	bed_open(&bed, &narrow);
+	for (unsigned i = 0; i < 5; i++) {
+		char line[16];
+		int length = snprintf(line, sizeof(line), "{\"n\":%u}", i);
+		pending_add_line(&bed.pending, STREAM_TRANSACTIONS, NOON, line, (size_t)length);
+	}
+	assert_int_equal(bed.pending.line_count, 3);
+	assert_int_equal(bed.pending.lines_dropped, 2);
+	assert_memory_equal(bed.pending.lines->json, "{\"n\":2}", 7);
+	pending_add_line(
+		&bed.pending, STREAM_EVENTS, NOON, "{\"a line of thirty octets\":1234}", 31);
+	assert_int_equal(bed.pending.line_count,
+		0); /* what fits nowhere pushes all out and is dropped itself */
+	assert_int_equal(bed.pending.lines_dropped, 6);
+	pending_add_line(&bed.pending, STREAM_EVENTS, NOON, "{}", 2);
+	struct now now = {.wall_us = NOON};
+	assert_true(send_one(&bed, &now, 4));
+	assert_int_equal(bed.redis.lines, 1);
+	assert_true(pending_is_empty(&bed.pending));
+	bed_close(&bed);
+}
+
+static void batches_are_bounded(void **state)
+{
+	struct answer answer;
+	struct bed bed;
+	(void)state;
+
+	bed_open(&bed, &wide);
+	struct now now = {.wall_us = NOON};
+	for (unsigned i = 0; i < 3000; i++) {
+		make_answer(&answer, i, 1);
+		struct transaction transaction = transaction_of(&answer, i % 900, i + 1);
+		tally_add(bed.tally, &seed, &transaction, NOON);
+	}
+	pending_merge(&bed.pending, bed.tally);
+	for (struct batch *batch = batch_cut(&bed.batcher, &bed.pending, &now, false); batch;
+		batch = batch_cut(&bed.batcher, &bed.pending, &now, false)) {
+		assert_true(batch->items <= BATCH_ITEMS_MAX);
+		assert_true(batch->text.length <= BATCH_BYTES_MAX + 32768);
+		assert_true(batch->argc <= BATCH_ARGS_MAX);
+		redis_call(&bed.redis, batch);
+		assert_true(batch_acknowledged(&bed.batcher, batch->number));
+	}
+	assert_true(bed.redis.applied >= (900 + 4 * 3000) / BATCH_ITEMS_MAX);
+	assert_int_equal(bed.redis.queries, 3000);
+	bed_close(&bed);
+}
+
+static void an_hour_is_closed_when_all_of_it_is_cut(void **state)
+{
+	struct answer answer;
+	struct bed bed;
+	(void)state;
+
+	bed_open(&bed, &wide);
+	make_answer(&answer, 1, 1);
+	struct now now = {.wall_us = NOON + 2 * US_PER_HOUR + 30 * US_PER_S};
+	assert_null(batch_cut(&bed.batcher, &bed.pending, &now, false));
+	struct batch *batch = batch_cut(&bed.batcher, &bed.pending, &now, true);
+	assert_non_null(batch);
+	redis_call(&bed.redis, batch);
+	assert_int_equal(
+		bed.redis.closed_hour, NOON_HOUR); /* not the one that ended 30 seconds ago */
+	assert_true(batch_acknowledged(&bed.batcher, 1));
+
+	for (unsigned i = 0; i < 1000; i++) {
+		struct transaction transaction = transaction_of(&answer, i, 1);
+		tally_add(bed.tally, &seed, &transaction, NOON + US_PER_HOUR);
+	}
+	pending_merge(&bed.pending, bed.tally);
+	now.wall_us += US_PER_HOUR;
+	redis_call(&bed.redis, batch_cut(&bed.batcher, &bed.pending, &now, false));
+	assert_int_equal(bed.redis.closed_hour, NOON_HOUR); /* more of it is to come */
+	assert_true(batch_acknowledged(&bed.batcher, 2));
+	while (send_one(&bed, &now, 4))
+		;
+	assert_int_equal(bed.redis.closed_hour, NOON_HOUR + 1);
+	bed_close(&bed);
+}
+
+static void zone_numbers_run_out(void **state)
+{
+	struct zone_ids zones;
+	char name[16];
+	(void)state;
+
+	zone_ids_init(&zones);
+	for (unsigned i = 0; i < ZONE_IDS_MAX; i++) {
+		snprintf(name, sizeof(name), "zone%u", i);
+		assert_int_equal(zone_ids_add(&zones, name), i);
+	}
+	assert_int_equal(zone_ids_add(&zones, "more"), ZONE_ID_NONE);
+	assert_int_equal(zone_ids_add(&zones, "zone7"), 7);
+	assert_string_equal(zone_ids_name(&zones, 7), "zone7");
+	assert_null(zone_ids_name(&zones, ZONE_ID_NONE));
+	zone_ids_deinit(&zones);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sums_are_exact_over_resends),
+		cmocka_unit_test(merges_while_nothing_is_sent),
+		cmocka_unit_test(overflow_goes_to_other_or_is_counted),
+		cmocka_unit_test(oldest_lines_go),
+		cmocka_unit_test(batches_are_bounded),
+		cmocka_unit_test(an_hour_is_closed_when_all_of_it_is_cut),
+		cmocka_unit_test(zone_numbers_run_out),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,657 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Reading Redis: against a real redis-server on a socket in a temporary folder, filled by hand after the schema. The core of it: two names share an
+ * address, two clients asked one each, and no view may show a client with the other's name. Where redis-server is not
+ * installed the tests are skipped, and say so.
+ */
+#include <fcntl.h>
+#include <hiredis/hiredis.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "resolver/control/cli.h"
+#include "resolver/telemetry/reader.h"
+
+#define TIMEOUT_MS 10000
+#define P          "teredown:{gw1}:"
+
+static char folder[64], socket_path[96], url[112], config[96];
+static pid_t server_pid;
+static redisContext *redis;
+
+/* --- a server of our own --- */
+
+/* Its log says when it takes connections. */
+static bool wait_ready(int fd)
+{
+	char log[16384];
+	size_t length = 0;
+
+	while (length + 1 < sizeof(log)) {
+		ssize_t n = read(fd, log + length, sizeof(log) - 1 - length);
+		if (n <= 0)
+			return false;
+		length += (size_t)n;
+		log[length] = '\0';
+		if (strstr(log, "Ready to accept connections") || strstr(log, "ready to accept connections"))
+			return true;
+	}
+	return false;
+}
+
+static void write_config(const char *path, const char *resolver)
+{
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	fprintf(file, "resolver-name = \"%s\"\nstate-dir = \"%s\"\nredis = \"%s\"\n", resolver, folder, url);
+	fprintf(file, "listen = { \"127.0.0.1:10953\" }\nupstream = { \"127.0.0.1\" }\n");
+	fclose(file);
+}
+
+static int start_server(void **state)
+{
+	int log[2];
+
+	(void)state;
+	snprintf(folder, sizeof(folder), "/tmp/teredown-reader-XXXXXX");
+	if (!mkdtemp(folder) || pipe2(log, O_CLOEXEC) != 0)
+		return -1;
+	snprintf(socket_path, sizeof(socket_path), "%s/redis.sock", folder);
+	snprintf(url, sizeof(url), "unix:%s", socket_path);
+	snprintf(config, sizeof(config), "%s/teredown.conf", folder);
+	write_config(config, "gw1");
+	server_pid = fork();
+	if (server_pid < 0)
+		return -1;
+	if (server_pid == 0) {
+		dup2(log[1], STDOUT_FILENO);
+		execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", socket_path, "--save", "",
+			"--appendonly", "no", "--dir", folder, (char *)NULL);
+		_exit(127);
+	}
+	close(log[1]);
+	if (wait_ready(log[0]))
+		redis = redisConnectUnix(socket_path);
+	else
+		print_message("redis-server cannot be run: the tests of the reader are skipped\n");
+	return 0; /* the pipe stays open: writing into a broken one would end the server */
+}
+
+static int stop_server(void **state)
+{
+	(void)state;
+	if (redis)
+		redisFree(redis);
+	if (server_pid > 0) {
+		kill(server_pid, SIGTERM);
+		waitpid(server_pid, NULL, 0);
+	}
+	unlink(config);
+	unlink(socket_path);
+	rmdir(folder);
+	return 0;
+}
+
+static void put(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	redisReply *reply = redisvCommand(redis, format, arguments);
+	va_end(arguments);
+	assert_non_null(reply);
+	assert_int_not_equal(reply->type, REDIS_REPLY_ERROR);
+	freeReplyObject(reply);
+}
+
+static const char microsoft[] = "teredo.ipv6.microsoft.com.";
+static const char example[] = "www.example.com.";
+
+static void put_client(const char *client, const char *name, int queries)
+{
+	put("HSET " P "client:%s queries %d watched 3 noerror %d first_seen 1000 last_seen 9000", client, queries, queries);
+	put("ZADD " P "clients:queries %d %s", queries, client);
+	put("ZADD " P "client:%s:names %d %s", client, queries, name);
+	put("ZADD " P "name:%s:clients %d %s", name, queries, client);
+}
+
+/* 192.0.2.1 asked microsoft, 192.0.2.2 asked example; both names led to 65.55.158.118. */
+static void fill(void)
+{
+	put("FLUSHALL");
+	put("SADD teredown:resolvers gw1 gw2");
+	put("HSET " P "meta schema 1 recording_since 1700000000000 dropped_pairs 2 dropped_top 1");
+	put_client("192.0.2.1", microsoft, 7);
+	put_client("192.0.2.2", example, 5);
+	put("HSET " P "pair:65.55.158.118 %b %s", "192.0.2.1 teredo.ipv6.microsoft.com.", (size_t)36,
+		"1700000001000 1700000009000 7 t.nsatc.net.");
+	put("HSET " P "pair:65.55.158.118 %b %s", "192.0.2.2 www.example.com.", (size_t)26,
+		"1700000002000 1700000003000 4 www.example.com.");
+	put("ZADD " P "name:%s 1700000009000 65.55.158.118", microsoft);
+	put("ZADD " P "name:%s 1700000003000 65.55.158.118 1700000002500 203.0.113.9", example);
+	put("HSET " P "pair:203.0.113.9 %b %s", "192.0.2.2 www.example.com.", (size_t)26,
+		"1700000002000 1700000002500 1 www.example.com.");
+	put("ZADD " P "watch:teredo 3 192.0.2.1 1 192.0.2.2");
+	put("ZADD " P "watch:teredo:last 1700000009000 192.0.2.1");
+}
+
+/* A reader over fresh data; skips where there is no server. */
+static struct reader *open_filled(void)
+{
+	char words[READER_WORDS_MAX];
+
+	if (!redis)
+		skip();
+	fill();
+	struct reader *reader = reader_open(url, "gw1", TIMEOUT_MS, words, NULL);
+	assert_non_null(reader);
+	return reader;
+}
+
+/* --- the reader --- */
+
+static void test_meta(void **state)
+{
+	struct reader *reader = open_filled();
+	struct reader_fields fields;
+	struct reader_ranks names;
+	struct arena arena;
+
+	(void)state;
+	arena_init(&arena);
+	assert_int_equal(reader_meta(reader, &arena, &fields), TD_OK);
+	assert_int_equal(reader_field_i64(&fields, "recording_since", 0), 1700000000000);
+	assert_int_equal(reader_field_i64(&fields, "nothing", -5), -5);
+	assert_null(reader_field_text(&fields, "nothing"));
+	put("HSET " P "meta bad 12x");
+	assert_int_equal(reader_meta(reader, &arena, &fields), TD_OK);
+	assert_int_equal(reader_field_i64(&fields, "bad", -5), -5);
+	assert_int_equal(reader_resolvers(reader, &arena, 10, &names), TD_OK);
+	assert_int_equal(names.count, 2);
+	arena_deinit(&arena);
+	reader_close(&reader);
+}
+
+static void test_never_wrote(void **state)
+{
+	struct reader *reader = open_filled();
+	struct reader_fields fields;
+	struct reader_ranks ranks;
+	struct reader_pairs pairs;
+	struct reader_records records;
+	struct arena arena;
+	char words[READER_WORDS_MAX];
+
+	(void)state;
+	reader_close(&reader);
+	reader = reader_open(url, "nobody", TIMEOUT_MS, words, NULL);
+	arena_init(&arena);
+	assert_int_equal(reader_meta(reader, &arena, &fields), TD_OK);
+	assert_int_equal(fields.count, 0);
+	assert_int_equal(reader_top_clients(reader, &arena, "queries", 10, &ranks), TD_OK);
+	assert_int_equal(ranks.count, 0);
+	assert_int_equal(reader_address_pairs(reader, &arena, "65.55.158.118", 10, &pairs), TD_OK);
+	assert_int_equal(pairs.count, 0);
+	assert_false(pairs.cut);
+	assert_int_equal(reader_last_records(reader, &arena, 10, &records), TD_OK);
+	assert_int_equal(records.count, 0);
+	arena_deinit(&arena);
+	reader_close(&reader);
+}
+
+static void test_ranks(void **state)
+{
+	struct reader *reader = open_filled();
+	struct reader_ranks ranks;
+	struct arena arena;
+
+	(void)state;
+	arena_init(&arena);
+	assert_int_equal(reader_top_clients(reader, &arena, "queries", 10, &ranks), TD_OK);
+	assert_int_equal(ranks.count, 2);
+	assert_string_equal(ranks.rows[0].member, "192.0.2.1");
+	assert_int_equal(ranks.rows[0].value, 7);
+	assert_int_equal(reader_top_clients(reader, &arena, "queries", 1, &ranks), TD_OK);
+	assert_int_equal(ranks.count, 1);
+	assert_int_equal(ranks.total, 2);
+	assert_int_equal(reader_name_addresses(reader, &arena, example, 10, &ranks), TD_OK);
+	assert_string_equal(ranks.rows[0].member, "65.55.158.118");
+	assert_true(ranks.rows[0].value == INT64_C(1700000003000));
+	put("ZADD " P "top:20231114 9007199254740993 big.example. inf forever.example.");
+	assert_int_equal(reader_top_names(reader, &arena, "20231114", 10, &ranks), TD_OK);
+	assert_int_equal(ranks.rows[0].value, 0); /* not a number that can be shown */
+	arena_deinit(&arena);
+	reader_close(&reader);
+}
+
+static void test_zone_hits(void **state)
+{
+	struct reader *reader = open_filled();
+	struct reader_hits hits;
+	struct reader_hit hit;
+	struct arena arena;
+
+	(void)state;
+	arena_init(&arena);
+	assert_int_equal(reader_zone_hits(reader, &arena, "teredo", 10, &hits), TD_OK);
+	assert_int_equal(hits.count, 2);
+	assert_string_equal(hits.rows[0].client, "192.0.2.1");
+	assert_int_equal(hits.rows[0].hits, 3);
+	assert_true(hits.rows[0].last_ms == INT64_C(1700000009000));
+	assert_int_equal(hits.rows[1].last_ms, 0);
+	assert_int_equal(reader_client_hits(reader, "teredo", "192.0.2.2", &hit), TD_OK);
+	assert_int_equal(hit.hits, 1);
+	assert_int_equal(reader_client_hits(reader, "6to4", "192.0.2.2", &hit), TD_OK);
+	assert_int_equal(hit.hits, 0);
+	arena_deinit(&arena);
+	reader_close(&reader);
+}
+
+static void test_address_pairs(void **state)
+{
+	struct reader *reader = open_filled();
+	struct reader_pairs pairs;
+	struct arena arena;
+
+	(void)state;
+	arena_init(&arena);
+	assert_int_equal(reader_address_pairs(reader, &arena, "65.55.158.118", 100, &pairs), TD_OK);
+	assert_int_equal(pairs.count, 2);
+	assert_false(pairs.cut);
+	assert_string_equal(pairs.rows[0].client, "192.0.2.1");
+	assert_string_equal(pairs.rows[0].name, microsoft);
+	assert_string_equal(pairs.rows[0].owner, "t.nsatc.net.");
+	assert_true(pairs.rows[0].first_ms == INT64_C(1700000001000));
+	assert_true(pairs.rows[0].last_ms == INT64_C(1700000009000));
+	assert_int_equal(pairs.rows[0].count, 7);
+	assert_string_equal(pairs.rows[1].client, "192.0.2.2");
+	assert_string_equal(pairs.rows[1].name, example);
+	assert_int_equal(reader_address_pairs(reader, &arena, "65.55.158.118", 1, &pairs), TD_OK);
+	assert_int_equal(pairs.count, 1);
+	assert_true(pairs.cut);
+	arena_deinit(&arena);
+	reader_close(&reader);
+}
+
+/* More than one turn of HSCAN: every pair once. */
+static void test_many_pairs(void **state)
+{
+	struct reader *reader = open_filled();
+	struct reader_pairs pairs;
+	struct arena arena;
+	uint64_t sum = 0;
+
+	(void)state;
+	for (int i = 0; i < 5000; i++) {
+		char field[64], value[64];
+		snprintf(field, sizeof(field), "10.0.%d.%d n%d.example.", i / 250, i % 250, i);
+		snprintf(value, sizeof(value), "1 2 %d o.example.", i);
+		put("HSET " P "pair:198.51.100.1 %b %b", field, strlen(field), value, strlen(value));
+	}
+	arena_init(&arena);
+	assert_int_equal(reader_address_pairs(reader, &arena, "198.51.100.1", READER_ROWS_MAX, &pairs), TD_OK);
+	assert_int_equal(pairs.count, 5000);
+	assert_false(pairs.cut);
+	for (size_t i = 0; i < pairs.count; i++)
+		sum += pairs.rows[i].count;
+	assert_int_equal(sum, 5000 * 4999 / 2);
+	arena_deinit(&arena);
+	reader_close(&reader);
+}
+
+static void test_find_pairs(void **state)
+{
+	struct reader *reader = open_filled();
+	struct reader_pair rows[1100];
+	struct reader_pairs pairs;
+	struct arena arena;
+
+	(void)state;
+	for (size_t i = 0; i < 1100; i++)
+		rows[i] = (struct reader_pair){.address = "65.55.158.118", .client = "192.0.2.2", .name = microsoft};
+	rows[3].client = "192.0.2.1";
+	rows[1050].name = example;
+	arena_init(&arena);
+	assert_int_equal(reader_find_pairs(reader, &arena, rows, 1100, &pairs), TD_OK);
+	assert_int_equal(pairs.count, 2);
+	assert_string_equal(pairs.rows[0].client, "192.0.2.1");
+	assert_int_equal(pairs.rows[0].count, 7);
+	assert_string_equal(pairs.rows[1].name, example);
+	assert_int_equal(reader_find_pairs(reader, &arena, rows, 0, &pairs), TD_OK);
+	assert_int_equal(pairs.count, 0);
+	arena_deinit(&arena);
+	reader_close(&reader);
+}
+
+/* What does not fit the schema is passed over, the rest is read. */
+static void test_strange_data(void **state)
+{
+	struct reader *reader = open_filled();
+	struct reader_pairs pairs;
+	struct reader_ranks ranks;
+	struct arena arena;
+
+	(void)state;
+	put("HSET " P "pair:65.55.158.118 nospace %s", "1");
+	put("HSET " P "pair:65.55.158.118 %b %s", " leading", (size_t)8, "1");
+	put("HSET " P "pair:65.55.158.118 %b %s", "192.0.2.3 short.", (size_t)16, "17");
+	put("HSET " P "pair:65.55.158.118 %b %s", "192.0.2.4 words.", (size_t)16, "a b c d");
+	put("HSET " P "pair:65.55.158.118 %b %s", "192.0.2.5 noowner.", (size_t)18, "1 2 3");
+	arena_init(&arena);
+	assert_int_equal(reader_address_pairs(reader, &arena, "65.55.158.118", 100, &pairs), TD_OK);
+	assert_int_equal(pairs.count, 3);
+	put("SET " P "clients:queries wrong");
+	assert_int_equal(reader_top_clients(reader, &arena, "queries", 10, &ranks), TD_REFUSED);
+	assert_int_equal(ranks.count, 0);
+	assert_non_null(strstr(reader_words(reader), "WRONGTYPE"));
+	/* The connection is still in step. */
+	assert_int_equal(reader_top_clients(reader, &arena, "watched", 10, &ranks), TD_OK);
+	char name[3000];
+	memset(name, 'a', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	assert_int_equal(reader_name_clients(reader, &arena, name, 10, &ranks), TD_TOO_LONG);
+	arena_deinit(&arena);
+	reader_close(&reader);
+}
+
+static void test_records(void **state)
+{
+	struct reader *reader = open_filled();
+	struct reader_records records;
+	struct arena arena;
+
+	(void)state;
+	for (int i = 1; i <= 5; i++)
+		put("XADD " P "transactions %d-0 ts %d json {\"txn\":%d}", i, i, i);
+	put("XADD " P "transactions 6-0 other field");
+	arena_init(&arena);
+	assert_int_equal(reader_last_records(reader, &arena, 3, &records), TD_OK);
+	assert_int_equal(records.count, 3);
+	assert_string_equal(records.rows[0].id, "4-0");
+	assert_string_equal(records.rows[0].json, "{\"txn\":4}");
+	assert_string_equal(records.rows[2].id, "6-0");
+	assert_int_equal(records.rows[2].json_length, 0);
+	assert_int_equal(reader_next_records(reader, &arena, "4-0", 1, 10, &records), TD_OK);
+	assert_int_equal(records.count, 2);
+	assert_string_equal(records.rows[0].json, "{\"txn\":5}");
+	assert_int_equal(reader_next_records(reader, &arena, "6-0", 1, 10, &records), TD_OK);
+	assert_int_equal(records.count, 0);
+	arena_deinit(&arena);
+	reader_close(&reader);
+}
+
+static void test_cannot_open(void **state)
+{
+	char words[READER_WORDS_MAX];
+	enum td_error error;
+
+	(void)state;
+	assert_null(reader_open("unix:/nonexistent/redis.sock", "gw1", 1000, words, &error));
+	assert_int_equal(error, TD_IO);
+	assert_true(words[0] != '\0');
+	assert_null(reader_open("http://user:secret@host", "gw1", 1000, words, &error));
+	assert_int_equal(error, TD_INVALID);
+	assert_null(strstr(words, "secret"));
+}
+
+static void test_refused(void **state)
+{
+	char words[READER_WORDS_MAX];
+	enum td_error error;
+	struct arena arena;
+	struct reader_fields fields;
+	struct reader *reader = open_filled();
+
+	(void)state;
+	reader_close(&reader);
+	put("CONFIG SET requirepass secret");
+	reader = reader_open(url, "gw1", TIMEOUT_MS, words, &error);
+	assert_non_null(reader); /* a unix socket alone carries no password */
+	arena_init(&arena);
+	assert_int_equal(reader_meta(reader, &arena, &fields), TD_REFUSED);
+	assert_non_null(strstr(reader_words(reader), "NOAUTH"));
+	arena_deinit(&arena);
+	reader_close(&reader);
+	put("CONFIG SET requirepass %b", "", (size_t)0);
+}
+
+/* --- the commands over it --- */
+
+static int run(char **text, const char *first, const char *second, const char *third)
+{
+	const char *arguments[] = {"teredown", "-c", config, first, second, third, NULL};
+	size_t size;
+	FILE *file = open_memstream(text, &size);
+	int count = third ? 6 : second ? 5 : 4;
+
+	int code = cli_main(count, (char **)arguments, file, file);
+	fclose(file);
+	return code;
+}
+
+/* The row of a table that begins with client. */
+static bool has_row(const char *text, const char *client, const char *name)
+{
+	for (const char *line = text; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		size_t length = strcspn(line, "\n");
+		if (strncmp(line, client, strlen(client)) == 0 && memmem(line, length, name, strlen(name)))
+			return true;
+	}
+	return false;
+}
+
+static void test_who_address(void **state)
+{
+	struct reader *reader = open_filled();
+	char *text;
+
+	(void)state;
+	reader_close(&reader);
+	assert_int_equal(run(&text, "who", "65.55.158.118", NULL), CLI_OK);
+	assert_true(has_row(text, "192.0.2.1 ", microsoft));
+	assert_true(has_row(text, "192.0.2.2 ", example));
+	assert_false(has_row(text, "192.0.2.1 ", example));
+	assert_false(has_row(text, "192.0.2.2 ", microsoft));
+	assert_non_null(strstr(text, "was told to 2 clients, 11 times"));
+	assert_non_null(strstr(text, "Recording since"));
+	assert_non_null(strstr(text, "3 times a bound was reached"));
+	free(text);
+	assert_int_equal(run(&text, "who", "203.0.113.9", NULL), CLI_OK);
+	assert_true(has_row(text, "192.0.2.2 ", example));
+	assert_non_null(strstr(text, "was told to 1 client, 1 time,"));
+	assert_null(strstr(text, "192.0.2.1"));
+	free(text);
+	assert_int_equal(run(&text, "who", "65.55.158.118", "--json"), CLI_OK);
+	assert_non_null(strstr(text, "\"client\":\"192.0.2.1\",\"name\":\"teredo.ipv6.microsoft.com.\""));
+	assert_non_null(strstr(text, "\"client\":\"192.0.2.2\",\"name\":\"www.example.com.\""));
+	assert_null(strstr(text, "\"client\":\"192.0.2.2\",\"name\":\"teredo"));
+	assert_null(strstr(text, "\"client\":\"192.0.2.1\",\"name\":\"www"));
+	assert_non_null(strstr(text, "\"found\":true"));
+	free(text);
+}
+
+static void test_who_name(void **state)
+{
+	struct reader *reader = open_filled();
+	char *text;
+
+	(void)state;
+	reader_close(&reader);
+	assert_int_equal(run(&text, "who", "TEREDO.ipv6.Microsoft.com", NULL), CLI_OK);
+	assert_true(has_row(text, "192.0.2.1 ", "65.55.158.118"));
+	assert_null(strstr(text, "192.0.2.2"));
+	assert_non_null(strstr(text, "was asked by 1 client, 7 times"));
+	free(text);
+	assert_int_equal(run(&text, "who", "www.example.com.", NULL), CLI_OK);
+	assert_true(has_row(text, "192.0.2.2 ", "65.55.158.118"));
+	assert_true(has_row(text, "192.0.2.2 ", "203.0.113.9"));
+	assert_null(strstr(text, "192.0.2.1"));
+	free(text);
+	/* Asked by both now, told to one: the other is listed with its queries and without an address. */
+	put("ZADD " P "name:%s:clients 2 192.0.2.2", microsoft);
+	assert_int_equal(run(&text, "who", microsoft, NULL), CLI_OK);
+	assert_false(has_row(text, "192.0.2.2 ", "65.55.158.118"));
+	assert_true(has_row(text, "192.0.2.2 ", "2"));
+	assert_non_null(strstr(text, "was asked by 2 clients, 9 times"));
+	free(text);
+}
+
+static void test_who_client(void **state)
+{
+	struct reader *reader = open_filled();
+	char *text;
+
+	(void)state;
+	reader_close(&reader);
+	/* It asked the other name as well, was told nothing for it. */
+	put("ZADD " P "client:192.0.2.2:names 1 %s", microsoft);
+	assert_int_equal(run(&text, "who", "192.0.2.2", NULL), CLI_OK);
+	assert_true(has_row(text, "65.55.158.118 ", example));
+	assert_true(has_row(text, "203.0.113.9 ", example));
+	assert_false(has_row(text, "65.55.158.118 ", microsoft));
+	assert_true(has_row(text, "teredo ", "1"));
+	assert_non_null(strstr(text, "queries 5, watched 3"));
+	free(text);
+}
+
+static void test_who_nothing(void **state)
+{
+	struct reader *reader = open_filled();
+	char *text;
+
+	(void)state;
+	reader_close(&reader);
+	put("DEL " P "pair:65.55.158.118 " P "name:teredo.ipv6.microsoft.com.:clients");
+	assert_int_equal(run(&text, "who", "65.55.158.118", NULL), CLI_NOTHING);
+	assert_non_null(strstr(text, "a Teredo server of Microsoft"));
+	assert_non_null(strstr(text, "teredo.ipv6.microsoft.com."));
+	assert_non_null(strstr(text, "Recording since"));
+	assert_non_null(strstr(text, "@127.0.0.1 -p 10953 teredo.ipv6.microsoft.com."));
+	free(text);
+	assert_int_equal(run(&text, "who", "nothing.example", NULL), CLI_NOTHING);
+	assert_non_null(strstr(text, "nothing.example. was asked by no client"));
+	free(text);
+	put("FLUSHALL");
+	put("SADD teredown:resolvers gw2");
+	assert_int_equal(run(&text, "who", "65.55.158.118", NULL), CLI_NOTHING);
+	assert_non_null(strstr(text, "Resolver \"gw1\" has not recorded anything"));
+	assert_non_null(strstr(text, "gw2"));
+	assert_non_null(strstr(text, "teredownd is not running"));
+	assert_non_null(strstr(text, "a Teredo server of Microsoft"));
+	free(text);
+}
+
+static void test_top(void **state)
+{
+	struct reader *reader = open_filled();
+	char *text;
+
+	(void)state;
+	reader_close(&reader);
+	assert_int_equal(run(&text, "top", NULL, NULL), CLI_OK);
+	assert_true(has_row(text, "192.0.2.1 ", " 7 "));
+	assert_true(strstr(text, "192.0.2.1") < strstr(text, "192.0.2.2"));
+	free(text);
+	assert_int_equal(run(&text, "top", "watched", NULL), CLI_OK);
+	assert_true(has_row(text, "192.0.2.1 ", "teredo"));
+	free(text);
+	assert_int_equal(run(&text, "top", "names", NULL), CLI_NOTHING);
+	assert_non_null(strstr(text, "since midnight UTC"));
+	free(text);
+	assert_int_equal(run(&text, "top", "--json", NULL), CLI_OK);
+	assert_non_null(strstr(text, "{\"client\":\"192.0.2.1\",\"queries\":7,\"watched\":3,"));
+	free(text);
+}
+
+static void test_tail(void **state)
+{
+	struct reader *reader = open_filled();
+	char *text;
+
+	(void)state;
+	reader_close(&reader);
+	assert_int_equal(run(&text, "tail", "--once", NULL), CLI_NOTHING);
+	assert_non_null(strstr(text, "No watched or blocked question"));
+	free(text);
+	put("XADD " P "transactions * ts 1 json %s",
+		"{\"ts\":\"2026-11-21T20:52:11.123456Z\",\"client\":\"192.0.2.7\",\"query\":\"a\\u001bb.example.\",\"type\":\"A\","
+		"\"rcode\":\"NXDOMAIN\",\"action\":\"block\",\"policy\":\"teredo\",\"source\":\"policy\",\"duration_us\":42,"
+		"\"addresses\":[]}");
+	put("XADD " P "transactions * ts 1 json %s", "not json \033[31m");
+	assert_int_equal(run(&text, "tail", "--once", NULL), CLI_OK);
+	assert_non_null(strstr(text, "192.0.2.7  A a\\027b.example.  block teredo  NXDOMAIN  (policy 42 us)\n"));
+	assert_non_null(strstr(text, "not json \\027[31m\n"));
+	assert_null(strchr(text, '\033'));
+	free(text);
+	assert_int_equal(run(&text, "tail", "--once", "--json"), CLI_OK);
+	assert_non_null(strstr(text, "\"query\":\"a\\u001bb.example.\""));
+	assert_null(strchr(text, '\033'));
+	free(text);
+}
+
+/* Control characters in whatever Redis holds never reach the output. */
+static void test_hostile_names(void **state)
+{
+	static const char evil[] = "a\033[2J\nforged 192.0.2.99.";
+	struct reader *reader = open_filled();
+	static const char *const commands[] = {"192.0.2.1", "65.55.158.118", "www.example.com"};
+	char *text, field[128];
+
+	(void)state;
+	reader_close(&reader);
+	put("ZADD " P "client:192.0.2.1:names 3 %b", evil, strlen(evil));
+	put("ZADD " P "name:%s:clients 9 %b", example, evil, strlen(evil));
+	snprintf(field, sizeof(field), "192.0.2.1 %s", evil);
+	put("HSET " P "pair:65.55.158.118 %b %b", field, strlen(field), "1 2 3 \033owner", (size_t)12);
+	put("ZADD " P "name:%b 1 %b", evil, strlen(evil), evil, strlen(evil));
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(run(&text, "who", commands[i], NULL), CLI_OK);
+		assert_non_null(strstr(text, "a\\027[2J\\010forged"));
+		assert_null(strchr(text, '\033'));
+		assert_null(strstr(text, "\nforged"));
+		free(text);
+	}
+	put("SADD teredown:resolvers %b", evil, strlen(evil));
+	put("DEL " P "meta");
+	assert_int_equal(run(&text, "top", "watched", NULL), CLI_OK);
+	assert_null(strchr(text, '\033'));
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_meta),
+		cmocka_unit_test(test_never_wrote),
+		cmocka_unit_test(test_ranks),
+		cmocka_unit_test(test_zone_hits),
+		cmocka_unit_test(test_address_pairs),
+		cmocka_unit_test(test_many_pairs),
+		cmocka_unit_test(test_find_pairs),
+		cmocka_unit_test(test_strange_data),
+		cmocka_unit_test(test_records),
+		cmocka_unit_test(test_cannot_open),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_who_address),
+		cmocka_unit_test(test_who_name),
+		cmocka_unit_test(test_who_client),
+		cmocka_unit_test(test_who_nothing),
+		cmocka_unit_test(test_top),
+		cmocka_unit_test(test_tail),
+		cmocka_unit_test(test_hostile_names),
+	};
+
+	return cmocka_run_group_tests(tests, start_server, stop_server);
+}

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Records: from a transaction through a ring to one line of JSON; the log file. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/log.h"
+#include "lib/dns/compose.h"
+#include "lib/dns/edns.h"
+#include "lib/dns/message.h"
+#include "lib/dns/name.h"
+#include "resolver/telemetry/querylog.h"
+#include "resolver/telemetry/record.h"
+#include "resolver/telemetry/record_json.h"
+
+#define WHEN INT64_C(1795294331123456) /* 2026-11-21T20:52:11.123456Z */
+
+struct bed {
+	struct ring ring;
+	struct zone_ids zones;
+	struct record_writer writer;
+	struct strbuf out;
+	uint8_t reply[4096];
+	struct compose compose;
+	struct name qname;
+	struct transaction transaction;
+};
+
+static struct name name_of(const char *text)
+{
+	struct name name;
+
+	assert_int_equal(name_from_text(&name, text, strlen(text)), TD_OK);
+	return name;
+}
+
+static int setup(void **state)
+{
+	struct bed *bed = calloc(1, sizeof(*bed));
+
+	if (!bed || !ring_init(&bed->ring, 256 << 10))
+		return -1;
+	zone_ids_init(&bed->zones);
+	zone_ids_add(&bed->zones, "teredo");
+	record_writer_init(&bed->writer, "gw1", &bed->zones);
+	strbuf_init(&bed->out);
+	*state = bed;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct bed *bed = *state;
+
+	ring_deinit(&bed->ring);
+	zone_ids_deinit(&bed->zones);
+	record_writer_deinit(&bed->writer);
+	strbuf_deinit(&bed->out);
+	free(bed);
+	return 0;
+}
+
+static void begin(struct bed *bed, const struct name *qname, uint16_t qtype, uint16_t flags)
+{
+	bed->qname = *qname;
+	compose_begin(&bed->compose, bed->reply, sizeof(bed->reply), 52011,
+		(uint16_t)(DNS_FLAG_QR | flags), qname->wire, qname->length, qtype, CLASS_IN);
+	bed->transaction = (struct transaction){
+		.id = 52011,
+		.qname = bed->qname.wire,
+		.qname_length = bed->qname.length,
+		.qtype = qtype,
+		.reply = bed->reply,
+		.source = SOURCE_CACHE,
+		.zone = ZONE_ID_NONE,
+		.duration_us = 1234,
+	};
+	assert_int_equal(endpoint_from_text(&bed->transaction.client, "192.0.2.7:53124", 0), TD_OK);
+}
+
+static void add_address(struct bed *bed, const char *owner, const char *text)
+{
+	struct name name = name_of(owner);
+	struct address address;
+
+	assert_true(address_from_text(&address, text));
+	assert_true(compose_rr(&bed->compose, SECTION_ANSWER, &name,
+			    address.family == 4 ? TYPE_A : TYPE_AAAA, 60, address.octets,
+			    address_octets(&address)) != 0);
+}
+
+static const char *finish(struct bed *bed)
+{
+	size_t length;
+
+	if (bed->transaction.reply_length == 0)
+		bed->transaction.reply_length = compose_finish(&bed->compose);
+	assert_true(bed->transaction.reply_length > 0);
+	assert_true(record_write(&bed->ring, &bed->transaction, WHEN));
+	const struct record *record = ring_peek(&bed->ring, &length);
+	assert_non_null(record);
+	strbuf_clear(&bed->out);
+	record_writer_append(&bed->writer, record, &bed->out);
+	ring_release(&bed->ring);
+	assert_false(bed->out.failed);
+	return bed->out.data;
+}
+
+static void the_example_of_the_design(void **state)
+{
+	struct bed *bed = *state;
+	struct name qname = name_of("teredo.ipv6.microsoft.com."), target = name_of("t.nsatc.net.");
+
+	bed->writer.last_txn = 4710;
+	begin(bed, &qname, TYPE_A, 0);
+	compose_rr_name(&bed->compose, SECTION_ANSWER, &qname, TYPE_CNAME, 60, &target);
+	add_address(bed, "t.nsatc.net.", "65.55.158.118");
+	bed->transaction.source = SOURCE_UPSTREAM;
+	bed->transaction.action = TRANSACTION_WATCH;
+	bed->transaction.zone = 0;
+	bed->transaction.rule = "teredo.ipv6.microsoft.com.";
+	assert_int_equal(endpoint_from_text(&bed->transaction.upstream, "9.9.9.9:53", 0), TD_OK);
+	assert_string_equal(finish(bed), "{\"ts\":\"2026-11-21T20:52:11.123456Z\",\"resolver\":"
+					 "\"gw1\",\"txn\":4711,\"client\":\"192.0.2.7\","
+					 "\"port\":53124,\"id\":52011,\"proto\":\"udp\",\"query\":"
+					 "\"teredo.ipv6.microsoft.com.\",\"type\":\"A\","
+					 "\"rcode\":\"NOERROR\",\"action\":\"watch\",\"policy\":"
+					 "\"teredo\",\"rule\":\"teredo.ipv6.microsoft.com.\","
+					 "\"source\":\"upstream\",\"upstream\":\"9.9.9.9:53\","
+					 "\"duration_us\":1234,\"addresses\":[\"65.55.158.118\"],"
+					 "\"answers\":[{\"name\":\"teredo.ipv6.microsoft.com.\","
+					 "\"type\":\"CNAME\",\"ttl\":60,\"data\":\"t.nsatc.net.\"},"
+					 "{\"name\":\"t.nsatc.net.\",\"type\":\"A\",\"ttl\":60,"
+					 "\"data\":\"65.55.158.118\"}]}\n");
+}
+
+static void tunnels_are_decoded(void **state)
+{
+	struct bed *bed = *state;
+	struct name qname = name_of("host.example.");
+
+	begin(bed, &qname, TYPE_AAAA, 0);
+	add_address(bed, "host.example.", "2001:0:4136:e378:8000:63bf:3fff:fdd2");
+	add_address(bed, "host.example.", "2002:c000:204::1");
+	add_address(bed, "host.example.", "2001:db8::1");
+	const char *line = finish(bed);
+	assert_non_null(strstr(line,
+		"\"data\":\"2001:0:4136:e378:8000:63bf:3fff:fdd2\",\"teredo\":{\"server\":"
+		"\"65.54.227.120\",\"client\":\"192.0.2.45\",\"port\":40000}}"));
+	assert_non_null(strstr(line, "\"data\":\"2002:c000:204::1\",\"sixtofour\":\"192.0.2.4\"}"));
+	assert_non_null(strstr(line, "\"data\":\"2001:db8::1\"}]}\n"));
+}
+
+static void a_hostile_name_forges_nothing(void **state)
+{
+	struct bed *bed = *state;
+	static const char label[] = "a\"}\n{\"client\":\"1\\2\0\x7f\xff.";
+	struct name hostile = {.length = 0};
+	hostile.wire[0] = sizeof(label) - 1;
+	memcpy(hostile.wire + 1, label, sizeof(label) - 1);
+	hostile.length = sizeof(label) + 1;
+
+	begin(bed, &hostile, 65280, 0);
+	compose_rr_name(&bed->compose, SECTION_ANSWER, &hostile, TYPE_CNAME, 1, &hostile);
+	bed->transaction.rule = "*.\"\n";
+	bed->transaction.action = TRANSACTION_WATCH;
+	const char *line = finish(bed);
+	assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+	for (const char *at = line; *at; at++)
+		assert_true(*at == '\n' || (*at >= 0x20 && *at < 0x7f));
+	const char *query = strstr(line, "\"query\":\"");
+	assert_non_null(query);
+	static const char start[] =
+		"a\\u005c\\u0022}\\u005c010{"; /* a \" } \010 {, then escaped as JSON */
+	assert_int_equal(strncmp(query + 9, start, sizeof(start) - 1), 0);
+	assert_null(strstr(line, "{\"client\":\"1"));
+	assert_non_null(strstr(line, "\"type\":\"TYPE65280\""));
+	assert_non_null(strstr(line, "\"policy\":null,\"rule\":\"*.\\u0022\\u000a\""));
+}
+
+static void blocked_carries_its_ede(void **state)
+{
+	struct bed *bed = *state;
+	struct name qname = name_of("teredo.example.");
+	struct wire_writer *writer = &bed->compose.writer;
+
+	begin(bed, &qname, TYPE_A, RCODE_NXDOMAIN);
+	edns_write(writer, false, 0, EDE_BLOCKED, "rule");
+	bed->compose.counts[3]++;
+	bed->transaction.action = TRANSACTION_BLOCK;
+	bed->transaction.zone = 0;
+	bed->transaction.rule = "teredo.example.";
+	bed->transaction.source = SOURCE_POLICY;
+	bed->transaction.tcp = true;
+	const char *line = finish(bed);
+	assert_non_null(strstr(line, "\"proto\":\"tcp\""));
+	assert_non_null(strstr(line, "\"rcode\":\"NXDOMAIN\",\"action\":\"block\""));
+	assert_non_null(strstr(line, "\"source\":\"policy\",\"duration_us\":"));
+	assert_non_null(strstr(line, "\"addresses\":[],\"answers\":[],\"ede\":15}\n"));
+}
+
+static void rcode_has_its_upper_bits(void **state)
+{
+	struct bed *bed = *state;
+	struct name qname = name_of("a.example.");
+
+	begin(bed, &qname, TYPE_A, 0);
+	edns_write(&bed->compose.writer, false, 1, EDE_NONE, NULL);
+	bed->compose.counts[3]++;
+	bed->transaction.source = SOURCE_ERROR;
+	assert_non_null(strstr(
+		finish(bed), "\"rcode\":\"BADVERS\",\"action\":\"none\",\"source\":\"error\""));
+}
+
+static void without_a_question(void **state)
+{
+	struct bed *bed = *state;
+	struct name qname = name_of("a.example.");
+
+	begin(bed, &qname, TYPE_A, RCODE_FORMERR);
+	bed->transaction.qname = NULL;
+	bed->transaction.qname_length = 0;
+	bed->transaction.reply_length = 12;
+	memset(bed->reply + 4, 0, 8);
+	bed->reply[3] = RCODE_FORMERR;
+	assert_non_null(strstr(finish(bed), "\"query\":null,\"type\":null,\"rcode\":\"FORMERR\""));
+}
+
+static void every_prefix_of_a_reply_is_survived(void **state)
+{
+	struct bed *bed = *state;
+	struct name qname = name_of("a.example."), target = name_of("b.example.");
+
+	begin(bed, &qname, TYPE_A, 0);
+	compose_rr_name(&bed->compose, SECTION_ANSWER, &qname, TYPE_CNAME, 60, &target);
+	add_address(bed, "b.example.", "192.0.2.1");
+	compose_rr(&bed->compose, SECTION_ANSWER, &target, 16, 60, "\3abc", 4);
+	edns_write(&bed->compose.writer, true, 0, EDE_STALE_ANSWER, "x");
+	bed->compose.counts[3]++;
+	size_t whole = compose_finish(&bed->compose);
+	for (size_t length = 0; length <= whole; length++) {
+		/* Memory of exactly this size, so that a sanitizer sees a read beyond it. */
+		bed->transaction.reply = memcpy(malloc(length + 1), bed->reply, length);
+		bed->transaction.reply_length = length;
+		size_t size;
+		assert_true(record_write(&bed->ring, &bed->transaction, WHEN));
+		strbuf_clear(&bed->out);
+		record_writer_append(&bed->writer, ring_peek(&bed->ring, &size), &bed->out);
+		ring_release(&bed->ring);
+		assert_int_equal(bed->out.data[bed->out.length - 1], '\n');
+		if (length >= DNS_HEADER_SIZE)
+			assert_int_equal(strstr(bed->out.data, "\"cut\":true") != NULL,
+				length < whole - 18); /* the OPT */
+		free((void *)bed->transaction.reply);
+	}
+}
+
+static void a_full_ring_counts_and_does_not_wait(void **state)
+{
+	struct bed *bed = *state;
+	struct name qname = name_of("a.example.");
+	unsigned written = 0;
+
+	begin(bed, &qname, TYPE_A, 0);
+	bed->transaction.reply_length = compose_finish(&bed->compose);
+	while (record_write(&bed->ring, &bed->transaction, WHEN))
+		written++;
+	assert_true(written > 500);
+	assert_int_equal(bed->ring.dropped, 1);
+}
+
+static void a_reply_too_large_for_the_ring_is_cut(void **state)
+{
+	struct bed *bed = *state;
+	struct name qname = name_of("a.example.");
+	uint8_t *large = calloc(1, DNS_MESSAGE_MAX);
+
+	begin(bed, &qname, TYPE_A, 0);
+	memcpy(large, bed->reply, 12);
+	large[7] = 1; /* ANCOUNT */
+	bed->transaction.reply = large;
+	bed->transaction.reply_length = DNS_MESSAGE_MAX;
+	assert_non_null(strstr(finish(bed), "\"client\":\"192.0.2.7\""));
+	free(large);
+}
+
+/* --- the file --- */
+
+static const struct now now = {.mono_us = 1000, .wall_us = WHEN};
+
+static size_t read_file(const char *path, char *out, size_t size)
+{
+	FILE *file = fopen(path, "r");
+	assert_non_null(file);
+	size_t length = fread(out, 1, size - 1, file);
+	out[length] = '\0';
+	fclose(file);
+	return length;
+}
+
+static void the_file_is_appended_and_reopened(void **state)
+{
+	char dir[] = "/tmp/test_record.XXXXXX", path[64], moved[64], text[256];
+	struct querylog log;
+	(void)state;
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/log", dir);
+	snprintf(moved, sizeof(moved), "%s/log.1", dir);
+	assert_true(querylog_init(&log, path, &now));
+	querylog_append(&log, "one\n", 4, &now);
+	querylog_flush(&log, &now);
+	assert_int_equal(rename(path, moved), 0);
+	querylog_append(&log, "two\n", 4, &now);
+	querylog_reopen(&log, &now);
+	querylog_append(&log, "three\n", 6, &now);
+	querylog_deinit(&log);
+	read_file(moved, text, sizeof(text));
+	assert_string_equal(text, "one\ntwo\n");
+	read_file(path, text, sizeof(text));
+	assert_string_equal(text, "three\n");
+	assert_int_equal(log.dropped, 0);
+	unlink(path);
+	unlink(moved);
+	rmdir(dir);
+}
+
+static void a_missing_folder_is_tried_again(void **state)
+{
+	char dir[] = "/tmp/test_record.XXXXXX", path[64], text[64];
+	struct querylog log;
+	(void)state;
+
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(rmdir(dir), 0);
+	snprintf(path, sizeof(path), "%s/log", dir);
+	log_setup("test_record", LOG_LEVEL_ERROR);
+	assert_true(querylog_init(&log, path, &now));
+	querylog_append(&log, "kept\n", 5, &now);
+	querylog_flush(&log, &now);
+	assert_int_equal(mkdir(dir, 0700), 0);
+	querylog_flush(&log, &now); /* not yet */
+	assert_int_equal(access(path, F_OK), -1);
+	querylog_flush(&log, &(struct now){.mono_us = now.mono_us + 6 * US_PER_S});
+	read_file(path, text, sizeof(text));
+	assert_string_equal(text, "kept\n");
+	querylog_deinit(&log);
+	unlink(path);
+	rmdir(dir);
+}
+
+static void a_slow_reader_costs_lines_and_no_time(void **state)
+{
+	char dir[] = "/tmp/test_record.XXXXXX", path[64], line[1000];
+	struct querylog log;
+	(void)state;
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/fifo", dir);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	int reader = open(path, O_RDONLY | O_NONBLOCK);
+	assert_true(reader >= 0);
+	assert_true(querylog_init(&log, path, &now));
+	memset(line, 'x', sizeof(line));
+	line[sizeof(line) - 1] = '\n';
+	for (unsigned i = 0; i < 4000; i++)
+		querylog_append(
+			&log, line, sizeof(line), &now); /* would never return if it waited */
+	assert_true(log.dropped > 2000);
+	assert_true(log.dropped < 4000);
+
+	uint64_t got = 0; /* what is read is whole lines */
+	char chunk[65536];
+	for (ssize_t length = read(reader, chunk, sizeof(chunk)); length > 0;
+		length = read(reader, chunk, sizeof(chunk))) {
+		for (ssize_t i = 0; i < length; i++, got++)
+			assert_int_equal(
+				chunk[i], got % sizeof(line) == sizeof(line) - 1 ? '\n' : 'x');
+		querylog_flush(&log, &now);
+	}
+	assert_int_equal(got, (4000 - log.dropped) * sizeof(line));
+	close(reader);
+	querylog_deinit(&log);
+	unlink(path);
+	rmdir(dir);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(the_example_of_the_design),
+		TEST(tunnels_are_decoded),
+		TEST(a_hostile_name_forges_nothing),
+		TEST(blocked_carries_its_ede),
+		TEST(rcode_has_its_upper_bits),
+		TEST(without_a_question),
+		TEST(every_prefix_of_a_reply_is_survived),
+		TEST(a_full_ring_counts_and_does_not_wait),
+		TEST(a_reply_too_large_for_the_ring_is_cut),
+		cmocka_unit_test(the_file_is_appended_and_reopened),
+		cmocka_unit_test(a_missing_folder_is_tried_again),
+		cmocka_unit_test(a_slow_reader_costs_lines_and_no_time),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
