@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# fish completion of teredown(1)
+
+set -l commands status top who tail mode block reload decode help
+
+complete -c teredown -f
+complete -c teredown -s c -l config -r -F -d 'configuration of the daemon'
+complete -c teredown -l json -d 'print JSON'
+complete -c teredown -s h -l help -d 'help'
+complete -c teredown -s V -l version -d 'version'
+
+complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a status -d 'how the daemon is doing'
+complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a top -d 'who asks most, what is asked most'
+complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a who -d 'who asked, what they were told, since when'
+complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a tail -d 'watched and blocked transactions, live'
+complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a mode -d 'show or change what happens to matching names'
+complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a block -d 'block the tunnel names, or watch them again'
+complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a reload -d 'read configuration and zones again'
+complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a decode -d 'what a tunnel address has inside'
+complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a help -d 'help of a command'
+
+complete -c teredown -n '__fish_seen_subcommand_from top' -a 'clients names watched'
+complete -c teredown -n '__fish_seen_subcommand_from top' -s d -l days -x -d 'count the last N days'
+complete -c teredown -n '__fish_seen_subcommand_from top who tail' -s n -l lines -x -d 'at most N rows'
+complete -c teredown -n '__fish_seen_subcommand_from top tail' -s 1 -l once -d 'print once and end'
+complete -c teredown -n '__fish_seen_subcommand_from mode' -a 'watch block ignore'
+complete -c teredown -n '__fish_seen_subcommand_from mode' -s z -l zone -x -d 'this zone only'
+complete -c teredown -n '__fish_seen_subcommand_from block' -a 'on off'
+complete -c teredown -n '__fish_seen_subcommand_from help' -a "$commands"

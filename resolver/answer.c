@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * An upstream's reply is composed anew rather than kept: what does not belong to the question (authority NS, additional
+ * records, riders off the chain) has no way into the cache, and the positions of all TTLs are known. Since a client's
+ * question has the same length in octets as the stored one, compression pointers stay valid when the question
+ * is overwritten with the client's spelling.
+ */
+#include "resolver/answer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/dns/compose.h"
+
+#define TTL_FIELDS_MAX 512 /* records kept of one reply; a larger one is not believed */
+
+struct build {
+	const uint8_t *reply;
+	size_t size;
+	const struct upstream_question *question;
+	const struct answer_limits *limits;
+	struct compose compose;
+	uint16_t ttl_offsets[TTL_FIELDS_MAX];
+	size_t ttl_count;
+	uint32_t ttl_s; /* least of what was kept */
+	bool has_address, has_answer, has_soa;
+};
+
+static uint32_t ttl_clamp(const struct build *build, uint32_t ttl)
+{
+	uint32_t s = message_ttl_s(ttl);
+
+	if (s > build->limits->ttl_max_s)
+		return build->limits->ttl_max_s;
+	if (s != 0 && s < build->limits->ttl_min_s)
+		return build->limits->ttl_min_s;
+	return s;
+}
+
+static enum td_error keep(struct build *build, size_t ttl_offset, uint32_t ttl_s)
+{
+	if (ttl_offset == 0 || build->ttl_count == TTL_FIELDS_MAX)
+		return TD_NO_SPACE;
+	build->ttl_offsets[build->ttl_count++] = (uint16_t)ttl_offset;
+	if (ttl_s < build->ttl_s)
+		build->ttl_s = ttl_s;
+	return TD_OK;
+}
+
+/* Names inside RDATA may be compressed in the types of RFC 1035; these are written anew. */
+static enum td_error rdata_decompress(const struct build *build, const struct message_rr *rr, uint8_t *out,
+	size_t capacity, size_t *length)
+{
+	static const struct {
+		uint16_t type, fixed, names;
+	} shapes[] = {{TYPE_MX, 2, 1}, {TYPE_SRV, 6, 1}, {TYPE_DNAME, 0, 1}, {TYPE_SOA, 0, 2}, {17 /* RP */, 0, 2}, {18 /* AFSDB */, 2, 1},
+		{14 /* MINFO */, 0, 2}, {26 /* PX */, 2, 2}, {36 /* KX */, 2, 1}, {7 /* MB */, 0, 1}, {8 /* MG */, 0, 1}, {9 /* MR */, 0, 1}};
+	struct wire_reader reader = wire_reader_init(build->reply, rr->rdata_offset + rr->rdata_length);
+	struct wire_writer writer = wire_writer_init(out, capacity);
+	size_t left;
+
+	reader.position = rr->rdata_offset;
+	for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+		if (shapes[i].type != rr->type)
+			continue;
+		const uint8_t *fixed = wire_read_bytes(&reader, shapes[i].fixed);
+		if (fixed)
+			wire_write_bytes(&writer, fixed, shapes[i].fixed);
+		for (unsigned n = 0; n < shapes[i].names && reader.error == TD_OK; n++) {
+			struct name name;
+			name_read(&reader, &name);
+			if (reader.error == TD_OK)
+				name_write(&writer, &name);
+		}
+	}
+	left = wire_left(&reader);
+	if (reader.error == TD_OK && left)
+		wire_write_bytes(&writer, wire_read_bytes(&reader, left), left);
+	*length = writer.position;
+	return reader.error != TD_OK ? TD_MALFORMED : writer.error;
+}
+
+static bool rdata_fits_type(const struct message_rr *rr)
+{
+	switch (rr->type) {
+	case TYPE_A:
+		return rr->rdata_length == 4;
+	case TYPE_AAAA:
+		return rr->rdata_length == 16;
+	default:
+		return true;
+	}
+}
+
+static enum td_error keep_rr(struct build *build, enum compose_section section, const struct message_rr *rr)
+{
+	uint8_t rdata[4096];
+	const uint8_t *bytes = build->reply + rr->rdata_offset;
+	uint32_t ttl_s = ttl_clamp(build, rr->ttl);
+	size_t length = rr->rdata_length;
+	struct name target;
+
+	if (!rdata_fits_type(rr))
+		return TD_MALFORMED;
+	if (rr->type == TYPE_CNAME || rr->type == TYPE_NS || rr->type == TYPE_PTR) {
+		if (!message_rdata_name(build->reply, build->size, rr, 0, &target))
+			return TD_MALFORMED;
+		return keep(build, compose_rr_name(&build->compose, section, &rr->owner, rr->type, ttl_s, &target), ttl_s);
+	}
+	if (length <= sizeof rdata) {
+		enum td_error error = rdata_decompress(build, rr, rdata, sizeof rdata, &length);
+		if (error != TD_OK)
+			return error;
+		bytes = rdata;
+	}
+	return keep(build, compose_rr(&build->compose, section, &rr->owner, rr->type, ttl_s, bytes, length), ttl_s);
+}
+
+static uint16_t rrsig_covers(const struct build *build, const struct message_rr *rr)
+{
+	const uint8_t *rdata = build->reply + rr->rdata_offset;
+
+	return rr->type == TYPE_RRSIG && rr->rdata_length > 18 ? (uint16_t)(rdata[0] << 8 | rdata[1]) : 0;
+}
+
+/* The records of the answer section that stand at `owner`: the answer's own, or the alias that leads on. */
+static enum td_error keep_link(struct build *build, size_t start, unsigned count, const struct name *owner,
+	struct name *next)
+{
+	struct wire_reader reader = wire_reader_init(build->reply, build->size);
+	uint16_t qtype = build->question->qtype;
+	struct message_rr rr;
+	enum td_error error = TD_OK;
+
+	next->length = 0;
+	reader.position = start;
+	for (unsigned i = 0; i < count && error == TD_OK && message_read_rr(&reader, &rr); i++) {
+		uint16_t covers = rrsig_covers(build, &rr);
+		if (rr.rr_class != CLASS_IN || !name_equal(&rr.owner, owner))
+			continue;
+		if (rr.type == TYPE_CNAME && qtype != TYPE_CNAME && next->length == 0) {
+			if (!message_rdata_name(build->reply, build->size, &rr, 0, next))
+				return TD_MALFORMED;
+			error = keep_rr(build, SECTION_ANSWER, &rr);
+		} else if (rr.type == qtype) {
+			error = keep_rr(build, SECTION_ANSWER, &rr);
+			build->has_answer = true;
+			build->has_address |= qtype == TYPE_A || qtype == TYPE_AAAA;
+		} else if (build->question->dnssec_ok && (covers == qtype || covers == TYPE_CNAME)) {
+			error = keep_rr(build, SECTION_ANSWER, &rr);
+		}
+	}
+	return reader.error != TD_OK ? TD_MALFORMED : error;
+}
+
+static enum td_error keep_chain(struct build *build, size_t start, unsigned count, struct name *last)
+{
+	struct name next;
+
+	*last = build->question->qname;
+	for (unsigned link = 0; link <= ANSWER_CHAIN_MAX; link++) {
+		enum td_error error = keep_link(build, start, count, last, &next);
+		if (error != TD_OK)
+			return error;
+		if (build->has_answer || next.length == 0)
+			return TD_OK;
+		*last = next;
+	}
+	return TD_MALFORMED;
+}
+
+static enum td_error keep_soa(struct build *build, const struct message_rr *rr)
+{
+	struct wire_reader reader = wire_reader_init(build->reply, rr->rdata_offset + rr->rdata_length);
+	struct compose_soa soa;
+	uint32_t ttl_s = message_ttl_s(rr->ttl);
+
+	reader.position = rr->rdata_offset;
+	name_read(&reader, &soa.mname);
+	name_read(&reader, &soa.rname);
+	soa.serial = wire_read_u32(&reader);
+	soa.refresh_s = wire_read_u32(&reader);
+	soa.retry_s = wire_read_u32(&reader);
+	soa.expire_s = wire_read_u32(&reader);
+	soa.minimum_s = wire_read_u32(&reader);
+	if (reader.error != TD_OK)
+		return TD_MALFORMED;
+	if (soa.minimum_s < ttl_s)
+		ttl_s = soa.minimum_s;
+	if (ttl_s > build->limits->negative_ttl_max_s)
+		ttl_s = build->limits->negative_ttl_max_s;
+	build->has_soa = true;
+	return keep(build, compose_rr_soa(&build->compose, SECTION_AUTHORITY, &rr->owner, ttl_s, &soa), ttl_s);
+}
+
+/* last: where the chain ended. An SOA counts only when the denied name lies within its zone. */
+static enum td_error keep_authority(struct build *build, size_t start, unsigned count, const struct name *last)
+{
+	struct wire_reader reader = wire_reader_init(build->reply, build->size);
+	bool dnssec = build->question->dnssec_ok;
+	struct message_rr rr;
+	enum td_error error = TD_OK;
+
+	reader.position = start;
+	for (unsigned i = 0; i < count && error == TD_OK && message_read_rr(&reader, &rr); i++) {
+		if (rr.rr_class != CLASS_IN)
+			continue;
+		if (rr.type == TYPE_SOA && !build->has_answer && !build->has_soa && name_is_within(last, &rr.owner))
+			error = keep_soa(build, &rr);
+		else if (dnssec && (rr.type == TYPE_NSEC || rr.type == TYPE_NSEC3 ||
+			(rr.type == TYPE_RRSIG && rrsig_covers(build, &rr) != TYPE_NS)))
+			error = keep_rr(build, SECTION_AUTHORITY, &rr);
+	}
+	return reader.error != TD_OK ? TD_MALFORMED : error;
+}
+
+static size_t skip_records(const uint8_t *reply, size_t size, size_t start, unsigned count)
+{
+	struct wire_reader reader = wire_reader_init(reply, size);
+	struct message_rr rr;
+
+	reader.position = start;
+	for (unsigned i = 0; i < count; i++)
+		if (!message_read_rr(&reader, &rr))
+			return 0;
+	return reader.position;
+}
+
+static struct answer *finish(struct build *build, size_t length, uint16_t flags, int64_t now_us, uint64_t id)
+{
+	size_t offsets = build->ttl_count * sizeof build->ttl_offsets[0];
+	struct answer *answer = malloc(sizeof *answer + length + offsets);
+	uint32_t ttl_s = build->has_answer || build->has_soa ? build->ttl_s : 0;
+
+	if (!answer)
+		return NULL;
+	memset(answer, 0, sizeof *answer);
+	answer->id = build->has_address ? id : 0;
+	answer->stored_us = now_us;
+	answer->expires_us = now_us + (int64_t)ttl_s * 1000000;
+	answer->flags = flags & (DNS_FLAG_RCODE | DNS_FLAG_AD);
+	answer->ttl_count = (uint16_t)build->ttl_count;
+	answer->length = (uint16_t)length;
+	memcpy(answer->bytes, build->compose.writer.data, length);
+	memcpy(answer->bytes + length, build->ttl_offsets, offsets);
+	return answer;
+}
+
+struct answer *answer_from_reply(const uint8_t *reply, size_t size, const struct upstream_question *question,
+	const struct answer_limits *limits, int64_t now_us, uint64_t id, enum td_error *error)
+{
+	static _Thread_local uint8_t buffer[DNS_MESSAGE_MAX];
+	struct wire_reader reader = wire_reader_init(reply, size);
+	struct message_header header = message_read_header(&reader);
+	struct build build = {.reply = reply, .size = size, .question = question, .limits = limits, .ttl_s = UINT32_MAX};
+	uint16_t rcode = header.flags & DNS_FLAG_RCODE;
+	struct name qname, last;
+	uint16_t qtype, qclass;
+	struct answer *answer = NULL;
+
+	message_read_question(&reader, &qname, &qtype, &qclass);
+	*error = TD_MALFORMED;
+	if (reader.error != TD_OK || header.qdcount != 1)
+		return NULL;
+	if (rcode != RCODE_NOERROR && rcode != RCODE_NXDOMAIN) {
+		*error = TD_REFUSED;
+		return NULL;
+	}
+	size_t authority = skip_records(reply, size, reader.position, header.ancount);
+	if (authority == 0)
+		return NULL;
+	compose_begin(&build.compose, buffer, sizeof buffer, 0, 0, question->qname.wire, question->qname.length,
+		question->qtype, CLASS_IN);
+	if (keep_chain(&build, reader.position, header.ancount, &last) != TD_OK ||
+		keep_authority(&build, authority, header.nscount, &last) != TD_OK)
+		return NULL;
+	size_t length = compose_finish(&build.compose);
+	if (length == 0)
+		return NULL;
+	answer = finish(&build, length, header.flags, now_us, id);
+	*error = answer ? TD_OK : TD_NOMEM;
+	return answer;
+}
+
+static void merge_matches(struct policy_match *into, size_t *count, const struct policy_match *more, size_t more_count)
+{
+	for (size_t i = 0; i < more_count; i++) {
+		size_t at = 0;
+		while (at < *count && into[at].zone < more[i].zone)
+			at++;
+		if ((at < *count && into[at].zone == more[i].zone) || at == POLICY_MATCHES_MAX)
+			continue;
+		size_t tail = *count < POLICY_MATCHES_MAX ? *count - at : *count - at - 1;
+		memmove(&into[at + 1], &into[at], tail * sizeof into[0]);
+		into[at] = more[i];
+		into[at].on_answer = true;
+		if (*count < POLICY_MATCHES_MAX)
+			(*count)++;
+	}
+}
+
+size_t answer_match_copy(const uint8_t *message, size_t length, const struct policy_view *view,
+	struct policy_match out[POLICY_MATCHES_MAX])
+{
+	struct wire_reader reader = wire_reader_init(message, length);
+	struct message_header header = message_read_header(&reader);
+	struct policy_match more[POLICY_MATCHES_MAX];
+	struct message_rr rr;
+	struct name name;
+	uint16_t qtype, qclass;
+
+	message_read_question(&reader, &name, &qtype, &qclass);
+	if (reader.error != TD_OK)
+		return 0;
+	name_fold(name.wire, name.wire, name.length);
+	size_t count = policy_match_name(view->index, name.wire, name.length, out);
+	for (unsigned i = 0; i < header.ancount && message_read_rr(&reader, &rr); i++) {
+		if (rr.type != TYPE_CNAME || !message_rdata_name(message, length, &rr, 0, &name))
+			continue;
+		name_fold(name.wire, name.wire, name.length);
+		merge_matches(out, &count, more, policy_match_name(view->index, name.wire, name.length, more));
+	}
+	return count;
+}
+
+void answer_match(struct answer *answer, const struct policy_view *view)
+{
+	answer->match_count = (uint8_t)answer_match_copy(answer->bytes, answer->length, view, answer->matches);
+	answer->generation = view->generation;
+}
+
+size_t answer_memory(const struct answer *answer)
+{
+	return sizeof *answer + answer->length + answer->ttl_count * sizeof(uint16_t);
+}
+
+struct answer *answer_copy(const struct answer *answer)
+{
+	size_t size = answer_memory(answer);
+	struct answer *copy = malloc(size);
+
+	if (copy)
+		memcpy(copy, answer, size);
+	return copy;
+}
+
+static void age_ttls(const struct answer *answer, int64_t now_us, uint8_t *out)
+{
+	const uint8_t *offsets = answer->bytes + answer->length;
+	uint32_t age_s = now_us > answer->stored_us ? (uint32_t)((now_us - answer->stored_us) / 1000000) : 0;
+
+	if (age_s == 0)
+		return;
+	for (unsigned i = 0; i < answer->ttl_count; i++) {
+		uint16_t offset;
+		uint32_t ttl_s;
+		memcpy(&offset, offsets + i * sizeof offset, sizeof offset);
+		struct wire_reader reader = wire_reader_init(answer->bytes, answer->length);
+		reader.position = offset;
+		ttl_s = wire_read_u32(&reader);
+		wire_put_u32(out, answer->length, offset, ttl_s > age_s ? ttl_s - age_s : 0);
+	}
+}
+
+size_t answer_write(const struct answer *answer, int64_t now_us, uint8_t *out, size_t capacity, bool *truncated)
+{
+	*truncated = answer->length > capacity;
+	if (*truncated) {
+		size_t head = DNS_HEADER_SIZE + name_wire_length(answer->bytes + DNS_HEADER_SIZE,
+			answer->length - DNS_HEADER_SIZE) + 4;
+		memcpy(out, answer->bytes, head);
+		memset(out + 6, 0, 6);
+		return head;
+	}
+	memcpy(out, answer->bytes, answer->length);
+	age_ttls(answer, now_us, out);
+	return answer->length;
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The frame of the `teredown` command: options, the table of commands, and what all of them share: the daemon's configuration,
+ * the control socket, Redis, and the sentences that explain why an answer is empty and what to do next.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "lib/base/arena.h"
+#include "lib/base/strbuf.h"
+#include "resolver/control/client.h"
+#include "resolver/control/output.h"
+#include "resolver/options.h"
+#include "resolver/telemetry/reader.h"
+
+enum cli_exit { CLI_OK = 0, CLI_ERROR = 1, CLI_USAGE = 2, CLI_NOTHING = 3 };
+
+/* Options of commands; those of every command (-c, --json, -h, -V) are not here. letter, long name, argument (NULL: none), help. */
+#define CLI_OPTIONS(X) \
+	X(LINES, 'n', "lines", "N", "at most N rows") \
+	X(ZONE, 'z', "zone", "ZONE", "this zone only") \
+	X(DAYS, 'd', "days", "N", "count the last N days, today included (days in UTC)") \
+	X(ONCE, '1', "once", NULL, "print once and end")
+
+enum cli_option {
+#define X(name, letter, word, argument, help) CLI_##name,
+	CLI_OPTIONS(X)
+#undef X
+	CLI_OPTION_COUNT
+};
+
+struct cli {
+	const char *program; /* as it was called */
+	const char *config;  /* the file given with -c, or the default one where it exists; NULL: none */
+	bool config_given;
+	bool json;
+	bool terminal; /* stdout is one */
+	bool colour;
+	const char *option[CLI_OPTION_COUNT]; /* argument, "" for a flag, NULL when not given */
+	int64_t now_ms;                       /* wall clock at the start */
+	FILE *file;                           /* stdout */
+	FILE *errors;                         /* stderr */
+	struct strbuf out;                    /* what is to be written; cli_flush writes it */
+	struct options *options;              /* by cli_load */
+	struct arena arena;                   /* results of Redis; freed at the end */
+};
+
+struct command {
+	const char *name;
+	const char *arguments; /* "ADDRESS|NAME|CLIENT" */
+	const char *summary;   /* half a line */
+	const char *help;      /* paragraphs and examples, for -h */
+	unsigned takes;        /* 1 << CLI_… */
+	int (*run)(struct cli *cli, int count, char **words); /* returns enum cli_exit */
+};
+
+extern const struct command command_status, command_top, command_who, command_tail, command_mode, command_block,
+	command_reload, command_decode;
+
+/* All of them, in the order of the help; NULL at the end. */
+extern const struct command *const cli_commands[];
+
+/* The program. Writes to file and errors only. */
+int cli_main(int argc, char **argv, FILE *file, FILE *errors);
+
+/* --- for commands --- */
+
+/* "teredown: words" on stderr. */
+void cli_error(struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Writes out and empties cli->out; false when it could not be written (a closed pipe). */
+bool cli_flush(struct cli *cli);
+/* "words; try teredown NAME --help", exit code CLI_USAGE. */
+int cli_usage(struct cli *cli, const struct command *command, const char *words);
+/* The number of -n, --days …, missing where it was not given; false (and said so) when it is not within 1…max. */
+bool cli_number(struct cli *cli, enum cli_option option, size_t missing, size_t max, size_t *out);
+/* Appends what a person types for another command: "build/teredown -c x.conf block on". */
+void cli_command_line(struct cli *cli, struct strbuf *out, const char *words);
+/* "Next: " and such a line, with why in front of it where it is not NULL. */
+void cli_next(struct cli *cli, struct strbuf *out, const char *words, const char *purpose);
+/* Appends a line that asks our resolver for name: "dig @127.0.0.1 -p 10053 name". */
+void cli_query_line(struct cli *cli, struct strbuf *out, const char *name);
+
+/* Reads the configuration once. False: its faults have been printed. */
+bool cli_load(struct cli *cli);
+
+/* Asks the daemon; on any failure explains it on stderr. The caller frees answer in any case. */
+enum control_outcome cli_ask(struct cli *cli, unsigned count, const char *const words[], struct control_answer *answer);
+
+/* Opens Redis; NULL, explained on stderr, when it cannot be read. */
+struct reader *cli_reader(struct cli *cli);
+/* For a query that failed in the middle: says why; CLI_ERROR. */
+int cli_reader_failed(struct cli *cli, const struct reader *reader);
+
+/* What is known about the recording itself. */
+struct cli_coverage {
+	bool ever;        /* this resolver wrote to this Redis */
+	int64_t since_ms; /* 0 unknown */
+	uint64_t dropped; /* details that a bound of the store turned away */
+};
+enum td_error cli_coverage(struct cli *cli, struct reader *reader, struct cli_coverage *coverage);
+/* "Recording since 2026-11-21 20:52:11 (3 min ago)." or why there is nothing, with what to do; ends with a newline. */
+void cli_coverage_text(struct cli *cli, struct reader *reader, const struct cli_coverage *coverage, struct strbuf *out);

@@ -1,0 +1,47 @@
+noinst_LIBRARIES += resolver/control/libcontrol.a
+resolver_control_libcontrol_a_SOURCES = \
+	resolver/control/cli.c resolver/control/cli.h \
+	resolver/control/client.c resolver/control/client.h \
+	resolver/control/command_decode.c \
+	resolver/control/command_policy.c \
+	resolver/control/command_status.c \
+	resolver/control/command_tail.c \
+	resolver/control/command_top.c \
+	resolver/control/command_who.c \
+	resolver/control/json_view.c resolver/control/json_view.h \
+	resolver/control/known.c resolver/control/known.h \
+	resolver/control/output.c resolver/control/output.h \
+	resolver/control/protocol.c resolver/control/protocol.h \
+	resolver/control/server.c resolver/control/server.h \
+	resolver/control/who.h \
+	resolver/control/who_address.c \
+	resolver/control/who_client.c \
+	resolver/control/who_name.c \
+	resolver/control/who_parts.c
+
+bin_PROGRAMS += teredown
+teredown_SOURCES = resolver/control/teredown.c
+teredown_LDADD = $(LIB_CONTROL) $(CONFUSE_LIBS) $(HIREDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS)
+
+bashcompletiondir = $(datadir)/bash-completion/completions
+dist_bashcompletion_DATA = doc/completions/teredown.bash
+zshcompletiondir = $(datadir)/zsh/site-functions
+dist_zshcompletion_DATA = doc/completions/_teredown
+fishcompletiondir = $(datadir)/fish/vendor_completions.d
+dist_fishcompletion_DATA = doc/completions/teredown.fish
+
+if HAVE_CMOCKA
+CONTROL_TESTS = tests/unit/test_control tests/unit/test_cli tests/unit/test_reader
+check_PROGRAMS += $(CONTROL_TESTS)
+TESTS += $(CONTROL_TESTS)
+CONTROL_TEST_LIBS = $(LIB_CONTROL) $(CONFUSE_LIBS) $(HIREDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_control_SOURCES = tests/unit/test_control.c
+tests_unit_test_control_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_control_LDADD = resolver/control/libcontrol.a $(LIB_BASE) $(EVENT_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_cli_SOURCES = tests/unit/test_cli.c
+tests_unit_test_cli_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_cli_LDADD = $(CONTROL_TEST_LIBS)
+tests_unit_test_reader_SOURCES = tests/unit/test_reader.c
+tests_unit_test_reader_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_reader_LDADD = $(CONTROL_TEST_LIBS)
+endif

@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Order of a start: sockets (they may need root), state directory, privileges away, the Redis keeper (forked while there is one
+ * thread), rules, telemetry, workers, control socket. A stop is the reverse; workers drain first, so that what they still answer is counted and
+ * flushed.
+ */
+#include "resolver/daemon.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <grp.h>
+#include <pwd.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "lib/base/log.h"
+#include "resolver/upstream/random.h"
+
+#define CACHE_SHARDS 16
+#define WAITERS_MAX 16384 /* of one worker */
+#define REQUESTS_MAX 8192
+#define TCP_PER_CLIENT_MAX 32
+#define TCP_IDLE_MS 10000
+#define DRAIN_MS 3000
+#define FLUSH_MS 5000
+#define KEEPER_STOP_MS 10000
+#define TTL_MAX_S 86400
+#define NEGATIVE_TTL_MAX_S 10800
+#define CLIENTS_MAX 65536
+#define DETAILS_MAX 262144
+
+static int64_t mono_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * INT64_C(1000000) + ts.tv_nsec / 1000;
+}
+
+/* --- broadcasts --- */
+
+static void on_worker_reply(void *context, struct worker_message *message)
+{
+	struct daemon *daemon = context;
+	uint64_t one = 1;
+
+	if (mailbox_post(&daemon->replies, &message->letter) && write(daemon->wake_fd, &one, sizeof one) < 0)
+		log_error("cannot wake the main thread: %s", strerror(errno));
+}
+
+static void take_replies(struct daemon *daemon)
+{
+	struct letter *next;
+
+	for (struct letter *letter = mailbox_take(&daemon->replies); letter; letter = next) {
+		struct broadcast *broadcast = ((struct worker_message *)letter)->context;
+		next = letter->next;
+		if (--broadcast->waiting > 0)
+			continue;
+		broadcast->done(daemon, broadcast);
+		if (broadcast->old_policy)
+			feeds_policy_free(broadcast->old_rules, broadcast->old_policy);
+		free(broadcast);
+	}
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *context)
+{
+	uint64_t count;
+
+	(void)what;
+	if (read(fd, &count, sizeof count) == (ssize_t)sizeof count)
+		take_replies(context);
+}
+
+static struct broadcast *broadcast_new(struct daemon *daemon, broadcast_done_fn *done, void *context)
+{
+	struct broadcast *broadcast = calloc(1, sizeof *broadcast);
+
+	if (!broadcast)
+		return NULL;
+	broadcast->daemon = daemon;
+	broadcast->done = done;
+	broadcast->context = context;
+	return broadcast;
+}
+
+static void broadcast_send(struct broadcast *broadcast, enum worker_request request)
+{
+	struct daemon *daemon = broadcast->daemon;
+
+	broadcast->waiting = daemon->worker_count;
+	for (unsigned i = 0; i < daemon->worker_count; i++) {
+		broadcast->messages[i].request = request;
+		broadcast->messages[i].policy = daemon->policy;
+		broadcast->messages[i].context = broadcast;
+	}
+	for (unsigned i = 0; i < daemon->worker_count; i++)
+		worker_post(daemon->workers[i], &broadcast->messages[i]);
+}
+
+bool daemon_broadcast(struct daemon *daemon, enum worker_request request, broadcast_done_fn *done, void *context)
+{
+	struct broadcast *broadcast = broadcast_new(daemon, done, context);
+
+	if (!broadcast)
+		return false;
+	broadcast_send(broadcast, request);
+	return true;
+}
+
+bool daemon_set_policy(struct daemon *daemon, struct rules *rules, const uint8_t mode[POLICY_ZONES_MAX], broadcast_done_fn *done,
+	void *context)
+{
+	struct broadcast *broadcast = broadcast_new(daemon, done, context);
+	struct query_policy *policy = broadcast ? feeds_policy(rules, mode, daemon->options, daemon->telemetry) : NULL;
+
+	if (!policy) {
+		free(broadcast);
+		return false;
+	}
+	broadcast->old_policy = daemon->policy;
+	broadcast->old_rules = daemon->rules;
+	daemon->policy = policy;
+	daemon->rules = rules;
+	memcpy(daemon->mode, mode, sizeof daemon->mode);
+	broadcast_send(broadcast, WORKER_SET_POLICY);
+	return true;
+}
+
+/* --- reload --- */
+
+/* A mode changed by command stays, unless the file says something new about the zone. */
+static void keep_changed_modes(const struct daemon *daemon, const struct options *options, const struct rules *rules,
+	uint8_t mode[POLICY_ZONES_MAX])
+{
+	uint8_t before[POLICY_ZONES_MAX];
+	size_t old;
+
+	feeds_modes(daemon->options, daemon->rules, before);
+	feeds_modes(options, rules, mode);
+	for (size_t zone = 0; zone < policy_zone_count(rules->index); zone++)
+		if (policy_zone_find(daemon->rules->index, policy_zone_name(rules->index, zone), &old) && before[old] == mode[zone])
+			mode[zone] = daemon->mode[old];
+}
+
+/* Running parts point into the old options where a restart is needed; the rest is exchanged, so that freeing `from` frees what was. */
+static void take_reloadable(struct options *into, struct options *from)
+{
+	struct options before = *into;
+
+	into->zones = from->zones;
+	into->zone_count = from->zone_count;
+	into->allow = from->allow;
+	into->allow_count = from->allow_count;
+	into->mode = from->mode;
+	into->block_ttl_s = from->block_ttl_s;
+	from->zones = before.zones;
+	from->zone_count = before.zone_count;
+	from->allow = before.allow;
+	from->allow_count = before.allow_count;
+}
+
+struct rules *daemon_reload(struct daemon *daemon, uint8_t mode[POLICY_ZONES_MAX], char *restart, size_t restart_size, const char **why)
+{
+	struct options *options = options_load(daemon->config_path);
+	struct rules *rules;
+
+	restart[0] = '\0';
+	*why = "the configuration has faults, see the daemon's log; the old one stays";
+	if (!options)
+		return NULL;
+	*why = "a zone cannot be read, see the daemon's log; the old rules stay";
+	rules = feeds_load(options, ++daemon->generation);
+	if (!rules) {
+		options_free(options);
+		return NULL;
+	}
+	keep_changed_modes(daemon, options, rules, mode);
+	options_describe_restart(daemon->options, options, restart, restart_size);
+	if (restart[0])
+		log_warning("reload: these options take effect at a restart: %s", restart);
+	take_reloadable(daemon->options, options);
+	options_free(options);
+	telemetry_reopen(daemon->telemetry);
+	return rules;
+}
+
+static void on_reloaded(struct daemon *daemon, struct broadcast *broadcast)
+{
+	(void)broadcast;
+	log_info("reloaded: %zu rules in %zu zones, %zu lines skipped", daemon->rules->rule_count,
+		policy_zone_count(daemon->rules->index), daemon->rules->skipped);
+}
+
+static void reload_by_signal(struct daemon *daemon)
+{
+	uint8_t mode[POLICY_ZONES_MAX];
+	char restart[256];
+	const char *why;
+	struct rules *rules = daemon_reload(daemon, mode, restart, sizeof restart, &why);
+
+	if (!rules)
+		log_error("reload failed: %s", why);
+	else if (!daemon_set_policy(daemon, rules, mode, on_reloaded, NULL))
+		log_error("reload failed: out of memory");
+}
+
+/* --- signals --- */
+
+static void on_stopped(struct daemon *daemon, struct broadcast *broadcast)
+{
+	(void)broadcast;
+	event_base_loopbreak(daemon->base);
+}
+
+static void on_signal(evutil_socket_t number, short what, void *context)
+{
+	struct daemon *daemon = context;
+
+	(void)what;
+	if (number == SIGHUP) {
+		if (!daemon->stopping)
+			reload_by_signal(daemon);
+		return;
+	}
+	if (daemon->stopping)
+		return;
+	daemon->stopping = true;
+	log_info("%s: answering what is pending, then flushing counts", number == SIGTERM ? "SIGTERM" : "SIGINT");
+	if (!daemon_broadcast(daemon, WORKER_STOP, on_stopped, NULL))
+		event_base_loopbreak(daemon->base);
+}
+
+static bool open_loop(struct daemon *daemon)
+{
+	static const int numbers[] = {SIGHUP, SIGTERM, SIGINT};
+
+	mailbox_init(&daemon->replies);
+	signal(SIGPIPE, SIG_IGN);
+	daemon->base = event_base_new();
+	daemon->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (!daemon->base || daemon->wake_fd < 0)
+		return false;
+	daemon->wake = event_new(daemon->base, daemon->wake_fd, EV_READ | EV_PERSIST, on_wake, daemon);
+	if (!daemon->wake || event_add(daemon->wake, NULL) != 0)
+		return false;
+	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+		daemon->signals[i] = evsignal_new(daemon->base, numbers[i], on_signal, daemon);
+		if (!daemon->signals[i] || event_add(daemon->signals[i], NULL) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* --- start --- */
+
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static bool prepare_state_dir(const struct options *options, const struct passwd *user)
+{
+	const char *path = options->state_dir;
+
+	if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+		log_error("state-dir %s: %s; make its parent directory, or set the option `state-dir`", path, strerror(errno));
+		return false;
+	}
+	if (user && geteuid() == 0 && chown(path, user->pw_uid, user->pw_gid) != 0) {
+		log_error("state-dir %s: cannot be given to user %s: %s", path, options->user, strerror(errno));
+		return false;
+	}
+	return true;
+}
+
+static bool drop_privileges(const struct passwd *user)
+{
+	if (!user || geteuid() != 0)
+		return true;
+	if (initgroups(user->pw_name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 || setuid(user->pw_uid) != 0) {
+		log_error("cannot become user %s: %s", user->pw_name, strerror(errno));
+		return false;
+	}
+	return true;
+}
+
+static bool become_user(const struct options *options)
+{
+	const struct passwd *user = NULL;
+
+	if (options->user[0] && !(user = getpwnam(options->user))) {
+		log_error("user: there is no user \"%s\"", options->user);
+		return false;
+	}
+	return prepare_state_dir(options, user) && drop_privileges(user);
+}
+
+static void seed_new(struct hash_seed *seed)
+{
+	struct random_pool pool = {0};
+
+	random_bytes(&pool, seed, sizeof *seed);
+}
+
+static bool open_telemetry(struct daemon *daemon)
+{
+	const struct options *options = daemon->options;
+	char *redis = options_redis_url(options);
+	struct telemetry_config config = {.resolver_name = options->resolver_name, .version = PACKAGE_VERSION,
+		.state_dir = options->state_dir, .redis = redis, .query_log = options->query_log,
+		.query_log_file = options->query_log_file, .workers = options->workers,
+		.retention_days = options->retention_days, .pair_retention_days = options->pair_retention_days,
+		.clients_max = CLIENTS_MAX, .details_max = DETAILS_MAX};
+
+	seed_new(&config.seed);
+	if (strcmp(options->redis, "embedded") == 0) {
+		daemon->keeper = keeper_start(options->state_dir, options->redis_memory_mb);
+		if (!daemon->keeper) {
+			free(redis);
+			return false;
+		}
+		config.redis = keeper_url(daemon->keeper);
+	}
+	daemon->telemetry = redis ? telemetry_new(&config) : NULL;
+	free(redis);
+	return daemon->telemetry != NULL;
+}
+
+static bool open_policy(struct daemon *daemon)
+{
+	daemon->rules = feeds_load(daemon->options, ++daemon->generation);
+	if (!daemon->rules)
+		return false;
+	feeds_modes(daemon->options, daemon->rules, daemon->mode);
+	daemon->policy = feeds_policy(daemon->rules, daemon->mode, daemon->options, daemon->telemetry);
+	return daemon->policy != NULL;
+}
+
+static bool open_workers(struct daemon *daemon)
+{
+	const struct options *options = daemon->options;
+	struct worker_config config = {.count = options->workers, .cache = daemon->cache, .policy = daemon->policy,
+		.query = {.limits = {.ttl_max_s = TTL_MAX_S, .negative_ttl_max_s = NEGATIVE_TTL_MAX_S}, .waiters_max = WAITERS_MAX},
+		.upstream = {.servers = options->upstream, .server_count = options->upstream_count,
+			.timeout_ms = options->upstream_timeout_ms, .requests_max = REQUESTS_MAX},
+		.tcp_connections_max = options->tcp_clients_max, .tcp_connections_per_client_max = TCP_PER_CLIENT_MAX,
+		.tcp_idle_timeout_ms = TCP_IDLE_MS + options->upstream_timeout_ms, .drain_ms = DRAIN_MS, .peers = daemon->workers,
+		.reply = on_worker_reply, .reply_context = daemon};
+
+	for (unsigned i = 0; i < options->workers; i++) {
+		config.index = i;
+		config.telemetry = telemetry_worker(daemon->telemetry, i);
+		daemon->workers[i] = worker_new(&config, sockets_of(&daemon->sockets, i), daemon->sockets.address_count);
+		if (!daemon->workers[i])
+			return false;
+	}
+	return true;
+}
+
+/* Threads inherit the mask: signals are the main thread's. */
+static bool start_threads(struct daemon *daemon)
+{
+	sigset_t all, before;
+	bool good;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	good = telemetry_start(daemon->telemetry) == TD_OK;
+	for (unsigned i = 0; good && i < daemon->options->workers; i++) {
+		good = worker_start(daemon->workers[i]) == TD_OK;
+		daemon->worker_count += good;
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (!good)
+		log_error("cannot start threads: %s", strerror(errno));
+	return good;
+}
+
+static bool open_control(struct daemon *daemon)
+{
+	char path[108];
+
+	if (options_control_path(daemon->options, path, sizeof path) != TD_OK) {
+		log_error("state-dir: its path is too long for a unix socket (107 bytes with /control.sock)");
+		return false;
+	}
+	daemon->control = control_server_open(daemon->base, path, daemon_control, daemon);
+	return daemon->control != NULL;
+}
+
+static void log_ready(const struct daemon *daemon)
+{
+	char text[ENDPOINT_TEXT_MAX];
+
+	for (size_t i = 0; i < daemon->options->listen_count; i++)
+		log_info("answering on %s", endpoint_to_text(&daemon->options->listen[i], text));
+	if (daemon->options->upstream_count == 0)
+		log_warning("no upstream server is known: only local, blocked and special-use names are answered; set the option `upstream`");
+	log_info("ready: %u workers, %zu rules in %zu zones, redis %s", daemon->worker_count, daemon->rules->rule_count,
+		policy_zone_count(daemon->rules->index), daemon->keeper ? "embedded" : strcmp(daemon->options->redis, "off") ? "external" : "off");
+}
+
+bool daemon_open(struct daemon *daemon, struct options *options, const char *config_path)
+{
+	struct hash_seed seed;
+
+	*daemon = (struct daemon){.config_path = config_path, .options = options, .started_us = mono_us(), .wake_fd = -1};
+	raise_descriptor_limit();
+	if (sockets_open(&daemon->sockets, options->listen, options->listen_count, options->workers) != TD_OK ||
+		!become_user(options) || !open_telemetry(daemon) || !open_policy(daemon))
+		return false;
+	seed_new(&seed);
+	daemon->cache = cache_new(options->cache_size, CACHE_SHARDS, &seed);
+	if (!daemon->cache || !open_loop(daemon)) {
+		log_error("not enough memory or file descriptors");
+		return false;
+	}
+	if (!open_control(daemon) || !open_workers(daemon) || !start_threads(daemon))
+		return false;
+	log_ready(daemon);
+	return true;
+}
+
+void daemon_run(struct daemon *daemon)
+{
+	event_base_dispatch(daemon->base);
+}
+
+/* --- stop --- */
+
+/* A start that failed half-way has threads but no loop: they are stopped and waited for here. */
+static void stop_started_workers(struct daemon *daemon)
+{
+	if (daemon->stopping || daemon->worker_count == 0)
+		return;
+	daemon->stopping = true;
+	if (daemon_broadcast(daemon, WORKER_STOP, on_stopped, NULL))
+		event_base_dispatch(daemon->base);
+}
+
+void daemon_close(struct daemon *daemon)
+{
+	stop_started_workers(daemon);
+	control_server_close(daemon->control);
+	for (unsigned i = 0; i < QUERY_WORKERS_MAX; i++)
+		worker_free(daemon->workers[i]);
+	if (daemon->telemetry)
+		telemetry_stop(&daemon->telemetry, FLUSH_MS);
+	if (daemon->keeper)
+		keeper_stop(&daemon->keeper, KEEPER_STOP_MS);
+	sockets_close(&daemon->sockets);
+	cache_free(daemon->cache);
+	if (daemon->rules)
+		feeds_policy_free(daemon->rules, daemon->policy);
+	for (size_t i = 0; i < sizeof daemon->signals / sizeof daemon->signals[0]; i++)
+		if (daemon->signals[i])
+			event_free(daemon->signals[i]);
+	if (daemon->wake)
+		event_free(daemon->wake);
+	if (daemon->base)
+		event_base_free(daemon->base);
+	if (daemon->wake_fd >= 0)
+		close(daemon->wake_fd);
+	options_free(daemon->options);
+}

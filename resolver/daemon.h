@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The composition root: makes every part, connects them, and takes them apart in the reverse order. Main thread only. What is asked of
+ * all workers at once (a status, a new policy, a stop) is a broadcast: one message each, done when the last has come back.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "resolver/cache.h"
+#include "resolver/control/server.h"
+#include "resolver/feeds.h"
+#include "resolver/options.h"
+#include "resolver/sockets.h"
+#include "resolver/telemetry/keeper.h"
+#include "resolver/telemetry/telemetry.h"
+#include "resolver/worker.h"
+
+struct event;
+struct event_base;
+
+struct daemon {
+	const char *config_path; /* NULL: defaults */
+	struct options *options;
+	int64_t started_us; /* mono */
+	struct event_base *base;
+	struct event *wake, *signals[3];
+	int wake_fd;
+	struct mailbox replies; /* messages coming back from workers */
+	struct listen_sockets sockets;
+	struct keeper *keeper; /* NULL: Redis is not embedded */
+	struct telemetry *telemetry;
+	struct cache *cache;
+	struct rules *rules;
+	struct query_policy *policy; /* in force, or on its way to the workers */
+	uint8_t mode[POLICY_ZONES_MAX];
+	uint64_t generation;
+	struct worker *workers[QUERY_WORKERS_MAX];
+	unsigned worker_count;
+	struct control_server *control;
+	bool stopping;
+};
+
+struct broadcast;
+typedef void broadcast_done_fn(struct daemon *daemon, struct broadcast *broadcast);
+
+struct broadcast {
+	struct daemon *daemon;
+	broadcast_done_fn *done; /* called once; the broadcast is freed afterwards */
+	unsigned waiting;
+	void *context;
+	struct rules *old_rules; /* of a policy change: what no worker uses when it is done */
+	struct query_policy *old_policy;
+	struct worker_message messages[QUERY_WORKERS_MAX];
+};
+
+/* Everything up to running threads. False after a logged error; daemon_close cleans up in any case. */
+bool daemon_open(struct daemon *daemon, struct options *options, const char *config_path);
+
+/* Until SIGTERM or SIGINT, pending queries answered. */
+void daemon_run(struct daemon *daemon);
+
+void daemon_close(struct daemon *daemon);
+
+/* Sends the request to every worker. False: out of memory, done is not called. */
+bool daemon_broadcast(struct daemon *daemon, enum worker_request request, broadcast_done_fn *done, void *context);
+
+/*
+ * Puts these modes over these rules (the present ones, or new ones, taken over) into force; done is called when every worker has them.
+ * False: out of memory; nothing changed.
+ */
+bool daemon_set_policy(struct daemon *daemon, struct rules *rules, const uint8_t mode[POLICY_ZONES_MAX], broadcast_done_fn *done,
+	void *context);
+
+/* Reads configuration and zones again. NULL and *why on a fault (the old ones stay), else the new rules with the modes to use. */
+struct rules *daemon_reload(struct daemon *daemon, uint8_t mode[POLICY_ZONES_MAX], char *restart, size_t restart_size, const char **why);
+
+/* The handler of the control socket (daemon_control.c); context is the daemon. */
+control_handler_fn daemon_control;

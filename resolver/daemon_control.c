@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the control socket can ask of the daemon. Replies that concern all workers end when the last worker has answered. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "lib/base/log.h"
+#include "resolver/daemon.h"
+
+static const char *const kind_names[] = {[ZONE_TUNNEL] = "tunnel", [ZONE_LIST] = "list", [ZONE_LOCAL] = "local"};
+
+/* --- status --- */
+
+static void add_zones(const struct daemon *daemon, struct control_reply *reply)
+{
+	const struct policy_index *index = daemon->rules->index;
+	char text[POLICY_ZONE_NAME_MAX + 64];
+
+	for (size_t i = 0; i < policy_zone_count(index); i++) {
+		enum policy_zone_kind kind = policy_zone_kind(index, i);
+		snprintf(text, sizeof text, "%s %s rules=%zu kind=%s", policy_zone_name(index, i),
+			kind == ZONE_LOCAL ? "always" : policy_mode_name((enum policy_mode)daemon->mode[i]),
+			policy_zone_rules(index, i), kind_names[kind]);
+		control_reply_add(reply, "zone", text);
+	}
+}
+
+static void add_server(const struct server_state *server, int64_t now_us, struct control_reply *reply)
+{
+	char text[ENDPOINT_TEXT_MAX + 128], address[ENDPOINT_TEXT_MAX];
+
+	snprintf(text, sizeof text, "%s state=%s srtt_us=%" PRId64 " sent=%" PRIu64 " answered=%" PRIu64 " timeouts=%" PRIu64,
+		endpoint_to_text(&server->endpoint, address), server->backoff_until_us > now_us ? "backoff" : "ok", server->srtt_us,
+		server->sent, server->answered, server->timed_out);
+	control_reply_add(reply, "upstream", text);
+}
+
+/* Each worker has its own view of a server: sums, and the latest measure of the round trip. */
+static void add_upstreams(const struct daemon *daemon, const struct broadcast *broadcast, int64_t now_us, struct control_reply *reply)
+{
+	const struct worker_status *first = &broadcast->messages[0].status;
+
+	for (size_t i = 0; i < first->server_count; i++) {
+		struct server_state sum = first->servers[i];
+		for (unsigned w = 1; w < daemon->worker_count; w++) {
+			const struct server_state *more = &broadcast->messages[w].status.servers[i];
+			sum.sent += more->sent;
+			sum.answered += more->answered;
+			sum.timed_out += more->timed_out;
+			if (more->srtt_us)
+				sum.srtt_us = sum.srtt_us ? (sum.srtt_us + more->srtt_us) / 2 : more->srtt_us;
+			if (more->backoff_until_us > sum.backoff_until_us)
+				sum.backoff_until_us = more->backoff_until_us;
+		}
+		add_server(&sum, now_us, reply);
+	}
+}
+
+static void add_counters(const struct daemon *daemon, const struct broadcast *broadcast, struct control_reply *reply)
+{
+	struct worker_counters sum = {0};
+	struct upstream_counters upstream = {0};
+	uint64_t pending = 0, tcp_clients = 0;
+
+	for (unsigned w = 0; w < daemon->worker_count; w++) {
+		const struct worker_status *status = &broadcast->messages[w].status;
+#define X(name) sum.name += status->counters.name;
+		WORKER_COUNTERS(X)
+#undef X
+#define X(name) upstream.name += status->upstream.name;
+		UPSTREAM_COUNTERS(X)
+#undef X
+		pending += status->pending;
+		tcp_clients += status->tcp_clients;
+	}
+#define X(name) control_reply_add_u64(reply, #name, sum.name);
+	WORKER_COUNTERS(X)
+#undef X
+	control_reply_add_u64(reply, "pending", pending);
+#define X(name) control_reply_add_u64(reply, #name, upstream.name);
+	UPSTREAM_COUNTERS(X)
+#undef X
+	control_reply_add_u64(reply, "tcp_clients", tcp_clients);
+}
+
+static void add_cache(const struct daemon *daemon, struct control_reply *reply)
+{
+	struct cache_status cache;
+
+	cache_status(daemon->cache, &cache);
+	control_reply_add_u64(reply, "cache_entries", cache.entries);
+	control_reply_add_u64(reply, "cache_bytes", cache.bytes);
+	control_reply_add_u64(reply, "cache_limit", cache.limit);
+	control_reply_add_u64(reply, "cache_evicted", cache.evicted);
+	control_reply_add_u64(reply, "cache_expired", cache.expired);
+}
+
+static void add_telemetry(const struct daemon *daemon, struct control_reply *reply)
+{
+	struct telemetry_status status;
+
+	telemetry_status(daemon->telemetry, &status);
+	control_reply_add(reply, "redis", !status.store_on ? "off" : status.store_connected ? "connected" : "away");
+	control_reply_add(reply, "redis_error", status.store_error);
+	control_reply_add_u64(reply, "redis_since", (uint64_t)status.store_since_us);
+	control_reply_add_u64(reply, "recording_since", (uint64_t)status.recording_since_us);
+	control_reply_add_u64(reply, "batches_applied", status.batches_applied);
+	control_reply_add_u64(reply, "batches_waiting", status.batches_waiting);
+	control_reply_add_u64(reply, "queries_applied", status.queries_applied);
+	control_reply_add_u64(reply, "queries_waiting", status.queries_waiting);
+	control_reply_add_u64(reply, "details_dropped", status.details_dropped);
+	control_reply_add_u64(reply, "records_dropped", status.records_dropped);
+	control_reply_add_u64(reply, "events_dropped", status.events_dropped);
+	control_reply_add_u64(reply, "records_written", status.records_written);
+}
+
+static void on_status(struct daemon *daemon, struct broadcast *broadcast)
+{
+	struct control_reply *reply = broadcast->context;
+	struct timespec ts;
+	int64_t now_us;
+	char text[ENDPOINT_TEXT_MAX];
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	now_us = ts.tv_sec * US_PER_S + ts.tv_nsec / 1000;
+	control_reply_add(reply, "version", PACKAGE_VERSION);
+	control_reply_add(reply, "resolver", daemon->options->resolver_name);
+	control_reply_add_u64(reply, "pid", (uint64_t)getpid());
+	control_reply_add_u64(reply, "uptime_s", (uint64_t)((now_us - daemon->started_us) / US_PER_S));
+	control_reply_add_u64(reply, "workers", daemon->worker_count);
+	for (size_t i = 0; i < daemon->options->listen_count; i++)
+		control_reply_add(reply, "listen", endpoint_to_text(&daemon->options->listen[i], text));
+	add_upstreams(daemon, broadcast, now_us, reply);
+	add_zones(daemon, reply);
+	add_counters(daemon, broadcast, reply);
+	add_cache(daemon, reply);
+	add_telemetry(daemon, reply);
+	control_reply_end(reply);
+}
+
+static void request_status(struct daemon *daemon, struct control_reply *reply, unsigned count, char *const words[])
+{
+	(void)count;
+	(void)words;
+	if (!daemon_broadcast(daemon, WORKER_STATUS, on_status, reply))
+		control_reply_fail(reply, "out of memory");
+}
+
+/* --- mode --- */
+
+static void on_mode_set(struct daemon *daemon, struct broadcast *broadcast)
+{
+	(void)daemon;
+	control_reply_end(broadcast->context);
+}
+
+static void fail_unknown_zone(const struct daemon *daemon, struct control_reply *reply, const char *name)
+{
+	char words[512];
+	int length = snprintf(words, sizeof words, "no zone named %.32s; zones:", name);
+
+	for (size_t i = 0; i < policy_zone_count(daemon->rules->index) && length < (int)sizeof words; i++)
+		length += snprintf(words + length, sizeof words - (size_t)length, " %s", policy_zone_name(daemon->rules->index, i));
+	control_reply_fail(reply, words);
+}
+
+static void note_change(struct daemon *daemon, struct control_reply *reply, const char *zone, enum policy_mode before,
+	enum policy_mode after)
+{
+	char text[128];
+
+	snprintf(text, sizeof text, "%s %s %s", zone, policy_mode_name(before), policy_mode_name(after));
+	control_reply_add(reply, "changed", text);
+	snprintf(text, sizeof text, "%s: %s to %s by uid %u", zone, policy_mode_name(before), policy_mode_name(after),
+		(unsigned)control_reply_uid(reply));
+	log_info("mode of %s", text);
+	telemetry_event(daemon->telemetry, "mode", text);
+}
+
+static void request_mode(struct daemon *daemon, struct control_reply *reply, unsigned count, char *const words[])
+{
+	const struct policy_index *index = daemon->rules->index;
+	uint8_t modes[POLICY_ZONES_MAX];
+	enum policy_mode mode;
+	size_t only = SIZE_MAX;
+
+	if (count == 1) {
+		add_zones(daemon, reply);
+		control_reply_end(reply);
+		return;
+	}
+	if (!policy_mode_from_text(&mode, words[1])) {
+		control_reply_fail(reply, "the mode is one of watch, block, ignore");
+		return;
+	}
+	if (count > 2 && !policy_zone_find(index, words[2], &only)) {
+		fail_unknown_zone(daemon, reply, words[2]);
+		return;
+	}
+	if (only != SIZE_MAX && policy_zone_kind(index, only) == ZONE_LOCAL) {
+		control_reply_fail(reply, "this zone is local data outside all modes");
+		return;
+	}
+	memcpy(modes, daemon->mode, sizeof modes);
+	for (size_t i = 0; i < policy_zone_count(index); i++)
+		if (only == SIZE_MAX ? policy_zone_kind(index, i) == ZONE_TUNNEL : i == only)
+			modes[i] = (uint8_t)mode;
+	uint8_t before[POLICY_ZONES_MAX];
+	memcpy(before, daemon->mode, sizeof before);
+	if (!daemon_set_policy(daemon, daemon->rules, modes, on_mode_set, reply)) {
+		control_reply_fail(reply, "out of memory");
+		return;
+	}
+	for (size_t i = 0; i < policy_zone_count(index); i++)
+		if (before[i] != modes[i])
+			note_change(daemon, reply, policy_zone_name(index, i), (enum policy_mode)before[i], mode);
+}
+
+/* --- reload --- */
+
+static void on_reloaded(struct daemon *daemon, struct broadcast *broadcast)
+{
+	struct control_reply *reply = broadcast->context;
+
+	control_reply_add_u64(reply, "zones", policy_zone_count(daemon->rules->index));
+	control_reply_add_u64(reply, "rules", daemon->rules->rule_count);
+	control_reply_add_u64(reply, "skipped", daemon->rules->skipped);
+	control_reply_end(reply);
+}
+
+static void request_reload(struct daemon *daemon, struct control_reply *reply, unsigned count, char *const words[])
+{
+	uint8_t mode[POLICY_ZONES_MAX];
+	char restart[256];
+	const char *why;
+	struct rules *rules = daemon_reload(daemon, mode, restart, sizeof restart, &why);
+
+	(void)count;
+	(void)words;
+	if (!rules) {
+		control_reply_fail(reply, why);
+		return;
+	}
+	if (restart[0])
+		control_reply_add(reply, "restart", restart);
+	if (!daemon_set_policy(daemon, rules, mode, on_reloaded, reply))
+		control_reply_fail(reply, "out of memory");
+}
+
+/* --- dispatch --- */
+
+void daemon_control(void *context, struct control_reply *reply, unsigned count, char *const words[])
+{
+	static const struct {
+		const char *word;
+		unsigned most;
+		void (*run)(struct daemon *, struct control_reply *, unsigned, char *const *);
+	} requests[] = {{"status", 1, request_status}, {"mode", 3, request_mode}, {"reload", 1, request_reload}};
+	struct daemon *daemon = context;
+
+	if (daemon->stopping) {
+		control_reply_fail(reply, "the daemon is stopping");
+		return;
+	}
+	for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
+		if (count == 0 || strcmp(words[0], requests[i].word) != 0)
+			continue;
+		if (count > requests[i].most)
+			control_reply_fail(reply, "too many words");
+		else
+			requests[i].run(daemon, reply, count, words);
+		return;
+	}
+	control_reply_fail(reply, "unknown request; known: status, mode, reload");
+}

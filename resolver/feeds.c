@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Zone files are read whole and handed to policy/ as text: a parser that does no I/O can be fuzzed and timed by itself. */
+#include "resolver/feeds.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/log.h"
+
+#define FILE_MAX ((off_t)1 << 30)
+#define COMPLAINTS_SHOWN 20 /* of one file; the rest is counted */
+
+struct text {
+	char *data;
+	size_t size;
+};
+
+struct complaints {
+	const char *file;
+	unsigned count;
+};
+
+static bool read_all(int fd, char *data, size_t size)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t got = read(fd, data + done, size - done);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return false;
+		done += (size_t)got;
+	}
+	return true;
+}
+
+/* errno says why not. A file that shrinks while it is read is an error. */
+static bool text_read(struct text *text, const char *path)
+{
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool good = false;
+
+	*text = (struct text){0};
+	if (fd < 0)
+		return false;
+	if (fstat(fd, &st) == 0) {
+		if (!S_ISREG(st.st_mode) || st.st_size > FILE_MAX)
+			errno = EFBIG;
+		else if ((text->data = malloc((size_t)st.st_size + 1)))
+			good = read_all(fd, text->data, (size_t)st.st_size);
+	}
+	if (good) {
+		text->size = (size_t)st.st_size;
+		text->data[text->size] = '\0';
+	} else {
+		free(text->data);
+		text->data = NULL;
+		errno = errno ? errno : EIO;
+	}
+	close(fd);
+	return good;
+}
+
+static void complain(void *context, const char *source, unsigned line, bool skipped, const char *words)
+{
+	struct complaints *complaints = context;
+
+	if (complaints->count++ < COMPLAINTS_SHOWN)
+		log_warning("%s:%u: %s%s", source, line, words, skipped ? " (line skipped)" : "");
+}
+
+static enum td_error load_text(struct policy_builder *builder, const char *path, enum zone_format format, const struct text *text,
+	struct policy_load *load)
+{
+	struct complaints complaints = {path, 0};
+	enum td_error error;
+
+	if (format == FORMAT_RPZ)
+		error = policy_builder_rpz(builder, path, text->data, text->size, complain, &complaints, load);
+	else
+		error = policy_builder_patterns(builder, path, text->data, text->size, complain, &complaints, load);
+	if (complaints.count > COMPLAINTS_SHOWN)
+		log_warning("%s: %u more lines like these", path, complaints.count - COMPLAINTS_SHOWN);
+	return error;
+}
+
+static bool load_file(struct policy_builder *builder, const char *path, enum zone_format format, bool required,
+	struct rules *rules)
+{
+	struct policy_load load = {0};
+	struct text text;
+	enum td_error error;
+
+	if (!text_read(&text, path)) {
+		if (!required && errno == ENOENT)
+			return true;
+		log_error("%s: cannot be read: %s", path, strerror(errno));
+		return false;
+	}
+	error = load_text(builder, path, format, &text, &load);
+	free(text.data);
+	if (error != TD_OK) {
+		log_error("%s: %s", path, error == TD_MALFORMED ? "not a zone: no SOA record" : error_text(error));
+		return false;
+	}
+	rules->rule_count += load.used;
+	rules->skipped += load.skipped;
+	return true;
+}
+
+static bool load_zone(struct policy_builder *builder, const struct zone_options *zone, struct rules *rules)
+{
+	enum td_error error = policy_builder_zone(builder, zone->name, zone->kind);
+
+	if (error != TD_OK) {
+		log_error("zone \"%s\": %s", zone->name, error == TD_FULL ? "too many zones, at most 64" : error_text(error));
+		return false;
+	}
+	return load_file(builder, zone->file, zone->format, true, rules) &&
+		(!zone->patterns || load_file(builder, zone->patterns, FORMAT_PATTERNS, false, rules));
+}
+
+struct rules *feeds_load(const struct options *options, uint64_t generation)
+{
+	struct rules *rules = calloc(1, sizeof *rules);
+	struct policy_builder *builder = policy_builder_new();
+	bool good = rules && builder;
+
+	if (!good)
+		log_error("out of memory while reading zones");
+	for (size_t i = 0; rules && builder && i < options->zone_count; i++)
+		good &= load_zone(builder, &options->zones[i], rules);
+	if (good) {
+		rules->generation = generation;
+		rules->index = policy_builder_finish(&builder);
+		good = rules->index != NULL;
+	}
+	policy_builder_free(builder);
+	if (!good) {
+		free(rules);
+		return NULL;
+	}
+	return rules;
+}
+
+void feeds_modes(const struct options *options, const struct rules *rules, uint8_t mode[POLICY_ZONES_MAX])
+{
+	size_t position;
+
+	memset(mode, MODE_IGNORE, POLICY_ZONES_MAX);
+	for (size_t i = 0; i < options->zone_count; i++)
+		if (policy_zone_find(rules->index, options->zones[i].name, &position))
+			mode[position] = (uint8_t)options->zones[i].mode;
+}
+
+struct query_policy *feeds_policy(struct rules *rules, const uint8_t mode[POLICY_ZONES_MAX], const struct options *options,
+	struct telemetry *telemetry)
+{
+	size_t allow_size = options->allow_count * sizeof options->allow[0];
+	struct query_policy *policy = calloc(1, sizeof *policy + allow_size);
+
+	if (!policy)
+		return NULL;
+	/* The list stands behind the policy in the same block, so that it lives as long. */
+	policy->allow = memcpy(policy + 1, options->allow, allow_size);
+	policy->allow_count = options->allow_count;
+	policy->block_ttl_s = options->block_ttl_s;
+	policy->view.index = rules->index;
+	policy->view.generation = rules->generation;
+	memcpy(policy->view.mode, mode, POLICY_ZONES_MAX);
+	for (size_t i = 0; i < POLICY_ZONES_MAX; i++)
+		policy->zone_id[i] = telemetry && i < policy_zone_count(rules->index) ?
+			telemetry_zone_id(telemetry, policy_zone_name(rules->index, i)) : ZONE_ID_NONE;
+	rules->users++;
+	return policy;
+}
+
+void feeds_policy_free(struct rules *rules, struct query_policy *policy)
+{
+	if (policy)
+		rules->users--;
+	free(policy);
+	if (rules->users == 0) {
+		policy_index_free(rules->index);
+		free(rules);
+	}
+}

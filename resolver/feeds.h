@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * From zone files to the policy that workers use. Main thread. A set of rules (the compiled index) outlives several policies, which
+ * differ in modes only.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/error.h"
+#include "resolver/options.h"
+#include "resolver/query.h"
+
+struct rules {
+	struct policy_index *index;
+	uint64_t generation;
+	size_t rule_count, skipped; /* over all zones */
+	unsigned users;             /* policies made from it that still exist */
+};
+
+/*
+ * Reads and compiles every zone of the options. Bad lines are logged with file and line and skipped. NULL when a required file cannot be
+ * read or is not a zone (logged, each), or memory ran out.
+ */
+struct rules *feeds_load(const struct options *options, uint64_t generation);
+
+/* The modes of the options, by zone of the index. */
+void feeds_modes(const struct options *options, const struct rules *rules, uint8_t mode[POLICY_ZONES_MAX]);
+
+/* A policy over these rules, with the options' clients and TTL; zone numbers come from telemetry (NULL in tests: none). NULL: out of memory. */
+struct query_policy *feeds_policy(struct rules *rules, const uint8_t mode[POLICY_ZONES_MAX], const struct options *options,
+	struct telemetry *telemetry);
+
+/* Frees a policy that no worker uses any more (NULL is fine), and its rules when no policy is left of them. */
+void feeds_policy_free(struct rules *rules, struct query_policy *policy);

@@ -1,0 +1,33 @@
+noinst_LIBRARIES += resolver/libresolver.a
+resolver_libresolver_a_SOURCES = \
+	resolver/answer.c resolver/answer.h \
+	resolver/cache.c resolver/cache.h \
+	resolver/counters.h \
+	resolver/feeds.c resolver/feeds.h \
+	resolver/listen_tcp.c resolver/listen_tcp.h \
+	resolver/listen_udp.c resolver/listen_udp.h \
+	resolver/options.c resolver/options.h resolver/options_private.h \
+	resolver/options_print.c resolver/options_read.c resolver/options_table.c \
+	resolver/query.c resolver/query.h \
+	resolver/reply.c resolver/reply.h \
+	resolver/sockets.c resolver/sockets.h \
+	resolver/worker.c resolver/worker.h
+
+sbin_PROGRAMS += teredownd
+teredownd_SOURCES = \
+	resolver/daemon.c resolver/daemon.h \
+	resolver/daemon_control.c \
+	resolver/main.c
+teredownd_LDADD = $(LIB_CONTROL) $(CONFUSE_LIBS) $(HIREDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS)
+
+if HAVE_CMOCKA
+RESOLVER_TESTS = tests/unit/test_cache tests/scenario/test_query
+check_PROGRAMS += $(RESOLVER_TESTS)
+TESTS += $(RESOLVER_TESTS)
+tests_unit_test_cache_SOURCES = tests/unit/test_cache.c
+tests_unit_test_cache_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_cache_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
+tests_scenario_test_query_SOURCES = tests/scenario/test_query.c tests/scenario/world.c tests/scenario/world.h
+tests_scenario_test_query_CFLAGS = $(TEST_CFLAGS)
+tests_scenario_test_query_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
+endif

@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The configuration as a whole: settings are put into struct options row by row, then what concerns
+ * several options is checked, and the zones are put in order. Nothing ends at the first fault: all
+ * of them are collected and printed in the order of their lines, because a person who mends a file
+ * wants to mend it once.
+ */
+#include "config.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "resolver/options_private.h"
+#include "resolver/upstream/exchange.h"
+
+#define PASSWORD_MAX 512
+#define ZONE_FILE_MAX 1024
+
+const char options_default_path[] = SYSCONFDIR "/teredown.conf";
+
+static size_t row_index(const char *name)
+{
+	size_t i = 0;
+	while (strcmp(option_rows[i].name, name) != 0)
+		i++;
+	return i;
+}
+
+/* Where the file gives an option; 0: it does not. */
+static unsigned line_of(const struct settings *settings, const char *name)
+{
+	return settings->rows[row_index(name)].line;
+}
+
+/* --- one option --- */
+
+static bool set_or_complain(struct options *options, const struct option_row *row, const char *text,
+	unsigned line, struct faults *faults)
+{
+	char why[WHY_MAX];
+	if (option_set(options, row, text, why))
+		return true;
+	faults_add(faults, line, "%s: %s", row->name, why);
+	return false;
+}
+
+static void apply_default(
+	struct options *options, const struct option_row *row, struct faults *faults)
+{
+	char text[256];
+	if (row->initial) {
+		set_or_complain(options, row, row->initial, 0, faults);
+	} else if (row->compute) {
+		row->compute(text, sizeof(text));
+		set_or_complain(options, row, text, 0, faults);
+	}
+}
+
+/* A list arrives with its default, if it has one. One empty text alone is an empty list. */
+static void apply_list(struct options *options, const struct option_row *row,
+	const struct row_settings *given, struct faults *faults)
+{
+	size_t good = 0;
+	bool empty = given->count == 1 && given->items[0].text[0] == '\0';
+	for (size_t i = 0; i < given->count && !empty; i++)
+		good += set_or_complain(
+			options, row, given->items[i].text, given->items[i].line, faults);
+	if (given->line && good < row->min && good == given->count - empty)
+		faults_add(faults, given->line, "%s: has too few entries, expected at least %u",
+			row->name, (unsigned)row->min);
+}
+
+static void apply_row(struct options *options, const struct option_row *row,
+	const struct row_settings *given, struct faults *faults)
+{
+	if (option_is_list(row))
+		apply_list(options, row, given, faults);
+	else if (given->count == 0)
+		apply_default(options, row, faults);
+	else
+		set_or_complain(options, row, given->items[0].text, given->items[0].line, faults);
+}
+
+/* --- several options --- */
+
+static void check_query_log(
+	const struct options *options, const struct settings *settings, struct faults *faults)
+{
+	if (options->query_log != QUERY_LOG_ALL || !options->query_log_file ||
+		options->query_log_file[0] != '\0')
+		return;
+	faults_add(faults, line_of(settings, "query-log"),
+		"query-log: all writes every transaction to a file and none is named, "
+		"expected query-log-file as well: add query-log-file = "
+		"\"/var/log/teredown/query.log\"");
+}
+
+/* The first line of the file, without its end; false and a fault. The password itself is in no
+ * message. */
+static bool read_password(
+	const char *path, char *out, size_t size, unsigned line, struct faults *faults)
+{
+	FILE *file = fopen(path, "re");
+	if (!file || !fgets(out, (int)size, file)) {
+		faults_add(faults, line,
+			"redis-password-file: \"%.200s\" %s%s, expected a readable file with a "
+			"password in its "
+			"first line",
+			path,
+			file ? "is empty" : "cannot be opened: ", file ? "" : strerror(errno));
+		if (file)
+			fclose(file);
+		return false;
+	}
+	fclose(file);
+	size_t length = strcspn(out, "\r\n");
+	bool whole = length < size - 1;
+	out[length] = '\0';
+	if (whole && length > 0 && !option_has_control(out))
+		return true;
+	faults_add(faults, line,
+		"redis-password-file: the first line of \"%.200s\" is no password, expected 1 to "
+		"%zu "
+		"printable bytes",
+		path, size - 2);
+	return false;
+}
+
+static void apply_redis_password(
+	struct options *options, const struct settings *settings, struct faults *faults)
+{
+	const char *file = options->redis_password_file, *url = options->redis;
+	if (!file || !url)
+		return;
+	unsigned line = line_of(settings, "redis-password-file");
+	bool is_url = strncmp(url, "redis://", 8) == 0;
+	const char *at = is_url ? strrchr(url, '@') : NULL;
+	bool has_password = at && memchr(url + 8, ':', (size_t)(at - url - 8));
+	if (file[0] == '\0') {
+		if (at && !has_password)
+			faults_add(faults, line_of(settings, "redis"),
+				"redis: names a user without a password, expected "
+				"redis://user:password@host or "
+				"redis-password-file");
+		return;
+	}
+	if (!is_url || has_password) {
+		faults_add(faults, line,
+			"redis-password-file: %s, expected it with redis = \"redis://[user@]host\" "
+			"only",
+			has_password ? "the option redis has a password already"
+				     : "the option redis needs no password");
+		return;
+	}
+	char password[PASSWORD_MAX + 2];
+	if (!read_password(file, password, sizeof(password), line, faults))
+		return;
+	char *complete = option_redis_with_password(url, password);
+	explicit_bzero(password, sizeof(password));
+	if (!complete) {
+		faults->no_memory = true;
+		return;
+	}
+	free(options->redis);
+	options->redis = complete;
+}
+
+/* --- upstreams from resolv.conf --- */
+
+/* The address of a `nameserver` line (resolv.conf(5)), NUL-terminated within line; NULL for any
+ * other line. */
+static const char *nameserver_of(char *line)
+{
+	static const char keyword[] = "nameserver";
+	if (strncmp(line, keyword, sizeof(keyword) - 1) != 0)
+		return NULL;
+	char *text = line + sizeof(keyword) - 1;
+	size_t blanks = strspn(text, " \t");
+	if (blanks == 0)
+		return NULL;
+	text += blanks;
+	text[strcspn(text, " \t\r\n;#")] = '\0';
+	return text;
+}
+
+/* Adds what can be asked; counts what is left out because it is ourselves. */
+static void add_nameservers(struct options *options, FILE *file, unsigned *ourselves)
+{
+	const struct option_row *row = &option_rows[row_index("upstream")];
+	struct endpoint endpoint;
+	char why[WHY_MAX];
+	char *line = NULL;
+	size_t size = 0;
+	while (getline(&line, &size, file) >= 0) {
+		const char *text = nameserver_of(line);
+		if (!text || !option_read_endpoint(&endpoint, text))
+			continue;
+		if (option_is_ourselves(options, &endpoint))
+			++*ourselves;
+		else
+			option_set(options, row, text,
+				why); /* repeated and surplus ones are left out */
+	}
+	free(line);
+}
+
+static void apply_resolv_conf(
+	struct options *options, const struct settings *settings, struct faults *faults)
+{
+	const char *path = options->resolv_conf;
+	unsigned ourselves = 0;
+	if (line_of(settings, "upstream") || !path || path[0] == '\0')
+		return;
+	FILE *file = fopen(path, "re");
+	if (!file) {
+		if (line_of(settings, "resolv-conf"))
+			faults_add(faults, line_of(settings, "resolv-conf"),
+				"resolv-conf: \"%.200s\" cannot be opened: %s, expected a readable "
+				"file or \"\"",
+				path, strerror(errno));
+		return;
+	}
+	add_nameservers(options, file, &ourselves);
+	fclose(file);
+	options->upstream_from_resolv_conf = true;
+	if (ourselves && options->upstream_count == 0)
+		faults_add(faults, 0,
+			"upstream: is not given, and \"%.200s\" names nobody but this resolver "
+			"itself, expected servers to "
+			"ask: add upstream = { \"9.9.9.9\" } with the provider's or a public "
+			"server",
+			path);
+}
+
+/* --- zones --- */
+
+struct shipped_zone {
+	const char *name;
+	enum policy_zone_kind kind;
+};
+
+/* In policy order: special-use names are local data, and come before anything that could hide them.
+ */
+static const struct shipped_zone shipped_zones[] = {{"special-use", ZONE_LOCAL},
+	{"teredo", ZONE_TUNNEL}, {"6to4", ZONE_TUNNEL}, {"isatap", ZONE_TUNNEL},
+	{"tunnel-brokers", ZONE_TUNNEL}, {"bypass", ZONE_LIST}};
+#define SHIPPED_COUNT (sizeof(shipped_zones) / sizeof(shipped_zones[0]))
+
+static const struct shipped_zone *find_shipped(const char *name)
+{
+	for (size_t i = 0; i < SHIPPED_COUNT; i++) {
+		if (strcmp(shipped_zones[i].name, name) == 0)
+			return &shipped_zones[i];
+	}
+	return NULL;
+}
+
+static const struct zone_section *find_section(const struct settings *settings, const char *name)
+{
+	for (size_t i = 0; i < settings->zone_count; i++) {
+		if (strcmp(settings->zones[i].name, name) == 0)
+			return &settings->zones[i];
+	}
+	return NULL;
+}
+
+/* directory/name; name alone where it is absolute. malloc'd. */
+static char *join_path(const char *directory, const char *name, const char *ending)
+{
+	char *path = NULL;
+	int written = name[0] == '/' ? asprintf(&path, "%s%s", name, ending)
+				     : asprintf(&path, "%s/%s%s", directory, name, ending);
+	return written < 0 ? NULL : path;
+}
+
+/* "x.rpz" has "x.patterns" beside it, any other name "name.patterns". malloc'd. */
+static char *patterns_beside(const char *file)
+{
+	char *path = NULL;
+	size_t length = strlen(file);
+	if (length > 4 && strcmp(file + length - 4, ".rpz") == 0)
+		length -= 4;
+	return asprintf(&path, "%.*s.patterns", (int)length, file) < 0 ? NULL : path;
+}
+
+static bool is_zone_name(const char *name)
+{
+	size_t length = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-");
+	return length > 0 && name[length] == '\0' && length < POLICY_ZONE_NAME_MAX;
+}
+
+static void zone_complain(const struct zone_section *section, enum zone_field field,
+	struct faults *faults, const char *what, const char *expected)
+{
+	faults_add(faults, field < ZONE_FIELD_COUNT ? section->fields[field].line : section->line,
+		"zone \"%.40s\": %s%s%s, expected %s", section->name,
+		field < ZONE_FIELD_COUNT ? zone_rows[field].name : "",
+		field < ZONE_FIELD_COUNT ? ": " : "", what, expected);
+}
+
+/* The position of the field's value in words; fallback where it is not given or a fault. */
+static unsigned zone_word(const struct zone_section *section, enum zone_field field,
+	const char *const *words, unsigned fallback, struct faults *faults)
+{
+	char expected[WHY_MAX], what[64];
+	const char *text = section ? section->fields[field].text : NULL;
+	if (!text || option_find_word(words, text, &fallback))
+		return fallback;
+	option_list_words(words, expected);
+	snprintf(what, sizeof(what), "\"%.40s\" is not known", text);
+	zone_complain(section, field, faults, what, expected);
+	return fallback;
+}
+
+static enum policy_mode zone_default_mode(
+	const struct options *options, const struct shipped_zone *shipped)
+{
+	if (!shipped)
+		return MODE_WATCH;
+	switch (shipped->kind) {
+	case ZONE_TUNNEL:
+		return options->mode;
+	case ZONE_LOCAL:
+		return MODE_BLOCK;
+	case ZONE_LIST:
+		break;
+	}
+	return MODE_IGNORE;
+}
+
+static void check_section(const struct zone_section *section, const struct shipped_zone *shipped,
+	struct faults *faults)
+{
+	const char *file = section->fields[ZONE_FIELD_FILE].text;
+	if (!is_zone_name(section->name))
+		zone_complain(section, ZONE_FIELD_COUNT, faults, "this is not a zone's name",
+			"1 to 31 of a to z, 0 to 9 and -");
+	if (!file && !shipped)
+		zone_complain(
+			section, ZONE_FIELD_COUNT, faults, "no file is named", "file = \"PATH\"");
+	if (file && (file[0] == '\0' || strlen(file) > ZONE_FILE_MAX || option_has_control(file)))
+		zone_complain(section, ZONE_FIELD_FILE, faults, "this is not the path of a file",
+			"1 to 1024 printable bytes");
+	if (section->fields[ZONE_FIELD_MODE].text && shipped && shipped->kind == ZONE_LOCAL)
+		zone_complain(section, ZONE_FIELD_MODE, faults,
+			"this zone is local data and always in force", "no mode here");
+}
+
+/* Puts the next zone in order: shipped, from a section of the file, or both. */
+static void append_zone(struct options *options, const struct shipped_zone *shipped,
+	const struct zone_section *section, struct faults *faults)
+{
+	struct zone_options *zone = &options->zones[options->zone_count];
+	const char *file = section ? section->fields[ZONE_FIELD_FILE].text : NULL;
+	if (section)
+		check_section(section, shipped, faults);
+	if (options->zone_count == POLICY_ZONES_MAX) {
+		char expected[64];
+		snprintf(expected, sizeof(expected), "at most %d with the shipped ones",
+			POLICY_ZONES_MAX);
+		if (section)
+			zone_complain(section, ZONE_FIELD_COUNT, faults,
+				"this is one zone too many", expected);
+		return;
+	}
+	options->zone_count++;
+	snprintf(zone->name, sizeof(zone->name), "%s", shipped ? shipped->name : section->name);
+	zone->kind = shipped ? shipped->kind : ZONE_LIST;
+	zone->required = file != NULL;
+	zone->format =
+		zone_word(section, ZONE_FIELD_FORMAT, option_format_words, FORMAT_RPZ, faults);
+	zone->mode = zone_word(section, ZONE_FIELD_MODE, option_mode_words,
+		zone_default_mode(options, shipped), faults);
+	const char *directory = options->zone_dir ? options->zone_dir : "";
+	bool is_rpz = zone->format == FORMAT_RPZ;
+	zone->file = file ? join_path(directory, file, "")
+			  : join_path(directory, zone->name, is_rpz ? ".rpz" : ".patterns");
+	zone->patterns = is_rpz && zone->file ? patterns_beside(zone->file) : NULL;
+	if (!zone->file || (is_rpz && !zone->patterns))
+		faults->no_memory = true;
+}
+
+/* Special-use first; shipped ones that no section names; then the sections in the file's order. */
+static void apply_zones(
+	struct options *options, const struct settings *settings, struct faults *faults)
+{
+	options->zones = calloc(POLICY_ZONES_MAX + 1, sizeof(options->zones[0]));
+	if (!options->zones) {
+		faults->no_memory = true;
+		return;
+	}
+	for (size_t i = 0; i < SHIPPED_COUNT; i++) {
+		const struct zone_section *section = find_section(settings, shipped_zones[i].name);
+		if (!section || shipped_zones[i].kind == ZONE_LOCAL)
+			append_zone(options, &shipped_zones[i], section, faults);
+	}
+	for (size_t i = 0; i < settings->zone_count; i++) {
+		const struct shipped_zone *shipped = find_shipped(settings->zones[i].name);
+		if (!shipped || shipped->kind != ZONE_LOCAL)
+			append_zone(options, shipped, &settings->zones[i], faults);
+	}
+}
+
+/* --- public --- */
+
+/* Where the text was not read to its end, what an option lacks may stand behind it: nothing is said
+ * of that. */
+static void apply_settings(
+	struct options *options, const struct settings *settings, bool whole, struct faults *faults)
+{
+	for (size_t i = 0; i < option_row_count; i++)
+		apply_row(options, &option_rows[i], &settings->rows[i], faults);
+	apply_zones(options, settings, faults);
+	if (!whole)
+		return;
+	apply_resolv_conf(options, settings, faults);
+	apply_redis_password(options, settings, faults);
+	check_query_log(options, settings, faults);
+}
+
+struct options *options_load(const char *path)
+{
+	struct faults faults = {0};
+	struct settings settings = {0};
+	struct options *options = calloc(1, sizeof(*options));
+	char *text = path ? settings_load_text(path, &faults) : strdup("");
+	if (options && text) {
+		bool whole = settings_read(&settings, text, &faults);
+		if (settings.rows)
+			apply_settings(options, &settings, whole, &faults);
+	} else if (!options || !path) {
+		faults.no_memory = true;
+	}
+	if (faults.count || faults.no_memory) {
+		faults_print(&faults, path ? path : "defaults", stderr);
+		options_free(options);
+		options = NULL;
+	}
+	if (text)
+		explicit_bzero(text, strlen(text));
+	free(text);
+	settings_free(&settings);
+	faults_free(&faults);
+	return options;
+}
+
+void options_free(struct options *options)
+{
+	if (!options)
+		return;
+	for (size_t i = 0; i < options->zone_count; i++) {
+		free(options->zones[i].file);
+		free(options->zones[i].patterns);
+	}
+	free(options->zones);
+	option_fields_free(options);
+	free(options);
+}
+
+void options_describe_restart(
+	const struct options *before, const struct options *after, char *out, size_t size)
+{
+	size_t used = 0;
+	if (size == 0)
+		return;
+	out[0] = '\0';
+	for (size_t i = 0; i < option_row_count; i++) {
+		const struct option_row *row = &option_rows[i];
+		if (row->reloadable || option_equal(before, after, row))
+			continue;
+		size_t length = strlen(row->name) + (used ? 2 : 0);
+		if (length >= size - used)
+			return;
+		used += (size_t)snprintf(
+			out + used, size - used, "%s%s", used ? ", " : "", row->name);
+	}
+}
+
+enum td_error options_control_path(const struct options *options, char *out, size_t size)
+{
+	int length = snprintf(out, size, "%s/control.sock", options->state_dir);
+	return length < 0 || (size_t)length >= size ? TD_TOO_LONG : TD_OK;
+}
+
+char *options_redis_url(const struct options *options)
+{
+	if (strcmp(options->redis, "embedded") != 0)
+		return strdup(options->redis);
+	char *url = NULL;
+	return asprintf(&url, "unix:%s/redis.sock", options->state_dir) < 0 ? NULL : url;
+}

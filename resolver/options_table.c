@@ -1,0 +1,1011 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The table of options: one row an option. What a value may be, what it is without one, what the
+ * manual says of it and which field of struct options it fills stand in that row and nowhere else;
+ * setting, comparing and printing are one function for each type. Rejected: a function for each
+ * option, and libconfuse's own typed values, which know neither ranges nor units and lose the line
+ * of a value.
+ */
+#include "config.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <net/if.h>
+#include <pwd.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "resolver/options_private.h"
+#include "resolver/upstream/exchange.h"
+
+#define DNS_PORT 53
+#define REDIS_PORT_MAX 65535
+#define SOCKET_PATH_MAX 107                  /* sun_path without its NUL */
+#define STATE_DIR_MAX (SOCKET_PATH_MAX - 13) /* leaves room for "/control.sock" */
+
+_Static_assert(sizeof(enum query_log) == sizeof(unsigned), "words are stored as unsigned");
+_Static_assert(sizeof(enum policy_mode) == sizeof(unsigned), "words are stored as unsigned");
+
+/* --- values in text --- */
+
+struct suffix {
+	const char *text;
+	uint64_t factor;
+};
+
+static const struct suffix size_suffixes[] = {
+	{"G", UINT64_C(1) << 30}, {"M", UINT64_C(1) << 20}, {"K", UINT64_C(1) << 10}, {NULL, 0}};
+
+static const struct suffix duration_suffixes[] = {
+	{"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}, {NULL, 0}};
+
+static const struct suffix *suffixes_of(const struct option_row *row)
+{
+	return row->type == OPTION_SIZE ? size_suffixes : duration_suffixes;
+}
+
+/* Digits at text, *end behind them. False when there is none or they do not fit. */
+static bool parse_digits(const char *text, uint64_t *out, char **end)
+{
+	if (!isdigit((unsigned char)text[0]))
+		return false;
+	errno = 0;
+	*out = strtoull(text, end, 10);
+	return errno == 0;
+}
+
+/*
+ * A number with a suffix, in units of the field. A number alone counts bytes, or for a duration the
+ * unit of the field.
+ */
+static bool parse_scaled(const struct option_row *row, const char *text, uint64_t *out)
+{
+	uint64_t number;
+	char *end;
+	if (!parse_digits(text, &number, &end))
+		return false;
+	uint64_t factor = row->type == OPTION_SIZE ? 1 : row->scale;
+	if (*end != '\0') {
+		const struct suffix *s = suffixes_of(row);
+		while (s->text && strcasecmp(s->text, end) != 0)
+			s++;
+		if (!s->text)
+			return false;
+		factor = s->factor;
+	}
+	if (number > UINT64_MAX / factor || number * factor % row->scale != 0)
+		return false;
+	*out = number * factor / row->scale;
+	return true;
+}
+
+/* The shortest form with a suffix: 67108864 is "64M". */
+static void format_scaled(const struct option_row *row, uint64_t value, char *out, size_t size)
+{
+	uint64_t total = value * row->scale;
+	const struct suffix *s = suffixes_of(row);
+	while (s->text && (total == 0 || total % s->factor != 0))
+		s++;
+	if (s->text)
+		snprintf(out, size, "%" PRIu64 "%s", total / s->factor, s->text);
+	else
+		snprintf(out, size, "%" PRIu64, total);
+}
+
+static void format_value(const struct option_row *row, uint64_t value, char *out, size_t size)
+{
+	if (row->type == OPTION_NUMBER)
+		snprintf(out, size, "%" PRIu64, value);
+	else
+		format_scaled(row, value, out, size);
+}
+
+bool option_find_word(const char *const *words, const char *text, unsigned *out)
+{
+	for (unsigned i = 0; words[i]; i++) {
+		if (strcmp(words[i], text) == 0) {
+			*out = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+void option_list_words(const char *const *words, char *out)
+{
+	size_t used = 0;
+	out[0] = '\0';
+	for (size_t i = 0; words[i] && used < WHY_MAX; i++) {
+		const char *between = i == 0 ? "" : words[i + 1] ? ", " : " or ";
+		used += (size_t)snprintf(out + used, WHY_MAX - used, "%s%s", between, words[i]);
+	}
+}
+
+bool option_has_control(const char *text)
+{
+	for (; *text; text++) {
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			return true;
+	}
+	return false;
+}
+
+/* --- checks --- */
+
+static bool refuse(char *why, const char *words)
+{
+	snprintf(why, WHY_MAX, "%s", words);
+	return false;
+}
+
+static bool check_resolver_name(const struct options *options, const char *text, char *why)
+{
+	(void)options;
+	for (const char *c = text; *c; c++) {
+		if (!isalnum((unsigned char)*c) && !strchr("._-", *c))
+			return refuse(
+				why, "is not a name, expected letters, digits, '.', '_' and '-'");
+	}
+	return true;
+}
+
+static bool check_path(const struct options *options, const char *text, char *why)
+{
+	(void)options;
+	return text[0] == '/' ||
+	       refuse(why, "is not an absolute path, expected one that begins with /");
+}
+
+static bool check_path_or_none(const struct options *options, const char *text, char *why)
+{
+	return text[0] == '\0' || check_path(options, text, why);
+}
+
+static bool check_log_file(const struct options *options, const char *text, char *why)
+{
+	if (text[0] == '\0' || text[0] == '/' || strcmp(text, "-") == 0)
+		return true;
+	(void)options;
+	return refuse(why, "is not an absolute path, expected one that begins with /, or - for the "
+			   "standard output");
+}
+
+static bool check_user(const struct options *options, const char *text, char *why)
+{
+	(void)options;
+	if (text[0] == '\0' || getpwnam(text))
+		return true;
+	snprintf(why, WHY_MAX,
+		"there is no user \"%.80s\" on this system, expected an existing one", text);
+	return false;
+}
+
+/* "user:password" with reserved characters percent-encoded. The password may stand in a file of its
+ * own. */
+static bool is_userinfo(const char *text, size_t size)
+{
+	for (size_t i = 0; i < size; i++) {
+		if (strchr("@/?#\"\\ ", text[i]))
+			return false;
+		if (text[i] == '%' && (size - i < 3 || !isxdigit((unsigned char)text[i + 1]) ||
+					      !isxdigit((unsigned char)text[i + 2])))
+			return false;
+	}
+	return true;
+}
+
+/* "host", "host:port", "[address]:port", each with or without "/db". */
+static bool is_host_and_db(const char *text)
+{
+	size_t length = strcspn(text, text[0] == '[' ? "]" : ":/");
+	if (text[0] == '[') {
+		char inside[ADDRESS_TEXT_MAX];
+		struct address address;
+		if (text[length] != ']' || length > sizeof(inside))
+			return false;
+		snprintf(inside, sizeof(inside), "%.*s", (int)length - 1, text + 1);
+		if (!address_from_text(&address, inside) || address.family != 6)
+			return false;
+		length++;
+	} else if (length == 0 || length > 253 ||
+		   strspn(text,
+			   "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") !=
+			   length) {
+		return false;
+	}
+	uint64_t number;
+	char *end = (char *)text + length;
+	if (*end == ':' &&
+		(!parse_digits(end + 1, &number, &end) || number < 1 || number > REDIS_PORT_MAX))
+		return false;
+	if (*end == '/' && end[1] == '\0')
+		return true;
+	if (*end == '/' && (!parse_digits(end + 1, &number, &end) || number > 65535))
+		return false;
+	return *end == '\0';
+}
+
+static bool check_redis_url(const char *rest, char *why)
+{
+	const char *at = strrchr(rest, '@');
+	const char *host = at ? at + 1 : rest;
+	if ((at && !is_userinfo(rest, (size_t)(at - rest))) || !is_host_and_db(host))
+		return refuse(why, "is not a URL of the expected form "
+				   "redis://[user:password@]host[:port][/db] "
+				   "(write reserved characters of a password as %XX)");
+	return true;
+}
+
+/* A value may hold a password: it is never repeated in why. */
+static bool check_redis(const struct options *options, const char *text, char *why)
+{
+	static const char *const later[] = {"rediss://", "sentinel://", "cluster://"};
+	(void)options;
+	if (strcmp(text, "embedded") == 0 || strcmp(text, "off") == 0)
+		return true;
+	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
+		if (strncmp(text, later[i], strlen(later[i])) == 0) {
+			snprintf(why, WHY_MAX,
+				"%s is not available in this build, expected redis:// or "
+				"unix:/PATH",
+				later[i]);
+			return false;
+		}
+	}
+	if (strncmp(text, "redis://", 8) == 0)
+		return check_redis_url(text + 8, why);
+	if (strncmp(text, "unix:", 5) != 0)
+		return refuse(why,
+			"is not known, expected \"embedded\", \"off\", \"unix:/PATH\" or "
+			"\"redis://[user:password@]host[:port][/db]\"");
+	if (text[5] != '/' || strlen(text + 5) > SOCKET_PATH_MAX)
+		return refuse(why,
+			"is not the path of a socket, expected unix:/PATH of at most 107 bytes");
+	return true;
+}
+
+/* --- addresses --- */
+
+static bool address_is_zero(const struct address *address)
+{
+	static const uint8_t zero[16];
+	return memcmp(address->octets, zero, sizeof(zero)) == 0;
+}
+
+static bool address_is_multicast(const struct address *address)
+{
+	return address->family == 4 ? address->octets[0] >= 224 : address->octets[0] == 0xff;
+}
+
+static bool address_is_loopback(const struct address *address)
+{
+	static const uint8_t one[16] = {[15] = 1};
+	return address->family == 4 ? address->octets[0] == 127
+				    : memcmp(address->octets, one, 16) == 0;
+}
+
+bool option_is_ourselves(const struct options *options, const struct endpoint *upstream)
+{
+	for (size_t i = 0; i < options->listen_count; i++) {
+		const struct endpoint *own = &options->listen[i];
+		if (endpoint_equal(own, upstream))
+			return true;
+		if (own->port == upstream->port &&
+			own->address.family == upstream->address.family &&
+			address_is_zero(&own->address) && address_is_loopback(&upstream->address))
+			return true;
+	}
+	return false;
+}
+
+bool option_read_endpoint(struct endpoint *out, const char *text)
+{
+	const char *percent = strchr(text, '%');
+	if (!percent || isdigit((unsigned char)percent[1]))
+		return endpoint_from_text(out, text, DNS_PORT) == TD_OK;
+	char name[IF_NAMESIZE], numbered[128];
+	size_t length = strcspn(percent + 1, "]");
+	if (length >= sizeof(name))
+		return false;
+	snprintf(name, sizeof(name), "%.*s", (int)length, percent + 1);
+	unsigned index = if_nametoindex(name);
+	int written = snprintf(numbered, sizeof(numbered), "%.*s%u%s", (int)(percent + 1 - text),
+		text, index, percent + 1 + length);
+	return index != 0 && written < (int)sizeof(numbered) &&
+	       endpoint_from_text(out, numbered, DNS_PORT) == TD_OK;
+}
+
+/* The row of `listen` stands above that of `upstream`. */
+static bool check_upstream(const struct options *options, const char *text, char *why)
+{
+	struct endpoint endpoint;
+	char shown[ENDPOINT_TEXT_MAX];
+	if (!option_read_endpoint(&endpoint, text))
+		return refuse(why, "is not an address");
+	endpoint_to_text(&endpoint, shown);
+	if (address_is_zero(&endpoint.address) || address_is_multicast(&endpoint.address)) {
+		snprintf(why, WHY_MAX,
+			"%s is not the address of one server, expected one such as 9.9.9.9:53",
+			shown);
+		return false;
+	}
+	if (option_is_ourselves(options, &endpoint)) {
+		snprintf(why, WHY_MAX,
+			"%s is an address this resolver listens on, so it would ask itself; "
+			"expected another server: "
+			"name the provider's or a public one, such as 9.9.9.9",
+			shown);
+		return false;
+	}
+	return true;
+}
+
+static const char *strip_scheme(const char *text, const char *scheme)
+{
+	size_t length = strlen(scheme);
+	return strncasecmp(text, scheme, length) == 0 ? text + length : NULL;
+}
+
+static bool parse_endpoint(const char *text, struct endpoint *out, char *why)
+{
+	if (strip_scheme(text, "tls://"))
+		return refuse(why, "DNS over TLS is not available in this build, expected ADDRESS "
+				   "or ADDRESS:PORT");
+	if (!option_read_endpoint(out, text) || out->port == 0) {
+		snprintf(why, WHY_MAX,
+			"\"%.80s\" is not an address, expected one such as 192.0.2.1, 192.0.2.1:53 "
+			"or [2001:db8::1]:53",
+			text);
+		return false;
+	}
+	return true;
+}
+
+static bool parse_prefix(const char *text, struct prefix *out, char *why)
+{
+	if (prefix_from_text(out, text) == TD_OK)
+		return true;
+	snprintf(why, WHY_MAX,
+		"\"%.80s\" is not a network, expected one such as 192.168.0.0/16, with no bit set "
+		"behind its length",
+		text);
+	return false;
+}
+
+/* --- defaults that are computed --- */
+
+static void compute_host_name(char *out, size_t size)
+{
+	if (gethostname(out, size) != 0)
+		out[0] = '\0';
+	out[size - 1] = '\0';
+	if (strlen(out) > 63)
+		out[strcspn(out, ".")] = '\0';
+}
+
+static void compute_cores(char *out, size_t size)
+{
+	cpu_set_t set;
+	long cores = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 0;
+	if (cores < 1)
+		cores = sysconf(_SC_NPROCESSORS_ONLN);
+	snprintf(out, size, "%ld", cores < 1 ? 1 : cores > 64 ? 64 : cores);
+}
+
+/* --- the table --- */
+
+const char *const option_mode_words[] = {"ignore", "watch", "block", NULL};
+const char *const option_format_words[] = {"rpz", "patterns", NULL};
+static const char *const query_log_words[] = {"off", "watched", "all", NULL};
+static const char *const log_level_words[] = {"error", "warning", "info", "debug", NULL};
+
+#define FIELD(name) \
+	.offset = offsetof(struct options, name), .size = sizeof(((struct options *)0)->name)
+#define LIST(name)                                \
+	.offset = offsetof(struct options, name), \
+	.count_offset = offsetof(struct options, name##_count)
+
+const struct option_row option_rows[] = {
+	{.name = "resolver-name",
+		.type = OPTION_TEXT,
+		.unit = "letters, digits, '.', '_' and '-'",
+		FIELD(resolver_name),
+		.min = 1,
+		.max = 63,
+		.compute = compute_host_name,
+		.initial_words = "the host name",
+		.example = "\"gw1\"",
+		.check = check_resolver_name,
+		.help = "The name under which this resolver keeps its records in Redis. Two "
+			"daemons that write to one Redis need two names."},
+	{.name = "state-dir",
+		.type = OPTION_TEXT,
+		.unit = "an absolute path",
+		FIELD(state_dir),
+		.min = 1,
+		.max = STATE_DIR_MAX,
+		.initial = STATEDIR,
+		.initial_words = "chosen when Teredown was built",
+		.example = "\"/var/lib/teredown\"",
+		.check = check_path,
+		.help = "The directory of the control socket, of the embedded Redis and of what "
+			"waits for Redis."},
+	{.name = "zone-dir",
+		.type = OPTION_TEXT,
+		.unit = "an absolute path",
+		FIELD(zone_dir),
+		.min = 1,
+		.max = 1024,
+		.initial = ZONEDIR,
+		.initial_words = "where the zones of Teredown were installed",
+		.example = "\"/usr/share/teredown/zones\"",
+		.check = check_path,
+		.reloadable = true,
+		.help = "The directory of the shipped zones, and of any zone file named without a "
+			"leading slash."},
+	{.name = "user",
+		.type = OPTION_TEXT,
+		.unit = "the name of a user",
+		FIELD(user),
+		.min = 0,
+		.max = 255,
+		.initial = "",
+		.check = check_user,
+		.help = "The user to run as once the sockets are open. Empty: the one who started "
+			"the daemon."},
+	{.name = "workers",
+		.type = OPTION_NUMBER,
+		.unit = "threads",
+		FIELD(workers),
+		.min = 1,
+		.max = 64,
+		.compute = compute_cores,
+		.initial_words = "the number of processors",
+		.example = "2",
+		.help = "Threads that answer queries."},
+	{.name = "cache-size",
+		.type = OPTION_SIZE,
+		.unit = "bytes",
+		FIELD(cache_size),
+		.min = UINT64_C(1) << 20,
+		.max = UINT64_C(64) << 30,
+		.scale = 1,
+		.initial = "64M",
+		.help = "Memory for the cache of answers."},
+	{.name = "listen",
+		.type = OPTION_ENDPOINTS,
+		.unit = "addresses",
+		LIST(listen),
+		.min = 1,
+		.max = 64,
+		.initial = "{ \"127.0.0.1:53\", \"[::1]:53\" }",
+		.help = "Addresses on which queries are taken, over UDP and TCP; port 53 where "
+			"none is given."},
+	{.name = "allow",
+		.type = OPTION_PREFIXES,
+		.unit = "networks",
+		LIST(allow),
+		.min = 0,
+		.max = 1024,
+		.initial = "{ \"127.0.0.0/8\", \"::1\", \"10.0.0.0/8\", \"172.16.0.0/12\", "
+			   "\"192.168.0.0/16\", \"169.254.0.0/16\", \"fe80::/10\", \"fc00::/7\" }",
+		.reloadable = true,
+		.help = "Networks whose clients are served. Everyone else is refused."},
+	{.name = "resolv-conf",
+		.type = OPTION_TEXT,
+		.unit = "an absolute path or \"\"",
+		FIELD(resolv_conf),
+		.min = 0,
+		.max = 1024,
+		.initial = "/etc/resolv.conf",
+		.check = check_path_or_none,
+		.help = "The file whose nameserver lines stand in for upstream where that is not "
+			"given. Empty: none."},
+	{.name = "upstream",
+		.type = OPTION_ENDPOINTS,
+		.unit = "servers",
+		LIST(upstream),
+		.min = 0,
+		.max = UPSTREAM_SERVERS_MAX,
+		.initial_words = "the servers in resolv-conf, without our own addresses",
+		.example = "{ \"9.9.9.9\", \"149.112.112.112:53\", \"[2620:fe::fe]:53\" }",
+		.check = check_upstream,
+		.help = "Servers that are asked what is not known here, the first one first; port "
+			"53 where none is given."},
+	{.name = "upstream-timeout",
+		.type = OPTION_DURATION,
+		.unit = "milliseconds",
+		FIELD(upstream_timeout_ms),
+		.min = 100,
+		.max = 60000,
+		.scale = 1,
+		.initial = "5s",
+		.help = "How long one question may take, all servers and repetitions together."},
+	{.name = "tcp-clients-max",
+		.type = OPTION_NUMBER,
+		.unit = "connections",
+		FIELD(tcp_clients_max),
+		.min = 1,
+		.max = 65536,
+		.initial = "512",
+		.help = "TCP connections of clients open at once, for each worker."},
+	{.name = "redis",
+		.type = OPTION_TEXT,
+		.unit = "one of these forms",
+		FIELD(redis),
+		.min = 1,
+		.max = 1024,
+		.initial = "embedded",
+		.check = check_redis,
+		.help = "Where counts and records are kept: \"embedded\" (a private Redis in "
+			"state-dir), \"off\", \"unix:/PATH\", or "
+			"\"redis://[user:password@]host[:port][/db]\". Passwords are never "
+			"printed."},
+	{.name = "redis-password-file",
+		.type = OPTION_TEXT,
+		.unit = "an absolute path or \"\"",
+		FIELD(redis_password_file),
+		.min = 0,
+		.max = 1024,
+		.initial = "",
+		.check = check_path_or_none,
+		.help = "A file whose first line is the password for a redis:// URL that has none, "
+			"so that this file need not be secret."},
+	{.name = "redis-memory",
+		.type = OPTION_SIZE,
+		.unit = "whole megabytes",
+		FIELD(redis_memory_mb),
+		.min = 16,
+		.max = 65536,
+		.scale = UINT64_C(1) << 20,
+		.initial = "256M",
+		.help = "The most memory the embedded Redis may use."},
+	{.name = "query-log",
+		.type = OPTION_WORD,
+		FIELD(query_log),
+		.initial = "watched",
+		.words = query_log_words,
+		.help = "Which transactions are recorded one by one: none, those that met a rule, "
+			"or every one."},
+	{.name = "query-log-file",
+		.type = OPTION_TEXT,
+		.unit = "an absolute path, \"-\" or \"\"",
+		FIELD(query_log_file),
+		.min = 0,
+		.max = 1024,
+		.initial = "",
+		.check = check_log_file,
+		.help = "The file that takes a JSON line for each recorded transaction, opened "
+			"anew at SIGHUP; - is the standard output. Empty: none."},
+	{.name = "retention",
+		.type = OPTION_DURATION,
+		.unit = "days",
+		FIELD(retention_days),
+		.min = 1,
+		.max = 3650,
+		.scale = 86400000,
+		.initial = "8d",
+		.help = "How long counts by hour and by name are kept in Redis."},
+	{.name = "pair-retention",
+		.type = OPTION_DURATION,
+		.unit = "days",
+		FIELD(pair_retention_days),
+		.min = 1,
+		.max = 3650,
+		.scale = 86400000,
+		.initial = "30d",
+		.help = "How long it is kept who was told which address by which question."},
+	{.name = "mode",
+		.type = OPTION_WORD,
+		FIELD(mode),
+		.initial = "watch",
+		.words = option_mode_words,
+		.reloadable = true,
+		.help = "What the shipped tunnel zones do: block answers as the rule says, watch "
+			"answers truthfully and records the hit, ignore does neither."},
+	{.name = "block-ttl",
+		.type = OPTION_DURATION,
+		.unit = "seconds",
+		FIELD(block_ttl_s),
+		.min = 1,
+		.max = 86400,
+		.scale = 1000,
+		.initial = "1m",
+		.reloadable = true,
+		.help = "How long clients may cache that a name is blocked."},
+	{.name = "log-level",
+		.type = OPTION_WORD,
+		FIELD(log_level),
+		.initial = "info",
+		.words = log_level_words,
+		.help = "The least important messages that are shown on the standard error."},
+};
+const size_t option_row_count = sizeof(option_rows) / sizeof(option_rows[0]);
+
+const struct zone_row zone_rows[ZONE_FIELD_COUNT] = {
+	[ZONE_FIELD_FORMAT] = {"format", "rpz|patterns",
+		"How the file is written: a Response Policy Zone in master file format, or one "
+		"name pattern a line. Default: rpz."},
+	[ZONE_FIELD_FILE] = {"file", "string",
+		"The zone's file, absolute or within zone-dir. Needed unless the zone is a shipped "
+		"one. Beside an RPZ zone \"NAME.rpz\", a pattern list \"NAME.patterns\" is read "
+		"where there is one."},
+	[ZONE_FIELD_MODE] = {"mode", "watch|block|ignore",
+		"As the option of that name, for this zone. Default: that option for the tunnel "
+		"zones, ignore for bypass, watch for zones of your own. Not for special-use, which "
+		"is always in force."},
+};
+
+/* --- setting a field --- */
+
+static void *field_of(const struct options *options, const struct option_row *row)
+{
+	return (char *)options + row->offset;
+}
+
+/* The pointer in a field, whatever it points to: pointers of different types must not alias. */
+static void *pointer_of(const struct options *options, const struct option_row *row)
+{
+	void *pointer;
+	memcpy(&pointer, field_of(options, row), sizeof(pointer));
+	return pointer;
+}
+
+static void store_pointer(struct options *options, const struct option_row *row, void *pointer)
+{
+	memcpy(field_of(options, row), &pointer, sizeof(pointer));
+}
+
+static size_t *count_of(const struct options *options, const struct option_row *row)
+{
+	return (size_t *)(void *)((char *)options + row->count_offset);
+}
+
+static uint64_t field_value(const struct options *options, const struct option_row *row)
+{
+	if (row->size == sizeof(uint64_t))
+		return *(const uint64_t *)field_of(options, row);
+	return *(const unsigned *)field_of(options, row);
+}
+
+static void store_value(struct options *options, const struct option_row *row, uint64_t value)
+{
+	if (row->size == sizeof(uint64_t))
+		*(uint64_t *)field_of(options, row) = value;
+	else
+		*(unsigned *)field_of(options, row) = (unsigned)value;
+}
+
+bool option_is_list(const struct option_row *row)
+{
+	return row->type == OPTION_ENDPOINTS || row->type == OPTION_PREFIXES;
+}
+
+static bool set_number(
+	struct options *options, const struct option_row *row, const char *text, char *why)
+{
+	char expected[WHY_MAX];
+	uint64_t value;
+	char *end;
+	bool readable = row->type == OPTION_NUMBER
+				? parse_digits(text, &value, &end) && *end == '\0'
+				: parse_scaled(row, text, &value);
+	if (readable && value >= row->min && value <= row->max) {
+		store_value(options, row, value);
+		return true;
+	}
+	option_describe(row, expected);
+	snprintf(why, WHY_MAX, "\"%.40s\" %s, expected %.300s", text,
+		readable ? "is out of range" : "is not understood", expected);
+	return false;
+}
+
+static bool set_word(
+	struct options *options, const struct option_row *row, const char *text, char *why)
+{
+	char expected[WHY_MAX];
+	unsigned word;
+	if (option_find_word(row->words, text, &word)) {
+		store_value(options, row, word);
+		return true;
+	}
+	option_list_words(row->words, expected);
+	snprintf(why, WHY_MAX, "\"%.40s\" is not known, expected %.300s", text, expected);
+	return false;
+}
+
+static bool set_text(
+	struct options *options, const struct option_row *row, const char *text, char *why)
+{
+	size_t length = strlen(text);
+	if (length < row->min)
+		return refuse(why, "is empty, expected a value");
+	if (length > row->max) {
+		snprintf(why, WHY_MAX, "is too long, expected at most %" PRIu64 " bytes", row->max);
+		return false;
+	}
+	if (row->check && !row->check(options, text, why))
+		return false;
+	char *copy = strdup(text);
+	if (!copy)
+		return refuse(why, error_text(TD_NOMEM));
+	free(pointer_of(options, row));
+	store_pointer(options, row, copy);
+	return true;
+}
+
+/* Room for one more element at the list's end; NULL and words in why. */
+static void *grow_list(
+	struct options *options, const struct option_row *row, size_t element, char *why)
+{
+	size_t count = *count_of(options, row);
+	if (count >= row->max) {
+		snprintf(why, WHY_MAX, "has too many entries, expected at most %" PRIu64, row->max);
+		return NULL;
+	}
+	void *grown = reallocarray(pointer_of(options, row), count + 1, element);
+	if (!grown) {
+		refuse(why, error_text(TD_NOMEM));
+		return NULL;
+	}
+	store_pointer(options, row, grown);
+	return (char *)grown + count * element;
+}
+
+static bool refuse_repeated(const char *text, char *why)
+{
+	snprintf(why, WHY_MAX, "\"%.80s\" is in the list twice, expected each entry once", text);
+	return false;
+}
+
+static bool add_endpoint(
+	struct options *options, const struct option_row *row, const char *text, char *why)
+{
+	const struct endpoint *items = pointer_of(options, row);
+	struct endpoint endpoint = {0};
+	if (!parse_endpoint(text, &endpoint, why) ||
+		(row->check && !row->check(options, text, why)))
+		return false;
+	for (size_t i = 0; i < *count_of(options, row); i++) {
+		if (endpoint_equal(&items[i], &endpoint))
+			return refuse_repeated(text, why);
+	}
+	struct endpoint *room = grow_list(options, row, sizeof(*room), why);
+	if (!room)
+		return false;
+	*room = endpoint;
+	++*count_of(options, row);
+	return true;
+}
+
+static bool prefix_equal(const struct prefix *a, const struct prefix *b)
+{
+	return a->length == b->length && address_equal(&a->address, &b->address);
+}
+
+static bool add_prefix(
+	struct options *options, const struct option_row *row, const char *text, char *why)
+{
+	const struct prefix *items = pointer_of(options, row);
+	struct prefix prefix = {0};
+	if (!parse_prefix(text, &prefix, why))
+		return false;
+	for (size_t i = 0; i < *count_of(options, row); i++) {
+		if (prefix_equal(&items[i], &prefix))
+			return refuse_repeated(text, why);
+	}
+	struct prefix *room = grow_list(options, row, sizeof(*room), why);
+	if (!room)
+		return false;
+	*room = prefix;
+	++*count_of(options, row);
+	return true;
+}
+
+bool option_set(struct options *options, const struct option_row *row, const char *text, char *why)
+{
+	if (option_has_control(text))
+		return refuse(why, "has a control character in it, expected printable text");
+	switch (row->type) {
+	case OPTION_NUMBER:
+	case OPTION_SIZE:
+	case OPTION_DURATION:
+		return set_number(options, row, text, why);
+	case OPTION_WORD:
+		return set_word(options, row, text, why);
+	case OPTION_TEXT:
+		return set_text(options, row, text, why);
+	case OPTION_ENDPOINTS:
+		return add_endpoint(options, row, text, why);
+	case OPTION_PREFIXES:
+		return add_prefix(options, row, text, why);
+	}
+	return refuse(why, error_text(TD_UNSUPPORTED));
+}
+
+/* --- reading a field --- */
+
+size_t option_count(const struct options *options, const struct option_row *row)
+{
+	return *count_of(options, row);
+}
+
+static bool lists_equal(
+	const struct options *a, const struct options *b, const struct option_row *row)
+{
+	size_t count = option_count(a, row);
+	if (count != option_count(b, row))
+		return false;
+	const void *items_a = pointer_of(a, row), *items_b = pointer_of(b, row);
+	for (size_t i = 0; i < count; i++) {
+		bool equal = row->type == OPTION_ENDPOINTS
+				     ? endpoint_equal((const struct endpoint *)items_a + i,
+					       (const struct endpoint *)items_b + i)
+				     : prefix_equal((const struct prefix *)items_a + i,
+					       (const struct prefix *)items_b + i);
+		if (!equal)
+			return false;
+	}
+	return true;
+}
+
+bool option_equal(const struct options *a, const struct options *b, const struct option_row *row)
+{
+	if (option_is_list(row))
+		return lists_equal(a, b, row);
+	if (row->type == OPTION_TEXT)
+		return strcmp(pointer_of(a, row), pointer_of(b, row)) == 0;
+	return field_value(a, row) == field_value(b, row);
+}
+
+void option_print_quoted(const char *text, FILE *out)
+{
+	fputc('"', out);
+	for (; *text; text++) {
+		if (strchr("\"\\$", *text))
+			fputc('\\', out);
+		fputc(*text, out);
+	}
+	fputc('"', out);
+}
+
+/* The URL with "***" for a password it was configured with, and without one that came from a file.
+ */
+static void print_redis(const struct options *options, FILE *out)
+{
+	const char *url = options->redis, *at = strrchr(url, '@');
+	const char *user = at ? strip_scheme(url, "redis://") : NULL;
+	const char *colon = user ? memchr(user, ':', (size_t)(at - user)) : NULL;
+	if (!colon) {
+		option_print_quoted(url, out);
+		return;
+	}
+	char shown[2048];
+	int user_length = (int)(colon - user);
+	if (options->redis_password_file[0] == '\0')
+		snprintf(shown, sizeof(shown), "redis://%.*s:***%s", user_length, user, at);
+	else
+		snprintf(shown, sizeof(shown), "redis://%.*s%s", user_length, user,
+			user_length ? at : at + 1);
+	option_print_quoted(shown, out);
+}
+
+static void print_endpoint(const struct endpoint *endpoint, FILE *out)
+{
+	char text[ENDPOINT_TEXT_MAX];
+	if (endpoint->scope_id == 0)
+		fprintf(out, "\"%s\"", endpoint_to_text(endpoint, text));
+	else
+		fprintf(out, "\"[%s%%%" PRIu32 "]:%u\"", address_to_text(&endpoint->address, text),
+			endpoint->scope_id, endpoint->port);
+}
+
+static void print_prefix(const struct prefix *prefix, FILE *out)
+{
+	char text[ADDRESS_TEXT_MAX];
+	fprintf(out, "\"%s/%u\"", address_to_text(&prefix->address, text), prefix->length);
+}
+
+static void print_list(const struct options *options, const struct option_row *row, FILE *out)
+{
+	const void *items = pointer_of(options, row);
+	fputs("{", out);
+	for (size_t i = 0; i < option_count(options, row); i++) {
+		fputs(i == 0 ? " " : ", ", out);
+		if (row->type == OPTION_ENDPOINTS)
+			print_endpoint((const struct endpoint *)items + i, out);
+		else
+			print_prefix((const struct prefix *)items + i, out);
+	}
+	fputs(" }", out);
+}
+
+void option_print_value(const struct options *options, const struct option_row *row, FILE *out)
+{
+	char text[32];
+	switch (row->type) {
+	case OPTION_NUMBER:
+	case OPTION_SIZE:
+	case OPTION_DURATION:
+		format_value(row, field_value(options, row), text, sizeof(text));
+		fputs(text, out);
+		break;
+	case OPTION_WORD:
+		fputs(row->words[field_value(options, row)], out);
+		break;
+	case OPTION_TEXT:
+		if (row->offset == offsetof(struct options, redis))
+			print_redis(options, out);
+		else
+			option_print_quoted(pointer_of(options, row), out);
+		break;
+	case OPTION_ENDPOINTS:
+	case OPTION_PREFIXES:
+		print_list(options, row, out);
+		break;
+	}
+}
+
+void option_describe(const struct option_row *row, char *out)
+{
+	static const char *const things[] = {[OPTION_NUMBER] = "a number",
+		[OPTION_SIZE] = "a size such as 64M",
+		[OPTION_DURATION] = "a duration"};
+	char low[32], high[32];
+	switch (row->type) {
+	case OPTION_NUMBER:
+	case OPTION_SIZE:
+	case OPTION_DURATION:
+		format_value(row, row->min, low, sizeof(low));
+		format_value(row, row->max, high, sizeof(high));
+		snprintf(out, WHY_MAX, "%s from %s to %s%s%s", things[row->type], low, high,
+			row->type == OPTION_NUMBER ? "" : ", in ",
+			row->type == OPTION_NUMBER ? "" : row->unit);
+		break;
+	case OPTION_WORD:
+		option_list_words(row->words, out);
+		break;
+	case OPTION_TEXT:
+		snprintf(out, WHY_MAX, "%s, at most %" PRIu64 " bytes", row->unit, row->max);
+		break;
+	case OPTION_ENDPOINTS:
+	case OPTION_PREFIXES:
+		snprintf(out, WHY_MAX, "%" PRIu64 " to %" PRIu64 " %s", row->min, row->max,
+			row->unit);
+		break;
+	}
+}
+
+void option_fields_free(struct options *options)
+{
+	for (size_t i = 0; i < option_row_count; i++) {
+		if (option_is_list(&option_rows[i]) || option_rows[i].type == OPTION_TEXT)
+			free(pointer_of(options, &option_rows[i]));
+	}
+}
+
+char *option_redis_with_password(const char *url, const char *password)
+{
+	static const char hex[] = "0123456789ABCDEF";
+	const char *rest = url + strlen("redis://"), *at = strrchr(rest, '@');
+	const char *host = at ? at + 1 : rest;
+	size_t size = strlen(url) + 3 * strlen(password) + sizeof(":@");
+	char *out = malloc(size);
+	if (!out)
+		return NULL;
+	char *p = out + snprintf(out, size, "redis://%.*s:", at ? (int)(at - rest) : 0, rest);
+	for (const unsigned char *c = (const unsigned char *)password; *c; c++) {
+		if (isalnum(*c) || strchr("-._~", *c)) {
+			*p++ = (char)*c;
+			continue;
+		}
+		*p++ = '%';
+		*p++ = hex[*c >> 4];
+		*p++ = hex[*c & 15];
+	}
+	snprintf(p, size - (size_t)(p - out), "@%s", host);
+	return out;
+}

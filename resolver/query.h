@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One query's path, for one worker: parse, access, policy, cache, in-flight, upstream, reply, record. It owns the questions
+ * that are pending and knows neither sockets nor clocks nor threads: what it needs of them are the functions of struct
+ * query_io, so tests drive the same code on a fake network and a fake clock.
+ *
+ * A client's query stays with the worker that received it. A question that another worker is already asking is not mailed
+ * away: this worker subscribes there, and gets a copy of the answer by letter.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/error.h"
+#include "lib/base/mailbox.h"
+#include "lib/dns/request.h"
+#include "policy/policy.h"
+#include "resolver/cache.h"
+#include "resolver/counters.h"
+#include "resolver/telemetry/transaction.h"
+
+#define QUERY_WORKERS_MAX 64
+
+/* Where a reply has to go: opaque to this module, copied with the query. */
+struct reply_path {
+	uint32_t listener;   /* index of the socket that was asked */
+	uint32_t connection; /* TCP: slot + 1; 0: UDP */
+	uint32_t serial;     /* TCP: which connection of that slot */
+	uint32_t interface;  /* UDP on a wildcard address: where the query came in */
+	struct address local; /* UDP on a wildcard address: the address that was asked */
+};
+
+struct query_client {
+	struct endpoint peer;
+	struct reply_path path;
+};
+
+/* What a reload can change: the policy in force with the zones' numbers in telemetry, and whom to serve. Immutable; outlives its use by the worker. */
+struct query_policy {
+	struct policy_view view;
+	uint16_t zone_id[POLICY_ZONES_MAX];
+	const struct prefix *allow; /* clients outside are refused */
+	size_t allow_count;
+	uint32_t block_ttl_s; /* of denials made here */
+};
+
+/* A reply on its way out. The listener keeps it until the system has taken the reply, then calls query_sent. */
+struct query_slot {
+	struct transaction transaction;
+	struct request request;
+	char rule[NAME_TEXT_MAX];
+};
+
+struct query_flight;
+
+/* Carries a subscription to, or an answer from, another worker. */
+struct query_letter {
+	struct letter letter;
+	bool is_result;
+	unsigned from; /* worker */
+	struct cache_key key;
+	struct upstream_question question;
+	enum td_error error;   /* result: TD_OK, TD_NOT_FOUND (look again), or why there is none */
+	uint16_t rcode;        /* result: of an upstream's refusal */
+	struct answer *answer; /* result with TD_OK: given to the receiver */
+};
+
+struct query_io {
+	void *context;
+	/* Starts an upstream question; query_answered is called later with this flight. The handle, or NULL and *error. */
+	void *(*ask)(void *context, const struct upstream_question *question, struct query_flight *flight, enum td_error *error);
+	void (*cancel)(void *context, void *handle);
+	/* Sends a reply that was pending. TD_OK, TD_NOT_FOUND (the TCP client is gone), TD_IO. */
+	enum td_error (*respond)(void *context, const struct query_client *client, const uint8_t *reply, size_t length);
+	/* Gives the letter to that worker's query_receive. */
+	void (*mail)(void *context, unsigned worker, struct query_letter *letter);
+	/* This reply has left. */
+	void (*record)(void *context, const struct transaction *transaction, const struct now *now);
+};
+
+struct query_config {
+	unsigned worker;            /* 0 … QUERY_WORKERS_MAX-1 */
+	struct cache *cache;
+	struct worker_counters *counters;
+	struct query_io io;
+	struct answer_limits limits;
+	size_t waiters_max;         /* queries pending at once */
+};
+
+struct query_engine;
+
+struct query_engine *query_engine_new(const struct query_config *config); /* NULL: out of memory */
+
+/* Pending queries are counted as dropped_gone; marks and upstream requests are given back. */
+void query_engine_free(struct query_engine *engine);
+
+/* Between two queries. The policy before it is not used any more when this returns. */
+void query_set_policy(struct query_engine *engine, const struct query_policy *policy);
+
+/*
+ * A packet from a client. Returns the length of the reply put into reply (capacity at least 1232, for TCP 65535); then call query_sent or
+ * query_unsent with the same slot. 0: nothing to send now (pending, or dropped and counted).
+ */
+size_t query_handle(struct query_engine *engine, const uint8_t *packet, size_t size, const struct query_client *client,
+	const struct now *now, struct query_slot *slot, uint8_t *reply, size_t capacity);
+void query_sent(struct query_engine *engine, struct query_slot *slot, const struct now *now);
+void query_unsent(struct query_engine *engine);
+
+/* What upstream said to a flight. TD_OK with the message and its server, or why there is none. */
+void query_answered(struct query_engine *engine, struct query_flight *flight, enum td_error error, const uint8_t *reply,
+	size_t size, const struct endpoint *server, const struct now *now);
+
+/* A letter for this worker; taken over. */
+void query_receive(struct query_engine *engine, struct query_letter *letter, const struct now *now);
+
+size_t query_pending(const struct query_engine *engine); /* queries without a reply yet */

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Replies made here rather than upstream, and the finishing of those that were. */
+#include "resolver/reply.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/dns/compose.h"
+
+#define OPT_SIZE 11 /* our OPT without options */
+#define ANY_TTL_S 3600
+
+static size_t min_size(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+size_t reply_limit(const struct request *request, bool tcp)
+{
+	if (tcp)
+		return DNS_MESSAGE_MAX;
+	if (!request->edns.present || request->edns.udp_payload < DNS_UDP_CLASSIC)
+		return DNS_UDP_CLASSIC;
+	return min_size(request->edns.udp_payload, DNS_UDP_PAYLOAD);
+}
+
+size_t reply_room(const struct request *request, bool tcp)
+{
+	return reply_limit(request, tcp) - (request->edns.present ? OPT_SIZE : 0);
+}
+
+static uint16_t reply_flags(const struct request *request, uint16_t flags)
+{
+	bool wants_ad = request->edns.dnssec_ok || (request->flags & DNS_FLAG_AD);
+
+	if (!wants_ad)
+		flags &= (uint16_t)~DNS_FLAG_AD;
+	return (uint16_t)(flags | DNS_FLAG_QR | DNS_FLAG_RA | (request->flags & (DNS_FLAG_RD | DNS_FLAG_CD)));
+}
+
+size_t reply_complete(const struct request *request, uint8_t *reply, size_t length, uint16_t flags, bool truncated)
+{
+	struct wire_writer writer = wire_writer_init(reply, length + (request->edns.present ? OPT_SIZE : 0));
+
+	wire_put_u16(reply, length, 0, request->id);
+	wire_put_u16(reply, length, 2, reply_flags(request, (uint16_t)(flags | (truncated ? DNS_FLAG_TC : 0))));
+	memcpy(reply + DNS_HEADER_SIZE, request->qname, request->qname_length);
+	wire_put_u16(reply, length, 10, request->edns.present ? 1 : 0);
+	if (request->edns.present) {
+		writer.position = length;
+		edns_write(&writer, request->edns.dnssec_ok, 0, EDE_NONE, NULL);
+	}
+	return request->edns.present ? writer.position : length;
+}
+
+/* Closes a composed message with our OPT, when the client spoke EDNS and it fits. */
+static size_t finish_with_opt(struct compose *compose, const struct request *request, uint8_t extended_rcode,
+	enum ede_code code, const char *text)
+{
+	if (request->edns.present && compose->writer.error == TD_OK) {
+		if (compose->writer.size - compose->writer.position < edns_size(code, text))
+			code = EDE_NONE;
+		edns_write(&compose->writer, request->edns.dnssec_ok, extended_rcode, code, text);
+		compose->counts[3]++;
+	}
+	return compose_finish(compose);
+}
+
+static void begin(struct compose *compose, const struct request *request, uint8_t *reply, size_t capacity, uint16_t flags)
+{
+	compose_begin(compose, reply, capacity, request->id, reply_flags(request, flags), request->qname,
+		request->qname_length, request->qtype, request->qclass);
+}
+
+/* Without a readable question the reply is a bare header (and OPT). */
+static size_t reply_headless(const struct request *request, uint8_t *reply, size_t capacity, uint16_t flags)
+{
+	struct wire_writer writer = wire_writer_init(reply, capacity);
+
+	wire_write_u16(&writer, request->id);
+	wire_write_u16(&writer, reply_flags(request, flags));
+	wire_write_u32(&writer, 0);
+	wire_write_u32(&writer, 0);
+	return writer.error == TD_OK ? writer.position : 0;
+}
+
+size_t reply_error(const struct request *request, uint8_t *reply, size_t capacity, uint16_t rcode, enum ede_code code,
+	const char *text)
+{
+	struct compose compose;
+	uint16_t flags = (uint16_t)((rcode & DNS_FLAG_RCODE) | (rcode == RCODE_NOTIMP ? request->flags & DNS_FLAG_OPCODE : 0));
+
+	if (request->qname_length == 0)
+		return reply_headless(request, reply, capacity, flags);
+	begin(&compose, request, reply, capacity, flags);
+	return finish_with_opt(&compose, request, (uint8_t)(rcode >> 4), code, text);
+}
+
+size_t reply_truncated(const struct request *request, uint8_t *reply, size_t capacity)
+{
+	struct compose compose;
+
+	begin(&compose, request, reply, capacity, DNS_FLAG_TC);
+	return finish_with_opt(&compose, request, 0, EDE_NONE, NULL);
+}
+
+static void add_denial_soa(struct compose *compose, const struct request *request, const struct policy_index *index,
+	const struct policy_match *match, uint32_t ttl_s)
+{
+	struct compose_soa soa = {.serial = 1, .refresh_s = 3600, .retry_s = 600, .expire_s = 86400, .minimum_s = ttl_s};
+	struct name apex;
+
+	policy_rule_apex(index, match->rule, request->folded, request->qname_length, &apex);
+	name_from_text(&soa.mname, "localhost.", 10);
+	name_from_text(&soa.rname, "nobody.invalid.", 15);
+	compose_rr_soa(compose, SECTION_AUTHORITY, &apex, ttl_s, &soa);
+}
+
+/* The records of the type asked, or the rule's CNAME. False: the rule has none for this type. */
+static bool add_local_data(struct compose *compose, const struct request *request, const struct policy_index *index,
+	const struct policy_match *match)
+{
+	struct policy_record record;
+	struct name owner = {.length = request->qname_length};
+	size_t position = 0;
+	uint16_t type = request->qtype;
+
+	memcpy(owner.wire, request->qname, request->qname_length);
+	if (type != TYPE_ANY && !policy_rule_record(index, match->rule, type, &position, &record)) {
+		type = TYPE_CNAME;
+		position = 0;
+		if (!policy_rule_record(index, match->rule, type, &position, &record))
+			return false;
+	}
+	position = 0;
+	while (policy_rule_record(index, match->rule, type, &position, &record))
+		compose_rr(compose, SECTION_ANSWER, &owner, record.type, record.ttl_s, record.rdata, record.rdata_length);
+	return compose->counts[1] > 0 || compose->writer.error != TD_OK;
+}
+
+size_t reply_policy(const struct request *request, uint8_t *reply, size_t capacity, const struct policy_index *index,
+	const struct policy_match *match, uint32_t ttl_s, enum ede_code code, const char *zone_name)
+{
+	struct compose compose;
+	char text[POLICY_ZONE_NAME_MAX + 16];
+	size_t length;
+
+	begin(&compose, request, reply, capacity, match->action == ACTION_NXDOMAIN ? RCODE_NXDOMAIN : RCODE_NOERROR);
+	if (match->action != ACTION_LOCAL_DATA || !add_local_data(&compose, request, index, match))
+		add_denial_soa(&compose, request, index, match, ttl_s);
+	snprintf(text, sizeof text, "policy zone %s", zone_name);
+	length = finish_with_opt(&compose, request, 0, code, text);
+	return length ? length : reply_truncated(request, reply, capacity);
+}
+
+size_t reply_minimal_any(const struct request *request, uint8_t *reply, size_t capacity)
+{
+	static const uint8_t hinfo[] = {7, 'R', 'F', 'C', '8', '4', '8', '2', 0};
+	struct name owner = {.length = request->qname_length};
+	struct compose compose;
+
+	memcpy(owner.wire, request->qname, request->qname_length);
+	begin(&compose, request, reply, capacity, RCODE_NOERROR);
+	compose_rr(&compose, SECTION_ANSWER, &owner, TYPE_HINFO, ANY_TTL_S, hinfo, sizeof hinfo);
+	return finish_with_opt(&compose, request, 0, EDE_NONE, NULL);
+}

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The audits at full size. Their figures are printed also where they pass (run -s shows them)."""
+
+import pytest
+
+import audit_counts
+import audit_mixing
+import harness
+
+
+def test_mixing(capsys):
+    options = audit_mixing.parse_options([])
+    figures, load = audit_mixing.audit_teredown(options)
+    peers = [audit_mixing.audit_dnsmasq(options, extra) for extra in (False, True)] if harness.find("dnsmasq") else []
+    with capsys.disabled():
+        print("\n" + audit_mixing.describe(load))
+        for one in figures + peers:
+            print(one)
+    assert load.in_flight_max >= 500 and len(load.transactions) >= 20000 and len(load.clients) >= 40
+    assert not load.strays, "answers that belong to no question: %r" % load.strays[:3]
+    for one in figures:
+        assert one.clean, "%s\n%s" % (one, "\n".join(one.examples))
+    received, accounted = harness.balance(load.status)
+    assert received == accounted and harness.number(load.status, "pending") == 0
+
+
+def test_mixing_audit_sees_a_mixed_log():
+    """The audit itself: two records exchanged, one lost, one made up."""
+    told = {("127.0.1.%d" % n, 1, n, "a.", "A", ("a.", "A", "240.0.0.%d" % n, 1)): 1 for n in range(10)}
+    told = audit_mixing.collections.Counter(told)
+    logged = told.copy()
+    first, second, third = list(told)[:3]
+    logged.subtract([first, second, third])
+    logged[first[:5] + second[5:]] += 1
+    logged[second[:5] + first[5:]] += 1
+    logged[("127.0.1.99",) + third[1:]] += 1
+    logged = +logged
+    figures = audit_mixing.compare("made up", told, logged, 0)
+    assert (figures.mispaired, figures.missing) == (3, 3) and not figures.clean
+
+
+@pytest.mark.parametrize("fault", ["kill", "stop"])
+def test_counts(fault, capsys):
+    """Redis away in the middle of a load: afterwards it has counted what was answered, neither less nor more."""
+    options = audit_counts.parse_options(["--fault", fault])
+    words, status, load = audit_counts.audit(options)
+    with capsys.disabled():
+        print("\nredis-server %s: %s; differences %d" % (fault, audit_mixing.describe(load), len(words)))
+    assert not words, "\n".join(words)
+    assert len(load.answered) > options.queries * 0.99

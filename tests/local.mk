@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# The live tests: one entry of TESTS, which runs pytest over tests/live against the programs of this build.
+
+LIVE_MODULES = \
+	tests/live/conftest.py \
+	tests/live/harness.py \
+	tests/live/load.py \
+	tests/live/test_audit.py \
+	tests/live/test_cache.py \
+	tests/live/test_control.py \
+	tests/live/test_lifecycle.py \
+	tests/live/test_policy.py \
+	tests/live/test_redis.py \
+	tests/live/test_replay.py \
+	tests/live/test_transport.py \
+	tests/live/test_upstream.py \
+	tests/live/test_wire.py \
+	tests/live/upstream.py \
+	tests/live/wire.py
+
+EXTRA_DIST += $(LIVE_MODULES)
+dist_check_SCRIPTS += tests/live/run tests/live/audit_counts.py tests/live/audit_mixing.py
+
+if HAVE_PYTEST
+TESTS += tests/live/run
+endif
+
+# Shows the closing line of the live tests beside automake's own.
+AM_TESTS_FD_REDIRECT = 9>&2

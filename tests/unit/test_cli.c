@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The `teredown` command in-process: arguments, help, exit codes, escaping, known facts, and the commands that talk to a
+ * daemon, against a control server in a thread of its own. No Redis here (see test_reader).
+ */
+#include <event2/event.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "resolver/control/cli.h"
+#include "resolver/control/json_view.h"
+#include "resolver/control/known.h"
+#include "resolver/control/server.h"
+
+static char folder[64], config[96], control[96];
+
+static int make_folder(void **state)
+{
+	(void)state;
+	snprintf(folder, sizeof(folder), "/tmp/teredown-cli-XXXXXX");
+	assert_non_null(mkdtemp(folder));
+	snprintf(config, sizeof(config), "%s/teredown.conf", folder);
+	snprintf(control, sizeof(control), "%s/control.sock", folder);
+	FILE *file = fopen(config, "w");
+	assert_non_null(file);
+	fprintf(file, "resolver-name = \"gw1\"\nstate-dir = \"%s\"\nredis = \"off\"\n", folder);
+	fprintf(file, "listen = { \"127.0.0.1:10953\" }\nupstream = { \"127.0.0.1\" }\n");
+	fclose(file);
+	return 0;
+}
+
+static int remove_folder(void **state)
+{
+	(void)state;
+	unlink(config);
+	rmdir(folder);
+	return 0;
+}
+
+/* Runs `teredown` with words up to NULL; out and errors are malloc'd. */
+static int run(char **out, char **errors, ...)
+{
+	const char *words[16] = {"teredown"};
+	size_t out_size, errors_size;
+	va_list arguments;
+	int count = 1;
+
+	va_start(arguments, errors);
+	while (count < 16 && (words[count] = va_arg(arguments, const char *)) != NULL)
+		count++;
+	va_end(arguments);
+	FILE *file = open_memstream(out, &out_size), *error_file = open_memstream(errors, &errors_size);
+	int code = cli_main(count, (char **)words, file, error_file);
+	fclose(file);
+	fclose(error_file);
+	return code;
+}
+
+/* Runs and compares: exit code, and parts that stdout and stderr must have ("" for: nothing at all). */
+#define CHECK(code, out_part, errors_part, ...) \
+	do { \
+		char *out, *errors; \
+		int got = run(&out, &errors, __VA_ARGS__, NULL); \
+		check_part(out, out_part); \
+		check_part(errors, errors_part); \
+		assert_int_equal(got, code); \
+		free(out); \
+		free(errors); \
+	} while (0)
+
+static void check_part(const char *text, const char *part)
+{
+	if (*part && !strstr(text, part))
+		fail_msg("\"%s\" is not in: %s", part, text);
+	if (!*part)
+		assert_string_equal(text, "");
+}
+
+/* --- arguments --- */
+
+static void test_usage(void **state)
+{
+	(void)state;
+	CHECK(CLI_USAGE, "", "usage: teredown", NULL);
+	CHECK(CLI_OK, "usage: teredown", "", "--help");
+	CHECK(CLI_OK, "teredown ", "", "-V");
+	CHECK(CLI_OK, "usage: teredown who ADDRESS|NAME|CLIENT", "", "who", "--help");
+	CHECK(CLI_OK, "usage: teredown block on|off", "", "help", "block");
+	CHECK(CLI_OK, "usage: teredown top", "", "-h", "top");
+	CHECK(CLI_USAGE, "", "no command \"frobnicate\"", "frobnicate");
+	CHECK(CLI_USAGE, "", "no command \"frobnicate\"", "help", "frobnicate");
+	CHECK(CLI_USAGE, "", "unknown option --frobnicate", "top", "--frobnicate");
+	CHECK(CLI_USAGE, "", "-n needs a value", "top", "-n");
+	CHECK(CLI_USAGE, "", "status does not take --zone", "status", "--zone", "x");
+	CHECK(CLI_USAGE, "", "status: takes no arguments", "status", "x");
+	CHECK(CLI_USAGE, "", "is not a number from 1 to", "-c", config, "top", "-n", "0");
+	CHECK(CLI_USAGE, "", "is not a number from 1 to", "-c", config, "top", "-n", "-3");
+	CHECK(CLI_USAGE, "", "is not a number from 1 to", "-c", config, "who", "x", "-n", "99999999999999999999999");
+	CHECK(CLI_USAGE, "", "takes one of clients, names, watched", "top", "cats");
+	CHECK(CLI_USAGE, "", "needs one address", "who");
+	CHECK(CLI_USAGE, "", "neither an address nor a name", "who", "a..b");
+	CHECK(CLI_USAGE, "", "takes one of watch, block, ignore", "mode", "kill");
+	CHECK(CLI_USAGE, "", "--zone needs a mode", "mode", "--zone", "teredo");
+	CHECK(CLI_USAGE, "", "takes on or off", "block");
+	CHECK(CLI_USAGE, "", "takes on or off", "block", "maybe");
+}
+
+/* Each command has a help with examples, and each option it takes is in it. */
+static void test_help_is_complete(void **state)
+{
+	char *out, *errors;
+
+	(void)state;
+	for (size_t i = 0; cli_commands[i]; i++) {
+		assert_int_equal(run(&out, &errors, cli_commands[i]->name, "--help", NULL), CLI_OK);
+		assert_non_null(strstr(out, "Examples:\n  teredown "));
+		assert_non_null(strstr(out, cli_commands[i]->name));
+		assert_int_equal(strstr(out, "--lines") != NULL, (cli_commands[i]->takes & 1u << CLI_LINES) != 0);
+		free(out);
+		free(errors);
+	}
+}
+
+static void read_source(const char *name, char *text, size_t size)
+{
+	const char *source = getenv("TEREDOWN_SOURCE");
+	char path[1024];
+
+	if (!source) {
+		print_message("TEREDOWN_SOURCE is not set (make check does): nothing to compare with\n");
+		skip();
+	}
+	snprintf(path, sizeof(path), "%s/%s", source, name);
+	FILE *file = fopen(path, "r");
+	if (!file)
+		fail_msg("cannot read %s", path);
+	size_t length = fread(text, 1, size - 1, file);
+	text[length] = '\0';
+	fclose(file);
+}
+
+/* Manual page and completions know every command and every option. */
+static void test_documents_are_complete(void **state)
+{
+	static const char *const documents[] = {"doc/teredown.1", "doc/completions/teredown.bash",
+		"doc/completions/_teredown", "doc/completions/teredown.fish"};
+	static const char *const options[] = {
+#define X(name, letter, word, argument, help) word,
+		CLI_OPTIONS(X)
+#undef X
+	};
+	static char text[65536];
+
+	(void)state;
+	for (size_t d = 0; d < sizeof(documents) / sizeof(documents[0]); d++) {
+		read_source(documents[d], text, sizeof(text));
+		for (size_t i = 0; cli_commands[i]; i++)
+			if (!strstr(text, cli_commands[i]->name))
+				fail_msg("%s does not name the command %s", documents[d], cli_commands[i]->name);
+		for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+			if (!strstr(text, options[i]))
+				fail_msg("%s does not name the option --%s", documents[d], options[i]);
+	}
+}
+
+/* --- decode, known --- */
+
+static void test_decode(void **state)
+{
+	(void)state;
+	CHECK(CLI_OK, "server 5.6.7.8, client 1.2.3.4 behind UDP port 49802, flags 0x282a", "", "decode",
+		"2001:0:506:708:282a:3d75:fefd:fcfb");
+	CHECK(CLI_OK, "The server is a Teredo server of Microsoft", "", "decode", "2001:0:4137:9e76::1");
+	CHECK(CLI_OK, "6to4 address (RFC 3056): the site behind 192.0.2.4", "", "decode", "8.8.8.8", "2002:c000:204::1");
+	CHECK(CLI_OK, "the host 192.0.2.4", "", "decode", "fe80::5efe:c000:204");
+	CHECK(CLI_OK, "Names that lead to it or its siblings:\n  teredo.ipv6.microsoft.com.", "", "decode", "65.55.158.118");
+	CHECK(CLI_NOTHING, "neither a Teredo", "", "decode", "8.8.8.8");
+	CHECK(CLI_USAGE, "", "\"nonsense\" is not an IPv4 or IPv6 address", "decode", "65.55.158.118", "nonsense");
+	CHECK(CLI_USAGE, "", "at least one address", "decode");
+	CHECK(CLI_OK,
+		"[{\"address\":\"2001:0:506:708:282a:3d75:fefd:fcfb\",\"known\":null,\"tunnel\":{\"kind\":\"teredo\","
+		"\"server\":\"5.6.7.8\",\"client\":\"1.2.3.4\",\"port\":49802,\"flags\":10282}},"
+		"{\"address\":\"8.8.8.8\",\"known\":null,\"tunnel\":null}]\n",
+		"", "decode", "--json", "2001:0:506:708:282a:3d75:fefd:fcfb", "8.8.8.8");
+}
+
+static const struct known_place *place_of(const char *text)
+{
+	struct address address;
+
+	assert_true(address_from_text(&address, text));
+	return known_place(&address);
+}
+
+static void test_known(void **state)
+{
+	(void)state;
+	assert_string_equal(place_of("65.55.158.118")->names[0], "teredo.ipv6.microsoft.com.");
+	assert_string_equal(place_of("83.170.6.76")->names[0], "teredo.remlab.net.");
+	assert_string_equal(place_of("192.88.99.1")->names[0], "6to4.ipv6.microsoft.com.");
+	assert_non_null(place_of("192.88.99.200"));
+	assert_null(place_of("65.55.158.119"));
+	assert_null(place_of("192.88.100.1"));
+	assert_non_null(strstr(known_name("win10.ipv6.microsoft.com."), "Microsoft"));
+	assert_non_null(strstr(known_name("win2099.ipv6.microsoft.com."), "Microsoft"));
+	assert_non_null(strstr(known_name("isatap.corp.example."), "ISATAP"));
+	assert_null(known_name("win10.a.ipv6.microsoft.com."));
+	assert_null(known_name("www.microsoft.com."));
+	assert_null(known_name("."));
+}
+
+/* --- output --- */
+
+static void test_escaping(void **state)
+{
+	struct strbuf out;
+
+	(void)state;
+	strbuf_init(&out);
+	output_text(&out, "a\033[31m\n\r\t\177\200\\032 ok");
+	assert_string_equal(out.data, "a\\027[31m\\010\\013\\009\\127\\128\\032 ok");
+	strbuf_deinit(&out);
+}
+
+static void test_spans(void **state)
+{
+	static const struct {
+		int64_t seconds;
+		const char *text;
+	} rows[] = {{-1, "0 s"}, {59, "59 s"}, {60, "1 min"}, {3599, "59 min"}, {3600, "1 h 0 min"}, {86399, "23 h 59 min"},
+		{86400, "1 d 0 h"}, {90000, "1 d 1 h"}};
+	struct strbuf out;
+
+	(void)state;
+	strbuf_init(&out);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		strbuf_clear(&out);
+		output_span(&out, rows[i].seconds);
+		assert_string_equal(out.data, rows[i].text);
+	}
+	strbuf_clear(&out);
+	output_bytes(&out, 1023);
+	output_bytes(&out, 1536);
+	output_bytes(&out, UINT64_MAX);
+	assert_string_equal(out.data, "1023 B1.5 KiB16777216.0 TiB");
+	strbuf_clear(&out);
+	output_json_time(&out, "t", 0);
+	output_json_time(&out, "u", INT64_MAX);
+	output_json_time(&out, "v", 1700000000123);
+	assert_string_equal(out.data, "\"t\":null,\"u\":null,\"v\":\"2023-11-14T22:13:20.123000Z\"");
+	strbuf_deinit(&out);
+}
+
+static void test_grid(void **state)
+{
+	struct strbuf out;
+	struct grid grid;
+
+	(void)state;
+	strbuf_init(&out);
+	grid_init(&grid, "NAME|>N|LAST");
+	grid_print(&grid, &out, 0, true);
+	assert_int_equal(out.length, 0);
+	grid_cell(&grid, "a\nb");
+	grid_cell_u64(&grid, 5);
+	grid_cell_time(&grid, 0);
+	grid_cell(&grid, "x");
+	grid_cell_u64(&grid, 12345);
+	grid_cell(&grid, "z");
+	grid_print(&grid, &out, 1, false);
+	assert_string_equal(out.data, " NAME        N  LAST\n a\\010b      5  -\n x       12345  z\n");
+	grid_deinit(&grid);
+	strbuf_deinit(&out);
+}
+
+/* --- JSON --- */
+
+static const char *find_text(const char *json, const char *key, char *out, size_t size)
+{
+	struct json_span span;
+	return json_find(json, strlen(json), key, &span) ? json_text(span, out, size) : NULL;
+}
+
+static void test_json_view(void **state)
+{
+	static const char json[] = "{\"a\":\"1\\\"2\\\\032\\u001b\\n\", \"inner\":{\"b\":\"no\"},\"n\":-12.5,\"t\":true,"
+				   "\"list\":[\"x\",{\"y\":[1]},3],\"b\":\"yes\",\"empty\":\"\"}";
+	struct json_span list, item;
+	size_t position = 0, count = 0;
+	char out[32];
+
+	(void)state;
+	assert_string_equal(find_text(json, "a", out, sizeof(out)), "1\"2\\032\033\n");
+	assert_string_equal(find_text(json, "n", out, sizeof(out)), "-12.5");
+	assert_string_equal(find_text(json, "t", out, sizeof(out)), "true");
+	assert_string_equal(find_text(json, "b", out, sizeof(out)), "yes");
+	assert_string_equal(find_text(json, "empty", out, sizeof(out)), "");
+	assert_string_equal(find_text(json, "a", out, 3), "1\"");
+	assert_null(find_text(json, "c", out, sizeof(out)));
+	assert_true(json_find(json, strlen(json), "list", &list));
+	while (json_each(list, &position, &item))
+		count++;
+	assert_int_equal(count, 3);
+	assert_string_equal(json_text(item, out, sizeof(out)), "3");
+}
+
+/* Every beginning of a record, and things that are no JSON: an end is found, nothing is read beyond it. */
+static void test_json_view_broken(void **state)
+{
+	static const char json[] = "{\"a\":[{\"b\":\"\\u00\"}],\"c\":\"\\\\\",\"key\":\"\\u12\"}";
+	static const char *const broken[] = {"", "{", "}", "[]", "{\"a\"", "{\"a\":}", "{\"a\":1,,\"key\":2}", "{a:1}", "null",
+		"{\"a\":\"\\", "{\"a\":]}", "{\"a\":[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]],\"key\":1}"};
+	struct json_span span, item;
+	char out[64];
+
+	(void)state;
+	for (size_t length = 0; length < sizeof(json) - 1; length++) {
+		char *copy = malloc(length + 1); /* exactly as long as told, for the sanitizer */
+		memcpy(copy, json, length);
+		size_t position = 0;
+		assert_false(json_find(copy, length, "none", &span));
+		if (json_find(copy, length, "a", &span))
+			while (json_each(span, &position, &item))
+				json_text(item, out, sizeof(out));
+		if (json_find(copy, length, "c", &span))
+			assert_string_equal(json_text(span, out, sizeof(out)), "\\");
+		free(copy);
+	}
+	for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++)
+		assert_false(json_find(broken[i], strlen(broken[i]), "key", &span));
+	assert_string_equal(find_text(json, "key", out, sizeof(out)), "?12");
+}
+
+/* --- with and without a daemon --- */
+
+static void test_no_daemon(void **state)
+{
+	(void)state;
+	CHECK(CLI_ERROR, "", "teredownd is not running: nobody listens at", "-c", config, "status");
+	CHECK(CLI_ERROR, "", "\nStart it: teredownd -c /tmp/teredown-cli-", "-c", config, "block", "on");
+	CHECK(CLI_ERROR, "", "redis = \"off\" in", "-c", config, "top");
+	CHECK(CLI_ERROR, "", "Set redis = \"embedded\" there", "-c", config, "tail");
+	CHECK(CLI_ERROR, "a Teredo server of Microsoft", "redis = \"off\" in", "-c", config, "who", "65.55.158.118");
+	CHECK(CLI_ERROR, "", "the configuration has faults", "-c", "/nonexistent/teredown.conf", "status");
+}
+
+struct daemon {
+	struct event_base *base;
+	pthread_t thread;
+	int stop[2];
+};
+
+static void add_status(struct control_reply *reply)
+{
+	static const char *const lines[][2] = {{"version", "1.2.3"}, {"resolver", "12"}, {"pid", "77"}, {"uptime_s", "7500"},
+		{"listen", "127.0.0.1:53"}, {"upstream", "9.9.9.9:53 state=ok srtt_us=800 sent=4 answered=3 timeouts=1"},
+		{"zone", "teredo watch rules=24 kind=tunnel"}, {"zone", "local always rules=9 kind=local"}, {"received", "10"},
+		{"answered", "7"}, {"dropped_malformed", "2"}, {"pending", "1"}, {"cache_bytes", "1572864"},
+		{"cache_hits", "3"}, {"cache_misses", "1"}, {"redis", "away"}, {"redis_error", "gone\033[31m"},
+		{"redis_since", "1700000000000000"}, {"recording_since", "0"}, {"new_thing", "5"}, {"new_words", "a b"}};
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		control_reply_add(reply, lines[i][0], lines[i][1]);
+	control_reply_end(reply);
+}
+
+static void handle(void *context, struct control_reply *reply, unsigned count, char *const words[])
+{
+	(void)context;
+	if (strcmp(words[0], "status") == 0) {
+		add_status(reply);
+	} else if (strcmp(words[0], "reload") == 0) {
+		control_reply_add_u64(reply, "zones", 2);
+		control_reply_add_u64(reply, "rules", 1);
+		control_reply_add_u64(reply, "skipped", 3);
+		control_reply_add(reply, "restart", "listen, workers");
+		control_reply_end(reply);
+	} else if (count == 1) {
+		control_reply_add(reply, "zone", "teredo watch rules=24 kind=tunnel");
+		control_reply_end(reply);
+	} else if (count == 3 && strcmp(words[2], "teredo") != 0) {
+		control_reply_fail(reply, "no zone named x; zones: teredo");
+	} else {
+		if (strcmp(words[1], "block") == 0)
+			control_reply_add(reply, "changed", "teredo watch block");
+		control_reply_end(reply);
+	}
+}
+
+static void on_stop(evutil_socket_t fd, short what, void *argument)
+{
+	struct event_base *base = argument;
+
+	(void)fd;
+	(void)what;
+	event_base_loopbreak(base);
+}
+
+static void *run_daemon(void *argument)
+{
+	struct daemon *daemon = argument;
+	event_base_dispatch(daemon->base);
+	return NULL;
+}
+
+static void test_daemon(void **state)
+{
+	struct daemon daemon = {.base = event_base_new()};
+	struct control_server *server = control_server_open(daemon.base, control, handle, NULL);
+
+	(void)state;
+	assert_non_null(server);
+	assert_int_equal(pipe(daemon.stop), 0);
+	struct event *stop = event_new(daemon.base, daemon.stop[0], EV_READ, on_stop, daemon.base);
+	event_add(stop, NULL);
+	assert_int_equal(pthread_create(&daemon.thread, NULL, run_daemon, &daemon), 0);
+
+	CHECK(CLI_OK, "  running for                2 h 5 min\n", "", "-c", config, "status");
+	CHECK(CLI_OK, "10 received = 7 answered + 2 dropped + 1 pending\n", "", "-c", config, "status");
+	CHECK(CLI_OK, "  9.9.9.9:53  ok     800      4     3         1\n", "", "-c", config, "status");
+	CHECK(CLI_OK, "  dropped, malformed         2\n", "", "-c", config, "status");
+	CHECK(CLI_OK, "  hits                       3 (75 %)\n", "", "-c", config, "status");
+	CHECK(CLI_OK, "gone\\027[31m", "", "-c", config, "status");
+	CHECK(CLI_OK, "Other\n  new thing                  5\n  new words                  a b\n", "", "-c", config, "status");
+	CHECK(CLI_OK, "Redis is away", "", "-c", config, "status");
+	CHECK(CLI_OK, "\"version\":\"1.2.3\",\"resolver\":\"12\",\"pid\":77,", "", "-c", config, "status", "--json");
+	CHECK(CLI_OK, "\"listen\":[\"127.0.0.1:53\"],\"upstream\":[{\"address\":\"9.9.9.9:53\",\"state\":\"ok\",\"srtt_us\":800,", "",
+		"-c", config, "status", "--json");
+	CHECK(CLI_OK, "\"zone\":[{\"zone\":\"teredo\",\"mode\":\"watch\",\"rules\":24,\"kind\":\"tunnel\"},{\"zone\":\"local\",", "",
+		"-c", config, "status", "--json");
+	CHECK(CLI_OK, "\"redis_since\":\"2023-11-14T22:13:20.000000Z\",\"recording_since\":null,\"new_thing\":5,\"new_words\":\"a b\"}\n",
+		"", "-c", config, "status", "--json");
+
+	CHECK(CLI_OK, "teredo: watch -> block\n", "", "-c", config, "block", "on");
+	CHECK(CLI_OK, "{\"changed\":[{\"zone\":\"teredo\",\"from\":\"watch\",\"to\":\"block\"}]}\n", "", "-c", config, "--json",
+		"mode", "block");
+	CHECK(CLI_OK, "Nothing changed, it was so already", "", "-c", config, "block", "off");
+	CHECK(CLI_OK, "teredo  watch  24\n", "", "-c", config, "mode");
+	CHECK(CLI_OK, "{\"zones\":[{\"zone\":\"teredo\",\"mode\":\"watch\"}]}\n", "", "-c", config, "mode", "--json");
+	CHECK(CLI_ERROR, "", "no zone named x; zones: teredo", "-c", config, "mode", "block", "--zone", "x");
+	CHECK(CLI_ERROR, "", "a request is words without spaces", "-c", config, "mode", "block", "--zone", "a b");
+	CHECK(CLI_OK, "Reloaded: 1 rule in 2 zones.\n3 lines could not be used", "", "-c", config, "reload");
+	CHECK(CLI_OK, "only after a restart of teredownd: listen, workers\n", "", "-c", config, "reload");
+	CHECK(CLI_OK, "{\"zones\":2,\"rules\":1,\"skipped\":3,\"restart\":\"listen, workers\"}\n", "", "-c", config, "reload",
+		"--json");
+
+	assert_int_equal(write(daemon.stop[1], "x", 1), 1);
+	pthread_join(daemon.thread, NULL);
+	event_free(stop);
+	control_server_close(server);
+	event_base_free(daemon.base);
+	close(daemon.stop[0]);
+	close(daemon.stop[1]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_usage),
+		cmocka_unit_test(test_help_is_complete),
+		cmocka_unit_test(test_documents_are_complete),
+		cmocka_unit_test(test_decode),
+		cmocka_unit_test(test_known),
+		cmocka_unit_test(test_escaping),
+		cmocka_unit_test(test_spans),
+		cmocka_unit_test(test_grid),
+		cmocka_unit_test(test_json_view),
+		cmocka_unit_test(test_json_view_broken),
+		cmocka_unit_test(test_no_daemon),
+		cmocka_unit_test(test_daemon),
+	};
+
+	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
