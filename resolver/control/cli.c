@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Dispatch and the shared half of all commands. A command is a row (name, help, options it takes, function); an option is a
- * row of CLI_OPTIONS; parser, checks and help are made from both. Commands append to cli->out and return an exit code.
+ * Dispatch and the shared half of all commands. A command is a row (name, help, options it takes,
+ * function); an option is a row of CLI_OPTIONS; parser, checks and help are made from both.
+ * Commands append to cli->out and return an exit code.
  *
- * The rule for empty answers: whatever can be missing (the daemon, Redis, records, this client) has one place
- * here that says so in a sentence and ends with the command to run next.
+ * The rule for empty answers: whatever can be missing (the daemon, Redis, records, this client) has
+ * one place here that says so in a sentence and ends with the command to run next.
  */
 #include "resolver/control/cli.h"
 
@@ -19,13 +20,20 @@
 #include "config.h"
 #include "resolver/telemetry/schema.h"
 
-#define ASK_TIMEOUT_MS    5000
+#define ASK_TIMEOUT_MS 5000
 #define READER_TIMEOUT_MS 5000
-#define PATH_MAX_SUN      108
+#define PATH_MAX_SUN 108
 
 const struct command *const cli_commands[] = {
-	&command_status, &command_top, &command_who, &command_tail, &command_mode, &command_block, &command_reload,
-	&command_decode, NULL,
+	&command_status,
+	&command_top,
+	&command_who,
+	&command_tail,
+	&command_mode,
+	&command_block,
+	&command_reload,
+	&command_decode,
+	NULL,
 };
 
 static const struct {
@@ -45,13 +53,14 @@ static void append_option_help(struct strbuf *out, const struct command *command
 		if (!(command->takes & 1u << i))
 			continue;
 		int width = 14 - (int)strlen(option_table[i].word);
-		strbuf_printf(out, "  -%c, --%s %-*s %s\n", option_table[i].letter, option_table[i].word, width,
-			option_table[i].argument ? option_table[i].argument : "", option_table[i].help);
+		strbuf_printf(out, "  -%c, --%s %-*s %s\n", option_table[i].letter,
+			option_table[i].word, width,
+			option_table[i].argument ? option_table[i].argument : "",
+			option_table[i].help);
 	}
-	strbuf_append_text(out,
-		"  -c, --config FILE    configuration of the daemon\n"
-		"      --json           print JSON\n"
-		"  -h, --help           this text\n");
+	strbuf_append_text(out, "  -c, --config FILE    configuration of the daemon\n"
+				"      --json           print JSON\n"
+				"  -h, --help           this text\n");
 }
 
 static void append_command_help(struct strbuf *out, const struct command *command)
@@ -63,9 +72,9 @@ static void append_command_help(struct strbuf *out, const struct command *comman
 
 static void append_overview(struct strbuf *out)
 {
-	strbuf_append_text(out,
-		"usage: teredown [-c FILE] [--json] COMMAND [arguments]\n\n"
-		"Shows and steers a running teredownd: who asks for tunnels, what they were told, and makes it stop.\n\n");
+	strbuf_append_text(out, "usage: teredown [-c FILE] [--json] COMMAND [arguments]\n\n"
+				"Shows and steers a running teredownd: who asks for tunnels, what "
+				"they were told, and makes it stop.\n\n");
 	for (size_t i = 0; cli_commands[i]; i++) {
 		const struct command *command = cli_commands[i];
 		char usage[64];
@@ -73,8 +82,10 @@ static void append_overview(struct strbuf *out)
 		strbuf_printf(out, "  %-34s %s\n", usage, command->summary);
 	}
 	strbuf_printf(out,
-		"\nOptions: -c FILE names the daemon's configuration (default %s), --json prints JSON, -V the version,\n"
-		"-h after a command its help with examples. Exit codes: 0 done, 1 error, 2 wrong usage, 3 nothing found.\n",
+		"\nOptions: -c FILE names the daemon's configuration (default %s), --json prints "
+		"JSON, -V the version,\n"
+		"-h after a command its help with examples. Exit codes: 0 done, 1 error, 2 wrong "
+		"usage, 3 nothing found.\n",
 		options_default_path);
 }
 
@@ -124,7 +135,8 @@ bool cli_number(struct cli *cli, enum cli_option option, size_t missing, size_t 
 	errno = 0;
 	unsigned long value = strtoul(text, &end, 10);
 	if (*text < '0' || *text > '9' || *end || errno || value < 1 || value > max) {
-		cli_error(cli, "--%s: \"%s\" is not a number from 1 to %zu", option_table[option].word, text, max);
+		cli_error(cli, "--%s: \"%s\" is not a number from 1 to %zu",
+			option_table[option].word, text, max);
 		return false;
 	}
 	*out = value;
@@ -134,7 +146,8 @@ bool cli_number(struct cli *cli, enum cli_option option, size_t missing, size_t 
 /* A word as the shell reads it. */
 static void append_shell_word(struct strbuf *out, const char *word)
 {
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./@%";
+	static const char plain[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./@%";
 	bool quote = !*word || strspn(word, plain) != strlen(word);
 
 	if (quote)
@@ -179,7 +192,8 @@ static void append_daemon_line(struct cli *cli, struct strbuf *out)
 	char path[1024] = "";
 
 	if (slash)
-		snprintf(path, sizeof(path), "%.*s/teredownd", (int)(slash - cli->program), cli->program);
+		snprintf(path, sizeof(path), "%.*s/teredownd", (int)(slash - cli->program),
+			cli->program);
 	append_shell_word(out, *path && access(path, X_OK) == 0 ? path : "teredownd");
 	append_config(cli, out);
 }
@@ -253,12 +267,15 @@ static void explain_silence(struct cli *cli, enum control_outcome outcome, const
 	case CONTROL_DENIED:
 		strbuf_append_text(out, "the control socket belongs to another user: ");
 		output_text(out, path);
-		strbuf_append_text(out, "\nRun this command as root or as the user of teredownd, e.g. with sudo");
+		strbuf_append_text(out,
+			"\nRun this command as root or as the user of teredownd, e.g. with sudo");
 		break;
 	case CONTROL_SILENT:
-		strbuf_printf(out, "teredownd has not answered within %d s at ", ASK_TIMEOUT_MS / 1000);
+		strbuf_printf(
+			out, "teredownd has not answered within %d s at ", ASK_TIMEOUT_MS / 1000);
 		output_text(out, path);
-		strbuf_append_text(out, "\nLook at its messages: they go to its stderr (journalctl -u teredownd under systemd)");
+		strbuf_append_text(out, "\nLook at its messages: they go to its stderr (journalctl "
+					"-u teredownd under systemd)");
 		break;
 	case CONTROL_FAILED:
 		strbuf_append_text(out, "teredownd says: ");
@@ -272,7 +289,8 @@ static void explain_silence(struct cli *cli, enum control_outcome outcome, const
 	strbuf_append_char(out, '\n');
 }
 
-enum control_outcome cli_ask(struct cli *cli, unsigned count, const char *const words[], struct control_answer *answer)
+enum control_outcome cli_ask(
+	struct cli *cli, unsigned count, const char *const words[], struct control_answer *answer)
 {
 	char path[PATH_MAX_SUN];
 	struct strbuf out;
@@ -299,7 +317,7 @@ static bool ask_status_quietly(struct cli *cli, struct control_answer *answer)
 
 	*answer = (struct control_answer){.words = ""};
 	return options_control_path(cli->options, path, sizeof(path)) == TD_OK &&
-		control_ask(path, ASK_TIMEOUT_MS, 1, words, answer) == CONTROL_OK;
+	       control_ask(path, ASK_TIMEOUT_MS, 1, words, answer) == CONTROL_OK;
 }
 
 /* --- Redis --- */
@@ -324,14 +342,16 @@ static const char *config_name(const struct cli *cli)
 }
 
 /* Redis is configured and cannot be read: says what the daemon knows about it. */
-static void explain_store(struct cli *cli, const char *url, const char *words, enum td_error error, struct strbuf *out)
+static void explain_store(struct cli *cli, const char *url, const char *words, enum td_error error,
+	struct strbuf *out)
 {
 	bool embedded = strcmp(cli->options->redis, "embedded") == 0;
 	struct control_answer status;
 	bool running = ask_status_quietly(cli, &status);
 
 	if (embedded && !running) {
-		strbuf_append_text(out, "teredownd is not running, and with it its private Redis (");
+		strbuf_append_text(
+			out, "teredownd is not running, and with it its private Redis (");
 		append_url(out, url);
 		strbuf_append_text(out, ": ");
 		output_text(out, words);
@@ -339,19 +359,23 @@ static void explain_store(struct cli *cli, const char *url, const char *words, e
 		append_daemon_line(cli, out);
 		strbuf_append_char(out, '\n');
 	} else {
-		strbuf_printf(out, "Redis %s ", error == TD_REFUSED ? "refuses us at" : "does not answer at");
+		strbuf_printf(out, "Redis %s ",
+			error == TD_REFUSED ? "refuses us at" : "does not answer at");
 		append_url(out, url);
 		strbuf_append_text(out, ": ");
 		output_text(out, words);
 		strbuf_append_char(out, '\n');
 		if (running)
 			strbuf_printf(out,
-				"teredownd runs and answers all the same; %llu queries wait in its memory to be counted.\n",
-				(unsigned long long)control_answer_u64(&status, "queries_waiting", 0));
+				"teredownd runs and answers all the same; %llu queries wait in its "
+				"memory to be counted.\n",
+				(unsigned long long)control_answer_u64(
+					&status, "queries_waiting", 0));
 		if (embedded)
 			cli_next(cli, out, "status", "See what it says");
 		else
-			strbuf_printf(out, "Check that this Redis runs, and the option `redis` in %s\n",
+			strbuf_printf(out,
+				"Check that this Redis runs, and the option `redis` in %s\n",
 				config_name(cli));
 	}
 	control_answer_free(&status);
@@ -366,13 +390,15 @@ struct reader *cli_reader(struct cli *cli)
 	if (!cli_load(cli))
 		return NULL;
 	if (strcmp(cli->options->redis, "off") == 0) {
-		cli_error(cli, "redis = \"off\" in %s: nothing is kept that could be read", config_name(cli));
+		cli_error(cli, "redis = \"off\" in %s: nothing is kept that could be read",
+			config_name(cli));
 		fprintf(cli->errors, "Set redis = \"embedded\" there and restart teredownd\n");
 		return NULL;
 	}
 	char *url = options_redis_url(cli->options);
-	struct reader *reader =
-		url ? reader_open(url, cli->options->resolver_name, READER_TIMEOUT_MS, words, &error) : NULL;
+	struct reader *reader = url ? reader_open(url, cli->options->resolver_name,
+					      READER_TIMEOUT_MS, words, &error)
+				    : NULL;
 	if (!reader) {
 		strbuf_init(&out);
 		explain_store(cli, url ? url : "", url ? words : error_text(TD_NOMEM), error, &out);
@@ -385,7 +411,8 @@ struct reader *cli_reader(struct cli *cli)
 int cli_reader_failed(struct cli *cli, const struct reader *reader)
 {
 	cli_error(cli, "Redis: %s", reader_words(reader));
-	fprintf(cli->errors, "Try again in a moment; `teredown status` says how teredownd finds it\n");
+	fprintf(cli->errors,
+		"Try again in a moment; `teredown status` says how teredownd finds it\n");
 	return CLI_ERROR;
 }
 
@@ -418,10 +445,12 @@ static void explain_never(struct cli *cli, struct reader *reader, struct strbuf 
 			strbuf_append_text(out, i ? ", " : "");
 			output_text(out, others.rows[i].member);
 		}
-		strbuf_printf(out, ". If one of them is meant, check resolver-name in %s\n", config_name(cli));
+		strbuf_printf(out, ". If one of them is meant, check resolver-name in %s\n",
+			config_name(cli));
 	}
 	if (ask_status_quietly(cli, &status)) {
-		strbuf_append_text(out, "teredownd is running; what it answers appears here about a second later. Try: ");
+		strbuf_append_text(out, "teredownd is running; what it answers appears here about "
+					"a second later. Try: ");
 		cli_query_line(cli, out, "teredo.ipv6.microsoft.com");
 	} else {
 		strbuf_append_text(out, "teredownd is not running. Start it: ");
@@ -431,7 +460,8 @@ static void explain_never(struct cli *cli, struct reader *reader, struct strbuf 
 	control_answer_free(&status);
 }
 
-void cli_coverage_text(struct cli *cli, struct reader *reader, const struct cli_coverage *coverage, struct strbuf *out)
+void cli_coverage_text(struct cli *cli, struct reader *reader, const struct cli_coverage *coverage,
+	struct strbuf *out)
 {
 	if (!coverage->ever) {
 		explain_never(cli, reader, out);
@@ -445,8 +475,10 @@ void cli_coverage_text(struct cli *cli, struct reader *reader, const struct cli_
 		strbuf_append_text(out, ").\n");
 	}
 	if (coverage->dropped > 0)
-		strbuf_printf(out, "%llu times a bound was reached and a detail counted under %s only: totals are right, some rows "
-				   "are missing.\n",
+		strbuf_printf(out,
+			"%llu times a bound was reached and a detail counted under %s only: totals "
+			"are right, some rows "
+			"are missing.\n",
 			(unsigned long long)coverage->dropped, SCHEMA_OTHER);
 }
 
@@ -507,7 +539,8 @@ static bool parse_arguments(struct cli *cli, int argc, char **argv, struct argum
 
 	for (int i = 0; i < CLI_OPTION_COUNT; i++) {
 		bool argument = option_table[i].argument != NULL;
-		longs[4 + i] = (struct option){option_table[i].word, argument, NULL, option_table[i].letter};
+		longs[4 + i] = (struct option){
+			option_table[i].word, argument, NULL, option_table[i].letter};
 		shorts[length++] = option_table[i].letter;
 		if (argument)
 			shorts[length++] = ':';
@@ -533,8 +566,8 @@ static bool options_fit(struct cli *cli, const struct command *command)
 {
 	for (int i = 0; i < CLI_OPTION_COUNT; i++) {
 		if (cli->option[i] && !(command->takes & 1u << i)) {
-			cli_error(cli, "%s does not take --%s; see teredown %s --help", command->name,
-				option_table[i].word, command->name);
+			cli_error(cli, "%s does not take --%s; see teredown %s --help",
+				command->name, option_table[i].word, command->name);
 			return false;
 		}
 	}

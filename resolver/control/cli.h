@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The frame of the `teredown` command: options, the table of commands, and what all of them share: the daemon's configuration,
- * the control socket, Redis, and the sentences that explain why an answer is empty and what to do next.
+ * The frame of the `teredown` command: options, the table of commands, and what all of them share:
+ * the daemon's configuration, the control socket, Redis, and the sentences that explain why an
+ * answer is empty and what to do next.
  */
 #pragma once
 
@@ -19,10 +20,11 @@
 
 enum cli_exit { CLI_OK = 0, CLI_ERROR = 1, CLI_USAGE = 2, CLI_NOTHING = 3 };
 
-/* Options of commands; those of every command (-c, --json, -h, -V) are not here. letter, long name, argument (NULL: none), help. */
-#define CLI_OPTIONS(X) \
-	X(LINES, 'n', "lines", "N", "at most N rows") \
-	X(ZONE, 'z', "zone", "ZONE", "this zone only") \
+/* Options of commands; those of every command (-c, --json, -h, -V) are not here. letter, long name,
+ * argument (NULL: none), help. */
+#define CLI_OPTIONS(X)                                                                   \
+	X(LINES, 'n', "lines", "N", "at most N rows")                                    \
+	X(ZONE, 'z', "zone", "ZONE", "this zone only")                                   \
 	X(DAYS, 'd', "days", "N", "count the last N days, today included (days in UTC)") \
 	X(ONCE, '1', "once", NULL, "print once and end")
 
@@ -35,7 +37,7 @@ enum cli_option {
 
 struct cli {
 	const char *program; /* as it was called */
-	const char *config;  /* the file given with -c, or the default one where it exists; NULL: none */
+	const char *config;  /* given with -c, or the default one where it exists; NULL: none */
 	bool config_given;
 	bool json;
 	bool terminal; /* stdout is one */
@@ -51,15 +53,15 @@ struct cli {
 
 struct command {
 	const char *name;
-	const char *arguments; /* "ADDRESS|NAME|CLIENT" */
-	const char *summary;   /* half a line */
-	const char *help;      /* paragraphs and examples, for -h */
-	unsigned takes;        /* 1 << CLI_… */
+	const char *arguments;                                /* "ADDRESS|NAME|CLIENT" */
+	const char *summary;                                  /* half a line */
+	const char *help;                                     /* paragraphs and examples, for -h */
+	unsigned takes;                                       /* 1 << CLI_… */
 	int (*run)(struct cli *cli, int count, char **words); /* returns enum cli_exit */
 };
 
-extern const struct command command_status, command_top, command_who, command_tail, command_mode, command_block,
-	command_reload, command_decode;
+extern const struct command command_status, command_top, command_who, command_tail, command_mode,
+	command_block, command_reload, command_decode;
 
 /* All of them, in the order of the help; NULL at the end. */
 extern const struct command *const cli_commands[];
@@ -75,7 +77,8 @@ void cli_error(struct cli *cli, const char *format, ...) __attribute__((format(p
 bool cli_flush(struct cli *cli);
 /* "words; try teredown NAME --help", exit code CLI_USAGE. */
 int cli_usage(struct cli *cli, const struct command *command, const char *words);
-/* The number of -n, --days …, missing where it was not given; false (and said so) when it is not within 1…max. */
+/* The number of -n, --days …, missing where it was not given; false (and said so) when it is not
+ * within 1…max. */
 bool cli_number(struct cli *cli, enum cli_option option, size_t missing, size_t max, size_t *out);
 /* Appends what a person types for another command: "build/teredown -c x.conf block on". */
 void cli_command_line(struct cli *cli, struct strbuf *out, const char *words);
@@ -88,7 +91,8 @@ void cli_query_line(struct cli *cli, struct strbuf *out, const char *name);
 bool cli_load(struct cli *cli);
 
 /* Asks the daemon; on any failure explains it on stderr. The caller frees answer in any case. */
-enum control_outcome cli_ask(struct cli *cli, unsigned count, const char *const words[], struct control_answer *answer);
+enum control_outcome cli_ask(
+	struct cli *cli, unsigned count, const char *const words[], struct control_answer *answer);
 
 /* Opens Redis; NULL, explained on stderr, when it cannot be read. */
 struct reader *cli_reader(struct cli *cli);
@@ -102,5 +106,7 @@ struct cli_coverage {
 	uint64_t dropped; /* details that a bound of the store turned away */
 };
 enum td_error cli_coverage(struct cli *cli, struct reader *reader, struct cli_coverage *coverage);
-/* "Recording since 2026-11-21 20:52:11 (3 min ago)." or why there is nothing, with what to do; ends with a newline. */
-void cli_coverage_text(struct cli *cli, struct reader *reader, const struct cli_coverage *coverage, struct strbuf *out);
+/* "Recording since 2026-11-21 20:52:11 (3 min ago)." or why there is nothing, with what to do; ends
+ * with a newline. */
+void cli_coverage_text(struct cli *cli, struct reader *reader, const struct cli_coverage *coverage,
+	struct strbuf *out);

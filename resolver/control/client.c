@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The command line's end of the control socket. Plain blocking calls with poll(2) and one deadline for the whole
- * exchange: a command asks once and ends, an event loop would only hide that.
+ * The command line's end of the control socket. Plain blocking calls with poll(2) and one deadline
+ * for the whole exchange: a command asks once and ends, an event loop would only hide that.
  */
 #include "resolver/control/client.h"
 
@@ -91,7 +91,8 @@ static bool write_request(struct strbuf *line, unsigned count, const char *const
 	return count > 0 && !line->failed && line->length <= CONTROL_LINE_MAX + 1;
 }
 
-/* A daemon that refuses may hang up before it read the request: EPIPE is no error, its words follow. */
+/* A daemon that refuses may hang up before it read the request: EPIPE is no error, its words
+ * follow. */
 static bool send_request(int fd, const struct strbuf *line, int64_t deadline_ms)
 {
 	size_t sent = 0;
@@ -167,8 +168,8 @@ static enum control_outcome take_apart(struct control_answer *answer)
 	return CONTROL_FAILED;
 }
 
-enum control_outcome control_ask(const char *path, int timeout_ms, unsigned count, const char *const words[],
-	struct control_answer *answer)
+enum control_outcome control_ask(const char *path, int timeout_ms, unsigned count,
+	const char *const words[], struct control_answer *answer)
 {
 	int64_t deadline_ms = mono_ms() + timeout_ms;
 	struct strbuf line;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Asking a running daemon over its control socket: one request, blocking, with a timeout. See server.h for the form. */
+/* Asking a running daemon over its control socket: one request, blocking, with a timeout. See
+ * server.h for the form. */
 #pragma once
 
 #include <stddef.h>
@@ -21,18 +22,18 @@ struct control_line {
 };
 
 struct control_answer {
-	const char *words; /* of CONTROL_FAILED and CONTROL_BROKEN, else "" */
+	const char *words;          /* of CONTROL_FAILED and CONTROL_BROKEN, else "" */
 	struct control_line *lines; /* in the order of the daemon */
 	size_t count;
 	struct strbuf text; /* what the pointers above point into */
 };
 
 /*
- * Sends the words and reads the reply. Words are not empty and hold no space or control character (CONTROL_BROKEN).
- * Whatever the outcome, the caller frees answer with control_answer_free.
+ * Sends the words and reads the reply. Words are not empty and hold no space or control character
+ * (CONTROL_BROKEN). Whatever the outcome, the caller frees answer with control_answer_free.
  */
-enum control_outcome control_ask(const char *path, int timeout_ms, unsigned count, const char *const words[],
-	struct control_answer *answer);
+enum control_outcome control_ask(const char *path, int timeout_ms, unsigned count,
+	const char *const words[], struct control_answer *answer);
 void control_answer_free(struct control_answer *answer);
 
 /* The first value of key, or NULL. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* `teredown decode`: what a Teredo, 6to4 or ISATAP address has inside. Offline: no daemon, no Redis, no configuration. */
+/* `teredown decode`: what a Teredo, 6to4 or ISATAP address has inside. Offline: no daemon, no
+ * Redis, no configuration. */
 #include <string.h>
 
 #include "lib/dns/address.h"
@@ -15,7 +16,8 @@ static bool decode_text(struct cli *cli, const struct address *address)
 	strbuf_printf(&cli->out, "%s\n", address_to_text(address, text));
 	if (known_describe(address, true, &cli->out))
 		return true;
-	strbuf_append_text(&cli->out, "It is neither a Teredo, 6to4 nor ISATAP address, and no known tunnel server.\n");
+	strbuf_append_text(&cli->out,
+		"It is neither a Teredo, 6to4 nor ISATAP address, and no known tunnel server.\n");
 	return false;
 }
 
@@ -62,8 +64,10 @@ const struct command command_decode = {
 	.name = "decode",
 	.arguments = "ADDRESS...",
 	.summary = "what a Teredo, 6to4 or ISATAP address has inside",
-	.help = "Takes addresses apart: the server, mapped client and port of a Teredo address (RFC 4380), the IPv4 address\n"
-		"in a 6to4 (RFC 3056) or ISATAP (RFC 5214) address, and known tunnel servers. Works without a daemon.\n\n"
+	.help = "Takes addresses apart: the server, mapped client and port of a Teredo address "
+		"(RFC 4380), the IPv4 address\n"
+		"in a 6to4 (RFC 3056) or ISATAP (RFC 5214) address, and known tunnel servers. "
+		"Works without a daemon.\n\n"
 		"Examples:\n"
 		"  teredown decode 2001:0:506:708:282a:3d75:fefd:fcfb\n"
 		"  teredown decode 65.55.158.118 2002:c000:204::1 --json",

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* `teredown mode`, `block` and `reload`: changes to what the running daemon does, each answered with what changed. */
+/* `teredown mode`, `block` and `reload`: changes to what the running daemon does, each answered
+ * with what changed. */
 #include <string.h>
 
 #include "resolver/control/cli.h"
@@ -58,7 +59,8 @@ static void print_zones(struct cli *cli, const struct control_answer *answer)
 	if (cli->json)
 		strbuf_append_text(&cli->out, "]}\n");
 	else if (grid.cells == 0)
-		strbuf_append_text(&cli->out, "No zones are loaded: is zone-dir right in the configuration?\n");
+		strbuf_append_text(&cli->out,
+			"No zones are loaded: is zone-dir right in the configuration?\n");
 	grid_print(&grid, &cli->out, 0, cli->colour);
 	grid_deinit(&grid);
 }
@@ -103,18 +105,21 @@ static void print_changes(struct cli *cli, const struct control_answer *answer)
 	else if (changes == 0)
 		cli_next(cli, &cli->out, "mode", "Nothing changed, it was so already. All zones");
 	else
-		strbuf_append_text(&cli->out, "For all clients, until the next change or a restart of teredownd;"
-					      " the option `mode` in its configuration makes it last.\n");
+		strbuf_append_text(&cli->out,
+			"For all clients, until the next change or a restart of teredownd;"
+			" the option `mode` in its configuration makes it last.\n");
 }
 
 static bool is_mode(const char *word)
 {
-	return strcmp(word, "watch") == 0 || strcmp(word, "block") == 0 || strcmp(word, "ignore") == 0;
+	return strcmp(word, "watch") == 0 || strcmp(word, "block") == 0 ||
+	       strcmp(word, "ignore") == 0;
 }
 
 static int mode_run(struct cli *cli, int count, char **words)
 {
-	const char *request[MODE_WORDS_MAX] = {"mode", count ? words[0] : NULL, cli->option[CLI_ZONE]};
+	const char *request[MODE_WORDS_MAX] = {
+		"mode", count ? words[0] : NULL, cli->option[CLI_ZONE]};
 
 	if (count > 1 || (count == 1 && !is_mode(words[0])))
 		return cli_usage(cli, &command_mode, "takes one of watch, block, ignore");
@@ -141,7 +146,8 @@ static int block_run(struct cli *cli, int count, char **words)
 static void print_reload(struct cli *cli, const struct control_answer *answer)
 {
 	struct strbuf *out = &cli->out;
-	uint64_t zones = control_answer_u64(answer, "zones", 0), rules = control_answer_u64(answer, "rules", 0);
+	uint64_t zones = control_answer_u64(answer, "zones", 0),
+		 rules = control_answer_u64(answer, "rules", 0);
 	uint64_t skipped = control_answer_u64(answer, "skipped", 0);
 	const char *restart = control_answer_value(answer, "restart");
 
@@ -161,10 +167,12 @@ static void print_reload(struct cli *cli, const struct control_answer *answer)
 	strbuf_append_text(out, ".\n");
 	if (skipped > 0) {
 		output_count(out, skipped, "line");
-		strbuf_append_text(out, " could not be used; teredownd's messages name each one with file and line.\n");
+		strbuf_append_text(out, " could not be used; teredownd's messages name each one "
+					"with file and line.\n");
 	}
 	if (restart && *restart) {
-		strbuf_append_text(out, "Changed, but in effect only after a restart of teredownd: ");
+		strbuf_append_text(
+			out, "Changed, but in effect only after a restart of teredownd: ");
 		output_text(out, restart);
 		strbuf_append_char(out, '\n');
 	}
@@ -184,7 +192,8 @@ const struct command command_mode = {
 	.name = "mode",
 	.arguments = "[watch|block|ignore]",
 	.summary = "show or change what happens to matching names",
-	.help = "Without a mode: the zones with the mode of each. With one: changes all tunnel zones, or the one of --zone.\n\n"
+	.help = "Without a mode: the zones with the mode of each. With one: changes all tunnel "
+		"zones, or the one of --zone.\n\n"
 		"  watch   answer truthfully and record the hit\n"
 		"  block   answer as the rule says (NXDOMAIN in the shipped zones) and record it\n"
 		"  ignore  as if the zone were not there\n\n"
@@ -200,7 +209,8 @@ const struct command command_block = {
 	.name = "block",
 	.arguments = "on|off",
 	.summary = "block the tunnel names, or go back to watching them",
-	.help = "Short for `mode block` and `mode watch` on all tunnel zones. Other names resolve as before, no query is lost.\n\n"
+	.help = "Short for `mode block` and `mode watch` on all tunnel zones. Other names resolve "
+		"as before, no query is lost.\n\n"
 		"Examples:\n"
 		"  teredown block on\n"
 		"  teredown block off",
@@ -211,7 +221,8 @@ const struct command command_reload = {
 	.name = "reload",
 	.arguments = "",
 	.summary = "read configuration and zones again",
-	.help = "The daemon reads its configuration and zones again; a fault leaves everything as it was and is reported. SIGHUP does the same.\n\n"
+	.help = "The daemon reads its configuration and zones again; a fault leaves everything as "
+		"it was and is reported. SIGHUP does the same.\n\n"
 		"Examples:\n"
 		"  teredown reload",
 	.run = reload_run,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * `teredown status`: what the daemon says about itself. A row of the table gives a key its group, words and unit; a
- * key that is not in it (of a newer daemon) is shown at the end as it came, so nothing is ever hidden. Values that describe a
- * thing with attributes ("9.9.9.9:53 state=ok srtt_us=800") become a grid, and objects in JSON.
+ * `teredown status`: what the daemon says about itself. A row of the table gives a key its group,
+ * words and unit; a key that is not in it (of a newer daemon) is shown at the end as it came, so
+ * nothing is ever hidden. Values that describe a thing with attributes ("9.9.9.9:53 state=ok
+ * srtt_us=800") become a grid, and objects in JSON.
  */
 #include <ctype.h>
 #include <stdlib.h>
@@ -54,8 +55,8 @@ static const struct status_row rows[] = {
 	{"events_*", "Recording", "events ", UNIT_COUNT},
 };
 
-static const char *const groups[] = {"Daemon", "Upstreams", "Zones", "Queries", "Cache", "Upstream queries", "Recording",
-	"Other"};
+static const char *const groups[] = {"Daemon", "Upstreams", "Zones", "Queries", "Cache",
+	"Upstream queries", "Recording", "Other"};
 
 static const struct status_row other = {"*", "Other", "", UNIT_TEXT};
 
@@ -84,14 +85,17 @@ static bool is_number(const char *text)
 
 /* --- things with attributes: words in the order of the columns, then name=value --- */
 
-/* The value of a column in text, in out; "" when it is not there. position counts the words without '='. */
-static void thing_column(const char *text, const char *column, size_t column_length, size_t position, char out[128])
+/* The value of a column in text, in out; "" when it is not there. position counts the words without
+ * '='. */
+static void thing_column(
+	const char *text, const char *column, size_t column_length, size_t position, char out[128])
 {
 	out[0] = '\0';
 	while (*text) {
 		size_t length = strcspn(text, " ");
 		const char *equals = memchr(text, '=', length);
-		bool named = equals && (size_t)(equals - text) == column_length && memcmp(text, column, column_length) == 0;
+		bool named = equals && (size_t)(equals - text) == column_length &&
+			     memcmp(text, column, column_length) == 0;
 		if (named || (!equals && position == 0)) {
 			const char *value = named ? equals + 1 : text;
 			size_t size = length - (size_t)(value - text);
@@ -191,7 +195,8 @@ static void append_share(struct strbuf *out, const struct control_answer *answer
 		strbuf_printf(out, " (%u %%)", (unsigned)((double)hits * 100 / (double)all));
 }
 
-static void append_grid(struct cli *cli, const struct control_answer *answer, const struct status_row *row)
+static void append_grid(
+	struct cli *cli, const struct control_answer *answer, const struct status_row *row)
 {
 	struct grid grid;
 
@@ -210,7 +215,8 @@ static void append_group(struct cli *cli, const struct control_answer *answer, c
 	for (size_t i = 0; i < answer->count; i++) {
 		const struct control_line *line = &answer->lines[i];
 		const struct status_row *row = row_for(line->key);
-		if (strcmp(row->group, group) != 0 || (strcmp(line->key, "redis_error") == 0 && !*line->value))
+		if (strcmp(row->group, group) != 0 ||
+			(strcmp(line->key, "redis_error") == 0 && !*line->value))
 			continue;
 		if (!titled) {
 			output_style(&cli->out, cli->colour, STYLE_BOLD);
@@ -240,10 +246,14 @@ static void append_balance(struct strbuf *out, const struct control_answer *answ
 	uint64_t received = control_answer_u64(answer, "received", 0);
 	uint64_t answered = control_answer_u64(answer, "answered", 0);
 	uint64_t pending = control_answer_u64(answer, "pending", 0);
-	strbuf_printf(out, "  balance                    %llu received = %llu answered + %llu dropped + %llu pending%s\n",
-		(unsigned long long)received, (unsigned long long)answered, (unsigned long long)dropped,
-		(unsigned long long)pending,
-		received == answered + dropped + pending ? "" : "  (does not add up: please report this)");
+	strbuf_printf(out,
+		"  balance                    %llu received = %llu answered + %llu dropped + %llu "
+		"pending%s\n",
+		(unsigned long long)received, (unsigned long long)answered,
+		(unsigned long long)dropped, (unsigned long long)pending,
+		received == answered + dropped + pending
+			? ""
+			: "  (does not add up: please report this)");
 }
 
 /* What is worth doing next; nothing where all is well. */
@@ -253,12 +263,15 @@ static void append_advice(struct cli *cli, const struct control_answer *answer)
 	struct strbuf *out = &cli->out;
 
 	if (!control_answer_value(answer, "upstream"))
-		strbuf_printf(out, "\nThere is no upstream: set `upstream` in %s, then restart teredownd.\n",
+		strbuf_printf(out,
+			"\nThere is no upstream: set `upstream` in %s, then restart teredownd.\n",
 			cli->config ? cli->config : options_default_path);
 	if (redis && strcmp(redis, "away") == 0)
-		strbuf_append_text(out, "\nRedis is away: queries are answered, counts wait in memory and follow when it is back.\n");
+		strbuf_append_text(out, "\nRedis is away: queries are answered, counts wait in "
+					"memory and follow when it is back.\n");
 	if (redis && strcmp(redis, "off") == 0)
-		strbuf_append_text(out, "\nRedis is off: nothing is kept for `top`, `who` and `tail`.\n");
+		strbuf_append_text(
+			out, "\nRedis is off: nothing is kept for `top`, `who` and `tail`.\n");
 	if (control_answer_u64(answer, "received", 1) == 0) {
 		strbuf_append_text(out, "\nNo query has come in yet. Try: ");
 		cli_query_line(cli, out, "teredo.ipv6.microsoft.com");

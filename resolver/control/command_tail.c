@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * `teredown tail`: the records of watched and blocked transactions as they happen, from the stream in Redis. A line for people
- * is made of the fields it knows; a record it cannot read is shown as it is, escaped. When Redis goes away, tail
- * waits and goes on behind the last record it has shown.
+ * `teredown tail`: the records of watched and blocked transactions as they happen, from the stream
+ * in Redis. A line for people is made of the fields it knows; a record it cannot read is shown as
+ * it is, escaped. When Redis goes away, tail waits and goes on behind the last record it has shown.
  */
 #include <poll.h>
 #include <stdlib.h>
@@ -13,10 +13,10 @@
 #include "resolver/control/json_view.h"
 
 #define LINES_DEFAULT 10
-#define LINES_MAX     10000
-#define SLICE         500
-#define BLOCK_MS      2000
-#define FIELD_MAX     1100 /* a name in presentation format */
+#define LINES_MAX 10000
+#define SLICE 500
+#define BLOCK_MS 2000
+#define FIELD_MAX 1100 /* a name in presentation format */
 
 /* --- one record --- */
 
@@ -31,7 +31,8 @@ static bool field(const struct reader_record *record, const char *key, char out[
 	return true;
 }
 
-static void append_field(struct strbuf *out, const struct reader_record *record, const char *before, const char *key)
+static void append_field(
+	struct strbuf *out, const struct reader_record *record, const char *before, const char *key)
 {
 	char text[FIELD_MAX];
 
@@ -146,7 +147,8 @@ static void explain_empty(struct cli *cli, struct reader *reader)
 	strbuf_init(&out);
 	if (cli_coverage(cli, reader, &coverage) == TD_OK) {
 		if (coverage.ever)
-			strbuf_append_text(&out, "No watched or blocked question has been recorded so far.\n");
+			strbuf_append_text(
+				&out, "No watched or blocked question has been recorded so far.\n");
 		cli_coverage_text(cli, reader, &coverage, &out);
 		if (coverage.ever) {
 			strbuf_append_text(&out, "To see one: ");
@@ -189,7 +191,8 @@ static void forget_results(struct cli *cli)
 	arena_init(&cli->arena);
 }
 
-/* Nobody reads our output any more: seen without writing, so that `teredown tail | head` ends while nothing happens. */
+/* Nobody reads our output any more: seen without writing, so that `teredown tail | head` ends while
+ * nothing happens. */
 static bool reader_left(struct cli *cli)
 {
 	struct pollfd output = {.fd = fileno(cli->file), .events = 0};
@@ -202,7 +205,8 @@ static int follow(struct cli *cli, struct reader **reader, char last[64])
 
 	for (;;) {
 		forget_results(cli);
-		enum td_error error = reader_next_records(*reader, &cli->arena, last, BLOCK_MS, SLICE, &records);
+		enum td_error error =
+			reader_next_records(*reader, &cli->arena, last, BLOCK_MS, SLICE, &records);
 		if (error == TD_IO)
 			*reader = reopen(cli, *reader);
 		else if (error != TD_OK)
@@ -235,7 +239,9 @@ static int tail_run(struct cli *cli, int count, char **words)
 	else if (records.count == 0)
 		explain_empty(cli, reader);
 	if (code == CLI_OK && print_records(cli, &records, last))
-		code = !cli->option[CLI_ONCE] ? follow(cli, &reader, last) : records.count ? CLI_OK : CLI_NOTHING;
+		code = !cli->option[CLI_ONCE] ? follow(cli, &reader, last)
+		       : records.count        ? CLI_OK
+					      : CLI_NOTHING;
 	reader_close(&reader);
 	return code;
 }
@@ -244,8 +250,10 @@ const struct command command_tail = {
 	.name = "tail",
 	.arguments = "",
 	.summary = "watched and blocked transactions, live",
-	.help = "Prints the last records of watched and blocked transactions and then each new one, until Ctrl-C.\n"
-		"With --json each line is the record as it was written (see teredownd's query-log).\n\n"
+	.help = "Prints the last records of watched and blocked transactions and then each new "
+		"one, until Ctrl-C.\n"
+		"With --json each line is the record as it was written (see teredownd's "
+		"query-log).\n\n"
 		"Examples:\n"
 		"  teredown tail\n"
 		"  teredown tail -n 100 --once\n"

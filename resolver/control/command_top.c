@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * `teredown top`: rankings from Redis. A frame is built as text and then shown: once into a pipe, every second in a
- * terminal, on the alternate screen and cut to its size, so that scrolling back still shows what was there before.
+ * `teredown top`: rankings from Redis. A frame is built as text and then shown: once into a pipe,
+ * every second in a terminal, on the alternate screen and cut to its size, so that scrolling back
+ * still shows what was there before.
  */
 #include <poll.h>
 #include <signal.h>
@@ -16,15 +17,16 @@
 #include "resolver/telemetry/schema.h"
 
 #define ROWS_DEFAULT 20
-#define ROWS_MAX     10000
-#define DAYS_MAX     31
-#define REFRESH_MS   1000
+#define ROWS_MAX 10000
+#define DAYS_MAX 31
+#define REFRESH_MS 1000
 
 /* A ranking: fills cli->out with a frame. CLI_NOTHING when it is empty. */
 struct ranking {
 	const char *name;
 	const char *title;
-	enum td_error (*append)(struct cli *cli, struct reader *reader, size_t limit, size_t days, bool *empty);
+	enum td_error (*append)(
+		struct cli *cli, struct reader *reader, size_t limit, size_t days, bool *empty);
 };
 
 static const char *member_words(const char *member)
@@ -54,7 +56,8 @@ static void append_json_open(struct cli *cli, const struct ranking *ranking)
 static const char *const client_columns[] = {"queries", "watched", "blocked", "nxdomain", "cached"};
 #define CLIENT_COLUMNS (sizeof(client_columns) / sizeof(client_columns[0]))
 
-static void client_row(struct cli *cli, struct grid *grid, const char *client, const struct reader_fields *fields)
+static void client_row(
+	struct cli *cli, struct grid *grid, const char *client, const struct reader_fields *fields)
 {
 	int64_t last = reader_field_i64(fields, "last_seen", 0);
 
@@ -75,7 +78,8 @@ static void client_row(struct cli *cli, struct grid *grid, const char *client, c
 	grid_cell_time(grid, last);
 }
 
-static enum td_error append_clients(struct cli *cli, struct reader *reader, size_t limit, size_t days, bool *empty)
+static enum td_error append_clients(
+	struct cli *cli, struct reader *reader, size_t limit, size_t days, bool *empty)
 {
 	struct reader_ranks ranks;
 	struct grid grid;
@@ -120,7 +124,8 @@ static void name_rows(struct cli *cli, const struct reader_ranks *ranks)
 
 static int compare_members(const void *left, const void *right)
 {
-	return strcmp(((const struct reader_rank *)left)->member, ((const struct reader_rank *)right)->member);
+	return strcmp(((const struct reader_rank *)left)->member,
+		((const struct reader_rank *)right)->member);
 }
 
 static int compare_values(const void *left, const void *right)
@@ -150,7 +155,8 @@ static void sum_members(struct reader_ranks *ranks)
 }
 
 /* The whole list of each day is read, so that the sums are right below the first rows too. */
-static enum td_error append_names(struct cli *cli, struct reader *reader, size_t limit, size_t days, bool *empty)
+static enum td_error append_names(
+	struct cli *cli, struct reader *reader, size_t limit, size_t days, bool *empty)
 {
 	struct reader_ranks all = {NULL, 0, 0}, day;
 	enum td_error error = TD_OK;
@@ -161,8 +167,10 @@ static enum td_error append_names(struct cli *cli, struct reader *reader, size_t
 		struct tm parts;
 		gmtime_r(&then, &parts);
 		strftime(date, sizeof(date), "%Y%m%d", &parts);
-		error = reader_top_names(reader, &cli->arena, date, days == 1 ? limit : READER_ROWS_MAX, &day);
-		struct reader_rank *rows = arena_alloc(&cli->arena, (all.count + day.count + 1) * sizeof(*rows));
+		error = reader_top_names(
+			reader, &cli->arena, date, days == 1 ? limit : READER_ROWS_MAX, &day);
+		struct reader_rank *rows =
+			arena_alloc(&cli->arena, (all.count + day.count + 1) * sizeof(*rows));
 		if (!rows)
 			return TD_NOMEM;
 		if (all.count)
@@ -221,7 +229,8 @@ static void watched_rows(struct cli *cli, const struct watched_row *rows, size_t
 	grid_deinit(&grid);
 }
 
-static enum td_error append_watched(struct cli *cli, struct reader *reader, size_t limit, size_t days, bool *empty)
+static enum td_error append_watched(
+	struct cli *cli, struct reader *reader, size_t limit, size_t days, bool *empty)
 {
 	size_t zones = cli->options->zone_count, count = 0;
 	struct watched_row *rows = arena_alloc(&cli->arena, (zones * limit + 1) * sizeof(*rows));
@@ -230,9 +239,11 @@ static enum td_error append_watched(struct cli *cli, struct reader *reader, size
 	(void)days;
 	for (size_t z = 0; z < zones && error == TD_OK; z++) {
 		struct reader_hits hits;
-		error = reader_zone_hits(reader, &cli->arena, cli->options->zones[z].name, limit, &hits);
+		error = reader_zone_hits(
+			reader, &cli->arena, cli->options->zones[z].name, limit, &hits);
 		for (size_t i = 0; i < hits.count; i++)
-			rows[count++] = (struct watched_row){cli->options->zones[z].name, hits.rows[i]};
+			rows[count++] =
+				(struct watched_row){cli->options->zones[z].name, hits.rows[i]};
 	}
 	if (error != TD_OK)
 		return error;
@@ -251,8 +262,8 @@ static const struct ranking rankings[] = {
 
 /* --- one frame --- */
 
-static void explain_empty(struct cli *cli, const struct ranking *ranking, const struct cli_coverage *coverage,
-	struct strbuf *out)
+static void explain_empty(struct cli *cli, const struct ranking *ranking,
+	const struct cli_coverage *coverage, struct strbuf *out)
 {
 	if (!coverage->ever)
 		return;
@@ -260,11 +271,13 @@ static void explain_empty(struct cli *cli, const struct ranking *ranking, const 
 		strbuf_append_text(out, "No name has been asked since midnight UTC.\n");
 		cli_next(cli, out, "top names --days 8", "The days before");
 	} else if (strcmp(ranking->name, "watched") == 0) {
-		strbuf_append_text(out, "No client has asked for a name of a watched or blocked zone.\nTry: ");
+		strbuf_append_text(
+			out, "No client has asked for a name of a watched or blocked zone.\nTry: ");
 		cli_query_line(cli, out, "teredo.ipv6.microsoft.com");
 		strbuf_append_char(out, '\n');
 	} else {
-		strbuf_append_text(out, "No client has asked anything yet. Point one at this resolver, or try: ");
+		strbuf_append_text(out,
+			"No client has asked anything yet. Point one at this resolver, or try: ");
 		cli_query_line(cli, out, "example.com");
 		strbuf_append_char(out, '\n');
 	}
@@ -286,7 +299,8 @@ static void append_title(struct cli *cli, const struct ranking *ranking, size_t 
 	strbuf_append_text(out, "\n\n");
 }
 
-static int append_frame(struct cli *cli, struct reader *reader, const struct ranking *ranking, size_t limit, size_t days)
+static int append_frame(struct cli *cli, struct reader *reader, const struct ranking *ranking,
+	size_t limit, size_t days)
 {
 	struct cli_coverage coverage;
 	bool empty = true;
@@ -329,8 +343,10 @@ static void on_signal(int number)
 	interrupted = 1;
 }
 
-/* Cuts the frame to the terminal: lines to its width (escape sequences are not counted), rows to its height. */
-static void fit_frame(const struct strbuf *frame, struct strbuf *out, unsigned rows, unsigned columns)
+/* Cuts the frame to the terminal: lines to its width (escape sequences are not counted), rows to
+ * its height. */
+static void fit_frame(
+	const struct strbuf *frame, struct strbuf *out, unsigned rows, unsigned columns)
 {
 	unsigned column = 0, row = 1;
 	bool escape = false;
@@ -339,7 +355,7 @@ static void fit_frame(const struct strbuf *frame, struct strbuf *out, unsigned r
 	for (size_t i = 0; i < frame->length && row < rows; i++) {
 		char c = frame->data[i];
 		if (c == '\n') {
-			strbuf_append_text(out, "\033[K\r\n");
+			strbuf_append_text(out, "\033[K\n");
 			column = 0;
 			row++;
 			continue;
@@ -360,7 +376,8 @@ static void show_frame(struct cli *cli)
 
 	ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
 	strbuf_init(&screen);
-	fit_frame(&cli->out, &screen, size.ws_row ? size.ws_row : 24, size.ws_col ? size.ws_col : 80);
+	fit_frame(
+		&cli->out, &screen, size.ws_row ? size.ws_row : 24, size.ws_col ? size.ws_col : 80);
 	strbuf_clear(&cli->out);
 	if (!screen.failed)
 		strbuf_append(&cli->out, screen.data, screen.length);
@@ -405,8 +422,10 @@ static void leave_screen(struct cli *cli, const struct termios *before)
 	tcsetattr(STDIN_FILENO, TCSANOW, before);
 }
 
-/* An empty ranking is no reason to end: rows may come. Redis going away is; the screen is restored before that is said. */
-static int refresh(struct cli *cli, struct reader *reader, const struct ranking *ranking, size_t limit, size_t days)
+/* An empty ranking is no reason to end: rows may come. Redis going away is; the screen is restored
+ * before that is said. */
+static int refresh(struct cli *cli, struct reader *reader, const struct ranking *ranking,
+	size_t limit, size_t days)
 {
 	struct termios before;
 	int code = CLI_OK;
@@ -447,7 +466,8 @@ static int top_run(struct cli *cli, int count, char **words)
 	if (!reader)
 		return CLI_ERROR;
 	bool live = cli->terminal && !cli->json && !cli->option[CLI_ONCE];
-	int code = live ? refresh(cli, reader, ranking, cli->option[CLI_LINES] ? limit : ROWS_MAX, days)
+	int code = live ? refresh(cli, reader, ranking, cli->option[CLI_LINES] ? limit : ROWS_MAX,
+				  days)
 			: append_frame(cli, reader, ranking, limit, days);
 	reader_close(&reader);
 	return code;
@@ -457,8 +477,10 @@ const struct command command_top = {
 	.name = "top",
 	.arguments = "[clients|names|watched]",
 	.summary = "who asks most, what is asked most, who asks for tunnels",
-	.help = "Rankings of what was recorded: clients by queries (the default), names by queries today, or the clients\n"
-		"that asked for watched or blocked names. In a terminal it refreshes every second until q or Ctrl-C;\n"
+	.help = "Rankings of what was recorded: clients by queries (the default), names by queries "
+		"today, or the clients\n"
+		"that asked for watched or blocked names. In a terminal it refreshes every second "
+		"until q or Ctrl-C;\n"
 		"into a pipe it prints once.\n\n"
 		"Examples:\n"
 		"  teredown top\n"

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * `teredown who ADDRESS|NAME|CLIENT`: who asked, what was told, since when. Everything about addresses comes from pairs
- * (address, client, question) as they were recorded; clients and names of an address are never listed apart and multiplied. A
- * pair that is possible is looked up, and shown only if it exists.
+ * `teredown who ADDRESS|NAME|CLIENT`: who asked, what was told, since when. Everything about
+ * addresses comes from pairs (address, client, question) as they were recorded; clients and names
+ * of an address are never listed apart and multiplied. A pair that is possible is looked up, and
+ * shown only if it exists.
  *
- * An address can be a client as well as something that clients were told; both views are shown then.
+ * An address can be a client as well as something that clients were told; both views are shown
+ * then.
  */
 #include <string.h>
 
@@ -30,7 +32,8 @@ static bool classify(struct who *who, const char *word)
 	return true;
 }
 
-/* An object a view: {"query":…,"views":[{"kind":"client",…},{"kind":"address",…}]}; each opens with its kind. */
+/* An object a view: {"query":…,"views":[{"kind":"client",…},{"kind":"address",…}]}; each opens with
+ * its kind. */
 static void open_view(struct who *who, const char *kind)
 {
 	if (!who->cli->json)
@@ -57,7 +60,8 @@ static enum td_error show_other(struct who *who, bool *found)
 	return error;
 }
 
-/* A client that is no address (behind a forwarder that names it) is looked for under the word as it was given. */
+/* A client that is no address (behind a forwarder that names it) is looked for under the word as it
+ * was given. */
 static enum td_error show_views(struct who *who, bool *found)
 {
 	const char *client = who->address.family ? who->address_words : who->word;
@@ -96,7 +100,8 @@ static int answer(struct who *who)
 	enum td_error error = cli_coverage(who->cli, who->reader, &who->coverage);
 	if (who->cli->json) {
 		strbuf_append_char(out, '{');
-		strbuf_json_text(out, "query", who->address.family ? who->address_words : who->name);
+		strbuf_json_text(
+			out, "query", who->address.family ? who->address_words : who->name);
 		strbuf_json_text(out, "resolver", who->cli->options->resolver_name);
 		output_json_time(out, "recording_since", who->coverage.since_ms);
 		strbuf_json_u64(out, "dropped", who->coverage.dropped);
@@ -123,7 +128,8 @@ static int who_run(struct cli *cli, int count, char **words)
 
 	if (count != 1)
 		return cli_usage(cli, &command_who, "needs one address, name or client");
-	if (!cli_number(cli, CLI_LINES, cli->json ? READER_ROWS_MAX : ROWS_PEOPLE, READER_ROWS_MAX, &who.limit))
+	if (!cli_number(cli, CLI_LINES, cli->json ? READER_ROWS_MAX : ROWS_PEOPLE, READER_ROWS_MAX,
+		    &who.limit))
 		return CLI_USAGE;
 	if (!classify(&who, words[0]))
 		return cli_usage(cli, &command_who, "this is neither an address nor a name");
@@ -142,14 +148,18 @@ const struct command command_who = {
 	.name = "who",
 	.arguments = "ADDRESS|NAME|CLIENT",
 	.summary = "who asked, what they were told, since when",
-	.help = "For an address: the clients that were told it, by which names, first, last and how often. For a name: who\n"
-		"asked it and which addresses each was told. For a client: its counters, names, addresses and tunnel names.\n"
-		"A client, a name and an address stand in one row only if that client was told that address for that name.\n\n"
+	.help = "For an address: the clients that were told it, by which names, first, last and "
+		"how often. For a name: who\n"
+		"asked it and which addresses each was told. For a client: its counters, names, "
+		"addresses and tunnel names.\n"
+		"A client, a name and an address stand in one row only if that client was told "
+		"that address for that name.\n\n"
 		"Examples:\n"
 		"  teredown who 65.55.158.118\n"
 		"  teredown who teredo.ipv6.microsoft.com\n"
 		"  teredown who 192.168.1.40 -n 200\n"
-		"  teredown who 65.55.158.118 --json | jq -r '.views[].pairs[] | [.client, .name, .count] | @tsv'",
+		"  teredown who 65.55.158.118 --json | jq -r '.views[].pairs[] | [.client, .name, "
+		".count] | @tsv'",
 	.takes = 1u << CLI_LINES,
 	.run = who_run,
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A bounded walk over JSON. jansson would build a tree for each line and is an optional dependency; `tail` needs a dozen fields
- * of a line that the daemon itself wrote. Every step ends at the end of the text, whatever it holds.
+ * A bounded walk over JSON. jansson would build a tree for each line and is an optional dependency;
+ * `tail` needs a dozen fields of a line that the daemon itself wrote. Every step ends at the end of
+ * the text, whatever it holds.
  */
 #include "resolver/control/json_view.h"
 
@@ -70,7 +71,8 @@ static bool skip_nested(struct walk *walk)
 static bool skip_word(struct walk *walk)
 {
 	const char *start = walk->at;
-	while (walk->at < walk->end && (unsigned char)*walk->at > ' ' && !strchr(",]}:\"{[", *walk->at))
+	while (walk->at < walk->end && (unsigned char)*walk->at > ' ' &&
+		!strchr(",]}:\"{[", *walk->at))
 		walk->at++;
 	return walk->at > start;
 }
@@ -81,8 +83,9 @@ static bool skip_value(struct walk *walk, struct json_span *value)
 	if (walk->at == walk->end)
 		return false;
 	value->start = walk->at;
-	bool ok = *walk->at == '"' ? skip_string(walk)
-		: *walk->at == '{' || *walk->at == '[' ? skip_nested(walk) : skip_word(walk);
+	bool ok = *walk->at == '"'                       ? skip_string(walk)
+		  : *walk->at == '{' || *walk->at == '[' ? skip_nested(walk)
+							 : skip_word(walk);
 	value->length = (size_t)(walk->at - value->start);
 	return ok;
 }

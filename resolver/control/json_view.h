@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Looking into one JSON object without copying it: enough to show the records that the daemon writes. Text that is not JSON gives
- * "not found", never more; nesting is bounded. No allocation.
+ * Looking into one JSON object without copying it: enough to show the records that the daemon
+ * writes. Text that is not JSON gives "not found", never more; nesting is bounded. No allocation.
  */
 #pragma once
 
@@ -19,5 +19,6 @@ bool json_find(const char *json, size_t size, const char *key, struct json_span 
 /* Steps through an array: start with *position = 0. False at the end or when it is no array. */
 bool json_each(struct json_span array, size_t *position, struct json_span *item);
 
-/* The bytes of a string (escapes undone, \u00XX as the byte XX, others of \u as "?"), or a number or word as it is; cut to size, NUL-ended. Returns out. */
+/* The bytes of a string (escapes undone, \u00XX as the byte XX, others of \u as "?"), or a number
+ * or word as it is; cut to size, NUL-ended. Returns out. */
 const char *json_text(struct json_span value, char *out, size_t size);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A small table of facts, each with its source. It explains what an administrator finds in a firewall log before a single
- * query was recorded. It decides nothing: which names are watched or blocked stands in the zones only.
+ * A small table of facts, each with its source. It explains what an administrator finds in a
+ * firewall log before a single query was recorded. It decides nothing: which names are watched or
+ * blocked stands in the zones only.
  */
 #include "resolver/control/known.h"
 
@@ -9,7 +10,8 @@
 
 #include "lib/dns/tunnel.h"
 
-/* Windows: netsh output and Microsoft's lists of required firewall exceptions and Delivery Optimization end points. */
+/* Windows: netsh output and Microsoft's lists of required firewall exceptions and Delivery
+ * Optimization end points. */
 static const char *const microsoft_names[] = {
 	"teredo.ipv6.microsoft.com.", /* Windows Vista to 8, miredo.conf */
 	"win8.ipv6.microsoft.com.",
@@ -36,17 +38,26 @@ static const char *const relay_names[] = {"6to4.ipv6.microsoft.com.", NULL};
 
 /* First match wins. */
 static const struct known_place places[] = {
-	/* The server field 4137:9e76 of Teredo addresses of Windows hosts is this address (RFC 4380, 4). */
-	{"65.55.158.118", "a Teredo server of Microsoft (server field 4137:9e76 in Teredo addresses)", microsoft_names},
+	/* The server field 4137:9e76 of Teredo addresses of Windows hosts is this address (RFC
+	   4380, 4). */
+	{"65.55.158.118",
+		"a Teredo server of Microsoft (server field 4137:9e76 in Teredo addresses)",
+		microsoft_names},
 	/* 4136:e378, the server of the usual example address of a Teredo client of Windows. */
-	{"65.54.227.120", "a former Teredo server of Microsoft (server field 4136:e378 in Teredo addresses)",
+	{"65.54.227.120",
+		"a former Teredo server of Microsoft (server field 4136:e378 in Teredo addresses)",
 		microsoft_names},
 	/* Server field 53aa:064c, seen in Teredo addresses of miredo clients. */
-	{"83.170.6.76", "a Teredo server of remlab.net, the default of miredo (server field 53aa:064c in Teredo addresses)",
+	{"83.170.6.76",
+		"a Teredo server of remlab.net, the default of miredo (server field 53aa:064c in "
+		"Teredo addresses)",
 		remlab_names},
 	/* RFC 3068; deprecated by RFC 7526. */
-	{"192.88.99.1", "the anycast address of 6to4 relays (RFC 3068, deprecated by RFC 7526)", relay_names},
-	{"192.88.99.0/24", "in the anycast prefix of 6to4 relays (RFC 3068, deprecated by RFC 7526)", relay_names},
+	{"192.88.99.1", "the anycast address of 6to4 relays (RFC 3068, deprecated by RFC 7526)",
+		relay_names},
+	{"192.88.99.0/24",
+		"in the anycast prefix of 6to4 relays (RFC 3068, deprecated by RFC 7526)",
+		relay_names},
 };
 
 struct known_class {
@@ -55,8 +66,10 @@ struct known_class {
 };
 
 static const struct known_class classes[] = {
-	{microsoft_names, "a name of Microsoft's Teredo servers, asked by Windows and Xbox hosts that look for a tunnel"},
-	{remlab_names, "a name of the public Teredo servers that miredo (Linux, BSD, macOS) uses by default"},
+	{microsoft_names, "a name of Microsoft's Teredo servers, asked by Windows and Xbox hosts "
+			  "that look for a tunnel"},
+	{remlab_names, "a name of the public Teredo servers that miredo (Linux, BSD, macOS) uses "
+		       "by default"},
 	{relay_names, "the name of the 6to4 relay that Windows uses by default"},
 };
 
@@ -65,7 +78,8 @@ const struct known_place *known_place(const struct address *address)
 	struct prefix prefix;
 
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
-		if (prefix_from_text(&prefix, places[i].address) == TD_OK && prefix_contains(&prefix, address))
+		if (prefix_from_text(&prefix, places[i].address) == TD_OK &&
+			prefix_contains(&prefix, address))
 			return &places[i];
 	return NULL;
 }
@@ -92,7 +106,8 @@ const char *known_name(const char *name)
 			return classes[i].what;
 	if (is_windows_release(name))
 		return classes[0].what;
-	if (strncmp(name, "isatap.", 7) == 0) /* RFC 5214, 8.3.2: the name asked with each search suffix */
+	if (strncmp(name, "isatap.", 7) ==
+		0) /* RFC 5214, 8.3.2: the name asked with each search suffix */
 		return "the name by which a host looks for an ISATAP router in its own domain";
 	return NULL;
 }
@@ -111,9 +126,10 @@ static void describe_teredo(const struct tunnel *tunnel, struct strbuf *out)
 	const struct known_place *place = known_place(&tunnel->server);
 
 	strbuf_printf(out,
-		"It is a Teredo address (RFC 4380): server %s, client %s behind UDP port %u, flags 0x%04x.\n",
-		address_to_text(&tunnel->server, server), address_to_text(&tunnel->client, client), tunnel->port,
-		tunnel->flags);
+		"It is a Teredo address (RFC 4380): server %s, client %s behind UDP port %u, flags "
+		"0x%04x.\n",
+		address_to_text(&tunnel->server, server), address_to_text(&tunnel->client, client),
+		tunnel->port, tunnel->flags);
 	if (place)
 		strbuf_printf(out, "The server is %s.\n", place->what);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * How commands write. One grid serves all tables, so columns line up without a width being written anywhere, and
- * one escape serves all text: data of strangers (names, log lines) can neither move the cursor nor forge a row.
+ * How commands write. One grid serves all tables, so columns line up without a width being written
+ * anywhere, and one escape serves all text: data of strangers (names, log lines) can neither move
+ * the cursor nor forge a row.
  */
 #include "resolver/control/output.h"
 
@@ -30,7 +31,8 @@ void output_time(struct strbuf *out, int64_t wall_ms)
 
 	if (wall_ms <= 0)
 		strbuf_append_text(out, "never");
-	else if (localtime_r(&seconds, &parts) && strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &parts) > 0)
+	else if (localtime_r(&seconds, &parts) &&
+		 strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &parts) > 0)
 		strbuf_append_text(out, text);
 	else
 		strbuf_append_text(out, "a time out of range");
@@ -185,7 +187,8 @@ static void append_spaces(struct strbuf *out, size_t count)
 }
 
 /* One cell; the last of a row gets no spaces behind it. */
-static void print_cell(struct strbuf *out, const char *text, size_t length, size_t width, bool right, bool last)
+static void print_cell(
+	struct strbuf *out, const char *text, size_t length, size_t width, bool right, bool last)
 {
 	size_t gap = width > length ? width - length : 0;
 
@@ -212,7 +215,8 @@ void grid_print(const struct grid *grid, struct strbuf *out, unsigned indent, bo
 	append_spaces(out, indent);
 	for (size_t c = 0; c < grid->columns; c++) {
 		size_t length = strcspn(grid->headers[c], "|");
-		print_cell(out, grid->headers[c], length, widths[c], grid->right[c], c + 1 == grid->columns);
+		print_cell(out, grid->headers[c], length, widths[c], grid->right[c],
+			c + 1 == grid->columns);
 	}
 	output_style(out, colour, STYLE_PLAIN);
 	for (size_t i = 0; i < grid->cells; i++) {

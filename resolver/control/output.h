@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Text for people and for programs, appended to a strbuf that the command line writes out at once. Everything that came
- * from Redis, the daemon or the network goes through output_text, a grid's cell or strbuf_json_*: none of it reaches a terminal raw.
+ * Text for people and for programs, appended to a strbuf that the command line writes out at once.
+ * Everything that came from Redis, the daemon or the network goes through output_text, a grid's
+ * cell or strbuf_json_*: none of it reaches a terminal raw.
  */
 #pragma once
 
@@ -25,7 +26,8 @@ void output_bytes(struct strbuf *out, uint64_t bytes);
 /* "1 client", "2 clients": the plural is one with an s. */
 void output_count(struct strbuf *out, uint64_t count, const char *one);
 
-/* JSON beyond strbuf_json_*: a comma where one is due before the next item of an array; a time as RFC 3339, or null for 0. */
+/* JSON beyond strbuf_json_*: a comma where one is due before the next item of an array; a time as
+ * RFC 3339, or null for 0. */
 void output_json_next(struct strbuf *out);
 void output_json_time(struct strbuf *out, const char *key, int64_t wall_ms);
 
@@ -34,8 +36,9 @@ enum style { STYLE_PLAIN, STYLE_BOLD, STYLE_DIM, STYLE_RED, STYLE_GREEN, STYLE_Y
 void output_style(struct strbuf *out, bool colour, enum style style);
 
 /*
- * Rows of cells in aligned columns. Cells are added row by row, from left to right, and escaped on the way in. A column is as wide as its
- * widest cell, up to 60; what is longer is shown whole and only pushes its own row.
+ * Rows of cells in aligned columns. Cells are added row by row, from left to right, and escaped on
+ * the way in. A column is as wide as its widest cell, up to 60; what is longer is shown whole and
+ * only pushes its own row.
  */
 #define GRID_COLUMNS_MAX 10
 
@@ -47,7 +50,8 @@ struct grid {
 	bool right[GRID_COLUMNS_MAX]; /* numbers */
 };
 
-/* headers: one string, columns separated by '|'; a header that starts with '>' is aligned to the right. It must stay. */
+/* headers: one string, columns separated by '|'; a header that starts with '>' is aligned to the
+ * right. It must stay. */
 void grid_init(struct grid *grid, const char *headers);
 void grid_deinit(struct grid *grid);
 void grid_cell(struct grid *grid, const char *text);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Values of the control protocol on one line and back: a value can contain anything but NUL and never forges a line. */
+/* Values of the control protocol on one line and back: a value can contain anything but NUL and
+ * never forges a line. */
 #include "resolver/control/protocol.h"
 
 #include <string.h>

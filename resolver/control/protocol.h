@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What both ends of the control socket agree on (see server.h for the form of requests and replies). */
+/* What both ends of the control socket agree on (see server.h for the form of requests and
+ * replies). */
 #pragma once
 
 #include <stddef.h>
 
 #include "lib/base/strbuf.h"
 
-#define CONTROL_LINE_MAX  4096      /* a request without its newline */
+#define CONTROL_LINE_MAX 4096       /* a request without its newline */
 #define CONTROL_REPLY_MAX (1 << 20) /* a whole reply */
 
 /* Appends value on one line: tab, newline, carriage return and backslash become \t \n \r \\. */

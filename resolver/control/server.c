@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The daemon's end of the control socket. A connection walks through three states: it reads one line, waits for the
- * handler to end its reply (now or later), and writes. Everything a client can grow is bounded: the line, the
- * reply, the number of connections, and the time it may keep us waiting.
+ * The daemon's end of the control socket. A connection walks through three states: it reads one
+ * line, waits for the handler to end its reply (now or later), and writes. Everything a client can
+ * grow is bounded: the line, the reply, the number of connections, and the time it may keep us
+ * waiting.
  *
- * bufferevents were tried on paper and left out: they write with writev(2), so a client that hangs up would
- * raise SIGPIPE in the daemon; send(2) with MSG_NOSIGNAL on a plain event says the same in fewer states.
+ * bufferevents were tried on paper and left out: they write with writev(2), so a client that hangs
+ * up would raise SIGPIPE in the daemon; send(2) with MSG_NOSIGNAL on a plain event says the same in
+ * fewer states.
  *
- * Two daemons that start at once could both find a dead socket and both replace it. The folder is therefore
- * locked (flock, no file left behind) from the look at the old socket until the new one listens.
+ * Two daemons that start at once could both find a dead socket and both replace it. The folder is
+ * therefore locked (flock, no file left behind) from the look at the old socket until the new one
+ * listens.
  */
 #include "resolver/control/server.h"
 
@@ -31,9 +34,9 @@
 #include "resolver/control/protocol.h"
 
 #define CONNECTIONS_MAX 32
-#define WORDS_MAX       16
-#define IDLE_S          5
-#define BACKLOG         32
+#define WORDS_MAX 16
+#define IDLE_S 5
+#define BACKLOG 32
 
 enum reply_state { REPLY_READING, REPLY_WAITING, REPLY_WRITING };
 
@@ -47,8 +50,8 @@ struct control_reply {
 	uid_t uid;
 	size_t line_length;
 	char line[CONTROL_LINE_MAX + 1]; /* room for the newline */
-	struct strbuf head;  /* "ok" or "error words" */
-	struct strbuf lines; /* key and value lines */
+	struct strbuf head;              /* "ok" or "error words" */
+	struct strbuf lines;             /* key and value lines */
 	size_t sent;
 };
 
@@ -101,7 +104,8 @@ static void on_event(evutil_socket_t fd, short what, void *argument);
 
 static bool wait_for_room(struct control_reply *reply)
 {
-	if (event_assign(reply->event, reply->server->base, reply->fd, EV_WRITE | EV_PERSIST, on_event, reply) != 0)
+	if (event_assign(reply->event, reply->server->base, reply->fd, EV_WRITE | EV_PERSIST,
+		    on_event, reply) != 0)
 		return false;
 	return event_add(reply->event, &idle) == 0;
 }
@@ -267,7 +271,8 @@ static int lock_folder(const char *path)
 		return -1;
 	}
 	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-		log_error("control socket: %s is locked: another teredownd is starting there", folder);
+		log_error("control socket: %s is locked: another teredownd is starting there",
+			folder);
 		close(fd);
 		return -1;
 	}
@@ -333,8 +338,8 @@ static bool server_listen(struct control_server *server)
 	return listening;
 }
 
-struct control_server *control_server_open(struct event_base *base, const char *path,
-	control_handler_fn *handler, void *context)
+struct control_server *control_server_open(
+	struct event_base *base, const char *path, control_handler_fn *handler, void *context)
 {
 	struct control_server *server = calloc(1, sizeof(*server));
 
@@ -354,7 +359,8 @@ struct control_server *control_server_open(struct event_base *base, const char *
 	}
 	memcpy(server->address.sun_path, path, strlen(path) + 1);
 	if (server_listen(server))
-		server->event = event_new(base, server->fd, EV_READ | EV_PERSIST, on_accept, server);
+		server->event =
+			event_new(base, server->fd, EV_READ | EV_PERSIST, on_accept, server);
 	if (!server->event || event_add(server->event, NULL) != 0) {
 		control_server_close(server);
 		return NULL;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * `who ADDRESS`: the clients that were told it, each with the question that led there. A known tunnel server that nobody was told
- * is explained all the same: what it is, which names lead there, and whether those were asked.
+ * `who ADDRESS`: the clients that were told it, each with the question that led there. A known
+ * tunnel server that nobody was told is explained all the same: what it is, which names lead there,
+ * and whether those were asked.
  */
 #include <string.h>
 
@@ -11,23 +12,24 @@
 #define ASKED_MAX 16
 
 /*
- * Names that are known to lead to this address and were asked, whatever was answered: after `block on` nobody is told the
- * address any more, but who asks is what one wants to see.
+ * Names that are known to lead to this address and were asked, whatever was answered: after `block
+ * on` nobody is told the address any more, but who asks is what one wants to see.
  */
 struct asked {
 	const char *name;
 	uint64_t clients, queries;
 };
 
-static enum td_error find_asked(struct who *who, const struct known_place *place, struct asked out[], size_t max,
-	size_t *count)
+static enum td_error find_asked(struct who *who, const struct known_place *place,
+	struct asked out[], size_t max, size_t *count)
 {
 	enum td_error error = TD_OK;
 
 	*count = 0;
 	for (size_t i = 0; place && place->names[i] && *count < max && error == TD_OK; i++) {
 		struct reader_ranks clients;
-		error = reader_name_clients(who->reader, &who->cli->arena, place->names[i], READER_ROWS_MAX, &clients);
+		error = reader_name_clients(
+			who->reader, &who->cli->arena, place->names[i], READER_ROWS_MAX, &clients);
 		if (clients.count == 0)
 			continue;
 		struct asked *row = &out[(*count)++];
@@ -44,7 +46,8 @@ static void append_asked(struct who *who, const struct asked asked[], size_t cou
 
 	if (count == 0)
 		return;
-	strbuf_append_text(out, "\nNames of such servers that were asked here, whatever was answered:\n");
+	strbuf_append_text(
+		out, "\nNames of such servers that were asked here, whatever was answered:\n");
 	for (size_t i = 0; i < count; i++) {
 		strbuf_printf(out, "  %s  ", asked[i].name);
 		output_count(out, asked[i].queries, "time");
@@ -74,7 +77,8 @@ static void append_asked_json(struct who *who, const struct asked asked[], size_
 	strbuf_append_char(out, ']');
 }
 
-static void append_told(struct who *who, const struct reader_pairs *pairs, size_t clients, const char **names, size_t name_count)
+static void append_told(struct who *who, const struct reader_pairs *pairs, size_t clients,
+	const char **names, size_t name_count)
 {
 	struct strbuf *out = &who->cli->out;
 	struct summary summary = who_summarize(pairs);
@@ -114,16 +118,20 @@ static void append_untold_next(struct who *who, const struct known_place *place,
 	if (asked > 0 || !who->coverage.ever)
 		return;
 	if (place) {
-		strbuf_append_text(out, "None of these names has been asked here. Hosts that reach it may use another resolver, or have "
-					"the address built in.\nPoint them at this resolver; to see that it records: ");
+		strbuf_append_text(out, "None of these names has been asked here. Hosts that reach "
+					"it may use another resolver, or have "
+					"the address built in.\nPoint them at this resolver; to "
+					"see that it records: ");
 		cli_query_line(who->cli, out, place->names[0]);
 		strbuf_append_char(out, '\n');
 	} else {
-		cli_next(who->cli, out, "top names --days 8", "Nothing asked here led there; what was asked");
+		cli_next(who->cli, out, "top names --days 8",
+			"Nothing asked here led there; what was asked");
 	}
 }
 
-static void address_text(struct who *who, const struct reader_pairs *pairs, const struct asked asked[], size_t asked_count)
+static void address_text(struct who *who, const struct reader_pairs *pairs,
+	const struct asked asked[], size_t asked_count)
 {
 	struct arena *arena = &who->cli->arena;
 	struct strbuf *out = &who->cli->out;
@@ -150,7 +158,8 @@ static void address_text(struct who *who, const struct reader_pairs *pairs, cons
 		cli_next(who->cli, out, "block on", "To answer NXDOMAIN to all tunnel names");
 }
 
-static void address_json(struct who *who, const struct reader_pairs *pairs, const struct asked asked[], size_t asked_count)
+static void address_json(struct who *who, const struct reader_pairs *pairs,
+	const struct asked asked[], size_t asked_count)
 {
 	struct arena *arena = &who->cli->arena;
 	size_t count;
@@ -171,8 +180,8 @@ enum td_error who_show_address(struct who *who, bool *found)
 	struct asked asked[ASKED_MAX];
 	size_t asked_count = 0;
 
-	enum td_error error =
-		reader_address_pairs(who->reader, &who->cli->arena, who->address_words, READER_ROWS_MAX, &pairs);
+	enum td_error error = reader_address_pairs(
+		who->reader, &who->cli->arena, who->address_words, READER_ROWS_MAX, &pairs);
 	if (error == TD_OK)
 		error = find_asked(who, known_place(&who->address), asked, ASKED_MAX, &asked_count);
 	if (error != TD_OK)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* `who CLIENT`: its counters, its hits in policy zones, what it asked, and every address it was told, by way of the names it asked. */
+/* `who CLIENT`: its counters, its hits in policy zones, what it asked, and every address it was
+ * told, by way of the names it asked. */
 #include <string.h>
 
 #include "resolver/control/who.h"
 
 /* Every address that the client was told, by way of the names it asked. */
-static enum td_error find_client_pairs(struct who *who, const char *client, const struct reader_ranks *names,
-	struct reader_pairs *out)
+static enum td_error find_client_pairs(struct who *who, const char *client,
+	const struct reader_ranks *names, struct reader_pairs *out)
 {
 	struct arena *arena = &who->cli->arena;
 	struct reader_pair *rows = arena_alloc(arena, WHO_ASKS_MAX * sizeof(*rows));
@@ -19,12 +20,16 @@ static enum td_error find_client_pairs(struct who *who, const char *client, cons
 	for (size_t n = 0; n < names->count && count < WHO_ASKS_MAX; n++) {
 		struct reader_ranks addresses;
 		const char *name = names->rows[n].member;
-		enum td_error error = reader_name_addresses(who->reader, arena, name, WHO_ADDRESSES_MAX, &addresses);
+		enum td_error error = reader_name_addresses(
+			who->reader, arena, name, WHO_ADDRESSES_MAX, &addresses);
 		if (error != TD_OK)
 			return error;
-		cut = cut || addresses.total > addresses.count || count + addresses.count >= WHO_ASKS_MAX;
+		cut = cut || addresses.total > addresses.count ||
+		      count + addresses.count >= WHO_ASKS_MAX;
 		for (size_t a = 0; a < addresses.count && count < WHO_ASKS_MAX; a++)
-			rows[count++] = (struct reader_pair){.address = addresses.rows[a].member, .client = client, .name = name};
+			rows[count++] = (struct reader_pair){.address = addresses.rows[a].member,
+				.client = client,
+				.name = name};
 	}
 	enum td_error error = reader_find_pairs(who->reader, arena, rows, count, out);
 	out->cut = cut;
@@ -39,7 +44,7 @@ struct client_view {
 	struct {
 		const char *zone;
 		struct reader_hit hit;
-	} *hits;
+	} * hits;
 	size_t hit_count;
 };
 
@@ -90,8 +95,9 @@ static void append_hits(struct who *who, const struct client_view *view)
 		grid_cell_u64(&grid, view->hits[i].hit.hits);
 		grid_cell_time(&grid, view->hits[i].hit.last_ms);
 	}
-	strbuf_append_text(out, view->hit_count ? "\nNames of watched or blocked zones that it asked:\n"
-						: "It asked for no name of a watched or blocked zone.\n");
+	strbuf_append_text(out, view->hit_count
+					? "\nNames of watched or blocked zones that it asked:\n"
+					: "It asked for no name of a watched or blocked zone.\n");
 	grid_print(&grid, out, 0, who->cli->colour);
 	grid_deinit(&grid);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * `who NAME`: who asked it, and which address each client was told for it. The store has the name's addresses and the name's
- * clients; which of them belong together is looked up pair by pair.
+ * `who NAME`: who asked it, and which address each client was told for it. The store has the name's
+ * addresses and the name's clients; which of them belong together is looked up pair by pair.
  */
 #include "resolver/control/known.h"
 #include "resolver/control/who.h"
@@ -24,8 +24,8 @@ static enum td_error find_name_pairs(struct who *who, const struct reader_ranks 
 				.client = clients->rows[c].member,
 				.name = who->name};
 	enum td_error error = reader_find_pairs(who->reader, arena, rows, count, out);
-	out->cut = possible > room || addresses->total > addresses->count || clients->total > clients->count ||
-		who_has_other(clients);
+	out->cut = possible > room || addresses->total > addresses->count ||
+		   clients->total > clients->count || who_has_other(clients);
 	return error;
 }
 
@@ -41,18 +41,21 @@ static void append_unasked(struct who *who)
 	struct strbuf *out = &who->cli->out;
 
 	who_append_bold(who, who->name);
-	strbuf_append_text(out, who->coverage.ever ? " was asked by no client.\n" : ": nothing recorded.\n");
+	strbuf_append_text(
+		out, who->coverage.ever ? " was asked by no client.\n" : ": nothing recorded.\n");
 	append_known_name(who);
 	cli_coverage_text(who->cli, who->reader, &who->coverage, out);
 	if (!who->coverage.ever)
 		return;
-	strbuf_append_text(out, "Only this very name was looked for, not names below it. To see that it is recorded: ");
+	strbuf_append_text(out, "Only this very name was looked for, not names below it. To see "
+				"that it is recorded: ");
 	cli_query_line(who->cli, out, who->name);
 	strbuf_append_char(out, '\n');
 	cli_next(who->cli, out, "top names --days 8", "Names that were asked");
 }
 
-static void name_text(struct who *who, const struct reader_ranks *clients, const struct reader_pairs *pairs)
+static void name_text(
+	struct who *who, const struct reader_ranks *clients, const struct reader_pairs *pairs)
 {
 	struct strbuf *out = &who->cli->out;
 	struct summary summary = who_summarize(pairs);
@@ -79,7 +82,8 @@ static void name_text(struct who *who, const struct reader_ranks *clients, const
 		strbuf_append_char(out, '\n');
 		who_append_pairs(who, pairs, "CLIENT|ADDRESS TOLD|>TIMES|FIRST|LAST|BY WAY OF");
 	} else {
-		strbuf_append_text(out, "No address was told for it: it is blocked, does not exist, or was asked for other types.\n");
+		strbuf_append_text(out, "No address was told for it: it is blocked, does not "
+					"exist, or was asked for other types.\n");
 	}
 	who_append_ranks(who, clients, "Queries, whatever was answered:", "CLIENT|>QUERIES");
 	strbuf_append_char(out, '\n');
@@ -92,9 +96,11 @@ enum td_error who_show_name(struct who *who, bool *found)
 	struct reader_ranks addresses, clients;
 	struct reader_pairs pairs;
 
-	enum td_error error = reader_name_addresses(who->reader, arena, who->name, WHO_ADDRESSES_MAX, &addresses);
+	enum td_error error =
+		reader_name_addresses(who->reader, arena, who->name, WHO_ADDRESSES_MAX, &addresses);
 	if (error == TD_OK)
-		error = reader_name_clients(who->reader, arena, who->name, READER_ROWS_MAX, &clients);
+		error = reader_name_clients(
+			who->reader, arena, who->name, READER_ROWS_MAX, &clients);
 	if (error == TD_OK)
 		error = find_name_pairs(who, &addresses, &clients, &pairs);
 	if (error != TD_OK)

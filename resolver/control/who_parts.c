@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Tables and sums of pairs that the views of `teredown who` share. A pair is one row everywhere; nothing here takes it apart. */
+/* Tables and sums of pairs that the views of `teredown who` share. A pair is one row everywhere;
+ * nothing here takes it apart. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,7 +45,8 @@ static int compare_words(const void *left, const void *right)
 	return strcmp(*(const char *const *)left, *(const char *const *)right);
 }
 
-const char **who_distinct(struct arena *arena, const struct reader_pairs *pairs, bool clients, size_t *count)
+const char **who_distinct(
+	struct arena *arena, const struct reader_pairs *pairs, bool clients, size_t *count)
 {
 	const char **words = arena_alloc(arena, (pairs->count + 1) * sizeof(*words));
 
@@ -94,10 +96,11 @@ void who_append_bold(struct who *who, const char *text)
 static void append_cut(struct who *who, size_t all, bool more)
 {
 	if (all > who->limit)
-		strbuf_printf(&who->cli->out, "... and %zu more rows; -n %zu shows them.\n", all - who->limit,
-			all < READER_ROWS_MAX ? all : READER_ROWS_MAX);
+		strbuf_printf(&who->cli->out, "... and %zu more rows; -n %zu shows them.\n",
+			all - who->limit, all < READER_ROWS_MAX ? all : READER_ROWS_MAX);
 	if (more)
-		strbuf_append_text(&who->cli->out, "There is more than was read here: figures above are of what is shown.\n");
+		strbuf_append_text(&who->cli->out,
+			"There is more than was read here: figures above are of what is shown.\n");
 }
 
 void who_append_pairs(struct who *who, const struct reader_pairs *pairs, const char *headers)
@@ -130,7 +133,10 @@ void who_append_pairs(struct who *who, const struct reader_pairs *pairs, const c
 				grid_cell_time(&grid, pair->last_ms);
 				break;
 			case 'B':
-				grid_cell(&grid, *pair->owner && strcmp(pair->owner, pair->name) != 0 ? pair->owner : "-");
+				grid_cell(
+					&grid, *pair->owner && strcmp(pair->owner, pair->name) != 0
+						       ? pair->owner
+						       : "-");
 				break;
 			}
 		}
@@ -167,7 +173,8 @@ void who_append_pairs_json(struct who *who, const struct reader_pairs *pairs)
 	strbuf_append_char(out, ']');
 }
 
-void who_append_ranks_json(struct who *who, const char *key, const char *member, const struct reader_ranks *ranks)
+void who_append_ranks_json(
+	struct who *who, const char *key, const char *member, const struct reader_ranks *ranks)
 {
 	struct strbuf *out = &who->cli->out;
 
@@ -194,7 +201,8 @@ void who_append_words_json(struct who *who, const char *key, const char **words,
 	strbuf_append_char(&who->cli->out, ']');
 }
 
-void who_append_ranks(struct who *who, const struct reader_ranks *clients, const char *title, const char *headers)
+void who_append_ranks(
+	struct who *who, const struct reader_ranks *clients, const char *title, const char *headers)
 {
 	struct grid grid;
 

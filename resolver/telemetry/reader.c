@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Queries of the commands, one after the other over a blocking hiredis context: a command asks, prints and ends, so the
- * event loop of the store would only be in the way. Where many small answers are needed (one HGET for each
- * possible pair) they are pipelined in slices, so that neither side buffers without bound.
+ * Queries of the commands, one after the other over a blocking hiredis context: a command asks,
+ * prints and ends, so the event loop of the store would only be in the way. Where many small
+ * answers are needed (one HGET for each possible pair) they are pipelined in slices, so that
+ * neither side buffers without bound.
  *
- * A pair is looked up by its whole key, or read with its whole hash; names and clients of an address are never listed
- * apart and put together again. HSCAN may return a field twice while Redis resizes: rows are sorted and made unique.
+ * A pair is looked up by its whole key, or read with its whole hash; names and clients of an
+ * address are never listed apart and put together again. HSCAN may return a field twice while Redis
+ * resizes: rows are sorted and made unique.
  */
 #include "resolver/telemetry/reader.h"
 
@@ -19,10 +21,10 @@
 #include "resolver/telemetry/resp.h"
 #include "resolver/telemetry/schema.h"
 
-#define KEY_MAX   1536 /* a name takes up to 1025 */
+#define KEY_MAX 1536   /* a name takes up to 1025 */
 #define FIELD_MAX 1152 /* client, space, name */
-#define SLICE     512  /* commands in one pipeline */
-#define ARGS_MAX  10
+#define SLICE 512      /* commands in one pipeline */
+#define ARGS_MAX 10
 
 struct reader {
 	redisContext *redis; /* NULL once it failed */
@@ -72,8 +74,9 @@ static void put(struct reader *reader, int count, const char *const arguments[])
 		redisAppendCommandArgv(reader->redis, count, (const char **)arguments, NULL);
 }
 
-#define PUT(reader, ...) \
-	put(reader, (int)(sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *)), (const char *[]){__VA_ARGS__})
+#define PUT(reader, ...)                                                           \
+	put(reader, (int)(sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *)), \
+		(const char *[]){__VA_ARGS__})
 
 /* The status that a command of the login answers; anything else is a failure. */
 static enum td_error expect_status(struct reader *reader)
@@ -120,7 +123,8 @@ static enum td_error connect_to(struct reader *reader, const struct resp_url *pl
 	return log_in(reader, place);
 }
 
-struct reader *reader_open(const char *url, const char *resolver, int timeout_ms, char *words, enum td_error *error)
+struct reader *reader_open(
+	const char *url, const char *resolver, int timeout_ms, char *words, enum td_error *error)
 {
 	struct reader *reader = calloc(1, sizeof(*reader));
 	enum td_error result = TD_NOMEM;
@@ -136,7 +140,8 @@ struct reader *reader_open(const char *url, const char *resolver, int timeout_ms
 		explicit_bzero(&place, sizeof(place));
 	}
 	if (result != TD_OK) {
-		snprintf(words, READER_WORDS_MAX, "%s", reader ? reader->words : error_text(TD_NOMEM));
+		snprintf(words, READER_WORDS_MAX, "%s",
+			reader ? reader->words : error_text(TD_NOMEM));
 		reader_close(&reader);
 	}
 	if (error)
@@ -222,8 +227,8 @@ static void *rows_new(struct arena *arena, size_t count, size_t size)
 
 /* --- hashes --- */
 
-static enum td_error read_hash(struct reader *reader, struct arena *arena, const char *key,
-	struct reader_fields *out)
+static enum td_error read_hash(
+	struct reader *reader, struct arena *arena, const char *key, struct reader_fields *out)
 {
 	enum td_error error = TD_OK;
 
@@ -260,8 +265,8 @@ enum td_error reader_meta(struct reader *reader, struct arena *arena, struct rea
 	return read_hash(reader, arena, key, out);
 }
 
-enum td_error reader_client(struct reader *reader, struct arena *arena, const char *client,
-	struct reader_fields *out)
+enum td_error reader_client(
+	struct reader *reader, struct arena *arena, const char *client, struct reader_fields *out)
 {
 	char key[KEY_MAX];
 
@@ -293,7 +298,8 @@ int64_t reader_field_i64(const struct reader_fields *fields, const char *name, i
 /* --- sorted sets --- */
 
 /* Member and score follow each other in the reply. */
-static enum td_error fill_ranks(struct arena *arena, const redisReply *reply, struct reader_ranks *out)
+static enum td_error fill_ranks(
+	struct arena *arena, const redisReply *reply, struct reader_ranks *out)
 {
 	out->rows = rows_new(arena, reply->elements / 2, sizeof(*out->rows));
 	if (!out->rows)
@@ -311,8 +317,8 @@ static enum td_error fill_ranks(struct arena *arena, const redisReply *reply, st
 	return TD_OK;
 }
 
-static enum td_error read_ranks(struct reader *reader, struct arena *arena, const char *key, size_t limit,
-	struct reader_ranks *out)
+static enum td_error read_ranks(struct reader *reader, struct arena *arena, const char *key,
+	size_t limit, struct reader_ranks *out)
 {
 	enum td_error error = TD_OK;
 	char count[24];
@@ -336,8 +342,8 @@ static enum td_error read_ranks(struct reader *reader, struct arena *arena, cons
 	return error;
 }
 
-enum td_error reader_top_clients(struct reader *reader, struct arena *arena, const char *counter, size_t limit,
-	struct reader_ranks *out)
+enum td_error reader_top_clients(struct reader *reader, struct arena *arena, const char *counter,
+	size_t limit, struct reader_ranks *out)
 {
 	char key[KEY_MAX];
 
@@ -347,8 +353,8 @@ enum td_error reader_top_clients(struct reader *reader, struct arena *arena, con
 	return read_ranks(reader, arena, key, limit, out);
 }
 
-enum td_error reader_top_names(struct reader *reader, struct arena *arena, const char *day, size_t limit,
-	struct reader_ranks *out)
+enum td_error reader_top_names(struct reader *reader, struct arena *arena, const char *day,
+	size_t limit, struct reader_ranks *out)
 {
 	char key[KEY_MAX];
 
@@ -358,8 +364,8 @@ enum td_error reader_top_names(struct reader *reader, struct arena *arena, const
 	return read_ranks(reader, arena, key, limit, out);
 }
 
-enum td_error reader_client_names(struct reader *reader, struct arena *arena, const char *client, size_t limit,
-	struct reader_ranks *out)
+enum td_error reader_client_names(struct reader *reader, struct arena *arena, const char *client,
+	size_t limit, struct reader_ranks *out)
 {
 	char key[KEY_MAX];
 
@@ -369,8 +375,8 @@ enum td_error reader_client_names(struct reader *reader, struct arena *arena, co
 	return read_ranks(reader, arena, key, limit, out);
 }
 
-enum td_error reader_name_addresses(struct reader *reader, struct arena *arena, const char *name, size_t limit,
-	struct reader_ranks *out)
+enum td_error reader_name_addresses(struct reader *reader, struct arena *arena, const char *name,
+	size_t limit, struct reader_ranks *out)
 {
 	char key[KEY_MAX];
 
@@ -380,8 +386,8 @@ enum td_error reader_name_addresses(struct reader *reader, struct arena *arena, 
 	return read_ranks(reader, arena, key, limit, out);
 }
 
-enum td_error reader_name_clients(struct reader *reader, struct arena *arena, const char *name, size_t limit,
-	struct reader_ranks *out)
+enum td_error reader_name_clients(struct reader *reader, struct arena *arena, const char *name,
+	size_t limit, struct reader_ranks *out)
 {
 	char key[KEY_MAX];
 
@@ -391,7 +397,8 @@ enum td_error reader_name_clients(struct reader *reader, struct arena *arena, co
 	return read_ranks(reader, arena, key, limit, out);
 }
 
-enum td_error reader_resolvers(struct reader *reader, struct arena *arena, size_t limit, struct reader_ranks *out)
+enum td_error reader_resolvers(
+	struct reader *reader, struct arena *arena, size_t limit, struct reader_ranks *out)
 {
 	enum td_error error = TD_OK;
 	char count[24];
@@ -407,7 +414,8 @@ enum td_error reader_resolvers(struct reader *reader, struct arena *arena, size_
 	if (!out->rows)
 		error = TD_NOMEM;
 	for (size_t i = 0; out->rows && i < found && out->count < limit; i++) {
-		const char *name = is_text(names->element[i]) ? keep_reply(arena, names->element[i]) : NULL;
+		const char *name =
+			is_text(names->element[i]) ? keep_reply(arena, names->element[i]) : NULL;
 		if (name)
 			out->rows[out->count++] = (struct reader_rank){name, 0};
 	}
@@ -434,8 +442,8 @@ static enum td_error take_last_times(struct reader *reader, struct reader_hit *r
 	return error;
 }
 
-enum td_error reader_zone_hits(struct reader *reader, struct arena *arena, const char *zone, size_t limit,
-	struct reader_hits *out)
+enum td_error reader_zone_hits(struct reader *reader, struct arena *arena, const char *zone,
+	size_t limit, struct reader_hits *out)
 {
 	char key[KEY_MAX];
 	struct reader_ranks ranks;
@@ -450,7 +458,8 @@ enum td_error reader_zone_hits(struct reader *reader, struct arena *arena, const
 	if (!out->rows)
 		return TD_NOMEM;
 	for (size_t i = 0; i < ranks.count; i++)
-		out->rows[i] = (struct reader_hit){ranks.rows[i].member, (uint64_t)ranks.rows[i].value, 0};
+		out->rows[i] =
+			(struct reader_hit){ranks.rows[i].member, (uint64_t)ranks.rows[i].value, 0};
 	if (!make_key(reader, key, KEY_WATCH_LAST, reader->resolver, zone))
 		return TD_TOO_LONG;
 	for (size_t done = 0; done < ranks.count && error == TD_OK; done += SLICE) {
@@ -464,7 +473,8 @@ enum td_error reader_zone_hits(struct reader *reader, struct arena *arena, const
 	return error;
 }
 
-enum td_error reader_client_hits(struct reader *reader, const char *zone, const char *client, struct reader_hit *out)
+enum td_error reader_client_hits(
+	struct reader *reader, const char *zone, const char *client, struct reader_hit *out)
 {
 	char hits[KEY_MAX], last[KEY_MAX];
 	struct reader_hit scores[2] = {{client, 0, 0}, {client, 0, 0}};
@@ -536,8 +546,8 @@ static void sort_unique(struct reader_pairs *pairs)
 }
 
 /* One turn of HSCAN; the cursor is "0" at the end. */
-static enum td_error scan_pairs(struct reader *reader, struct arena *arena, const char *key, const char *address,
-	char cursor[24], size_t limit, struct reader_pairs *out)
+static enum td_error scan_pairs(struct reader *reader, struct arena *arena, const char *key,
+	const char *address, char cursor[24], size_t limit, struct reader_pairs *out)
 {
 	enum td_error error = TD_OK;
 
@@ -546,7 +556,8 @@ static enum td_error scan_pairs(struct reader *reader, struct arena *arena, cons
 	if (!reply)
 		return error;
 	snprintf(cursor, 24, "0");
-	if (reply->elements == 2 && is_text(reply->element[0]) && reply->element[1]->type == REDIS_REPLY_ARRAY) {
+	if (reply->elements == 2 && is_text(reply->element[0]) &&
+		reply->element[1]->type == REDIS_REPLY_ARRAY) {
 		const redisReply *rows = reply->element[1];
 		snprintf(cursor, 24, "%s", reply->element[0]->str);
 		for (size_t i = 0; i + 1 < rows->elements && !out->cut; i += 2) {
@@ -565,8 +576,8 @@ static enum td_error scan_pairs(struct reader *reader, struct arena *arena, cons
 	return error;
 }
 
-enum td_error reader_address_pairs(struct reader *reader, struct arena *arena, const char *address, size_t limit,
-	struct reader_pairs *out)
+enum td_error reader_address_pairs(struct reader *reader, struct arena *arena, const char *address,
+	size_t limit, struct reader_pairs *out)
 {
 	char key[KEY_MAX], cursor[24] = "0";
 	enum td_error error = TD_OK;
@@ -615,8 +626,8 @@ static enum td_error put_pair(struct reader *reader, const struct reader_pair *r
 	return TD_OK;
 }
 
-enum td_error reader_find_pairs(struct reader *reader, struct arena *arena, struct reader_pair *rows, size_t count,
-	struct reader_pairs *out)
+enum td_error reader_find_pairs(struct reader *reader, struct arena *arena,
+	struct reader_pair *rows, size_t count, struct reader_pairs *out)
 {
 	enum td_error error = TD_OK;
 
@@ -627,10 +638,12 @@ enum td_error reader_find_pairs(struct reader *reader, struct arena *arena, stru
 		for (size_t i = done; i < end; i++)
 			sent[i - done] = put_pair(reader, &rows[i]) == TD_OK;
 		for (size_t i = done; i < end; i++) {
-			redisReply *reply = sent[i - done] ? take(reader, REDIS_REPLY_STRING, REDIS_REPLY_NIL, &error)
+			redisReply *reply = sent[i - done] ? take(reader, REDIS_REPLY_STRING,
+								     REDIS_REPLY_NIL, &error)
 							   : NULL;
 			struct reader_pair row = rows[i];
-			if (reply && reply->type == REDIS_REPLY_STRING && parse_pair_value(arena, reply->str, &row))
+			if (reply && reply->type == REDIS_REPLY_STRING &&
+				parse_pair_value(arena, reply->str, &row))
 				out->rows[out->count++] = row;
 			freeReplyObject(reply);
 		}
@@ -654,16 +667,17 @@ static const redisReply *field_named(const redisReply *fields, const char *name)
 }
 
 /* Entries are [id, [field, value, …]]; those without a record are passed over. */
-static enum td_error fill_records(struct arena *arena, const redisReply *entries, bool reversed,
-	struct reader_records *out)
+static enum td_error fill_records(
+	struct arena *arena, const redisReply *entries, bool reversed, struct reader_records *out)
 {
 	out->rows = rows_new(arena, entries->elements, sizeof(*out->rows));
 	if (!out->rows)
 		return TD_NOMEM;
 	for (size_t i = 0; i < entries->elements; i++) {
-		const redisReply *entry = entries->element[reversed ? entries->elements - 1 - i : i];
-		if (entry->type != REDIS_REPLY_ARRAY || entry->elements != 2 || !is_text(entry->element[0]) ||
-			entry->element[1]->type != REDIS_REPLY_ARRAY)
+		const redisReply *entry =
+			entries->element[reversed ? entries->elements - 1 - i : i];
+		if (entry->type != REDIS_REPLY_ARRAY || entry->elements != 2 ||
+			!is_text(entry->element[0]) || entry->element[1]->type != REDIS_REPLY_ARRAY)
 			continue;
 		const redisReply *json = field_named(entry->element[1], "json");
 		struct reader_record *row = &out->rows[out->count];
@@ -677,7 +691,8 @@ static enum td_error fill_records(struct arena *arena, const redisReply *entries
 	return TD_OK;
 }
 
-enum td_error reader_last_records(struct reader *reader, struct arena *arena, size_t limit, struct reader_records *out)
+enum td_error reader_last_records(
+	struct reader *reader, struct arena *arena, size_t limit, struct reader_records *out)
 {
 	char key[KEY_MAX], count[24];
 	enum td_error error = TD_OK;
@@ -696,8 +711,8 @@ enum td_error reader_last_records(struct reader *reader, struct arena *arena, si
 	return error;
 }
 
-enum td_error reader_next_records(struct reader *reader, struct arena *arena, const char *id, int block_ms, size_t limit,
-	struct reader_records *out)
+enum td_error reader_next_records(struct reader *reader, struct arena *arena, const char *id,
+	int block_ms, size_t limit, struct reader_records *out)
 {
 	char key[KEY_MAX], count[24], block[24];
 	enum td_error error = TD_OK;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Reading what the store wrote, for commands: one blocking connection with timeouts, bounded queries (ZREVRANGE, HGETALL, HGET, HSCAN,
- * XREAD; never KEYS, never a write). What Redis holds is not trusted: numbers are parsed with care, rows that do not fit the
- * schema are passed over, and text is handed on as it is, for the caller to escape.
+ * Reading what the store wrote, for commands: one blocking connection with timeouts, bounded
+ * queries (ZREVRANGE, HGETALL, HGET, HSCAN, XREAD; never KEYS, never a write). What Redis holds is
+ * not trusted: numbers are parsed with care, rows that do not fit the schema are passed over, and
+ * text is handed on as it is, for the caller to escape.
  *
- * Results live in the arena of the caller. One thread. A function that fails leaves its result empty; reader_words says why.
- * TD_IO: Redis went away or was silent (open again). TD_REFUSED: it answered with an error. TD_NOMEM, TD_TOO_LONG.
+ * Results live in the arena of the caller. One thread. A function that fails leaves its result
+ * empty; reader_words says why. TD_IO: Redis went away or was silent (open again). TD_REFUSED: it
+ * answered with an error. TD_NOMEM, TD_TOO_LONG.
  */
 #pragma once
 
@@ -17,16 +19,18 @@
 #include "lib/base/error.h"
 #include "resolver/telemetry/transaction.h"
 
-#define READER_ROWS_MAX  100000 /* most rows of one answer; a larger limit means this one */
+#define READER_ROWS_MAX 100000 /* most rows of one answer; a larger limit means this one */
 #define READER_WORDS_MAX 192
 
 struct reader;
 
 /*
- * Connects to url (see resp_url_parse) and reads what belongs to resolver. On failure NULL, and the reason
- * in words (READER_WORDS_MAX bytes, no password in them); error, when not NULL, is TD_INVALID (the URL), TD_IO or TD_REFUSED.
+ * Connects to url (see resp_url_parse) and reads what belongs to resolver. On failure NULL, and the
+ * reason in words (READER_WORDS_MAX bytes, no password in them); error, when not NULL, is
+ * TD_INVALID (the URL), TD_IO or TD_REFUSED.
  */
-struct reader *reader_open(const char *url, const char *resolver, int timeout_ms, char *words, enum td_error *error);
+struct reader *reader_open(
+	const char *url, const char *resolver, int timeout_ms, char *words, enum td_error *error);
 void reader_close(struct reader **reader); /* a NULL inside is fine */
 
 /* Why the last call failed. */
@@ -46,8 +50,10 @@ int64_t reader_field_i64(const struct reader_fields *fields, const char *name, i
 
 /* The meta hash. Empty when this resolver never wrote here. */
 enum td_error reader_meta(struct reader *reader, struct arena *arena, struct reader_fields *out);
-/* The counters of a client, by the names of client_counter_name, with first_seen and last_seen (Unix ms). */
-enum td_error reader_client(struct reader *reader, struct arena *arena, const char *client, struct reader_fields *out);
+/* The counters of a client, by the names of client_counter_name, with first_seen and last_seen
+ * (Unix ms). */
+enum td_error reader_client(
+	struct reader *reader, struct arena *arena, const char *client, struct reader_fields *out);
 
 /* The head of a sorted set, highest value first. */
 struct reader_rank {
@@ -60,22 +66,23 @@ struct reader_ranks {
 	uint64_t total; /* members that Redis holds */
 };
 /* All resolvers that ever wrote to this Redis; values are 0. */
-enum td_error reader_resolvers(struct reader *reader, struct arena *arena, size_t limit, struct reader_ranks *out);
+enum td_error reader_resolvers(
+	struct reader *reader, struct arena *arena, size_t limit, struct reader_ranks *out);
 /* Clients by one of their counters ("queries", "watched", "blocked"). */
-enum td_error reader_top_clients(struct reader *reader, struct arena *arena, const char *counter, size_t limit,
-	struct reader_ranks *out);
+enum td_error reader_top_clients(struct reader *reader, struct arena *arena, const char *counter,
+	size_t limit, struct reader_ranks *out);
 /* Names by queries on the UTC day YYYYMMDD. */
-enum td_error reader_top_names(struct reader *reader, struct arena *arena, const char *day, size_t limit,
-	struct reader_ranks *out);
+enum td_error reader_top_names(struct reader *reader, struct arena *arena, const char *day,
+	size_t limit, struct reader_ranks *out);
 /* Names that a client asked, by queries. */
-enum td_error reader_client_names(struct reader *reader, struct arena *arena, const char *client, size_t limit,
-	struct reader_ranks *out);
+enum td_error reader_client_names(struct reader *reader, struct arena *arena, const char *client,
+	size_t limit, struct reader_ranks *out);
 /* Addresses that a name led to, by the time they were last told (Unix ms). */
-enum td_error reader_name_addresses(struct reader *reader, struct arena *arena, const char *name, size_t limit,
-	struct reader_ranks *out);
+enum td_error reader_name_addresses(struct reader *reader, struct arena *arena, const char *name,
+	size_t limit, struct reader_ranks *out);
 /* Clients that asked a name, by queries. */
-enum td_error reader_name_clients(struct reader *reader, struct arena *arena, const char *name, size_t limit,
-	struct reader_ranks *out);
+enum td_error reader_name_clients(struct reader *reader, struct arena *arena, const char *name,
+	size_t limit, struct reader_ranks *out);
 
 /* Hits of a policy zone. */
 struct reader_hit {
@@ -89,10 +96,11 @@ struct reader_hits {
 	uint64_t total;
 };
 /* By client, most hits first. */
-enum td_error reader_zone_hits(struct reader *reader, struct arena *arena, const char *zone, size_t limit,
-	struct reader_hits *out);
+enum td_error reader_zone_hits(struct reader *reader, struct arena *arena, const char *zone,
+	size_t limit, struct reader_hits *out);
 /* Of one client; hits 0 when it has none. */
-enum td_error reader_client_hits(struct reader *reader, const char *zone, const char *client, struct reader_hit *out);
+enum td_error reader_client_hits(
+	struct reader *reader, const char *zone, const char *client, struct reader_hit *out);
 
 /* Who was told an address, by which question: never projected apart. */
 struct reader_pair {
@@ -107,11 +115,12 @@ struct reader_pairs {
 	bool cut; /* there are more than the limit */
 };
 /* Every pair of an address, sorted by name, then client. */
-enum td_error reader_address_pairs(struct reader *reader, struct arena *arena, const char *address, size_t limit,
-	struct reader_pairs *out);
-/* Those of these pairs that exist; address, client and name of each row are set by the caller. In the order of the rows, the others left out. */
-enum td_error reader_find_pairs(struct reader *reader, struct arena *arena, struct reader_pair *rows, size_t count,
-	struct reader_pairs *out);
+enum td_error reader_address_pairs(struct reader *reader, struct arena *arena, const char *address,
+	size_t limit, struct reader_pairs *out);
+/* Those of these pairs that exist; address, client and name of each row are set by the caller. In
+ * the order of the rows, the others left out. */
+enum td_error reader_find_pairs(struct reader *reader, struct arena *arena,
+	struct reader_pair *rows, size_t count, struct reader_pairs *out);
 
 /* Entries of the transactions stream, oldest first. */
 struct reader_record {
@@ -124,7 +133,9 @@ struct reader_records {
 	size_t count;
 };
 /* The newest. */
-enum td_error reader_last_records(struct reader *reader, struct arena *arena, size_t limit, struct reader_records *out);
-/* Those after id; waits up to block_ms (less than the timeout of reader_open) for the first. None is no error. */
-enum td_error reader_next_records(struct reader *reader, struct arena *arena, const char *id, int block_ms, size_t limit,
-	struct reader_records *out);
+enum td_error reader_last_records(
+	struct reader *reader, struct arena *arena, size_t limit, struct reader_records *out);
+/* Those after id; waits up to block_ms (less than the timeout of reader_open) for the first. None
+ * is no error. */
+enum td_error reader_next_records(struct reader *reader, struct arena *arena, const char *id,
+	int block_ms, size_t limit, struct reader_records *out);

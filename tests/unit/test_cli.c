@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The `teredown` command in-process: arguments, help, exit codes, escaping, known facts, and the commands that talk to a
- * daemon, against a control server in a thread of its own. No Redis here (see test_reader).
+ * The `teredown` command in-process: arguments, help, exit codes, escaping, known facts, and the
+ * commands that talk to a daemon, against a control server in a thread of its own. No Redis here
+ * (see test_reader).
  */
 #include <event2/event.h>
 #include <pthread.h>
@@ -58,23 +59,25 @@ static int run(char **out, char **errors, ...)
 	while (count < 16 && (words[count] = va_arg(arguments, const char *)) != NULL)
 		count++;
 	va_end(arguments);
-	FILE *file = open_memstream(out, &out_size), *error_file = open_memstream(errors, &errors_size);
+	FILE *file = open_memstream(out, &out_size),
+	     *error_file = open_memstream(errors, &errors_size);
 	int code = cli_main(count, (char **)words, file, error_file);
 	fclose(file);
 	fclose(error_file);
 	return code;
 }
 
-/* Runs and compares: exit code, and parts that stdout and stderr must have ("" for: nothing at all). */
-#define CHECK(code, out_part, errors_part, ...) \
-	do { \
-		char *out, *errors; \
+/* Runs and compares: exit code, and parts that stdout and stderr must have ("" for: nothing at
+ * all). */
+#define CHECK(code, out_part, errors_part, ...)                  \
+	do {                                                     \
+		char *out, *errors;                              \
 		int got = run(&out, &errors, __VA_ARGS__, NULL); \
-		check_part(out, out_part); \
-		check_part(errors, errors_part); \
-		assert_int_equal(got, code); \
-		free(out); \
-		free(errors); \
+		check_part(out, out_part);                       \
+		check_part(errors, errors_part);                 \
+		assert_int_equal(got, code);                     \
+		free(out);                                       \
+		free(errors);                                    \
 	} while (0)
 
 static void check_part(const char *text, const char *part)
@@ -104,7 +107,8 @@ static void test_usage(void **state)
 	CHECK(CLI_USAGE, "", "status: takes no arguments", "status", "x");
 	CHECK(CLI_USAGE, "", "is not a number from 1 to", "-c", config, "top", "-n", "0");
 	CHECK(CLI_USAGE, "", "is not a number from 1 to", "-c", config, "top", "-n", "-3");
-	CHECK(CLI_USAGE, "", "is not a number from 1 to", "-c", config, "who", "x", "-n", "99999999999999999999999");
+	CHECK(CLI_USAGE, "", "is not a number from 1 to", "-c", config, "who", "x", "-n",
+		"99999999999999999999999");
 	CHECK(CLI_USAGE, "", "takes one of clients, names, watched", "top", "cats");
 	CHECK(CLI_USAGE, "", "needs one address", "who");
 	CHECK(CLI_USAGE, "", "neither an address nor a name", "who", "a..b");
@@ -124,7 +128,8 @@ static void test_help_is_complete(void **state)
 		assert_int_equal(run(&out, &errors, cli_commands[i]->name, "--help", NULL), CLI_OK);
 		assert_non_null(strstr(out, "Examples:\n  teredown "));
 		assert_non_null(strstr(out, cli_commands[i]->name));
-		assert_int_equal(strstr(out, "--lines") != NULL, (cli_commands[i]->takes & 1u << CLI_LINES) != 0);
+		assert_int_equal(strstr(out, "--lines") != NULL,
+			(cli_commands[i]->takes & 1u << CLI_LINES) != 0);
 		free(out);
 		free(errors);
 	}
@@ -136,7 +141,8 @@ static void read_source(const char *name, char *text, size_t size)
 	char path[1024];
 
 	if (!source) {
-		print_message("TEREDOWN_SOURCE is not set (make check does): nothing to compare with\n");
+		print_message(
+			"TEREDOWN_SOURCE is not set (make check does): nothing to compare with\n");
 		skip();
 	}
 	snprintf(path, sizeof(path), "%s/%s", source, name);
@@ -165,10 +171,12 @@ static void test_documents_are_complete(void **state)
 		read_source(documents[d], text, sizeof(text));
 		for (size_t i = 0; cli_commands[i]; i++)
 			if (!strstr(text, cli_commands[i]->name))
-				fail_msg("%s does not name the command %s", documents[d], cli_commands[i]->name);
+				fail_msg("%s does not name the command %s", documents[d],
+					cli_commands[i]->name);
 		for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
 			if (!strstr(text, options[i]))
-				fail_msg("%s does not name the option --%s", documents[d], options[i]);
+				fail_msg("%s does not name the option --%s", documents[d],
+					options[i]);
 	}
 }
 
@@ -177,17 +185,22 @@ static void test_documents_are_complete(void **state)
 static void test_decode(void **state)
 {
 	(void)state;
-	CHECK(CLI_OK, "server 5.6.7.8, client 1.2.3.4 behind UDP port 49802, flags 0x282a", "", "decode",
-		"2001:0:506:708:282a:3d75:fefd:fcfb");
-	CHECK(CLI_OK, "The server is a Teredo server of Microsoft", "", "decode", "2001:0:4137:9e76::1");
-	CHECK(CLI_OK, "6to4 address (RFC 3056): the site behind 192.0.2.4", "", "decode", "8.8.8.8", "2002:c000:204::1");
+	CHECK(CLI_OK, "server 5.6.7.8, client 1.2.3.4 behind UDP port 49802, flags 0x282a", "",
+		"decode", "2001:0:506:708:282a:3d75:fefd:fcfb");
+	CHECK(CLI_OK, "The server is a Teredo server of Microsoft", "", "decode",
+		"2001:0:4137:9e76::1");
+	CHECK(CLI_OK, "6to4 address (RFC 3056): the site behind 192.0.2.4", "", "decode", "8.8.8.8",
+		"2002:c000:204::1");
 	CHECK(CLI_OK, "the host 192.0.2.4", "", "decode", "fe80::5efe:c000:204");
-	CHECK(CLI_OK, "Names that lead to it or its siblings:\n  teredo.ipv6.microsoft.com.", "", "decode", "65.55.158.118");
+	CHECK(CLI_OK, "Names that lead to it or its siblings:\n  teredo.ipv6.microsoft.com.", "",
+		"decode", "65.55.158.118");
 	CHECK(CLI_NOTHING, "neither a Teredo", "", "decode", "8.8.8.8");
-	CHECK(CLI_USAGE, "", "\"nonsense\" is not an IPv4 or IPv6 address", "decode", "65.55.158.118", "nonsense");
+	CHECK(CLI_USAGE, "", "\"nonsense\" is not an IPv4 or IPv6 address", "decode",
+		"65.55.158.118", "nonsense");
 	CHECK(CLI_USAGE, "", "at least one address", "decode");
 	CHECK(CLI_OK,
-		"[{\"address\":\"2001:0:506:708:282a:3d75:fefd:fcfb\",\"known\":null,\"tunnel\":{\"kind\":\"teredo\","
+		"[{\"address\":\"2001:0:506:708:282a:3d75:fefd:fcfb\",\"known\":null,\"tunnel\":{"
+		"\"kind\":\"teredo\","
 		"\"server\":\"5.6.7.8\",\"client\":\"1.2.3.4\",\"port\":49802,\"flags\":10282}},"
 		"{\"address\":\"8.8.8.8\",\"known\":null,\"tunnel\":null}]\n",
 		"", "decode", "--json", "2001:0:506:708:282a:3d75:fefd:fcfb", "8.8.8.8");
@@ -236,8 +249,8 @@ static void test_spans(void **state)
 	static const struct {
 		int64_t seconds;
 		const char *text;
-	} rows[] = {{-1, "0 s"}, {59, "59 s"}, {60, "1 min"}, {3599, "59 min"}, {3600, "1 h 0 min"}, {86399, "23 h 59 min"},
-		{86400, "1 d 0 h"}, {90000, "1 d 1 h"}};
+	} rows[] = {{-1, "0 s"}, {59, "59 s"}, {60, "1 min"}, {3599, "59 min"}, {3600, "1 h 0 min"},
+		{86399, "23 h 59 min"}, {86400, "1 d 0 h"}, {90000, "1 d 1 h"}};
 	struct strbuf out;
 
 	(void)state;
@@ -256,7 +269,8 @@ static void test_spans(void **state)
 	output_json_time(&out, "t", 0);
 	output_json_time(&out, "u", INT64_MAX);
 	output_json_time(&out, "v", 1700000000123);
-	assert_string_equal(out.data, "\"t\":null,\"u\":null,\"v\":\"2023-11-14T22:13:20.123000Z\"");
+	assert_string_equal(
+		out.data, "\"t\":null,\"u\":null,\"v\":\"2023-11-14T22:13:20.123000Z\"");
 	strbuf_deinit(&out);
 }
 
@@ -277,7 +291,8 @@ static void test_grid(void **state)
 	grid_cell_u64(&grid, 12345);
 	grid_cell(&grid, "z");
 	grid_print(&grid, &out, 1, false);
-	assert_string_equal(out.data, " NAME        N  LAST\n a\\010b      5  -\n x       12345  z\n");
+	assert_string_equal(
+		out.data, " NAME        N  LAST\n a\\010b      5  -\n x       12345  z\n");
 	grid_deinit(&grid);
 	strbuf_deinit(&out);
 }
@@ -292,7 +307,8 @@ static const char *find_text(const char *json, const char *key, char *out, size_
 
 static void test_json_view(void **state)
 {
-	static const char json[] = "{\"a\":\"1\\\"2\\\\032\\u001b\\n\", \"inner\":{\"b\":\"no\"},\"n\":-12.5,\"t\":true,"
+	static const char json[] = "{\"a\":\"1\\\"2\\\\032\\u001b\\n\", "
+				   "\"inner\":{\"b\":\"no\"},\"n\":-12.5,\"t\":true,"
 				   "\"list\":[\"x\",{\"y\":[1]},3],\"b\":\"yes\",\"empty\":\"\"}";
 	struct json_span list, item;
 	size_t position = 0, count = 0;
@@ -313,12 +329,14 @@ static void test_json_view(void **state)
 	assert_string_equal(json_text(item, out, sizeof(out)), "3");
 }
 
-/* Every beginning of a record, and things that are no JSON: an end is found, nothing is read beyond it. */
+/* Every beginning of a record, and things that are no JSON: an end is found, nothing is read beyond
+ * it. */
 static void test_json_view_broken(void **state)
 {
 	static const char json[] = "{\"a\":[{\"b\":\"\\u00\"}],\"c\":\"\\\\\",\"key\":\"\\u12\"}";
-	static const char *const broken[] = {"", "{", "}", "[]", "{\"a\"", "{\"a\":}", "{\"a\":1,,\"key\":2}", "{a:1}", "null",
-		"{\"a\":\"\\", "{\"a\":]}", "{\"a\":[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]],\"key\":1}"};
+	static const char *const broken[] = {"", "{", "}", "[]", "{\"a\"", "{\"a\":}",
+		"{\"a\":1,,\"key\":2}", "{a:1}", "null", "{\"a\":\"\\", "{\"a\":]}",
+		"{\"a\":[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]],\"key\":1}"};
 	struct json_span span, item;
 	char out[64];
 
@@ -346,11 +364,14 @@ static void test_no_daemon(void **state)
 {
 	(void)state;
 	CHECK(CLI_ERROR, "", "teredownd is not running: nobody listens at", "-c", config, "status");
-	CHECK(CLI_ERROR, "", "\nStart it: teredownd -c /tmp/teredown-cli-", "-c", config, "block", "on");
+	CHECK(CLI_ERROR, "", "\nStart it: teredownd -c /tmp/teredown-cli-", "-c", config, "block",
+		"on");
 	CHECK(CLI_ERROR, "", "redis = \"off\" in", "-c", config, "top");
 	CHECK(CLI_ERROR, "", "Set redis = \"embedded\" there", "-c", config, "tail");
-	CHECK(CLI_ERROR, "a Teredo server of Microsoft", "redis = \"off\" in", "-c", config, "who", "65.55.158.118");
-	CHECK(CLI_ERROR, "", "the configuration has faults", "-c", "/nonexistent/teredown.conf", "status");
+	CHECK(CLI_ERROR, "a Teredo server of Microsoft", "redis = \"off\" in", "-c", config, "who",
+		"65.55.158.118");
+	CHECK(CLI_ERROR, "", "the configuration has faults", "-c", "/nonexistent/teredown.conf",
+		"status");
 }
 
 struct daemon {
@@ -361,12 +382,15 @@ struct daemon {
 
 static void add_status(struct control_reply *reply)
 {
-	static const char *const lines[][2] = {{"version", "1.2.3"}, {"resolver", "12"}, {"pid", "77"}, {"uptime_s", "7500"},
-		{"listen", "127.0.0.1:53"}, {"upstream", "9.9.9.9:53 state=ok srtt_us=800 sent=4 answered=3 timeouts=1"},
-		{"zone", "teredo watch rules=24 kind=tunnel"}, {"zone", "local always rules=9 kind=local"}, {"received", "10"},
-		{"answered", "7"}, {"dropped_malformed", "2"}, {"pending", "1"}, {"cache_bytes", "1572864"},
-		{"cache_hits", "3"}, {"cache_misses", "1"}, {"redis", "away"}, {"redis_error", "gone\033[31m"},
-		{"redis_since", "1700000000000000"}, {"recording_since", "0"}, {"new_thing", "5"}, {"new_words", "a b"}};
+	static const char *const lines[][2] = {{"version", "1.2.3"}, {"resolver", "12"},
+		{"pid", "77"}, {"uptime_s", "7500"}, {"listen", "127.0.0.1:53"},
+		{"upstream", "9.9.9.9:53 state=ok srtt_us=800 sent=4 answered=3 timeouts=1"},
+		{"zone", "teredo watch rules=24 kind=tunnel"},
+		{"zone", "local always rules=9 kind=local"}, {"received", "10"}, {"answered", "7"},
+		{"dropped_malformed", "2"}, {"pending", "1"}, {"cache_bytes", "1572864"},
+		{"cache_hits", "3"}, {"cache_misses", "1"}, {"redis", "away"},
+		{"redis_error", "gone\033[31m"}, {"redis_since", "1700000000000000"},
+		{"recording_since", "0"}, {"new_thing", "5"}, {"new_words", "a b"}};
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		control_reply_add(reply, lines[i][0], lines[i][1]);
@@ -425,33 +449,48 @@ static void test_daemon(void **state)
 	assert_int_equal(pthread_create(&daemon.thread, NULL, run_daemon, &daemon), 0);
 
 	CHECK(CLI_OK, "  running for                2 h 5 min\n", "", "-c", config, "status");
-	CHECK(CLI_OK, "10 received = 7 answered + 2 dropped + 1 pending\n", "", "-c", config, "status");
-	CHECK(CLI_OK, "  9.9.9.9:53  ok     800      4     3         1\n", "", "-c", config, "status");
+	CHECK(CLI_OK, "10 received = 7 answered + 2 dropped + 1 pending\n", "", "-c", config,
+		"status");
+	CHECK(CLI_OK, "  9.9.9.9:53  ok     800      4     3         1\n", "", "-c", config,
+		"status");
 	CHECK(CLI_OK, "  dropped, malformed         2\n", "", "-c", config, "status");
 	CHECK(CLI_OK, "  hits                       3 (75 %)\n", "", "-c", config, "status");
 	CHECK(CLI_OK, "gone\\027[31m", "", "-c", config, "status");
-	CHECK(CLI_OK, "Other\n  new thing                  5\n  new words                  a b\n", "", "-c", config, "status");
+	CHECK(CLI_OK, "Other\n  new thing                  5\n  new words                  a b\n",
+		"", "-c", config, "status");
 	CHECK(CLI_OK, "Redis is away", "", "-c", config, "status");
-	CHECK(CLI_OK, "\"version\":\"1.2.3\",\"resolver\":\"12\",\"pid\":77,", "", "-c", config, "status", "--json");
-	CHECK(CLI_OK, "\"listen\":[\"127.0.0.1:53\"],\"upstream\":[{\"address\":\"9.9.9.9:53\",\"state\":\"ok\",\"srtt_us\":800,", "",
-		"-c", config, "status", "--json");
-	CHECK(CLI_OK, "\"zone\":[{\"zone\":\"teredo\",\"mode\":\"watch\",\"rules\":24,\"kind\":\"tunnel\"},{\"zone\":\"local\",", "",
-		"-c", config, "status", "--json");
-	CHECK(CLI_OK, "\"redis_since\":\"2023-11-14T22:13:20.000000Z\",\"recording_since\":null,\"new_thing\":5,\"new_words\":\"a b\"}\n",
+	CHECK(CLI_OK, "\"version\":\"1.2.3\",\"resolver\":\"12\",\"pid\":77,", "", "-c", config,
+		"status", "--json");
+	CHECK(CLI_OK,
+		"\"listen\":[\"127.0.0.1:53\"],\"upstream\":[{\"address\":\"9.9.9.9:53\",\"state\":"
+		"\"ok\",\"srtt_us\":800,",
+		"", "-c", config, "status", "--json");
+	CHECK(CLI_OK,
+		"\"zone\":[{\"zone\":\"teredo\",\"mode\":\"watch\",\"rules\":24,\"kind\":"
+		"\"tunnel\"},{\"zone\":\"local\",",
+		"", "-c", config, "status", "--json");
+	CHECK(CLI_OK,
+		"\"redis_since\":\"2023-11-14T22:13:20.000000Z\",\"recording_since\":null,\"new_"
+		"thing\":5,\"new_words\":\"a b\"}\n",
 		"", "-c", config, "status", "--json");
 
 	CHECK(CLI_OK, "teredo: watch -> block\n", "", "-c", config, "block", "on");
-	CHECK(CLI_OK, "{\"changed\":[{\"zone\":\"teredo\",\"from\":\"watch\",\"to\":\"block\"}]}\n", "", "-c", config, "--json",
-		"mode", "block");
+	CHECK(CLI_OK, "{\"changed\":[{\"zone\":\"teredo\",\"from\":\"watch\",\"to\":\"block\"}]}\n",
+		"", "-c", config, "--json", "mode", "block");
 	CHECK(CLI_OK, "Nothing changed, it was so already", "", "-c", config, "block", "off");
 	CHECK(CLI_OK, "teredo  watch  24\n", "", "-c", config, "mode");
-	CHECK(CLI_OK, "{\"zones\":[{\"zone\":\"teredo\",\"mode\":\"watch\"}]}\n", "", "-c", config, "mode", "--json");
-	CHECK(CLI_ERROR, "", "no zone named x; zones: teredo", "-c", config, "mode", "block", "--zone", "x");
-	CHECK(CLI_ERROR, "", "a request is words without spaces", "-c", config, "mode", "block", "--zone", "a b");
-	CHECK(CLI_OK, "Reloaded: 1 rule in 2 zones.\n3 lines could not be used", "", "-c", config, "reload");
-	CHECK(CLI_OK, "only after a restart of teredownd: listen, workers\n", "", "-c", config, "reload");
-	CHECK(CLI_OK, "{\"zones\":2,\"rules\":1,\"skipped\":3,\"restart\":\"listen, workers\"}\n", "", "-c", config, "reload",
-		"--json");
+	CHECK(CLI_OK, "{\"zones\":[{\"zone\":\"teredo\",\"mode\":\"watch\"}]}\n", "", "-c", config,
+		"mode", "--json");
+	CHECK(CLI_ERROR, "", "no zone named x; zones: teredo", "-c", config, "mode", "block",
+		"--zone", "x");
+	CHECK(CLI_ERROR, "", "a request is words without spaces", "-c", config, "mode", "block",
+		"--zone", "a b");
+	CHECK(CLI_OK, "Reloaded: 1 rule in 2 zones.\n3 lines could not be used", "", "-c", config,
+		"reload");
+	CHECK(CLI_OK, "only after a restart of teredownd: listen, workers\n", "", "-c", config,
+		"reload");
+	CHECK(CLI_OK, "{\"zones\":2,\"rules\":1,\"skipped\":3,\"restart\":\"listen, workers\"}\n",
+		"", "-c", config, "reload", "--json");
 
 	assert_int_equal(write(daemon.stop[1], "x", 1), 1);
 	pthread_join(daemon.thread, NULL);

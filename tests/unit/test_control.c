@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The control socket from both ends. Raw clients are non-blocking sockets in the same event loop as the server, so that every
- * step is taken by the test; the blocking client of the commands runs in a thread of its own.
+ * The control socket from both ends. Raw clients are non-blocking sockets in the same event loop as
+ * the server, so that every step is taken by the test; the blocking client of the commands runs in
+ * a thread of its own.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -183,7 +184,8 @@ static void test_split_line(void **state)
 	assert_true(is_silent(fd));
 	assert_int_equal(fixture->requests, 0);
 	say(fixture, fd, "two\n");
-	snprintf(expected, sizeof(expected), "ok\nword\techo\nword\tone\nword\ttwo\nuid\t%u\n", (unsigned)getuid());
+	snprintf(expected, sizeof(expected), "ok\nword\techo\nword\tone\nword\ttwo\nuid\t%u\n",
+		(unsigned)getuid());
 	expect_reply(fixture, fd, expected);
 	assert_int_equal(fixture->requests, 1);
 }
@@ -395,7 +397,8 @@ static void test_no_socket_there(void **state)
 	assert_null(control_server_open(fixture->base, path, handle, fixture));
 	assert_int_equal(access(path, F_OK), 0);
 	unlink(path);
-	assert_null(control_server_open(fixture->base, "/nonexistent-folder/control.sock", handle, fixture));
+	assert_null(control_server_open(
+		fixture->base, "/nonexistent-folder/control.sock", handle, fixture));
 }
 
 /* A successor has replaced the file: it is not ours to remove. */
@@ -404,7 +407,8 @@ static void test_close_leaves_successor(void **state)
 	struct fixture *fixture = *state;
 
 	assert_int_equal(unlink(fixture->path), 0);
-	struct control_server *successor = control_server_open(fixture->base, fixture->path, handle, fixture);
+	struct control_server *successor =
+		control_server_open(fixture->base, fixture->path, handle, fixture);
 	assert_non_null(successor);
 	control_server_close(fixture->server);
 	assert_int_equal(access(fixture->path, F_OK), 0);
@@ -447,7 +451,8 @@ static void ask(struct fixture *fixture, struct call *call)
 
 	call->path = fixture->path;
 	assert_int_equal(pipe(call->done), 0);
-	struct event *done = event_new(fixture->base, call->done[0], EV_READ, on_done, fixture->base);
+	struct event *done =
+		event_new(fixture->base, call->done[0], EV_READ, on_done, fixture->base);
 	event_add(done, NULL);
 	assert_int_equal(pthread_create(&thread, NULL, run_call, call), 0);
 	event_base_dispatch(fixture->base);
@@ -527,7 +532,8 @@ static void test_client_bad_words(void **state)
 	struct control_answer answer;
 
 	for (size_t i = 0; i < 4; i++) {
-		assert_int_equal(control_ask(fixture->path, 1000, 1, &bad[i], &answer), CONTROL_BROKEN);
+		assert_int_equal(
+			control_ask(fixture->path, 1000, 1, &bad[i], &answer), CONTROL_BROKEN);
 		control_answer_free(&answer);
 	}
 	assert_int_equal(control_ask(fixture->path, 1000, 0, bad, &answer), CONTROL_BROKEN);
@@ -537,7 +543,8 @@ static void test_client_bad_words(void **state)
 
 static void test_escaping(void **state)
 {
-	static const char *const values[] = {"", "plain", "\\", "\\t", "\t\t", "end\n", "\\\\n", "\r\n\t\\"};
+	static const char *const values[] = {
+		"", "plain", "\\", "\\t", "\t\t", "end\n", "\\\\n", "\r\n\t\\"};
 	struct strbuf out;
 
 	(void)state;

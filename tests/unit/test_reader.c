@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Reading Redis: against a real redis-server on a socket in a temporary folder, filled by hand after the schema. The core of it: two names share an
- * address, two clients asked one each, and no view may show a client with the other's name. Where redis-server is not
- * installed the tests are skipped, and say so.
+ * Reading Redis: against a real redis-server on a socket in a temporary folder, filled by hand
+ * after the schema. The core of it: two names share an address, two clients asked one each, and no
+ * view may show a client with the other's name. Where redis-server is not installed the tests are
+ * skipped, and say so.
  */
 #include <fcntl.h>
 #include <hiredis/hiredis.h>
@@ -23,7 +24,7 @@
 #include "resolver/telemetry/reader.h"
 
 #define TIMEOUT_MS 10000
-#define P          "teredown:{gw1}:"
+#define P "teredown:{gw1}:"
 
 static char folder[64], socket_path[96], url[112], config[96];
 static pid_t server_pid;
@@ -43,7 +44,8 @@ static bool wait_ready(int fd)
 			return false;
 		length += (size_t)n;
 		log[length] = '\0';
-		if (strstr(log, "Ready to accept connections") || strstr(log, "ready to accept connections"))
+		if (strstr(log, "Ready to accept connections") ||
+			strstr(log, "ready to accept connections"))
 			return true;
 	}
 	return false;
@@ -54,7 +56,8 @@ static void write_config(const char *path, const char *resolver)
 	FILE *file = fopen(path, "w");
 
 	assert_non_null(file);
-	fprintf(file, "resolver-name = \"%s\"\nstate-dir = \"%s\"\nredis = \"%s\"\n", resolver, folder, url);
+	fprintf(file, "resolver-name = \"%s\"\nstate-dir = \"%s\"\nredis = \"%s\"\n", resolver,
+		folder, url);
 	fprintf(file, "listen = { \"127.0.0.1:10953\" }\nupstream = { \"127.0.0.1\" }\n");
 	fclose(file);
 }
@@ -76,8 +79,8 @@ static int start_server(void **state)
 		return -1;
 	if (server_pid == 0) {
 		dup2(log[1], STDOUT_FILENO);
-		execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", socket_path, "--save", "",
-			"--appendonly", "no", "--dir", folder, (char *)NULL);
+		execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", socket_path,
+			"--save", "", "--appendonly", "no", "--dir", folder, (char *)NULL);
 		_exit(127);
 	}
 	close(log[1]);
@@ -120,7 +123,8 @@ static const char example[] = "www.example.com.";
 
 static void put_client(const char *client, const char *name, int queries)
 {
-	put("HSET " P "client:%s queries %d watched 3 noerror %d first_seen 1000 last_seen 9000", client, queries, queries);
+	put("HSET " P "client:%s queries %d watched 3 noerror %d first_seen 1000 last_seen 9000",
+		client, queries, queries);
 	put("ZADD " P "clients:queries %d %s", queries, client);
 	put("ZADD " P "client:%s:names %d %s", client, queries, name);
 	put("ZADD " P "name:%s:clients %d %s", name, queries, client);
@@ -134,8 +138,8 @@ static void fill(void)
 	put("HSET " P "meta schema 1 recording_since 1700000000000 dropped_pairs 2 dropped_top 1");
 	put_client("192.0.2.1", microsoft, 7);
 	put_client("192.0.2.2", example, 5);
-	put("HSET " P "pair:65.55.158.118 %b %s", "192.0.2.1 teredo.ipv6.microsoft.com.", (size_t)36,
-		"1700000001000 1700000009000 7 t.nsatc.net.");
+	put("HSET " P "pair:65.55.158.118 %b %s", "192.0.2.1 teredo.ipv6.microsoft.com.",
+		(size_t)36, "1700000001000 1700000009000 7 t.nsatc.net.");
 	put("HSET " P "pair:65.55.158.118 %b %s", "192.0.2.2 www.example.com.", (size_t)26,
 		"1700000002000 1700000003000 4 www.example.com.");
 	put("ZADD " P "name:%s 1700000009000 65.55.158.118", microsoft);
@@ -297,10 +301,13 @@ static void test_many_pairs(void **state)
 		char field[64], value[64];
 		snprintf(field, sizeof(field), "10.0.%d.%d n%d.example.", i / 250, i % 250, i);
 		snprintf(value, sizeof(value), "1 2 %d o.example.", i);
-		put("HSET " P "pair:198.51.100.1 %b %b", field, strlen(field), value, strlen(value));
+		put("HSET " P "pair:198.51.100.1 %b %b", field, strlen(field), value,
+			strlen(value));
 	}
 	arena_init(&arena);
-	assert_int_equal(reader_address_pairs(reader, &arena, "198.51.100.1", READER_ROWS_MAX, &pairs), TD_OK);
+	assert_int_equal(
+		reader_address_pairs(reader, &arena, "198.51.100.1", READER_ROWS_MAX, &pairs),
+		TD_OK);
 	assert_int_equal(pairs.count, 5000);
 	assert_false(pairs.cut);
 	for (size_t i = 0; i < pairs.count; i++)
@@ -319,7 +326,8 @@ static void test_find_pairs(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 1100; i++)
-		rows[i] = (struct reader_pair){.address = "65.55.158.118", .client = "192.0.2.2", .name = microsoft};
+		rows[i] = (struct reader_pair){
+			.address = "65.55.158.118", .client = "192.0.2.2", .name = microsoft};
 	rows[3].client = "192.0.2.1";
 	rows[1050].name = example;
 	arena_init(&arena);
@@ -446,7 +454,8 @@ static bool has_row(const char *text, const char *client, const char *name)
 	for (const char *line = text; line; line = strchr(line, '\n')) {
 		line += *line == '\n';
 		size_t length = strcspn(line, "\n");
-		if (strncmp(line, client, strlen(client)) == 0 && memmem(line, length, name, strlen(name)))
+		if (strncmp(line, client, strlen(client)) == 0 &&
+			memmem(line, length, name, strlen(name)))
 			return true;
 	}
 	return false;
@@ -474,7 +483,8 @@ static void test_who_address(void **state)
 	assert_null(strstr(text, "192.0.2.1"));
 	free(text);
 	assert_int_equal(run(&text, "who", "65.55.158.118", "--json"), CLI_OK);
-	assert_non_null(strstr(text, "\"client\":\"192.0.2.1\",\"name\":\"teredo.ipv6.microsoft.com.\""));
+	assert_non_null(
+		strstr(text, "\"client\":\"192.0.2.1\",\"name\":\"teredo.ipv6.microsoft.com.\""));
 	assert_non_null(strstr(text, "\"client\":\"192.0.2.2\",\"name\":\"www.example.com.\""));
 	assert_null(strstr(text, "\"client\":\"192.0.2.2\",\"name\":\"teredo"));
 	assert_null(strstr(text, "\"client\":\"192.0.2.1\",\"name\":\"www"));
@@ -499,7 +509,8 @@ static void test_who_name(void **state)
 	assert_true(has_row(text, "192.0.2.2 ", "203.0.113.9"));
 	assert_null(strstr(text, "192.0.2.1"));
 	free(text);
-	/* Asked by both now, told to one: the other is listed with its queries and without an address. */
+	/* Asked by both now, told to one: the other is listed with its queries and without an
+	 * address. */
 	put("ZADD " P "name:%s:clients 2 192.0.2.2", microsoft);
 	assert_int_equal(run(&text, "who", microsoft, NULL), CLI_OK);
 	assert_false(has_row(text, "192.0.2.2 ", "65.55.158.118"));
@@ -586,12 +597,15 @@ static void test_tail(void **state)
 	assert_non_null(strstr(text, "No watched or blocked question"));
 	free(text);
 	put("XADD " P "transactions * ts 1 json %s",
-		"{\"ts\":\"2026-11-21T20:52:11.123456Z\",\"client\":\"192.0.2.7\",\"query\":\"a\\u001bb.example.\",\"type\":\"A\","
-		"\"rcode\":\"NXDOMAIN\",\"action\":\"block\",\"policy\":\"teredo\",\"source\":\"policy\",\"duration_us\":42,"
+		"{\"ts\":\"2026-11-21T20:52:11.123456Z\",\"client\":\"192.0.2.7\",\"query\":"
+		"\"a\\u001bb.example.\",\"type\":\"A\","
+		"\"rcode\":\"NXDOMAIN\",\"action\":\"block\",\"policy\":\"teredo\",\"source\":"
+		"\"policy\",\"duration_us\":42,"
 		"\"addresses\":[]}");
 	put("XADD " P "transactions * ts 1 json %s", "not json \033[31m");
 	assert_int_equal(run(&text, "tail", "--once", NULL), CLI_OK);
-	assert_non_null(strstr(text, "192.0.2.7  A a\\027b.example.  block teredo  NXDOMAIN  (policy 42 us)\n"));
+	assert_non_null(strstr(
+		text, "192.0.2.7  A a\\027b.example.  block teredo  NXDOMAIN  (policy 42 us)\n"));
 	assert_non_null(strstr(text, "not json \\027[31m\n"));
 	assert_null(strchr(text, '\033'));
 	free(text);
@@ -614,7 +628,8 @@ static void test_hostile_names(void **state)
 	put("ZADD " P "client:192.0.2.1:names 3 %b", evil, strlen(evil));
 	put("ZADD " P "name:%s:clients 9 %b", example, evil, strlen(evil));
 	snprintf(field, sizeof(field), "192.0.2.1 %s", evil);
-	put("HSET " P "pair:65.55.158.118 %b %b", field, strlen(field), "1 2 3 \033owner", (size_t)12);
+	put("HSET " P "pair:65.55.158.118 %b %b", field, strlen(field), "1 2 3 \033owner",
+		(size_t)12);
 	put("ZADD " P "name:%b 1 %b", evil, strlen(evil), evil, strlen(evil));
 	for (size_t i = 0; i < 3; i++) {
 		assert_int_equal(run(&text, "who", commands[i], NULL), CLI_OK);
