@@ -114,6 +114,7 @@ static void add_telemetry(const struct daemon *daemon, struct control_reply *rep
 	control_reply_add_u64(reply, "queries_waiting", status.queries_waiting);
 	control_reply_add_u64(reply, "details_dropped", status.details_dropped);
 	control_reply_add_u64(reply, "records_dropped", status.records_dropped);
+	control_reply_add_u64(reply, "stream_dropped", status.stream_dropped);
 	control_reply_add_u64(reply, "events_dropped", status.events_dropped);
 	control_reply_add_u64(reply, "records_written", status.records_written);
 }

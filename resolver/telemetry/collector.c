@@ -32,7 +32,7 @@
 
 #define LOOK_MS 20
 #define LOOKS_BEFORE_SLEEP 3
-#define RECORDS_A_LOOK 20000 /* of one worker, before others and Redis have their turn */
+#define RECORDS_A_LOOK 20000 /* before tallies and Redis have their turn */
 #define EVENTS_MAX 256
 #define LINES_MAX 4096
 #define LINE_BYTES_MAX ((size_t)2 << 20)
@@ -44,6 +44,7 @@ struct event_letter {
 
 struct collector {
 	struct handover *handovers;
+	const struct record **next_records; /* of each handover, while records are taken */
 	size_t count;
 	struct bell *bell;
 	bool to_store, to_file; /* where records go; set once */
@@ -117,18 +118,37 @@ static void write_record(struct collector *collector, const struct record *recor
 			line->data, line->length - 1);
 }
 
-static bool take_records(struct collector *collector, struct handover *handover)
+/* The worker whose next record is the oldest; count when no one has any. */
+static size_t oldest_record(const struct collector *collector)
 {
-	size_t length;
+	size_t oldest = collector->count;
+
+	for (size_t i = 0; i < collector->count; i++) {
+		const struct record *record = collector->next_records[i];
+		if (record && (oldest == collector->count ||
+				      record->wall_us < collector->next_records[oldest]->wall_us))
+			oldest = i;
+	}
+	return oldest;
+}
+
+/* Merges the workers' records by time, so that a reader of the log or the stream sees them in the
+ * order in which the replies left, but for what is still on its way when a look begins. */
+static bool take_records(struct collector *collector)
+{
+	size_t length, from;
 	unsigned count = 0;
 
-	atomic_store_explicit(&handover->urged, false, memory_order_relaxed);
-	while (count < RECORDS_A_LOOK) {
-		const struct record *record = ring_peek(&handover->records, &length);
-		if (!record)
-			break;
-		write_record(collector, record);
-		ring_release(&handover->records);
+	for (size_t i = 0; i < collector->count; i++) {
+		struct handover *handover = &collector->handovers[i];
+		atomic_store_explicit(&handover->urged, false, memory_order_relaxed);
+		collector->next_records[i] = ring_peek(&handover->records, &length);
+	}
+	while (count < RECORDS_A_LOOK && (from = oldest_record(collector)) < collector->count) {
+		struct ring *ring = &collector->handovers[from].records;
+		write_record(collector, collector->next_records[from]);
+		ring_release(ring);
+		collector->next_records[from] = ring_peek(ring, &length);
 		count++;
 	}
 	return count > 0;
@@ -171,10 +191,9 @@ static bool take_all(struct collector *collector)
 {
 	bool any = take_events(collector);
 
-	for (size_t i = 0; i < collector->count; i++) {
+	for (size_t i = 0; i < collector->count; i++)
 		any |= take_tallies(collector, &collector->handovers[i]);
-		any |= take_records(collector, &collector->handovers[i]);
-	}
+	any |= take_records(collector);
 	return any;
 }
 
@@ -218,7 +237,8 @@ static void publish(struct collector *collector)
 	status.queries_waiting = pending->queries + (batcher->frozen ? batcher->batch->queries : 0);
 	status.details_dropped = pending->details_dropped;
 	status.events_dropped = atomic_load(&collector->events_dropped);
-	status.records_dropped = pending->lines_dropped + collector->querylog.dropped;
+	status.stream_dropped = pending->lines_dropped;
+	status.records_dropped = collector->querylog.dropped;
 	for (size_t i = 0; i < collector->count; i++)
 		status.records_dropped += atomic_load(&collector->handovers[i].records.dropped);
 	status.records_written = collector->writer.last_txn;
@@ -469,6 +489,7 @@ static void collector_free(struct collector *collector)
 	querylog_deinit(&collector->querylog);
 	strbuf_deinit(&collector->line);
 	pthread_mutex_destroy(&collector->lock);
+	free(collector->next_records);
 	free(collector->resolver_name);
 	free(collector->version);
 	free(collector);
@@ -488,9 +509,11 @@ struct collector *collector_new(const struct telemetry_config *config, struct ha
 	record_writer_init(&collector->writer, config->resolver_name, zones);
 	collector->resolver_name = strdup(config->resolver_name);
 	collector->version = strdup(config->version);
+	collector->next_records = calloc(count, sizeof(*collector->next_records));
 	const char *file = config->query_log == QUERY_LOG_OFF ? NULL : config->query_log_file;
 	if (!querylog_init(&collector->querylog, file, &collector->now) ||
-		!collector->resolver_name || !collector->version || !make_loop(collector) ||
+		!collector->resolver_name || !collector->version || !collector->next_records ||
+		!make_loop(collector) ||
 		!make_batcher(collector, config, zones) || !make_store(collector, config)) {
 		collector_free(collector);
 		return NULL;

@@ -81,7 +81,9 @@ struct telemetry_status {
 	int64_t recording_since_us; /* wall: from Redis's meta, 0 unknown */
 	uint64_t batches_applied, batches_waiting; /* waiting counts the one in flight */
 	uint64_t queries_applied, queries_waiting; /* answered queries in batches acknowledged / not yet */
-	uint64_t details_dropped, records_dropped, events_dropped;
+	uint64_t details_dropped, events_dropped;
+	uint64_t records_dropped; /* not written to the query log, and not in the stream either */
+	uint64_t stream_dropped;  /* not kept for Redis's streams, while it was away or slower than they came */
 	uint64_t records_written;
 };
 void telemetry_status(struct telemetry *telemetry, struct telemetry_status *out);

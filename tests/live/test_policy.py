@@ -116,6 +116,34 @@ def test_block_under_load_loses_nothing(teredown, nsd, workers):
     assert min(checked.values()) > 20
 
 
+def test_changes_under_full_load(teredown, nsd, folder, need):
+    """dnsperf as fast as it can, modes and rules change meanwhile: no query lost, each counted once; each logged once, or counted as dropped."""
+    daemon = teredown(nsd.endpoint, redis="embedded", query_log="all")
+    questions = folder.write("questions", "".join("h%d.example.org A\n" % index for index in range(500)) + (TEREDO + " A\n") * 50)
+    load = subprocess.Popen([need("dnsperf"), "-s", "127.0.0.1", "-p", str(daemon.port), "-d", questions, "-l", "4", "-q", "100", "-c", "8", "-t", "5"],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+    turns = 0
+    while load.poll() is None:
+        daemon.run("block", "off" if turns % 2 else "on")
+        if turns % 3 == 0:
+            daemon.run("reload")
+        turns += 1
+    output = load.communicate()[0]
+    lines = dict(line.strip().split(":", 1) for line in output.splitlines() if ":" in line)
+    assert turns > 3 and lines["Queries lost"].split()[0] == "0", output
+    assert set(lines["Response codes"].replace(",", "").split()[::3]) == {"NOERROR", "NXDOMAIN"}, output
+    completed = int(lines["Queries completed"].split()[0])
+    status = daemon.until_counted(completed, 60)
+    received, accounted = harness.balance(status)
+    assert received == accounted
+    daemon.stop(deadline_s=60)
+    with open(daemon.query_log, "rb") as log:
+        logged = sum(1 for _ in log)
+    # At least one more than dnsperf asked: the question by which the start was noticed.
+    answered = harness.number(status, "answered")
+    assert answered >= completed + 1 and logged == answered - harness.number(status, "records_dropped")
+
+
 def test_mode_of_one_zone(teredown, nsd):
     daemon = teredown(nsd.endpoint)
     daemon.run("mode", "block", "--zone", "teredo")
