@@ -7,6 +7,7 @@
  */
 #include "resolver/answer.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,11 +21,27 @@ struct build {
 	const struct upstream_question *question;
 	const struct answer_limits *limits;
 	struct compose compose;
+	struct name chain[ANSWER_CHAIN_MAX + 1]; /* the question, then the aliases followed */
+	unsigned link;                           /* the place in it */
 	uint16_t ttl_offsets[TTL_FIELDS_MAX];
 	size_t ttl_count;
 	uint32_t ttl_s; /* least of what was kept */
 	bool has_address, has_answer, has_soa;
 };
+
+/* Field by field: the arrays are filled as far as they are used. */
+static void build_init(struct build *build, const uint8_t *reply, size_t size, const struct upstream_question *question,
+	const struct answer_limits *limits)
+{
+	build->reply = reply;
+	build->size = size;
+	build->question = question;
+	build->limits = limits;
+	build->link = 0;
+	build->ttl_count = 0;
+	build->ttl_s = UINT32_MAX;
+	build->has_address = build->has_answer = build->has_soa = false;
+}
 
 static uint32_t ttl_clamp(const struct build *build, uint32_t ttl)
 {
@@ -47,35 +64,52 @@ static enum td_error keep(struct build *build, size_t ttl_offset, uint32_t ttl_s
 	return TD_OK;
 }
 
-/* Names inside RDATA may be compressed in the types of RFC 1035; these are written anew. */
-static enum td_error rdata_decompress(const struct build *build, const struct message_rr *rr, uint8_t *out,
-	size_t capacity, size_t *length)
+/* What stands in RDATA, in this order: octets, character strings, names, anything. */
+struct rdata_shape {
+	uint16_t type;
+	uint8_t fixed, strings, names;
+};
+
+/* The types whose names may come compressed (RFC 3597, 4), besides those that compose writes; NULL for all others. */
+static const struct rdata_shape *rdata_shape(uint16_t type)
 {
-	static const struct {
-		uint16_t type, fixed, names;
-	} shapes[] = {{TYPE_MX, 2, 1}, {TYPE_SRV, 6, 1}, {TYPE_DNAME, 0, 1}, {TYPE_SOA, 0, 2}, {17 /* RP */, 0, 2}, {18 /* AFSDB */, 2, 1},
-		{14 /* MINFO */, 0, 2}, {26 /* PX */, 2, 2}, {36 /* KX */, 2, 1}, {7 /* MB */, 0, 1}, {8 /* MG */, 0, 1}, {9 /* MR */, 0, 1}};
+	static const struct rdata_shape shapes[] = {{TYPE_MX, 2, 0, 1}, {TYPE_SRV, 6, 0, 1}, {TYPE_DNAME, 0, 0, 1},
+		{TYPE_SOA, 0, 0, 2}, {3 /* MD */, 0, 0, 1}, {4 /* MF */, 0, 0, 1}, {7 /* MB */, 0, 0, 1}, {8 /* MG */, 0, 0, 1},
+		{9 /* MR */, 0, 0, 1}, {14 /* MINFO */, 0, 0, 2}, {17 /* RP */, 0, 0, 2}, {18 /* AFSDB */, 2, 0, 1},
+		{21 /* RT */, 2, 0, 1}, {24 /* SIG */, 18, 0, 1}, {26 /* PX */, 2, 0, 2}, {30 /* NXT */, 0, 0, 1},
+		{35 /* NAPTR */, 4, 3, 1}, {36 /* KX */, 2, 0, 1}};
+
+	for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
+		if (shapes[i].type == type)
+			return &shapes[i];
+	return NULL;
+}
+
+static void copy_octets(struct wire_reader *from, struct wire_writer *to, size_t count)
+{
+	const uint8_t *octets = wire_read_bytes(from, count);
+
+	if (octets)
+		wire_write_bytes(to, octets, count);
+}
+
+static enum td_error rdata_decompress(const struct build *build, const struct message_rr *rr,
+	const struct rdata_shape *shape, uint8_t *out, size_t capacity, size_t *length)
+{
 	struct wire_reader reader = wire_reader_init(build->reply, rr->rdata_offset + rr->rdata_length);
 	struct wire_writer writer = wire_writer_init(out, capacity);
-	size_t left;
+	struct name name;
 
 	reader.position = rr->rdata_offset;
-	for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
-		if (shapes[i].type != rr->type)
-			continue;
-		const uint8_t *fixed = wire_read_bytes(&reader, shapes[i].fixed);
-		if (fixed)
-			wire_write_bytes(&writer, fixed, shapes[i].fixed);
-		for (unsigned n = 0; n < shapes[i].names && reader.error == TD_OK; n++) {
-			struct name name;
-			name_read(&reader, &name);
-			if (reader.error == TD_OK)
-				name_write(&writer, &name);
-		}
+	copy_octets(&reader, &writer, shape->fixed);
+	for (unsigned i = 0; i < shape->strings && wire_left(&reader); i++)
+		copy_octets(&reader, &writer, 1u + reader.data[reader.position]);
+	for (unsigned i = 0; i < shape->names && reader.error == TD_OK; i++) {
+		name_read(&reader, &name);
+		if (reader.error == TD_OK)
+			name_write(&writer, &name);
 	}
-	left = wire_left(&reader);
-	if (reader.error == TD_OK && left)
-		wire_write_bytes(&writer, wire_read_bytes(&reader, left), left);
+	copy_octets(&reader, &writer, wire_left(&reader));
 	*length = writer.position;
 	return reader.error != TD_OK ? TD_MALFORMED : writer.error;
 }
@@ -94,7 +128,8 @@ static bool rdata_fits_type(const struct message_rr *rr)
 
 static enum td_error keep_rr(struct build *build, enum compose_section section, const struct message_rr *rr)
 {
-	uint8_t rdata[4096];
+	uint8_t rdata[4096]; /* more than any type with names inside needs */
+	const struct rdata_shape *shape = rdata_shape(rr->type);
 	const uint8_t *bytes = build->reply + rr->rdata_offset;
 	uint32_t ttl_s = ttl_clamp(build, rr->ttl);
 	size_t length = rr->rdata_length;
@@ -107,8 +142,8 @@ static enum td_error keep_rr(struct build *build, enum compose_section section, 
 			return TD_MALFORMED;
 		return keep(build, compose_rr_name(&build->compose, section, &rr->owner, rr->type, ttl_s, &target), ttl_s);
 	}
-	if (length <= sizeof rdata) {
-		enum td_error error = rdata_decompress(build, rr, rdata, sizeof rdata, &length);
+	if (shape) {
+		enum td_error error = rdata_decompress(build, rr, shape, rdata, sizeof rdata, &length);
 		if (error != TD_OK)
 			return error;
 		bytes = rdata;
@@ -123,10 +158,27 @@ static uint16_t rrsig_covers(const struct build *build, const struct message_rr 
 	return rr->type == TYPE_RRSIG && rr->rdata_length > 18 ? (uint16_t)(rdata[0] << 8 | rdata[1]) : 0;
 }
 
-/* The records of the answer section that stand at `owner`: the answer's own, or the alias that leads on. */
-static enum td_error keep_link(struct build *build, size_t start, unsigned count, const struct name *owner,
-	struct name *next)
+/* How many links of the chain, from its start, are not below the record's owner. */
+static unsigned links_not_below(const struct build *build, const struct message_rr *rr)
 {
+	unsigned link = 0;
+
+	while (link <= build->link &&
+		(!name_is_within(&build->chain[link], &rr->owner) || name_equal(&build->chain[link], &rr->owner)))
+		link++;
+	return link;
+}
+
+/* A DNAME or its signature. Whoever validates needs it where it stands above a name of the chain, whose CNAME was made from it. */
+static bool is_dname(const struct build *build, const struct message_rr *rr)
+{
+	return build->question->dnssec_ok && (rr->type == TYPE_DNAME || rrsig_covers(build, rr) == TYPE_DNAME);
+}
+
+/* The records of the answer section that stand at the present name: the answer's own, or the alias that leads on. */
+static enum td_error keep_link(struct build *build, size_t start, unsigned count, struct name *next)
+{
+	const struct name *owner = &build->chain[build->link];
 	struct wire_reader reader = wire_reader_init(build->reply, build->size);
 	uint16_t qtype = build->question->qtype;
 	struct message_rr rr;
@@ -136,7 +188,12 @@ static enum td_error keep_link(struct build *build, size_t start, unsigned count
 	reader.position = start;
 	for (unsigned i = 0; i < count && error == TD_OK && message_read_rr(&reader, &rr); i++) {
 		uint16_t covers = rrsig_covers(build, &rr);
-		if (rr.rr_class != CLASS_IN || !name_equal(&rr.owner, owner))
+		unsigned not_below = is_dname(build, &rr) ? links_not_below(build, &rr) : UINT_MAX;
+		if (rr.rr_class != CLASS_IN || not_below < build->link) /* below: kept at that link */
+			continue;
+		if (not_below == build->link)
+			error = keep_rr(build, SECTION_ANSWER, &rr);
+		if (!name_equal(&rr.owner, owner))
 			continue;
 		if (rr.type == TYPE_CNAME && qtype != TYPE_CNAME && next->length == 0) {
 			if (!message_rdata_name(build->reply, build->size, &rr, 0, next))
@@ -153,20 +210,21 @@ static enum td_error keep_link(struct build *build, size_t start, unsigned count
 	return reader.error != TD_OK ? TD_MALFORMED : error;
 }
 
-static enum td_error keep_chain(struct build *build, size_t start, unsigned count, struct name *last)
+static enum td_error keep_chain(struct build *build, size_t start, unsigned count)
 {
 	struct name next;
 
-	*last = build->question->qname;
-	for (unsigned link = 0; link <= ANSWER_CHAIN_MAX; link++) {
-		enum td_error error = keep_link(build, start, count, last, &next);
+	build->chain[0] = build->question->qname;
+	for (;;) {
+		enum td_error error = keep_link(build, start, count, &next);
 		if (error != TD_OK)
 			return error;
 		if (build->has_answer || next.length == 0)
 			return TD_OK;
-		*last = next;
+		if (build->link == ANSWER_CHAIN_MAX)
+			return TD_MALFORMED;
+		build->chain[++build->link] = next;
 	}
-	return TD_MALFORMED;
 }
 
 static enum td_error keep_soa(struct build *build, const struct message_rr *rr)
@@ -193,9 +251,10 @@ static enum td_error keep_soa(struct build *build, const struct message_rr *rr)
 	return keep(build, compose_rr_soa(&build->compose, SECTION_AUTHORITY, &rr->owner, ttl_s, &soa), ttl_s);
 }
 
-/* last: where the chain ended. An SOA counts only when the denied name lies within its zone. */
-static enum td_error keep_authority(struct build *build, size_t start, unsigned count, const struct name *last)
+/* An SOA counts only when the denied name, the end of the chain, lies within its zone. */
+static enum td_error keep_authority(struct build *build, size_t start, unsigned count)
 {
+	const struct name *last = &build->chain[build->link];
 	struct wire_reader reader = wire_reader_init(build->reply, build->size);
 	bool dnssec = build->question->dnssec_ok;
 	struct message_rr rr;
@@ -252,9 +311,9 @@ struct answer *answer_from_reply(const uint8_t *reply, size_t size, const struct
 	static _Thread_local uint8_t buffer[DNS_MESSAGE_MAX];
 	struct wire_reader reader = wire_reader_init(reply, size);
 	struct message_header header = message_read_header(&reader);
-	struct build build = {.reply = reply, .size = size, .question = question, .limits = limits, .ttl_s = UINT32_MAX};
+	struct build build;
 	uint16_t rcode = header.flags & DNS_FLAG_RCODE;
-	struct name qname, last;
+	struct name qname;
 	uint16_t qtype, qclass;
 	struct answer *answer = NULL;
 
@@ -269,10 +328,11 @@ struct answer *answer_from_reply(const uint8_t *reply, size_t size, const struct
 	size_t authority = skip_records(reply, size, reader.position, header.ancount);
 	if (authority == 0)
 		return NULL;
+	build_init(&build, reply, size, question, limits);
 	compose_begin(&build.compose, buffer, sizeof buffer, 0, 0, question->qname.wire, question->qname.length,
 		question->qtype, CLASS_IN);
-	if (keep_chain(&build, reader.position, header.ancount, &last) != TD_OK ||
-		keep_authority(&build, authority, header.nscount, &last) != TD_OK)
+	if (keep_chain(&build, reader.position, header.ancount) != TD_OK ||
+		keep_authority(&build, authority, header.nscount) != TD_OK)
 		return NULL;
 	size_t length = compose_finish(&build.compose);
 	if (length == 0)

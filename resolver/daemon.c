@@ -26,6 +26,7 @@
 
 #define CACHE_SHARDS 16
 #define WAITERS_MAX 16384 /* of one worker */
+#define WAITERS_PER_CLIENT_MAX (WAITERS_MAX / 4)
 #define REQUESTS_MAX 8192
 #define TCP_PER_CLIENT_MAX 32
 #define TCP_IDLE_MS 10000
@@ -125,6 +126,8 @@ bool daemon_set_policy(struct daemon *daemon, struct rules *rules, const uint8_t
 
 	if (!policy) {
 		free(broadcast);
+		if (rules != daemon->rules)
+			feeds_policy_free(rules, NULL);
 		return false;
 	}
 	broadcast->old_policy = daemon->policy;
@@ -355,13 +358,15 @@ static bool open_workers(struct daemon *daemon)
 {
 	const struct options *options = daemon->options;
 	struct worker_config config = {.count = options->workers, .cache = daemon->cache, .policy = daemon->policy,
-		.query = {.limits = {.ttl_max_s = TTL_MAX_S, .negative_ttl_max_s = NEGATIVE_TTL_MAX_S}, .waiters_max = WAITERS_MAX},
+		.query = {.limits = {.ttl_max_s = TTL_MAX_S, .negative_ttl_max_s = NEGATIVE_TTL_MAX_S}, .waiters_max = WAITERS_MAX,
+			.waiters_per_client_max = WAITERS_PER_CLIENT_MAX},
 		.upstream = {.servers = options->upstream, .server_count = options->upstream_count,
 			.timeout_ms = options->upstream_timeout_ms, .requests_max = REQUESTS_MAX},
 		.tcp_connections_max = options->tcp_clients_max, .tcp_connections_per_client_max = TCP_PER_CLIENT_MAX,
 		.tcp_idle_timeout_ms = TCP_IDLE_MS + options->upstream_timeout_ms, .drain_ms = DRAIN_MS, .peers = daemon->workers,
 		.reply = on_worker_reply, .reply_context = daemon};
 
+	seed_new(&config.query.seed);
 	for (unsigned i = 0; i < options->workers; i++) {
 		config.index = i;
 		config.telemetry = telemetry_worker(daemon->telemetry, i);

@@ -20,6 +20,7 @@
 #define UNSENT_MAX (256 << 10) /* octets */
 #define READ_AHEAD_MAX (66 << 10)
 #define ACCEPTS_A_TURN 16
+#define ACCEPT_PAUSE_MS 100 /* when the system has nothing left for another connection */
 
 struct connection {
 	struct tcp_server *server;
@@ -27,7 +28,7 @@ struct connection {
 	struct endpoint peer;
 	uint32_t slot, serial;
 	unsigned pending;
-	bool closing;    /* the client has sent all it wants to */
+	bool closing;    /* the client has sent all it wants to, or something that is not DNS */
 	bool processing; /* on_read is on the stack */
 };
 
@@ -35,6 +36,7 @@ struct tcp_server {
 	struct tcp_server_config config;
 	struct event *listeners[LISTENERS_MAX];
 	size_t listener_count;
+	struct event *resume; /* of accepting, after a pause */
 	struct connection *connections;
 	size_t open;
 	bool stopped;
@@ -126,9 +128,10 @@ static void connection_read(struct connection *connection)
 	}
 	connection->processing = false;
 	server->config.turn(server->config.turn_context, &now);
-	if (bad || connection_is_done(connection))
+	connection->closing |= bad;
+	if (connection_is_done(connection))
 		connection_close(connection);
-	else if (connection_is_full(connection))
+	else if (bad || connection_is_full(connection))
 		bufferevent_disable(connection->stream, EV_READ);
 	else if (!connection->closing && !server->stopped)
 		bufferevent_enable(connection->stream, EV_READ);
@@ -201,6 +204,31 @@ static void connection_open(struct tcp_server *server, int fd, const struct endp
 	bufferevent_enable(stream, EV_READ | EV_WRITE);
 }
 
+static void on_resume(evutil_socket_t fd, short what, void *context)
+{
+	struct tcp_server *server = context;
+
+	(void)fd;
+	(void)what;
+	for (size_t i = 0; i < server->listener_count && !server->stopped; i++)
+		event_add(server->listeners[i], NULL);
+}
+
+/* A client that cannot be accepted stays in the backlog, and would wake the loop again at once. */
+static void pause_accepting(struct tcp_server *server)
+{
+	struct timeval pause = {.tv_usec = ACCEPT_PAUSE_MS * 1000};
+
+	for (size_t i = 0; i < server->listener_count; i++)
+		event_del(server->listeners[i]);
+	event_add(server->resume, &pause);
+}
+
+static bool is_shortage(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
 static void on_accept(evutil_socket_t listener, short what, void *context)
 {
 	struct tcp_server *server = context;
@@ -211,6 +239,8 @@ static void on_accept(evutil_socket_t listener, short what, void *context)
 		struct endpoint peer;
 		socklen_t length = sizeof sa;
 		int fd = accept4(listener, (struct sockaddr *)&sa, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd < 0 && is_shortage(errno))
+			pause_accepting(server);
 		if (fd < 0)
 			return;
 		if (endpoint_from_sockaddr(&peer, (struct sockaddr *)&sa))
@@ -228,7 +258,11 @@ struct tcp_server *tcp_server_new(const struct tcp_server_config *config)
 		return NULL;
 	server->config = *config;
 	server->connections = calloc(config->connections_max, sizeof server->connections[0]);
-	if (!server->connections) {
+	server->resume = evtimer_new(config->base, on_resume, server);
+	if (!server->connections || !server->resume) {
+		if (server->resume)
+			event_free(server->resume);
+		free(server->connections);
 		free(server);
 		return NULL;
 	}
@@ -255,6 +289,7 @@ enum td_error tcp_server_listen(struct tcp_server *server, struct listen_socket 
 void tcp_server_stop(struct tcp_server *server)
 {
 	server->stopped = true;
+	event_del(server->resume);
 	for (size_t i = 0; i < server->listener_count; i++)
 		event_del(server->listeners[i]);
 	for (unsigned i = 0; i < server->config.connections_max; i++)
@@ -273,8 +308,19 @@ void tcp_server_free(struct tcp_server *server)
 		close(event_get_fd(server->listeners[i]));
 		event_free(server->listeners[i]);
 	}
+	event_free(server->resume);
 	free(server->connections);
 	free(server);
+}
+
+bool tcp_server_unsent(const struct tcp_server *server)
+{
+	for (unsigned i = 0; i < server->config.connections_max; i++) {
+		struct bufferevent *stream = server->connections[i].stream;
+		if (stream && evbuffer_get_length(bufferevent_get_output(stream)) > 0)
+			return true;
+	}
+	return false;
 }
 
 size_t tcp_server_connections(const struct tcp_server *server)
@@ -290,6 +336,9 @@ enum td_error tcp_server_respond(struct tcp_server *server, const struct query_c
 		return TD_NOT_FOUND;
 	if (!connection->processing && connection->pending > 0)
 		connection->pending--;
-	connection_send(connection, reply, length);
+	if (length)
+		connection_send(connection, reply, length);
+	else if (!connection->processing) /* later, since its next query must not come in the middle of an answer's delivery */
+		bufferevent_trigger(connection->stream, EV_READ, BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS);
 	return TD_OK;
 }

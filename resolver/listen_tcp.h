@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,7 +36,10 @@ void tcp_server_free(struct tcp_server *server);
 enum td_error tcp_server_listen(struct tcp_server *server, struct listen_socket *socket);
 void tcp_server_stop(struct tcp_server *server); /* accepts nothing more, reads nothing more; replies can still be sent */
 
+/* True while replies given to tcp_server_respond or made from queries wait for their clients to take them. */
+bool tcp_server_unsent(const struct tcp_server *server);
+
 size_t tcp_server_connections(const struct tcp_server *server);
 
-/* A reply that was pending. TD_NOT_FOUND: the connection is gone. */
+/* A reply that was pending, or with length 0 the news that there will be none. TD_NOT_FOUND: the connection is gone. */
 enum td_error tcp_server_respond(struct tcp_server *server, const struct query_client *client, const uint8_t *reply, size_t length);

@@ -13,6 +13,7 @@
 #include "resolver/reply.h"
 
 #define FOREIGN_RETRIES_MAX 3
+#define CLIENT_SLOTS 1024 /* clients that share one share its bound */
 
 struct waiter {
 	struct waiter *next;
@@ -38,6 +39,7 @@ struct query_engine {
 	const struct query_policy *policy;
 	struct table flights;
 	size_t pending;
+	uint32_t client_pending[CLIENT_SLOTS]; /* pending, by the client's hash */
 	uint64_t answer_serial;
 	uint8_t buffer[DNS_MESSAGE_MAX]; /* of replies that were pending */
 };
@@ -112,6 +114,7 @@ static size_t enforce(struct query_engine *engine, struct query_slot *slot, cons
 	bool local = policy_zone_kind(index, match->zone) == ZONE_LOCAL;
 	size_t length;
 
+	slot->transaction.upstream = (struct endpoint){0}; /* whoever gave the answer, this reply is ours */
 	if (verdict->action == ACTION_DROP) {
 		engine->config.counters->dropped_policy++;
 		return 0;
@@ -168,13 +171,28 @@ static struct waiter *waiter_new(const struct query_client *client, const struct
 	return waiter;
 }
 
+static uint32_t *pending_of(struct query_engine *engine, const struct query_client *client)
+{
+	const struct address *address = &client->peer.address;
+
+	return &engine->client_pending[hash_bytes(&engine->config.seed, address->octets, sizeof address->octets) % CLIENT_SLOTS];
+}
+
+static bool is_full(struct query_engine *engine, const struct query_client *client)
+{
+	return engine->pending >= engine->config.waiters_max ||
+		*pending_of(engine, client) >= engine->config.waiters_per_client_max;
+}
+
 static void waiter_reply(struct query_engine *engine, const struct waiter *waiter, struct query_slot *slot, size_t length,
 	const struct now *now)
 {
 	struct worker_counters *counters = engine->config.counters;
 
-	if (length == 0) /* dropped by policy, counted there */
+	if (length == 0) { /* dropped by policy, counted there */
+		engine->config.io.respond(engine->config.io.context, &waiter->client, NULL, 0);
 		return;
+	}
 	slot->transaction.duration_us = (uint32_t)(now->mono_us - waiter->received_us);
 	switch (engine->config.io.respond(engine->config.io.context, &waiter->client, engine->buffer, length)) {
 	case TD_OK:
@@ -259,6 +277,7 @@ static void flight_free(struct query_flight *flight)
 		struct waiter *waiter = flight->first;
 		flight->first = waiter->next;
 		engine->pending--;
+		--*pending_of(engine, &waiter->client);
 		free(waiter);
 	}
 	free(flight);
@@ -269,6 +288,7 @@ static void flight_add(struct query_flight *flight, struct waiter *waiter)
 	*flight->last = waiter;
 	flight->last = &waiter->next;
 	flight->engine->pending++;
+	++*pending_of(flight->engine, &waiter->client);
 }
 
 static void mail(struct query_engine *engine, unsigned worker, const struct query_letter *content)
@@ -291,8 +311,10 @@ static void tell_subscribers(struct query_flight *flight, enum td_error error, u
 			continue;
 		struct query_letter letter = {.is_result = true, .key = flight->key, .error = error, .rcode = rcode};
 		letter.answer = answer ? answer_copy(answer) : NULL;
-		if (answer && !letter.answer)
+		if (answer && !letter.answer) {
 			letter.error = TD_NOMEM;
+			letter.rcode = RCODE_SERVFAIL;
+		}
 		mail(flight->engine, worker, &letter);
 	}
 	flight->subscribers = 0;
@@ -417,7 +439,7 @@ static void wait_for_answer(struct query_engine *engine, const struct query_clie
 	struct query_flight *flight = flight_find(engine, key);
 	struct waiter *waiter;
 
-	if (engine->pending >= engine->config.waiters_max || !(waiter = waiter_new(client, request, now->mono_us))) {
+	if (is_full(engine, client) || !(waiter = waiter_new(client, request, now->mono_us))) {
 		engine->config.counters->dropped_overload++;
 		return;
 	}

@@ -15,6 +15,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
+#include "lib/base/hash.h"
 #include "lib/base/mailbox.h"
 #include "lib/dns/request.h"
 #include "policy/policy.h"
@@ -73,7 +74,8 @@ struct query_io {
 	/* Starts an upstream question; query_answered is called later with this flight. The handle, or NULL and *error. */
 	void *(*ask)(void *context, const struct upstream_question *question, struct query_flight *flight, enum td_error *error);
 	void (*cancel)(void *context, void *handle);
-	/* Sends a reply that was pending. TD_OK, TD_NOT_FOUND (the TCP client is gone), TD_IO. */
+	/* Sends a reply that was pending. TD_OK, TD_NOT_FOUND (the TCP client is gone), TD_IO. Length 0: there will be none, which only
+	 * gives the query's place among those of its connection back. */
 	enum td_error (*respond)(void *context, const struct query_client *client, const uint8_t *reply, size_t length);
 	/* Gives the letter to that worker's query_receive. */
 	void (*mail)(void *context, unsigned worker, struct query_letter *letter);
@@ -88,6 +90,8 @@ struct query_config {
 	struct query_io io;
 	struct answer_limits limits;
 	size_t waiters_max;         /* queries pending at once */
+	size_t waiters_per_client_max; /* of one client, so that it leaves room for the others */
+	struct hash_seed seed;
 };
 
 struct query_engine;

@@ -88,7 +88,7 @@ size_t reply_error(const struct request *request, uint8_t *reply, size_t capacit
 	const char *text)
 {
 	struct compose compose;
-	uint16_t flags = (uint16_t)((rcode & DNS_FLAG_RCODE) | (rcode == RCODE_NOTIMP ? request->flags & DNS_FLAG_OPCODE : 0));
+	uint16_t flags = (uint16_t)((rcode & DNS_FLAG_RCODE) | (request->flags & DNS_FLAG_OPCODE));
 
 	if (request->qname_length == 0)
 		return reply_headless(request, reply, capacity, flags);

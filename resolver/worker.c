@@ -128,6 +128,8 @@ static enum td_error io_respond(void *context, const struct query_client *client
 
 	if (client->path.connection)
 		return tcp_server_respond(worker->tcp, client, reply, length);
+	if (length == 0)
+		return TD_OK;
 	return udp_listener_respond(worker->udp[client->path.listener], client, reply, length);
 }
 
@@ -225,7 +227,8 @@ static void on_drain(evutil_socket_t fd, short what, void *context)
 
 	(void)fd;
 	(void)what;
-	if (query_pending(worker->engine) == 0 || now.mono_us >= worker->drain_until_us)
+	bool done = query_pending(worker->engine) == 0 && !tcp_server_unsent(worker->tcp);
+	if (done || now.mono_us >= worker->drain_until_us)
 		event_base_loopbreak(worker->base);
 }
 

@@ -49,7 +49,7 @@ struct worker_config {
 	struct query_config query;       /* worker, cache, counters and io are filled in by the worker */
 	struct upstream_config upstream;
 	unsigned tcp_connections_max, tcp_connections_per_client_max, tcp_idle_timeout_ms;
-	unsigned drain_ms;               /* at a stop: how long pending queries may take */
+	unsigned drain_ms;               /* at a stop: how long pending queries and slow TCP readers may take */
 	struct worker **peers;           /* [count], filled before any thread starts */
 	/* Takes answered messages, from the worker's thread. */
 	void (*reply)(void *context, struct worker_message *message);

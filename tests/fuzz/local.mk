@@ -3,7 +3,7 @@
 # replay.c feeds it its seeds and every packet at hand, as one of the tests.
 FUZZ_TARGETS = tests/fuzz/fuzz_request tests/fuzz/fuzz_message tests/fuzz/fuzz_name_text tests/fuzz/fuzz_text_rr \
 	tests/fuzz/fuzz_rpz \
-	tests/fuzz/fuzz_exchange
+	tests/fuzz/fuzz_exchange tests/fuzz/fuzz_answer
 EXTRA_DIST += tests/fuzz/seeds
 
 if ENABLE_FUZZERS
@@ -38,3 +38,6 @@ tests_fuzz_fuzz_rpz_LDADD = $(LIB_POLICY) $(LDNS_LIBS)
 tests_fuzz_fuzz_exchange_SOURCES = tests/fuzz/fuzz_exchange.c tests/fuzz/fuzz.h $(FUZZ_MAIN)
 tests_fuzz_fuzz_exchange_CFLAGS = $(AM_CFLAGS) $(FUZZ_FLAGS)
 tests_fuzz_fuzz_exchange_LDADD = $(LIB_UPSTREAM)
+tests_fuzz_fuzz_answer_SOURCES = tests/fuzz/fuzz_answer.c tests/fuzz/fuzz.h $(FUZZ_MAIN)
+tests_fuzz_fuzz_answer_CFLAGS = $(AM_CFLAGS) $(FUZZ_FLAGS)
+tests_fuzz_fuzz_answer_LDADD = $(LIB_RESOLVER) $(LDNS_LIBS)

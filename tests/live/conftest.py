@@ -37,6 +37,11 @@ sixtofour.example.org. 60 IN AAAA 2002:c000:204::1
     + "".join("h%d.example.org. IN A 203.0.113.%d\n" % (index, index % 250 + 1) for index in range(500))
 
 
+def pytest_configure(config):
+    """SIGTERM ends the run as Ctrl-C does: every process that was started is ended too."""
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("ended by SIGTERM", 1))
+
+
 @pytest.fixture(autouse=True)
 def limit():
     """No test hangs the suite."""

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Start, configuration, reload, end."""
 
+import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -170,6 +172,36 @@ class TestEnd:
         daemon.check_log()
         assert redis_server.client().hget(harness.key("client", "127.0.12.1"), "queries") == "20"
         assert len([record for record in daemon.records() if record["client"] == "127.0.12.1"]) == 20
+
+    def test_slow_reader_gets_the_rest(self, upstream, folder):
+        """What counts as answered and waits in the daemon for a slow TCP client still goes out at the end."""
+        text = (b"\xff" + b"x" * 255) * 200
+        server = upstream(lambda packet, asked, tcp: [(0, wire.reply(packet, answers=[wire.rr(b"\xc0\x0c", wire.TXT, 300, text)]) if tcp else
+            wire.reply(packet, flags=wire.TC))])
+        daemon = harness.Teredown(folder.path, server.endpoint, workers=1).start()
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.settimeout(10)
+            sock.connect(("127.0.0.1", daemon.port))
+            packet = wire.query(1, "big.example.org", wire.TXT)
+            harness.send_framed(sock, packet)
+            harness.read_framed(sock)
+            got = harness.number(daemon.status(), "answered")
+            sock.sendall((len(packet).to_bytes(2, "big") + packet) * 300)
+            seen = []
+
+            def stalled():
+                time.sleep(0.2)
+                seen.append(harness.number(daemon.status(), "answered"))
+                return len(seen) > 1 and got < seen[-2] == seen[-1]
+            until(stalled, "no more answers, since the client reads none")
+            assert seen[-1] < 300
+            daemon.send(signal.SIGTERM)
+            with contextlib.suppress(EOFError, ConnectionError):
+                while harness.read_framed(sock):
+                    got += 1
+        assert daemon.wait() == 0
+        assert got == seen[-1]
 
     def test_flushes(self, nsd, redis_server, folder):
         """Counts not yet sent to Redis are sent before it ends."""

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """How questions come in and answers leave: UDP, TCP, IPv4, IPv6, sizes."""
 
+import contextlib
+import os
+import resource
 import socket
 import subprocess
 import threading
@@ -145,6 +148,15 @@ class TestTcp:
                 pass
         assert addresses_of(shared.ask("www.example.org", tcp=True)) == ["192.0.2.1"]
 
+    def test_length_zero_behind_questions(self, upstream, teredown):
+        """The questions before it are answered, those that take a while too, then the connection ends."""
+        daemon = teredown(upstream({"slow.example.org": "192.0.2.1"}, delay=0.3).endpoint)
+        with tcp_socket(daemon.port) as sock:
+            packets = [wire.query(1, "slow.example.org"), wire.query(2, "localhost")]
+            sock.sendall(b"".join(len(packet).to_bytes(2, "big") + packet for packet in packets) + b"\0\0")
+            assert [wire.parse(read_framed(sock)).ident for _ in range(2)] == [2, 1]
+            assert sock.recv(1) == b""
+
     def test_length_65535_and_gone(self, shared):
         for _ in range(20):
             with tcp_socket(shared.port) as sock:
@@ -191,6 +203,43 @@ class TestTcp:
             assert addresses_of(shared.ask("www.example.org")) == ["192.0.2.1"]
             assert memory_kb(shared.pid) - before < 30000
 
+    def test_silence_takes_no_place(self, upstream, teredown, folder):
+        """Pending questions that a rule on the answer's alias silences: the connection goes on, and ends when the client has ended it."""
+        quiet = wire.name("quiet.example.net")
+
+        def script(packet, asked, tcp):
+            if asked.qname.startswith("plain"):
+                return [(0, wire.reply(packet, answers=[wire.rr(b"\xc0\x0c", wire.A, 0, bytes([192, 0, 2, 1]))]))]
+            return [(0.05, wire.reply(packet, answers=[wire.rr(b"\xc0\x0c", wire.CNAME, 0, quiet), wire.rr(quiet, wire.A, 0, bytes(4))]))]
+        path = folder.write("quiet.rpz", "$TTL 300\n@ SOA localhost. nobody.invalid. 1 3600 900 604800 300\n  NS localhost.\n"
+            "quiet.example.net CNAME rpz-drop.\n")
+        daemon = teredown(upstream(script).endpoint, zones={"quiet": {"file": path, "mode": "block"}})
+        with tcp_socket(daemon.port) as sock:
+            for index in range(150):  # more than may be pending on one connection
+                send_framed(sock, wire.query(index, "q%d.example.org" % index))
+            send_framed(sock, wire.query(999, "plain.example.org"))
+            assert wire.parse(read_framed(sock)).ident == 999
+            send_framed(sock, wire.query(1, "last.example.org"))
+            sock.shutdown(socket.SHUT_WR)
+            assert sock.recv(1) == b"", "closed once nothing is pending"
+        status = daemon.status()
+        assert harness.number(status, "tcp_clients") == 0 and harness.number(status, "dropped_policy") == 151
+        assert len(set(harness.balance(status))) == 1
+
+    def test_out_of_descriptors(self, teredown, nsd):
+        """More clients than descriptors: those who are in are served, and the processor is not spent on the others."""
+        daemon = teredown(nsd.endpoint, workers=1)
+        used = len(os.listdir("/proc/%d/fd" % daemon.pid))
+        resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (used + 10, used + 10))
+        with contextlib.ExitStack() as stack:
+            socks = [stack.enter_context(tcp_socket(daemon.port, source="127.0.5.%d" % (index % 20 + 1))) for index in range(30)]
+            send_framed(socks[0], wire.query(1, "localhost"))
+            read_framed(socks[0])
+            before, started = processor_s(daemon.pid), time.monotonic()
+            time.sleep(1)
+            assert processor_s(daemon.pid) - before < (time.monotonic() - started) / 4
+        until(lambda: addresses_of(daemon.ask("localhost", tcp=True, timeout_s=1)) == ["127.0.0.1"], "a client comes in again")
+
     def test_client_gone_before_the_answer(self, upstream, teredown):
         server = upstream({"slow.example.org": "192.0.2.1"}, delay=0.3)
         daemon = teredown(server.endpoint)
@@ -202,6 +251,12 @@ class TestTcp:
         received, accounted = harness.balance(daemon.status())
         assert received == accounted
         assert addresses_of(daemon.ask("slow.example.org")) == ["192.0.2.1"]
+
+
+def processor_s(pid):
+    with open("/proc/%d/stat" % pid) as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def memory_kb(pid):

@@ -326,6 +326,113 @@ static void test_chain_of_any_order_and_a_loop(void **state)
 	assert_int_equal(world_rcode(&world.replies[1]), RCODE_SERVFAIL);
 }
 
+static void test_block_at_the_arrival_of_an_answer(void **state)
+{
+	struct world_query query = {.name = "alias.example", .type = TYPE_A, .client = 1};
+	struct compose compose;
+	uint8_t buffer[600];
+
+	(void)state;
+	world_set_mode(&world, MODE_BLOCK);
+	assert_null(world_ask(&world, 0, &query));
+	world_upstream_begin(&world, 0, &compose, buffer, sizeof buffer, 0);
+	add_cname(&compose, "alias.example", "target.test");
+	add_a(&compose, SECTION_ANSWER, "target.test", 1);
+	world_upstream_send(&world, 0, &compose);
+	assert_int_equal(world_rcode(&world.replies[0]), RCODE_NXDOMAIN);
+	assert_int_equal(world.records[0].transaction.source, SOURCE_POLICY);
+	assert_int_equal(world.records[0].transaction.upstream.address.family, 0);
+}
+
+static void test_silence_for_a_pending_query_gives_its_place_back(void **state)
+{
+	struct world_query query = {.name = "alias.example", .type = TYPE_A, .client = 1, .tcp = true};
+	struct compose compose;
+	uint8_t buffer[600];
+
+	(void)state;
+	world_set_mode(&world, MODE_BLOCK);
+	assert_null(world_ask(&world, 0, &query));
+	world_upstream_begin(&world, 0, &compose, buffer, sizeof buffer, 0);
+	add_cname(&compose, "alias.example", "quiet.test");
+	world_upstream_send(&world, 0, &compose);
+	assert_int_equal(world.reply_count, 0);
+	assert_int_equal(world.unanswered_count, 1);
+	assert_int_equal(world.workers[0].counters.dropped_policy, 1);
+}
+
+/* A validating client cannot follow an unsigned CNAME without the DNAME it was made from (RFC 6672, 5.3.1). */
+static void test_dname_goes_to_who_validates(void **state)
+{
+	struct world_query query = {.name = "a.b.old.example", .type = TYPE_A, .client = 1, .edns_payload = 1232};
+	struct compose compose;
+	struct message_rr rr;
+	struct name owner = {.length = 13, .wire = "\3old\7example"}, rider = {.length = 15, .wire = "\5other\7example"};
+	const uint8_t target[] = "\3new\7example";
+	uint8_t buffer[600];
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		query.dnssec_ok = i == 1;
+		assert_null(world_ask(&world, 0, &query));
+		world_upstream_begin(&world, i, &compose, buffer, sizeof buffer, 0);
+		compose_rr(&compose, SECTION_ANSWER, &rider, TYPE_DNAME, 60, target, sizeof target);
+		compose_rr(&compose, SECTION_ANSWER, &owner, TYPE_DNAME, 60, target, sizeof target);
+		add_cname(&compose, "a.b.old.example", "a.b.new.example");
+		add_a(&compose, SECTION_ANSWER, "a.b.new.example", 1);
+		world_upstream_send(&world, i, &compose);
+	}
+	assert_int_equal(world_count(&world.replies[0], 1), 2);
+	assert_int_equal(world_count(&world.replies[1], 1), 3);
+	assert_true(world_record_at(&world.replies[1], 0, &rr));
+	assert_int_equal(rr.type, TYPE_DNAME);
+	assert_true(name_equal(&rr.owner, &owner));
+}
+
+/* Compressed names come out whole in every type that may hold them (RFC 3597, 4), behind however much is before them. */
+static void test_names_in_rdata_are_decompressed(void **state)
+{
+	static const struct {
+		uint16_t type;
+		const char *rdata, *expected;
+		uint8_t size, expected_size;
+	} cases[] = {
+		{TYPE_MX, "\0\12\4mail\300\14", "\0\12\4mail\1z\7example", 9, 18},
+		{21 /* RT */, "\0\12\4mail\300\14", "\0\12\4mail\1z\7example", 9, 18},
+		{35 /* NAPTR */, "\0\1\0\2\1s\3sip\0\300\16", "\0\1\0\2\1s\3sip\0\7example", 13, 20},
+		{24 /* SIG */, "\0\1\5\2\0\0\0\0\0\0\0\0\0\0\0\0\0\0\300\16sig", "\0\1\5\2\0\0\0\0\0\0\0\0\0\0\0\0\0\0\7example\0sig", 23, 30},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct world_query query = {.name = "z.example", .type = cases[i].type, .client = 1};
+		struct compose compose;
+		struct message_rr rr;
+		uint8_t buffer[600];
+		assert_null(world_ask(&world, 0, &query));
+		world_upstream_begin(&world, i, &compose, buffer, sizeof buffer, 0);
+		compose_rr(&compose, SECTION_ANSWER, &world.asks[i].question.qname, cases[i].type, 60, cases[i].rdata, cases[i].size);
+		world_upstream_send(&world, i, &compose);
+		assert_true(world_record_at(&world.replies[i], 0, &rr));
+		assert_int_equal(rr.rdata_length, cases[i].expected_size);
+		assert_memory_equal(world.replies[i].bytes + rr.rdata_offset, cases[i].expected, rr.rdata_length);
+	}
+}
+
+static void test_compressed_name_before_a_long_rest_is_refused(void **state)
+{
+	struct world_query query = {.name = "z.example", .type = TYPE_MX, .client = 1, .tcp = true};
+	static uint8_t buffer[6000], rdata[5000] = "\0\12\4mail\300\14";
+	struct compose compose;
+
+	(void)state;
+	assert_null(world_ask(&world, 0, &query));
+	world_upstream_begin(&world, 0, &compose, buffer, sizeof buffer, 0);
+	compose_rr(&compose, SECTION_ANSWER, &world.asks[0].question.qname, TYPE_MX, 60, rdata, sizeof rdata);
+	world_upstream_send(&world, 0, &compose);
+	assert_int_equal(world_rcode(&world.replies[0]), RCODE_SERVFAIL);
+}
+
 static void test_size_limits(void **state)
 {
 	struct world_query query = {.name = "big.example", .type = TYPE_TXT, .client = 1};
@@ -384,6 +491,8 @@ static void test_refusals(void **state)
 	query.flags = 0;
 	assert_int_equal(prefix_from_text(&world.allow, "198.51.100.0/24"), TD_OK);
 	assert_int_equal(world_rcode(world_ask(&world, 0, &query)), RCODE_REFUSED);
+	query.flags = 2 << 11; /* the opcode comes back, whatever the reason (RFC 1035, 4.1.1) */
+	assert_int_equal(world_flags(world_ask(&world, 0, &query)) & (DNS_FLAG_OPCODE | DNS_FLAG_RCODE), 2 << 11 | RCODE_REFUSED);
 	assert_int_equal(world.ask_count, 0);
 }
 
@@ -396,11 +505,36 @@ static void test_pending_questions_are_bounded(void **state)
 	for (unsigned i = 0; i < 120; i++) {
 		snprintf(name, sizeof name, "n%u.example", i);
 		query.name = name;
+		query.client = (uint8_t)(i / 50 + 1);
 		assert_null(world_ask(&world, 0, &query));
 	}
 	assert_int_equal(world.ask_count, 100);
 	assert_int_equal(world.workers[0].counters.dropped_overload, 20);
 	assert_int_equal(query_pending(world.workers[0].engine), 100);
+}
+
+/* One client's questions leave room for those of others, and its place comes back with the answers. */
+static void test_pending_questions_of_a_client_are_bounded(void **state)
+{
+	struct world_query query = {.type = TYPE_A, .client = 1};
+	char name[32];
+
+	(void)state;
+	for (unsigned i = 0; i < 90; i++) {
+		snprintf(name, sizeof name, "n%u.example", i);
+		query.name = name;
+		assert_null(world_ask(&world, 0, &query));
+	}
+	assert_int_equal(world.ask_count, 60);
+	assert_int_equal(world.workers[0].counters.dropped_overload, 30);
+	query.client = 2;
+	query.name = "other.example";
+	assert_null(world_ask(&world, 0, &query));
+	assert_int_equal(world.ask_count, 61);
+	world_upstream_address(&world, 0, 0, 1);
+	query.client = 1;
+	assert_null(world_ask(&world, 0, &query));
+	assert_int_equal(world.workers[0].counters.coalesced, 1);
 }
 
 static void test_dnssec_ok_and_plain_are_kept_apart(void **state)
@@ -459,10 +593,16 @@ int main(void)
 		T(test_rule_on_the_chain_of_an_answer),
 		T(test_only_the_chain_is_passed_on),
 		T(test_chain_of_any_order_and_a_loop),
+		T(test_block_at_the_arrival_of_an_answer),
+		T(test_silence_for_a_pending_query_gives_its_place_back),
+		T(test_dname_goes_to_who_validates),
+		T(test_names_in_rdata_are_decompressed),
+		T(test_compressed_name_before_a_long_rest_is_refused),
 		T(test_size_limits),
 		T(test_local_names_never_leave),
 		T(test_refusals),
 		T(test_pending_questions_are_bounded),
+		T(test_pending_questions_of_a_client_are_bounded),
 		T(test_dnssec_ok_and_plain_are_kept_apart),
 		T(test_reload_judges_cached_answers_anew),
 	};

@@ -44,7 +44,10 @@ static enum td_error io_respond(void *context, const struct query_client *client
 {
 	struct world_worker *worker = context;
 
-	log_reply(worker->world, client, reply, length);
+	if (length)
+		log_reply(worker->world, client, reply, length);
+	else
+		worker->world->unanswered_count++;
 	return TD_OK;
 }
 
@@ -114,7 +117,7 @@ void world_open(struct world *world, const char *tunnel_zone, const char *local_
 		*worker = (struct world_worker){.world = world, .index = i};
 		struct query_config config = {.worker = i, .cache = world->cache, .counters = &worker->counters,
 			.io = {worker, io_ask, io_cancel, io_respond, io_mail, io_record},
-			.limits = {.ttl_max_s = 86400, .negative_ttl_max_s = 3600}, .waiters_max = 100};
+			.limits = {.ttl_max_s = 86400, .negative_ttl_max_s = 3600}, .waiters_max = 100, .waiters_per_client_max = 60};
 		worker->engine = query_engine_new(&config);
 		query_set_policy(worker->engine, &world->policy);
 	}

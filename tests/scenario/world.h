@@ -48,6 +48,7 @@ struct world {
 	unsigned ask_count;
 	struct world_reply replies[WORLD_LOG_MAX]; /* immediate and late ones, in order */
 	unsigned reply_count;
+	unsigned unanswered_count; /* pending queries that were told to get no reply */
 	struct world_record records[WORLD_LOG_MAX];
 	unsigned record_count;
 	struct {
