@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * An upstream's reply is composed anew rather than kept: what does not belong to the question (authority NS, additional
- * records, riders off the chain) has no way into the cache, and the positions of all TTLs are known. Since a client's
- * question has the same length in octets as the stored one, compression pointers stay valid when the question
- * is overwritten with the client's spelling.
+ * An upstream's reply is composed anew rather than kept: what does not belong to the question
+ * (authority NS, additional records, riders off the chain) has no way into the cache, and the
+ * positions of all TTLs are known. Since a client's question has the same length in octets as the
+ * stored one, compression pointers stay valid when the question is overwritten with the client's
+ * spelling.
  */
 #include "resolver/answer.h"
 
@@ -30,8 +31,8 @@ struct build {
 };
 
 /* Field by field: the arrays are filled as far as they are used. */
-static void build_init(struct build *build, const uint8_t *reply, size_t size, const struct upstream_question *question,
-	const struct answer_limits *limits)
+static void build_init(struct build *build, const uint8_t *reply, size_t size,
+	const struct upstream_question *question, const struct answer_limits *limits)
 {
 	build->reply = reply;
 	build->size = size;
@@ -70,14 +71,17 @@ struct rdata_shape {
 	uint8_t fixed, strings, names;
 };
 
-/* The types whose names may come compressed (RFC 3597, 4), besides those that compose writes; NULL for all others. */
+/* The types whose names may come compressed (RFC 3597, 4), besides those that compose writes; NULL
+ * for all others. */
 static const struct rdata_shape *rdata_shape(uint16_t type)
 {
-	static const struct rdata_shape shapes[] = {{TYPE_MX, 2, 0, 1}, {TYPE_SRV, 6, 0, 1}, {TYPE_DNAME, 0, 0, 1},
-		{TYPE_SOA, 0, 0, 2}, {3 /* MD */, 0, 0, 1}, {4 /* MF */, 0, 0, 1}, {7 /* MB */, 0, 0, 1}, {8 /* MG */, 0, 0, 1},
-		{9 /* MR */, 0, 0, 1}, {14 /* MINFO */, 0, 0, 2}, {17 /* RP */, 0, 0, 2}, {18 /* AFSDB */, 2, 0, 1},
-		{21 /* RT */, 2, 0, 1}, {24 /* SIG */, 18, 0, 1}, {26 /* PX */, 2, 0, 2}, {30 /* NXT */, 0, 0, 1},
-		{35 /* NAPTR */, 4, 3, 1}, {36 /* KX */, 2, 0, 1}};
+	static const struct rdata_shape shapes[] = {{TYPE_MX, 2, 0, 1}, {TYPE_SRV, 6, 0, 1},
+		{TYPE_DNAME, 0, 0, 1}, {TYPE_SOA, 0, 0, 2}, {3 /* MD */, 0, 0, 1},
+		{4 /* MF */, 0, 0, 1}, {7 /* MB */, 0, 0, 1}, {8 /* MG */, 0, 0, 1},
+		{9 /* MR */, 0, 0, 1}, {14 /* MINFO */, 0, 0, 2}, {17 /* RP */, 0, 0, 2},
+		{18 /* AFSDB */, 2, 0, 1}, {21 /* RT */, 2, 0, 1}, {24 /* SIG */, 18, 0, 1},
+		{26 /* PX */, 2, 0, 2}, {30 /* NXT */, 0, 0, 1}, {35 /* NAPTR */, 4, 3, 1},
+		{36 /* KX */, 2, 0, 1}};
 
 	for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
 		if (shapes[i].type == type)
@@ -96,7 +100,8 @@ static void copy_octets(struct wire_reader *from, struct wire_writer *to, size_t
 static enum td_error rdata_decompress(const struct build *build, const struct message_rr *rr,
 	const struct rdata_shape *shape, uint8_t *out, size_t capacity, size_t *length)
 {
-	struct wire_reader reader = wire_reader_init(build->reply, rr->rdata_offset + rr->rdata_length);
+	struct wire_reader reader =
+		wire_reader_init(build->reply, rr->rdata_offset + rr->rdata_length);
 	struct wire_writer writer = wire_writer_init(out, capacity);
 	struct name name;
 
@@ -126,7 +131,8 @@ static bool rdata_fits_type(const struct message_rr *rr)
 	}
 }
 
-static enum td_error keep_rr(struct build *build, enum compose_section section, const struct message_rr *rr)
+static enum td_error keep_rr(
+	struct build *build, enum compose_section section, const struct message_rr *rr)
 {
 	uint8_t rdata[4096]; /* more than any type with names inside needs */
 	const struct rdata_shape *shape = rdata_shape(rr->type);
@@ -140,22 +146,30 @@ static enum td_error keep_rr(struct build *build, enum compose_section section, 
 	if (rr->type == TYPE_CNAME || rr->type == TYPE_NS || rr->type == TYPE_PTR) {
 		if (!message_rdata_name(build->reply, build->size, rr, 0, &target))
 			return TD_MALFORMED;
-		return keep(build, compose_rr_name(&build->compose, section, &rr->owner, rr->type, ttl_s, &target), ttl_s);
+		return keep(build,
+			compose_rr_name(
+				&build->compose, section, &rr->owner, rr->type, ttl_s, &target),
+			ttl_s);
 	}
 	if (shape) {
-		enum td_error error = rdata_decompress(build, rr, shape, rdata, sizeof rdata, &length);
+		enum td_error error =
+			rdata_decompress(build, rr, shape, rdata, sizeof rdata, &length);
 		if (error != TD_OK)
 			return error;
 		bytes = rdata;
 	}
-	return keep(build, compose_rr(&build->compose, section, &rr->owner, rr->type, ttl_s, bytes, length), ttl_s);
+	return keep(build,
+		compose_rr(&build->compose, section, &rr->owner, rr->type, ttl_s, bytes, length),
+		ttl_s);
 }
 
 static uint16_t rrsig_covers(const struct build *build, const struct message_rr *rr)
 {
 	const uint8_t *rdata = build->reply + rr->rdata_offset;
 
-	return rr->type == TYPE_RRSIG && rr->rdata_length > 18 ? (uint16_t)(rdata[0] << 8 | rdata[1]) : 0;
+	return rr->type == TYPE_RRSIG && rr->rdata_length > 18
+		       ? (uint16_t)(rdata[0] << 8 | rdata[1])
+		       : 0;
 }
 
 /* How many links of the chain, from its start, are not below the record's owner. */
@@ -163,19 +177,22 @@ static unsigned links_not_below(const struct build *build, const struct message_
 {
 	unsigned link = 0;
 
-	while (link <= build->link &&
-		(!name_is_within(&build->chain[link], &rr->owner) || name_equal(&build->chain[link], &rr->owner)))
+	while (link <= build->link && (!name_is_within(&build->chain[link], &rr->owner) ||
+					      name_equal(&build->chain[link], &rr->owner)))
 		link++;
 	return link;
 }
 
-/* A DNAME or its signature. Whoever validates needs it where it stands above a name of the chain, whose CNAME was made from it. */
+/* A DNAME or its signature. Whoever validates needs it where it stands above a name of the chain,
+ * whose CNAME was made from it. */
 static bool is_dname(const struct build *build, const struct message_rr *rr)
 {
-	return build->question->dnssec_ok && (rr->type == TYPE_DNAME || rrsig_covers(build, rr) == TYPE_DNAME);
+	return build->question->dnssec_ok &&
+	       (rr->type == TYPE_DNAME || rrsig_covers(build, rr) == TYPE_DNAME);
 }
 
-/* The records of the answer section that stand at the present name: the answer's own, or the alias that leads on. */
+/* The records of the answer section that stand at the present name: the answer's own, or the alias
+ * that leads on. */
 static enum td_error keep_link(struct build *build, size_t start, unsigned count, struct name *next)
 {
 	const struct name *owner = &build->chain[build->link];
@@ -189,7 +206,8 @@ static enum td_error keep_link(struct build *build, size_t start, unsigned count
 	for (unsigned i = 0; i < count && error == TD_OK && message_read_rr(&reader, &rr); i++) {
 		uint16_t covers = rrsig_covers(build, &rr);
 		unsigned not_below = is_dname(build, &rr) ? links_not_below(build, &rr) : UINT_MAX;
-		if (rr.rr_class != CLASS_IN || not_below < build->link) /* below: kept at that link */
+		if (rr.rr_class != CLASS_IN ||
+			not_below < build->link) /* below: kept at that link */
 			continue;
 		if (not_below == build->link)
 			error = keep_rr(build, SECTION_ANSWER, &rr);
@@ -203,7 +221,8 @@ static enum td_error keep_link(struct build *build, size_t start, unsigned count
 			error = keep_rr(build, SECTION_ANSWER, &rr);
 			build->has_answer = true;
 			build->has_address |= qtype == TYPE_A || qtype == TYPE_AAAA;
-		} else if (build->question->dnssec_ok && (covers == qtype || covers == TYPE_CNAME)) {
+		} else if (build->question->dnssec_ok &&
+			   (covers == qtype || covers == TYPE_CNAME)) {
 			error = keep_rr(build, SECTION_ANSWER, &rr);
 		}
 	}
@@ -229,7 +248,8 @@ static enum td_error keep_chain(struct build *build, size_t start, unsigned coun
 
 static enum td_error keep_soa(struct build *build, const struct message_rr *rr)
 {
-	struct wire_reader reader = wire_reader_init(build->reply, rr->rdata_offset + rr->rdata_length);
+	struct wire_reader reader =
+		wire_reader_init(build->reply, rr->rdata_offset + rr->rdata_length);
 	struct compose_soa soa;
 	uint32_t ttl_s = message_ttl_s(rr->ttl);
 
@@ -248,7 +268,8 @@ static enum td_error keep_soa(struct build *build, const struct message_rr *rr)
 	if (ttl_s > build->limits->negative_ttl_max_s)
 		ttl_s = build->limits->negative_ttl_max_s;
 	build->has_soa = true;
-	return keep(build, compose_rr_soa(&build->compose, SECTION_AUTHORITY, &rr->owner, ttl_s, &soa), ttl_s);
+	return keep(build,
+		compose_rr_soa(&build->compose, SECTION_AUTHORITY, &rr->owner, ttl_s, &soa), ttl_s);
 }
 
 /* An SOA counts only when the denied name, the end of the chain, lies within its zone. */
@@ -264,10 +285,12 @@ static enum td_error keep_authority(struct build *build, size_t start, unsigned 
 	for (unsigned i = 0; i < count && error == TD_OK && message_read_rr(&reader, &rr); i++) {
 		if (rr.rr_class != CLASS_IN)
 			continue;
-		if (rr.type == TYPE_SOA && !build->has_answer && !build->has_soa && name_is_within(last, &rr.owner))
+		if (rr.type == TYPE_SOA && !build->has_answer && !build->has_soa &&
+			name_is_within(last, &rr.owner))
 			error = keep_soa(build, &rr);
-		else if (dnssec && (rr.type == TYPE_NSEC || rr.type == TYPE_NSEC3 ||
-			(rr.type == TYPE_RRSIG && rrsig_covers(build, &rr) != TYPE_NS)))
+		else if (dnssec &&
+			 (rr.type == TYPE_NSEC || rr.type == TYPE_NSEC3 ||
+				 (rr.type == TYPE_RRSIG && rrsig_covers(build, &rr) != TYPE_NS)))
 			error = keep_rr(build, SECTION_AUTHORITY, &rr);
 	}
 	return reader.error != TD_OK ? TD_MALFORMED : error;
@@ -285,7 +308,8 @@ static size_t skip_records(const uint8_t *reply, size_t size, size_t start, unsi
 	return reader.position;
 }
 
-static struct answer *finish(struct build *build, size_t length, uint16_t flags, int64_t now_us, uint64_t id)
+static struct answer *finish(
+	struct build *build, size_t length, uint16_t flags, int64_t now_us, uint64_t id)
 {
 	size_t offsets = build->ttl_count * sizeof build->ttl_offsets[0];
 	struct answer *answer = malloc(sizeof *answer + length + offsets);
@@ -305,8 +329,9 @@ static struct answer *finish(struct build *build, size_t length, uint16_t flags,
 	return answer;
 }
 
-struct answer *answer_from_reply(const uint8_t *reply, size_t size, const struct upstream_question *question,
-	const struct answer_limits *limits, int64_t now_us, uint64_t id, enum td_error *error)
+struct answer *answer_from_reply(const uint8_t *reply, size_t size,
+	const struct upstream_question *question, const struct answer_limits *limits,
+	int64_t now_us, uint64_t id, enum td_error *error)
 {
 	static _Thread_local uint8_t buffer[DNS_MESSAGE_MAX];
 	struct wire_reader reader = wire_reader_init(reply, size);
@@ -329,8 +354,8 @@ struct answer *answer_from_reply(const uint8_t *reply, size_t size, const struct
 	if (authority == 0)
 		return NULL;
 	build_init(&build, reply, size, question, limits);
-	compose_begin(&build.compose, buffer, sizeof buffer, 0, 0, question->qname.wire, question->qname.length,
-		question->qtype, CLASS_IN);
+	compose_begin(&build.compose, buffer, sizeof buffer, 0, 0, question->qname.wire,
+		question->qname.length, question->qtype, CLASS_IN);
 	if (keep_chain(&build, reader.position, header.ancount) != TD_OK ||
 		keep_authority(&build, authority, header.nscount) != TD_OK)
 		return NULL;
@@ -342,7 +367,8 @@ struct answer *answer_from_reply(const uint8_t *reply, size_t size, const struct
 	return answer;
 }
 
-static void merge_matches(struct policy_match *into, size_t *count, const struct policy_match *more, size_t more_count)
+static void merge_matches(struct policy_match *into, size_t *count, const struct policy_match *more,
+	size_t more_count)
 {
 	for (size_t i = 0; i < more_count; i++) {
 		size_t at = 0;
@@ -378,14 +404,16 @@ size_t answer_match_copy(const uint8_t *message, size_t length, const struct pol
 		if (rr.type != TYPE_CNAME || !message_rdata_name(message, length, &rr, 0, &name))
 			continue;
 		name_fold(name.wire, name.wire, name.length);
-		merge_matches(out, &count, more, policy_match_name(view->index, name.wire, name.length, more));
+		merge_matches(out, &count, more,
+			policy_match_name(view->index, name.wire, name.length, more));
 	}
 	return count;
 }
 
 void answer_match(struct answer *answer, const struct policy_view *view)
 {
-	answer->match_count = (uint8_t)answer_match_copy(answer->bytes, answer->length, view, answer->matches);
+	answer->match_count =
+		(uint8_t)answer_match_copy(answer->bytes, answer->length, view, answer->matches);
 	answer->generation = view->generation;
 }
 
@@ -407,7 +435,8 @@ struct answer *answer_copy(const struct answer *answer)
 static void age_ttls(const struct answer *answer, int64_t now_us, uint8_t *out)
 {
 	const uint8_t *offsets = answer->bytes + answer->length;
-	uint32_t age_s = now_us > answer->stored_us ? (uint32_t)((now_us - answer->stored_us) / 1000000) : 0;
+	uint32_t age_s =
+		now_us > answer->stored_us ? (uint32_t)((now_us - answer->stored_us) / 1000000) : 0;
 
 	if (age_s == 0)
 		return;
@@ -422,12 +451,15 @@ static void age_ttls(const struct answer *answer, int64_t now_us, uint8_t *out)
 	}
 }
 
-size_t answer_write(const struct answer *answer, int64_t now_us, uint8_t *out, size_t capacity, bool *truncated)
+size_t answer_write(
+	const struct answer *answer, int64_t now_us, uint8_t *out, size_t capacity, bool *truncated)
 {
 	*truncated = answer->length > capacity;
 	if (*truncated) {
-		size_t head = DNS_HEADER_SIZE + name_wire_length(answer->bytes + DNS_HEADER_SIZE,
-			answer->length - DNS_HEADER_SIZE) + 4;
+		size_t head = DNS_HEADER_SIZE +
+			      name_wire_length(answer->bytes + DNS_HEADER_SIZE,
+				      answer->length - DNS_HEADER_SIZE) +
+			      4;
 		memcpy(out, answer->bytes, head);
 		memset(out + 6, 0, 6);
 		return head;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Shards by the upper bits of the key's hash. Eviction is CLOCK: a list in order of arrival, a bit for "asked since"; the hand
- * gives an entry with the bit a second round, so a scan of names asked once pushes out only its like. An LRU list was rejected: it
- * would move an entry, and dirty three cache lines, at every hit.
+ * Shards by the upper bits of the key's hash. Eviction is CLOCK: a list in order of arrival, a bit
+ * for "asked since"; the hand gives an entry with the bit a second round, so a scan of names asked
+ * once pushes out only its like. An LRU list was rejected: it would move an entry, and dirty three
+ * cache lines, at every hit.
  */
 #include "resolver/cache.h"
 
@@ -12,9 +13,9 @@
 
 #include "lib/base/table.h"
 
-#define ENTRY_OVERHEAD 96   /* malloc's headers and the table's slot, about */
+#define ENTRY_OVERHEAD 96 /* malloc's headers and the table's slot, about */
 #define ENTRIES_LIMIT (1u << 24)
-#define MARKS_LIMIT 4096    /* pending questions of one shard */
+#define MARKS_LIMIT 4096 /* pending questions of one shard */
 
 /* First in an entry; a shard's own is the list's head. */
 struct clock_link {
@@ -60,7 +61,8 @@ static bool entry_equal(const void *item, const void *key)
 	const struct entry *entry = item;
 	const struct cache_key *wanted = key;
 
-	return entry->key_length == wanted->length && memcmp(entry->key, wanted->octets, wanted->length) == 0;
+	return entry->key_length == wanted->length &&
+	       memcmp(entry->key, wanted->octets, wanted->length) == 0;
 }
 
 static bool mark_equal(const void *item, const void *key)
@@ -68,7 +70,8 @@ static bool mark_equal(const void *item, const void *key)
 	const struct mark *mark = item;
 	const struct cache_key *wanted = key;
 
-	return mark->key_length == wanted->length && memcmp(mark->key, wanted->octets, wanted->length) == 0;
+	return mark->key_length == wanted->length &&
+	       memcmp(mark->key, wanted->octets, wanted->length) == 0;
 }
 
 static size_t entry_cost(const struct entry *entry)
@@ -171,8 +174,8 @@ void cache_free(struct cache *cache)
 	free(cache);
 }
 
-void cache_key_make(const struct cache *cache, struct cache_key *key, const uint8_t *folded, size_t length, uint16_t qtype,
-	uint8_t flags)
+void cache_key_make(const struct cache *cache, struct cache_key *key, const uint8_t *folded,
+	size_t length, uint16_t qtype, uint8_t flags)
 {
 	memcpy(key->octets, folded, length);
 	key->octets[length] = (uint8_t)(qtype >> 8);
@@ -182,7 +185,8 @@ void cache_key_make(const struct cache *cache, struct cache_key *key, const uint
 	key->hash = hash_bytes(&cache->seed, key->octets, key->length);
 }
 
-static enum cache_result claim_mark(struct shard *shard, const struct cache_key *key, unsigned worker)
+static enum cache_result claim_mark(
+	struct shard *shard, const struct cache_key *key, unsigned worker)
 {
 	struct mark *mark = malloc(sizeof *mark + key->length);
 
@@ -198,7 +202,8 @@ static enum cache_result claim_mark(struct shard *shard, const struct cache_key 
 	return CACHE_MISS;
 }
 
-static void copy_hit(const struct answer *answer, int64_t now_us, uint8_t *out, size_t capacity, struct cache_hit *hit)
+static void copy_hit(const struct answer *answer, int64_t now_us, uint8_t *out, size_t capacity,
+	struct cache_hit *hit)
 {
 	hit->length = answer_write(answer, now_us, out, capacity, &hit->truncated);
 	hit->flags = answer->flags;
@@ -208,8 +213,9 @@ static void copy_hit(const struct answer *answer, int64_t now_us, uint8_t *out, 
 	memcpy(hit->matches, answer->matches, answer->match_count * sizeof hit->matches[0]);
 }
 
-enum cache_result cache_lookup(struct cache *cache, const struct cache_key *key, int64_t now_us, bool claim, unsigned worker,
-	uint8_t *out, size_t capacity, struct cache_hit *hit, unsigned *owner)
+enum cache_result cache_lookup(struct cache *cache, const struct cache_key *key, int64_t now_us,
+	bool claim, unsigned worker, uint8_t *out, size_t capacity, struct cache_hit *hit,
+	unsigned *owner)
 {
 	struct shard *shard = shard_of(cache, key->hash);
 	enum cache_result result = CACHE_MISS;
@@ -249,7 +255,8 @@ static struct entry *entry_new(const struct cache_key *key, struct answer *answe
 	return entry;
 }
 
-void cache_put(struct cache *cache, const struct cache_key *key, struct answer *answer, int64_t now_us)
+void cache_put(
+	struct cache *cache, const struct cache_key *key, struct answer *answer, int64_t now_us)
 {
 	struct shard *shard = shard_of(cache, key->hash);
 	struct entry *entry = answer->expires_us > now_us ? entry_new(key, answer) : NULL;

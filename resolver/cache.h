@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * One cache for all workers, in shards, and beside the entries the marks of questions that are pending upstream, so that a question goes
- * out once for the whole process.
+ * One cache for all workers, in shards, and beside the entries the marks of questions that are
+ * pending upstream, so that a question goes out once for the whole process.
  *
- * Locking: each shard has one mutex, which guards its entries, its marks and its eviction list. It is held for one look-up and the
- * copy of one message, never across a callback or a system call other than malloc's. Any thread may call everything here.
- * Bound: bytes over all shards; the entries that were not asked again since they came, or since the hand passed them, go first.
+ * Locking: each shard has one mutex, which guards its entries, its marks and its eviction list. It
+ * is held for one look-up and the copy of one message, never across a callback or a system call
+ * other than malloc's. Any thread may call everything here. Bound: bytes over all shards; the
+ * entries that were not asked again since they came, or since the hand passed them, go first.
  */
 #pragma once
 
@@ -32,7 +33,7 @@ struct cache_key {
 
 enum cache_result {
 	CACHE_HIT,
-	CACHE_MISS,    /* nobody is asking; with claim: the question is now marked as this worker's */
+	CACHE_MISS, /* nobody is asking; with claim: the question is now marked as this worker's */
 	CACHE_PENDING, /* the worker *owner is asking */
 	CACHE_FULL,    /* a miss that could not be marked (bound): ask without coalescing */
 };
@@ -56,15 +57,19 @@ struct cache_status {
 struct cache *cache_new(size_t limit_bytes, unsigned shards, const struct hash_seed *seed);
 void cache_free(struct cache *cache); /* NULL is fine */
 
-void cache_key_make(const struct cache *cache, struct cache_key *key, const uint8_t *folded, size_t length, uint16_t qtype,
-	uint8_t flags);
+void cache_key_make(const struct cache *cache, struct cache_key *key, const uint8_t *folded,
+	size_t length, uint16_t qtype, uint8_t flags);
 
-/* On a hit copies the message, TTLs aged, into out. claim: mark a miss as pending, owned by worker. */
-enum cache_result cache_lookup(struct cache *cache, const struct cache_key *key, int64_t now_us, bool claim, unsigned worker,
-	uint8_t *out, size_t capacity, struct cache_hit *hit, unsigned *owner);
+/* On a hit copies the message, TTLs aged, into out. claim: mark a miss as pending, owned by worker.
+ */
+enum cache_result cache_lookup(struct cache *cache, const struct cache_key *key, int64_t now_us,
+	bool claim, unsigned worker, uint8_t *out, size_t capacity, struct cache_hit *hit,
+	unsigned *owner);
 
-/* Takes the answer over (frees it when it cannot be kept) in place of an older one. An expired one is freed at once. */
-void cache_put(struct cache *cache, const struct cache_key *key, struct answer *answer, int64_t now_us);
+/* Takes the answer over (frees it when it cannot be kept) in place of an older one. An expired one
+ * is freed at once. */
+void cache_put(
+	struct cache *cache, const struct cache_key *key, struct answer *answer, int64_t now_us);
 
 /* The owner has ended: takes the mark away. */
 void cache_release(struct cache *cache, const struct cache_key *key);

@@ -1,26 +1,27 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What one worker counts about itself, plain integers of its own thread; `status` asks every worker
- * for a copy between two events, so each copy is consistent: received = answered + sum of dropped_* + pending.
+ * for a copy between two events, so each copy is consistent: received = answered + sum of dropped_*
+ * + pending.
  */
 #pragma once
 
 #include <stdint.h>
 
-#define WORKER_COUNTERS(X) \
-	X(received)           /* queries taken from a socket */ \
-	X(answered)           /* replies given to the system */ \
-	X(dropped_malformed)  /* under 12 octets, or a reply where a query belongs */ \
-	X(dropped_policy)     /* the DROP action of a zone */ \
-	X(dropped_overload)   /* too many questions waiting */ \
-	X(dropped_send)       /* the system did not take the reply */ \
-	X(dropped_gone)       /* the TCP client had closed its connection, or the daemon stopped */ \
-	X(cache_hits) \
-	X(cache_misses) \
-	X(coalesced)          /* questions that joined one already pending */ \
-	X(receive_batches)    /* calls of recvmmsg that returned queries */ \
-	X(tcp_accepted) \
-	X(tcp_refused)        /* connections over the limit */
+#define WORKER_COUNTERS(X)                                                                         \
+	X(received)          /* queries taken from a socket */                                     \
+	X(answered)          /* replies given to the system */                                     \
+	X(dropped_malformed) /* under 12 octets, or a reply where a query belongs */               \
+	X(dropped_policy)    /* the DROP action of a zone */                                       \
+	X(dropped_overload)  /* too many questions waiting */                                      \
+	X(dropped_send)      /* the system did not take the reply */                               \
+	X(dropped_gone)      /* the TCP client had closed its connection, or the daemon stopped */ \
+	X(cache_hits)                                                                              \
+	X(cache_misses)                                                                            \
+	X(coalesced)       /* questions that joined one already pending */                         \
+	X(receive_batches) /* calls of recvmmsg that returned queries */                           \
+	X(tcp_accepted)                                                                            \
+	X(tcp_refused) /* connections over the limit */
 
 struct worker_counters {
 #define X(name) uint64_t name;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Order of a start: sockets (they may need root), state directory, privileges away, the Redis keeper (forked while there is one
- * thread), rules, telemetry, workers, control socket. A stop is the reverse; workers drain first, so that what they still answer is counted and
- * flushed.
+ * Order of a start: sockets (they may need root), state directory, privileges away, the Redis
+ * keeper (forked while there is one thread), rules, telemetry, workers, control socket. A stop is
+ * the reverse; workers drain first, so that what they still answer is counted and flushed.
  */
 #include "resolver/daemon.h"
 
@@ -53,7 +53,8 @@ static void on_worker_reply(void *context, struct worker_message *message)
 	struct daemon *daemon = context;
 	uint64_t one = 1;
 
-	if (mailbox_post(&daemon->replies, &message->letter) && write(daemon->wake_fd, &one, sizeof one) < 0)
+	if (mailbox_post(&daemon->replies, &message->letter) &&
+		write(daemon->wake_fd, &one, sizeof one) < 0)
 		log_error("cannot wake the main thread: %s", strerror(errno));
 }
 
@@ -82,7 +83,8 @@ static void on_wake(evutil_socket_t fd, short what, void *context)
 		take_replies(context);
 }
 
-static struct broadcast *broadcast_new(struct daemon *daemon, broadcast_done_fn *done, void *context)
+static struct broadcast *broadcast_new(
+	struct daemon *daemon, broadcast_done_fn *done, void *context)
 {
 	struct broadcast *broadcast = calloc(1, sizeof *broadcast);
 
@@ -108,7 +110,8 @@ static void broadcast_send(struct broadcast *broadcast, enum worker_request requ
 		worker_post(daemon->workers[i], &broadcast->messages[i]);
 }
 
-bool daemon_broadcast(struct daemon *daemon, enum worker_request request, broadcast_done_fn *done, void *context)
+bool daemon_broadcast(
+	struct daemon *daemon, enum worker_request request, broadcast_done_fn *done, void *context)
 {
 	struct broadcast *broadcast = broadcast_new(daemon, done, context);
 
@@ -118,11 +121,12 @@ bool daemon_broadcast(struct daemon *daemon, enum worker_request request, broadc
 	return true;
 }
 
-bool daemon_set_policy(struct daemon *daemon, struct rules *rules, const uint8_t mode[POLICY_ZONES_MAX], broadcast_done_fn *done,
-	void *context)
+bool daemon_set_policy(struct daemon *daemon, struct rules *rules,
+	const uint8_t mode[POLICY_ZONES_MAX], broadcast_done_fn *done, void *context)
 {
 	struct broadcast *broadcast = broadcast_new(daemon, done, context);
-	struct query_policy *policy = broadcast ? feeds_policy(rules, mode, daemon->options, daemon->telemetry) : NULL;
+	struct query_policy *policy =
+		broadcast ? feeds_policy(rules, mode, daemon->options, daemon->telemetry) : NULL;
 
 	if (!policy) {
 		free(broadcast);
@@ -142,8 +146,8 @@ bool daemon_set_policy(struct daemon *daemon, struct rules *rules, const uint8_t
 /* --- reload --- */
 
 /* A mode changed by command stays, unless the file says something new about the zone. */
-static void keep_changed_modes(const struct daemon *daemon, const struct options *options, const struct rules *rules,
-	uint8_t mode[POLICY_ZONES_MAX])
+static void keep_changed_modes(const struct daemon *daemon, const struct options *options,
+	const struct rules *rules, uint8_t mode[POLICY_ZONES_MAX])
 {
 	uint8_t before[POLICY_ZONES_MAX];
 	size_t old;
@@ -151,11 +155,14 @@ static void keep_changed_modes(const struct daemon *daemon, const struct options
 	feeds_modes(daemon->options, daemon->rules, before);
 	feeds_modes(options, rules, mode);
 	for (size_t zone = 0; zone < policy_zone_count(rules->index); zone++)
-		if (policy_zone_find(daemon->rules->index, policy_zone_name(rules->index, zone), &old) && before[old] == mode[zone])
+		if (policy_zone_find(
+			    daemon->rules->index, policy_zone_name(rules->index, zone), &old) &&
+			before[old] == mode[zone])
 			mode[zone] = daemon->mode[old];
 }
 
-/* Running parts point into the old options where a restart is needed; the rest is exchanged, so that freeing `from` frees what was. */
+/* Running parts point into the old options where a restart is needed; the rest is exchanged, so
+ * that freeing `from` frees what was. */
 static void take_reloadable(struct options *into, struct options *from)
 {
 	struct options before = *into;
@@ -172,7 +179,8 @@ static void take_reloadable(struct options *into, struct options *from)
 	from->allow_count = before.allow_count;
 }
 
-struct rules *daemon_reload(struct daemon *daemon, uint8_t mode[POLICY_ZONES_MAX], char *restart, size_t restart_size, const char **why)
+struct rules *daemon_reload(struct daemon *daemon, uint8_t mode[POLICY_ZONES_MAX], char *restart,
+	size_t restart_size, const char **why)
 {
 	struct options *options = options_load(daemon->config_path);
 	struct rules *rules;
@@ -238,7 +246,8 @@ static void on_signal(evutil_socket_t number, short what, void *context)
 	if (daemon->stopping)
 		return;
 	daemon->stopping = true;
-	log_info("%s: answering what is pending, then flushing counts", number == SIGTERM ? "SIGTERM" : "SIGINT");
+	log_info("%s: answering what is pending, then flushing counts",
+		number == SIGTERM ? "SIGTERM" : "SIGINT");
 	if (!daemon_broadcast(daemon, WORKER_STOP, on_stopped, NULL))
 		event_base_loopbreak(daemon->base);
 }
@@ -253,7 +262,8 @@ static bool open_loop(struct daemon *daemon)
 	daemon->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (!daemon->base || daemon->wake_fd < 0)
 		return false;
-	daemon->wake = event_new(daemon->base, daemon->wake_fd, EV_READ | EV_PERSIST, on_wake, daemon);
+	daemon->wake =
+		event_new(daemon->base, daemon->wake_fd, EV_READ | EV_PERSIST, on_wake, daemon);
 	if (!daemon->wake || event_add(daemon->wake, NULL) != 0)
 		return false;
 	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
@@ -281,11 +291,14 @@ static bool prepare_state_dir(const struct options *options, const struct passwd
 	const char *path = options->state_dir;
 
 	if (mkdir(path, 0700) != 0 && errno != EEXIST) {
-		log_error("state-dir %s: %s; make its parent directory, or set the option `state-dir`", path, strerror(errno));
+		log_error("state-dir %s: %s; make its parent directory, or set the option "
+			  "`state-dir`",
+			path, strerror(errno));
 		return false;
 	}
 	if (user && geteuid() == 0 && chown(path, user->pw_uid, user->pw_gid) != 0) {
-		log_error("state-dir %s: cannot be given to user %s: %s", path, options->user, strerror(errno));
+		log_error("state-dir %s: cannot be given to user %s: %s", path, options->user,
+			strerror(errno));
 		return false;
 	}
 	return true;
@@ -295,7 +308,8 @@ static bool drop_privileges(const struct passwd *user)
 {
 	if (!user || geteuid() != 0)
 		return true;
-	if (initgroups(user->pw_name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 || setuid(user->pw_uid) != 0) {
+	if (initgroups(user->pw_name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
+		setuid(user->pw_uid) != 0) {
 		log_error("cannot become user %s: %s", user->pw_name, strerror(errno));
 		return false;
 	}
@@ -324,11 +338,17 @@ static bool open_telemetry(struct daemon *daemon)
 {
 	const struct options *options = daemon->options;
 	char *redis = options_redis_url(options);
-	struct telemetry_config config = {.resolver_name = options->resolver_name, .version = PACKAGE_VERSION,
-		.state_dir = options->state_dir, .redis = redis, .query_log = options->query_log,
-		.query_log_file = options->query_log_file, .workers = options->workers,
-		.retention_days = options->retention_days, .pair_retention_days = options->pair_retention_days,
-		.clients_max = CLIENTS_MAX, .details_max = DETAILS_MAX};
+	struct telemetry_config config = {.resolver_name = options->resolver_name,
+		.version = PACKAGE_VERSION,
+		.state_dir = options->state_dir,
+		.redis = redis,
+		.query_log = options->query_log,
+		.query_log_file = options->query_log_file,
+		.workers = options->workers,
+		.retention_days = options->retention_days,
+		.pair_retention_days = options->pair_retention_days,
+		.clients_max = CLIENTS_MAX,
+		.details_max = DETAILS_MAX};
 
 	seed_new(&config.seed);
 	if (strcmp(options->redis, "embedded") == 0) {
@@ -350,27 +370,39 @@ static bool open_policy(struct daemon *daemon)
 	if (!daemon->rules)
 		return false;
 	feeds_modes(daemon->options, daemon->rules, daemon->mode);
-	daemon->policy = feeds_policy(daemon->rules, daemon->mode, daemon->options, daemon->telemetry);
+	daemon->policy =
+		feeds_policy(daemon->rules, daemon->mode, daemon->options, daemon->telemetry);
 	return daemon->policy != NULL;
 }
 
 static bool open_workers(struct daemon *daemon)
 {
 	const struct options *options = daemon->options;
-	struct worker_config config = {.count = options->workers, .cache = daemon->cache, .policy = daemon->policy,
-		.query = {.limits = {.ttl_max_s = TTL_MAX_S, .negative_ttl_max_s = NEGATIVE_TTL_MAX_S}, .waiters_max = WAITERS_MAX,
+	struct worker_config config = {.count = options->workers,
+		.cache = daemon->cache,
+		.policy = daemon->policy,
+		.query = {.limits = {.ttl_max_s = TTL_MAX_S,
+				  .negative_ttl_max_s = NEGATIVE_TTL_MAX_S},
+			.waiters_max = WAITERS_MAX,
 			.waiters_per_client_max = WAITERS_PER_CLIENT_MAX},
-		.upstream = {.servers = options->upstream, .server_count = options->upstream_count,
-			.timeout_ms = options->upstream_timeout_ms, .requests_max = REQUESTS_MAX},
-		.tcp_connections_max = options->tcp_clients_max, .tcp_connections_per_client_max = TCP_PER_CLIENT_MAX,
-		.tcp_idle_timeout_ms = TCP_IDLE_MS + options->upstream_timeout_ms, .drain_ms = DRAIN_MS, .peers = daemon->workers,
-		.reply = on_worker_reply, .reply_context = daemon};
+		.upstream = {.servers = options->upstream,
+			.server_count = options->upstream_count,
+			.timeout_ms = options->upstream_timeout_ms,
+			.requests_max = REQUESTS_MAX},
+		.tcp_connections_max = options->tcp_clients_max,
+		.tcp_connections_per_client_max = TCP_PER_CLIENT_MAX,
+		.tcp_idle_timeout_ms = TCP_IDLE_MS + options->upstream_timeout_ms,
+		.drain_ms = DRAIN_MS,
+		.peers = daemon->workers,
+		.reply = on_worker_reply,
+		.reply_context = daemon};
 
 	seed_new(&config.query.seed);
 	for (unsigned i = 0; i < options->workers; i++) {
 		config.index = i;
 		config.telemetry = telemetry_worker(daemon->telemetry, i);
-		daemon->workers[i] = worker_new(&config, sockets_of(&daemon->sockets, i), daemon->sockets.address_count);
+		daemon->workers[i] = worker_new(
+			&config, sockets_of(&daemon->sockets, i), daemon->sockets.address_count);
 		if (!daemon->workers[i])
 			return false;
 	}
@@ -401,7 +433,8 @@ static bool open_control(struct daemon *daemon)
 	char path[108];
 
 	if (options_control_path(daemon->options, path, sizeof path) != TD_OK) {
-		log_error("state-dir: its path is too long for a unix socket (107 bytes with /control.sock)");
+		log_error("state-dir: its path is too long for a unix socket (107 bytes with "
+			  "/control.sock)");
 		return false;
 	}
 	daemon->control = control_server_open(daemon->base, path, daemon_control, daemon);
@@ -415,18 +448,26 @@ static void log_ready(const struct daemon *daemon)
 	for (size_t i = 0; i < daemon->options->listen_count; i++)
 		log_info("answering on %s", endpoint_to_text(&daemon->options->listen[i], text));
 	if (daemon->options->upstream_count == 0)
-		log_warning("no upstream server is known: only local, blocked and special-use names are answered; set the option `upstream`");
-	log_info("ready: %u workers, %zu rules in %zu zones, redis %s", daemon->worker_count, daemon->rules->rule_count,
-		policy_zone_count(daemon->rules->index), daemon->keeper ? "embedded" : strcmp(daemon->options->redis, "off") ? "external" : "off");
+		log_warning("no upstream server is known: only local, blocked and special-use "
+			    "names are answered; set the option `upstream`");
+	log_info("ready: %u workers, %zu rules in %zu zones, redis %s", daemon->worker_count,
+		daemon->rules->rule_count, policy_zone_count(daemon->rules->index),
+		daemon->keeper                          ? "embedded"
+		: strcmp(daemon->options->redis, "off") ? "external"
+							: "off");
 }
 
 bool daemon_open(struct daemon *daemon, struct options *options, const char *config_path)
 {
 	struct hash_seed seed;
 
-	*daemon = (struct daemon){.config_path = config_path, .options = options, .started_us = mono_us(), .wake_fd = -1};
+	*daemon = (struct daemon){.config_path = config_path,
+		.options = options,
+		.started_us = mono_us(),
+		.wake_fd = -1};
 	raise_descriptor_limit();
-	if (sockets_open(&daemon->sockets, options->listen, options->listen_count, options->workers) != TD_OK ||
+	if (sockets_open(&daemon->sockets, options->listen, options->listen_count,
+		    options->workers) != TD_OK ||
 		!become_user(options) || !open_telemetry(daemon) || !open_policy(daemon))
 		return false;
 	seed_new(&seed);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The composition root: makes every part, connects them, and takes them apart in the reverse order. Main thread only. What is asked of
- * all workers at once (a status, a new policy, a stop) is a broadcast: one message each, done when the last has come back.
+ * The composition root: makes every part, connects them, and takes them apart in the reverse order.
+ * Main thread only. What is asked of all workers at once (a status, a new policy, a stop) is a
+ * broadcast: one message each, done when the last has come back.
  */
 #pragma once
 
@@ -55,7 +56,8 @@ struct broadcast {
 	struct worker_message messages[QUERY_WORKERS_MAX];
 };
 
-/* Everything up to running threads. False after a logged error; daemon_close cleans up in any case. */
+/* Everything up to running threads. False after a logged error; daemon_close cleans up in any case.
+ */
 bool daemon_open(struct daemon *daemon, struct options *options, const char *config_path);
 
 /* Until SIGTERM or SIGINT, pending queries answered. */
@@ -64,17 +66,20 @@ void daemon_run(struct daemon *daemon);
 void daemon_close(struct daemon *daemon);
 
 /* Sends the request to every worker. False: out of memory, done is not called. */
-bool daemon_broadcast(struct daemon *daemon, enum worker_request request, broadcast_done_fn *done, void *context);
+bool daemon_broadcast(
+	struct daemon *daemon, enum worker_request request, broadcast_done_fn *done, void *context);
 
 /*
- * Puts these modes over these rules (the present ones, or new ones, taken over) into force; done is called when every worker has them.
- * False: out of memory; nothing changed.
+ * Puts these modes over these rules (the present ones, or new ones, taken over) into force; done is
+ * called when every worker has them. False: out of memory; nothing changed.
  */
-bool daemon_set_policy(struct daemon *daemon, struct rules *rules, const uint8_t mode[POLICY_ZONES_MAX], broadcast_done_fn *done,
-	void *context);
+bool daemon_set_policy(struct daemon *daemon, struct rules *rules,
+	const uint8_t mode[POLICY_ZONES_MAX], broadcast_done_fn *done, void *context);
 
-/* Reads configuration and zones again. NULL and *why on a fault (the old ones stay), else the new rules with the modes to use. */
-struct rules *daemon_reload(struct daemon *daemon, uint8_t mode[POLICY_ZONES_MAX], char *restart, size_t restart_size, const char **why);
+/* Reads configuration and zones again. NULL and *why on a fault (the old ones stay), else the new
+ * rules with the modes to use. */
+struct rules *daemon_reload(struct daemon *daemon, uint8_t mode[POLICY_ZONES_MAX], char *restart,
+	size_t restart_size, const char **why);
 
 /* The handler of the control socket (daemon_control.c); context is the daemon. */
 control_handler_fn daemon_control;

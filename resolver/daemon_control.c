@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the control socket can ask of the daemon. Replies that concern all workers end when the last worker has answered. */
+/* What the control socket can ask of the daemon. Replies that concern all workers end when the last
+ * worker has answered. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,8 @@
 #include "lib/base/log.h"
 #include "resolver/daemon.h"
 
-static const char *const kind_names[] = {[ZONE_TUNNEL] = "tunnel", [ZONE_LIST] = "list", [ZONE_LOCAL] = "local"};
+static const char *const kind_names[] = {
+	[ZONE_TUNNEL] = "tunnel", [ZONE_LIST] = "list", [ZONE_LOCAL] = "local"};
 
 /* --- status --- */
 
@@ -23,24 +25,30 @@ static void add_zones(const struct daemon *daemon, struct control_reply *reply)
 	for (size_t i = 0; i < policy_zone_count(index); i++) {
 		enum policy_zone_kind kind = policy_zone_kind(index, i);
 		snprintf(text, sizeof text, "%s %s rules=%zu kind=%s", policy_zone_name(index, i),
-			kind == ZONE_LOCAL ? "always" : policy_mode_name((enum policy_mode)daemon->mode[i]),
+			kind == ZONE_LOCAL ? "always"
+					   : policy_mode_name((enum policy_mode)daemon->mode[i]),
 			policy_zone_rules(index, i), kind_names[kind]);
 		control_reply_add(reply, "zone", text);
 	}
 }
 
-static void add_server(const struct server_state *server, int64_t now_us, struct control_reply *reply)
+static void add_server(
+	const struct server_state *server, int64_t now_us, struct control_reply *reply)
 {
 	char text[ENDPOINT_TEXT_MAX + 128], address[ENDPOINT_TEXT_MAX];
 
-	snprintf(text, sizeof text, "%s state=%s srtt_us=%" PRId64 " sent=%" PRIu64 " answered=%" PRIu64 " timeouts=%" PRIu64,
-		endpoint_to_text(&server->endpoint, address), server->backoff_until_us > now_us ? "backoff" : "ok", server->srtt_us,
-		server->sent, server->answered, server->timed_out);
+	snprintf(text, sizeof text,
+		"%s state=%s srtt_us=%" PRId64 " sent=%" PRIu64 " answered=%" PRIu64
+		" timeouts=%" PRIu64,
+		endpoint_to_text(&server->endpoint, address),
+		server->backoff_until_us > now_us ? "backoff" : "ok", server->srtt_us, server->sent,
+		server->answered, server->timed_out);
 	control_reply_add(reply, "upstream", text);
 }
 
 /* Each worker has its own view of a server: sums, and the latest measure of the round trip. */
-static void add_upstreams(const struct daemon *daemon, const struct broadcast *broadcast, int64_t now_us, struct control_reply *reply)
+static void add_upstreams(const struct daemon *daemon, const struct broadcast *broadcast,
+	int64_t now_us, struct control_reply *reply)
 {
 	const struct worker_status *first = &broadcast->messages[0].status;
 
@@ -52,7 +60,8 @@ static void add_upstreams(const struct daemon *daemon, const struct broadcast *b
 			sum.answered += more->answered;
 			sum.timed_out += more->timed_out;
 			if (more->srtt_us)
-				sum.srtt_us = sum.srtt_us ? (sum.srtt_us + more->srtt_us) / 2 : more->srtt_us;
+				sum.srtt_us = sum.srtt_us ? (sum.srtt_us + more->srtt_us) / 2
+							  : more->srtt_us;
 			if (more->backoff_until_us > sum.backoff_until_us)
 				sum.backoff_until_us = more->backoff_until_us;
 		}
@@ -60,7 +69,8 @@ static void add_upstreams(const struct daemon *daemon, const struct broadcast *b
 	}
 }
 
-static void add_counters(const struct daemon *daemon, const struct broadcast *broadcast, struct control_reply *reply)
+static void add_counters(
+	const struct daemon *daemon, const struct broadcast *broadcast, struct control_reply *reply)
 {
 	struct worker_counters sum = {0};
 	struct upstream_counters upstream = {0};
@@ -104,7 +114,10 @@ static void add_telemetry(const struct daemon *daemon, struct control_reply *rep
 	struct telemetry_status status;
 
 	telemetry_status(daemon->telemetry, &status);
-	control_reply_add(reply, "redis", !status.store_on ? "off" : status.store_connected ? "connected" : "away");
+	control_reply_add(reply, "redis",
+		!status.store_on         ? "off"
+		: status.store_connected ? "connected"
+					 : "away");
 	control_reply_add(reply, "redis_error", status.store_error);
 	control_reply_add_u64(reply, "redis_since", (uint64_t)status.store_since_us);
 	control_reply_add_u64(reply, "recording_since", (uint64_t)status.recording_since_us);
@@ -131,10 +144,12 @@ static void on_status(struct daemon *daemon, struct broadcast *broadcast)
 	control_reply_add(reply, "version", PACKAGE_VERSION);
 	control_reply_add(reply, "resolver", daemon->options->resolver_name);
 	control_reply_add_u64(reply, "pid", (uint64_t)getpid());
-	control_reply_add_u64(reply, "uptime_s", (uint64_t)((now_us - daemon->started_us) / US_PER_S));
+	control_reply_add_u64(
+		reply, "uptime_s", (uint64_t)((now_us - daemon->started_us) / US_PER_S));
 	control_reply_add_u64(reply, "workers", daemon->worker_count);
 	for (size_t i = 0; i < daemon->options->listen_count; i++)
-		control_reply_add(reply, "listen", endpoint_to_text(&daemon->options->listen[i], text));
+		control_reply_add(
+			reply, "listen", endpoint_to_text(&daemon->options->listen[i], text));
 	add_upstreams(daemon, broadcast, now_us, reply);
 	add_zones(daemon, reply);
 	add_counters(daemon, broadcast, reply);
@@ -143,7 +158,8 @@ static void on_status(struct daemon *daemon, struct broadcast *broadcast)
 	control_reply_end(reply);
 }
 
-static void request_status(struct daemon *daemon, struct control_reply *reply, unsigned count, char *const words[])
+static void request_status(
+	struct daemon *daemon, struct control_reply *reply, unsigned count, char *const words[])
 {
 	(void)count;
 	(void)words;
@@ -159,30 +175,35 @@ static void on_mode_set(struct daemon *daemon, struct broadcast *broadcast)
 	control_reply_end(broadcast->context);
 }
 
-static void fail_unknown_zone(const struct daemon *daemon, struct control_reply *reply, const char *name)
+static void fail_unknown_zone(
+	const struct daemon *daemon, struct control_reply *reply, const char *name)
 {
 	char words[512];
 	int length = snprintf(words, sizeof words, "no zone named %.32s; zones:", name);
 
-	for (size_t i = 0; i < policy_zone_count(daemon->rules->index) && length < (int)sizeof words; i++)
-		length += snprintf(words + length, sizeof words - (size_t)length, " %s", policy_zone_name(daemon->rules->index, i));
+	for (size_t i = 0;
+		i < policy_zone_count(daemon->rules->index) && length < (int)sizeof words; i++)
+		length += snprintf(words + length, sizeof words - (size_t)length, " %s",
+			policy_zone_name(daemon->rules->index, i));
 	control_reply_fail(reply, words);
 }
 
-static void note_change(struct daemon *daemon, struct control_reply *reply, const char *zone, enum policy_mode before,
-	enum policy_mode after)
+static void note_change(struct daemon *daemon, struct control_reply *reply, const char *zone,
+	enum policy_mode before, enum policy_mode after)
 {
 	char text[128];
 
-	snprintf(text, sizeof text, "%s %s %s", zone, policy_mode_name(before), policy_mode_name(after));
+	snprintf(text, sizeof text, "%s %s %s", zone, policy_mode_name(before),
+		policy_mode_name(after));
 	control_reply_add(reply, "changed", text);
-	snprintf(text, sizeof text, "%s: %s to %s by uid %u", zone, policy_mode_name(before), policy_mode_name(after),
-		(unsigned)control_reply_uid(reply));
+	snprintf(text, sizeof text, "%s: %s to %s by uid %u", zone, policy_mode_name(before),
+		policy_mode_name(after), (unsigned)control_reply_uid(reply));
 	log_info("mode of %s", text);
 	telemetry_event(daemon->telemetry, "mode", text);
 }
 
-static void request_mode(struct daemon *daemon, struct control_reply *reply, unsigned count, char *const words[])
+static void request_mode(
+	struct daemon *daemon, struct control_reply *reply, unsigned count, char *const words[])
 {
 	const struct policy_index *index = daemon->rules->index;
 	uint8_t modes[POLICY_ZONES_MAX];
@@ -218,7 +239,8 @@ static void request_mode(struct daemon *daemon, struct control_reply *reply, uns
 	}
 	for (size_t i = 0; i < policy_zone_count(index); i++)
 		if (before[i] != modes[i])
-			note_change(daemon, reply, policy_zone_name(index, i), (enum policy_mode)before[i], mode);
+			note_change(daemon, reply, policy_zone_name(index, i),
+				(enum policy_mode)before[i], mode);
 }
 
 /* --- reload --- */
@@ -233,7 +255,8 @@ static void on_reloaded(struct daemon *daemon, struct broadcast *broadcast)
 	control_reply_end(reply);
 }
 
-static void request_reload(struct daemon *daemon, struct control_reply *reply, unsigned count, char *const words[])
+static void request_reload(
+	struct daemon *daemon, struct control_reply *reply, unsigned count, char *const words[])
 {
 	uint8_t mode[POLICY_ZONES_MAX];
 	char restart[256];
@@ -260,7 +283,8 @@ void daemon_control(void *context, struct control_reply *reply, unsigned count, 
 		const char *word;
 		unsigned most;
 		void (*run)(struct daemon *, struct control_reply *, unsigned, char *const *);
-	} requests[] = {{"status", 1, request_status}, {"mode", 3, request_mode}, {"reload", 1, request_reload}};
+	} requests[] = {{"status", 1, request_status}, {"mode", 3, request_mode},
+		{"reload", 1, request_reload}};
 	struct daemon *daemon = context;
 
 	if (daemon->stopping) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Zone files are read whole and handed to policy/ as text: a parser that does no I/O can be fuzzed and timed by itself. */
+/* Zone files are read whole and handed to policy/ as text: a parser that does no I/O can be fuzzed
+ * and timed by itself. */
 #include "resolver/feeds.h"
 
 #include <errno.h>
@@ -67,7 +68,8 @@ static bool text_read(struct text *text, const char *path)
 	return good;
 }
 
-static void complain(void *context, const char *source, unsigned line, bool skipped, const char *words)
+static void complain(
+	void *context, const char *source, unsigned line, bool skipped, const char *words)
 {
 	struct complaints *complaints = context;
 
@@ -75,23 +77,26 @@ static void complain(void *context, const char *source, unsigned line, bool skip
 		log_warning("%s:%u: %s%s", source, line, words, skipped ? " (line skipped)" : "");
 }
 
-static enum td_error load_text(struct policy_builder *builder, const char *path, enum zone_format format, const struct text *text,
-	struct policy_load *load)
+static enum td_error load_text(struct policy_builder *builder, const char *path,
+	enum zone_format format, const struct text *text, struct policy_load *load)
 {
 	struct complaints complaints = {path, 0};
 	enum td_error error;
 
 	if (format == FORMAT_RPZ)
-		error = policy_builder_rpz(builder, path, text->data, text->size, complain, &complaints, load);
+		error = policy_builder_rpz(
+			builder, path, text->data, text->size, complain, &complaints, load);
 	else
-		error = policy_builder_patterns(builder, path, text->data, text->size, complain, &complaints, load);
+		error = policy_builder_patterns(
+			builder, path, text->data, text->size, complain, &complaints, load);
 	if (complaints.count > COMPLAINTS_SHOWN)
-		log_warning("%s: %u more lines like these", path, complaints.count - COMPLAINTS_SHOWN);
+		log_warning(
+			"%s: %u more lines like these", path, complaints.count - COMPLAINTS_SHOWN);
 	return error;
 }
 
-static bool load_file(struct policy_builder *builder, const char *path, enum zone_format format, bool required,
-	struct rules *rules)
+static bool load_file(struct policy_builder *builder, const char *path, enum zone_format format,
+	bool required, struct rules *rules)
 {
 	struct policy_load load = {0};
 	struct text text;
@@ -106,7 +111,8 @@ static bool load_file(struct policy_builder *builder, const char *path, enum zon
 	error = load_text(builder, path, format, &text, &load);
 	free(text.data);
 	if (error != TD_OK) {
-		log_error("%s: %s", path, error == TD_MALFORMED ? "not a zone: no SOA record" : error_text(error));
+		log_error("%s: %s", path,
+			error == TD_MALFORMED ? "not a zone: no SOA record" : error_text(error));
 		return false;
 	}
 	rules->rule_count += load.used;
@@ -114,16 +120,19 @@ static bool load_file(struct policy_builder *builder, const char *path, enum zon
 	return true;
 }
 
-static bool load_zone(struct policy_builder *builder, const struct zone_options *zone, struct rules *rules)
+static bool load_zone(
+	struct policy_builder *builder, const struct zone_options *zone, struct rules *rules)
 {
 	enum td_error error = policy_builder_zone(builder, zone->name, zone->kind);
 
 	if (error != TD_OK) {
-		log_error("zone \"%s\": %s", zone->name, error == TD_FULL ? "too many zones, at most 64" : error_text(error));
+		log_error("zone \"%s\": %s", zone->name,
+			error == TD_FULL ? "too many zones, at most 64" : error_text(error));
 		return false;
 	}
 	return load_file(builder, zone->file, zone->format, true, rules) &&
-		(!zone->patterns || load_file(builder, zone->patterns, FORMAT_PATTERNS, false, rules));
+	       (!zone->patterns ||
+		       load_file(builder, zone->patterns, FORMAT_PATTERNS, false, rules));
 }
 
 struct rules *feeds_load(const struct options *options, uint64_t generation)
@@ -149,7 +158,8 @@ struct rules *feeds_load(const struct options *options, uint64_t generation)
 	return rules;
 }
 
-void feeds_modes(const struct options *options, const struct rules *rules, uint8_t mode[POLICY_ZONES_MAX])
+void feeds_modes(
+	const struct options *options, const struct rules *rules, uint8_t mode[POLICY_ZONES_MAX])
 {
 	size_t position;
 
@@ -159,8 +169,8 @@ void feeds_modes(const struct options *options, const struct rules *rules, uint8
 			mode[position] = (uint8_t)options->zones[i].mode;
 }
 
-struct query_policy *feeds_policy(struct rules *rules, const uint8_t mode[POLICY_ZONES_MAX], const struct options *options,
-	struct telemetry *telemetry)
+struct query_policy *feeds_policy(struct rules *rules, const uint8_t mode[POLICY_ZONES_MAX],
+	const struct options *options, struct telemetry *telemetry)
 {
 	size_t allow_size = options->allow_count * sizeof options->allow[0];
 	struct query_policy *policy = calloc(1, sizeof *policy + allow_size);
@@ -175,8 +185,10 @@ struct query_policy *feeds_policy(struct rules *rules, const uint8_t mode[POLICY
 	policy->view.generation = rules->generation;
 	memcpy(policy->view.mode, mode, POLICY_ZONES_MAX);
 	for (size_t i = 0; i < POLICY_ZONES_MAX; i++)
-		policy->zone_id[i] = telemetry && i < policy_zone_count(rules->index) ?
-			telemetry_zone_id(telemetry, policy_zone_name(rules->index, i)) : ZONE_ID_NONE;
+		policy->zone_id[i] =
+			telemetry && i < policy_zone_count(rules->index)
+				? telemetry_zone_id(telemetry, policy_zone_name(rules->index, i))
+				: ZONE_ID_NONE;
 	rules->users++;
 	return policy;
 }

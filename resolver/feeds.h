@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * From zone files to the policy that workers use. Main thread. A set of rules (the compiled index) outlives several policies, which
- * differ in modes only.
+ * From zone files to the policy that workers use. Main thread. A set of rules (the compiled index)
+ * outlives several policies, which differ in modes only.
  */
 #pragma once
 
@@ -21,17 +21,21 @@ struct rules {
 };
 
 /*
- * Reads and compiles every zone of the options. Bad lines are logged with file and line and skipped. NULL when a required file cannot be
- * read or is not a zone (logged, each), or memory ran out.
+ * Reads and compiles every zone of the options. Bad lines are logged with file and line and
+ * skipped. NULL when a required file cannot be read or is not a zone (logged, each), or memory ran
+ * out.
  */
 struct rules *feeds_load(const struct options *options, uint64_t generation);
 
 /* The modes of the options, by zone of the index. */
-void feeds_modes(const struct options *options, const struct rules *rules, uint8_t mode[POLICY_ZONES_MAX]);
+void feeds_modes(
+	const struct options *options, const struct rules *rules, uint8_t mode[POLICY_ZONES_MAX]);
 
-/* A policy over these rules, with the options' clients and TTL; zone numbers come from telemetry (NULL in tests: none). NULL: out of memory. */
-struct query_policy *feeds_policy(struct rules *rules, const uint8_t mode[POLICY_ZONES_MAX], const struct options *options,
-	struct telemetry *telemetry);
+/* A policy over these rules, with the options' clients and TTL; zone numbers come from telemetry
+ * (NULL in tests: none). NULL: out of memory. */
+struct query_policy *feeds_policy(struct rules *rules, const uint8_t mode[POLICY_ZONES_MAX],
+	const struct options *options, struct telemetry *telemetry);
 
-/* Frees a policy that no worker uses any more (NULL is fine), and its rules when no policy is left of them. */
+/* Frees a policy that no worker uses any more (NULL is fine), and its rules when no policy is left
+ * of them. */
 void feeds_policy_free(struct rules *rules, struct query_policy *policy);

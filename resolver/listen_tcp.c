@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A connection is a slot in a fixed array, named in a pending query's reply path by slot and serial number, so that an answer that comes
- * after its client left finds nobody rather than somebody else. A bufferevent does the buffering; reading stops while a
- * connection has too many queries pending or too many octets unsent.
+ * A connection is a slot in a fixed array, named in a pending query's reply path by slot and serial
+ * number, so that an answer that comes after its client left finds nobody rather than somebody
+ * else. A bufferevent does the buffering; reading stops while a connection has too many queries
+ * pending or too many octets unsent.
  */
 #include "resolver/listen_tcp.h"
 
@@ -55,7 +56,7 @@ static void connection_close(struct connection *connection)
 static bool connection_is_full(const struct connection *connection)
 {
 	return connection->pending >= PENDING_MAX ||
-		evbuffer_get_length(bufferevent_get_output(connection->stream)) > UNSENT_MAX;
+	       evbuffer_get_length(bufferevent_get_output(connection->stream)) > UNSENT_MAX;
 }
 
 static void connection_send(struct connection *connection, const uint8_t *reply, size_t length)
@@ -67,14 +68,15 @@ static void connection_send(struct connection *connection, const uint8_t *reply,
 	evbuffer_add(output, reply, length);
 }
 
-static void connection_query(struct connection *connection, const uint8_t *packet, size_t size, const struct now *now)
+static void connection_query(
+	struct connection *connection, const uint8_t *packet, size_t size, const struct now *now)
 {
 	struct tcp_server *server = connection->server;
 	struct query_client client = {.peer = connection->peer,
 		.path = {.connection = connection->slot + 1, .serial = connection->serial}};
 	size_t before = query_pending(server->config.engine);
-	size_t length = query_handle(server->config.engine, packet, size, &client, now, &server->slot, server->reply,
-		sizeof server->reply);
+	size_t length = query_handle(server->config.engine, packet, size, &client, now,
+		&server->slot, server->reply, sizeof server->reply);
 
 	if (length) {
 		connection_send(connection, server->reply, length);
@@ -84,7 +86,8 @@ static void connection_query(struct connection *connection, const uint8_t *packe
 	}
 }
 
-/* One whole message out of the input. False when there is none; *bad when the stream cannot be DNS. */
+/* One whole message out of the input. False when there is none; *bad when the stream cannot be DNS.
+ */
 static bool next_message(struct evbuffer *input, const uint8_t **packet, size_t *size, bool *bad)
 {
 	uint8_t prefix[2];
@@ -109,7 +112,7 @@ static bool next_message(struct evbuffer *input, const uint8_t **packet, size_t 
 static bool connection_is_done(const struct connection *connection)
 {
 	return connection->closing && connection->pending == 0 &&
-		evbuffer_get_length(bufferevent_get_output(connection->stream)) == 0;
+	       evbuffer_get_length(bufferevent_get_output(connection->stream)) == 0;
 }
 
 static void connection_read(struct connection *connection)
@@ -122,7 +125,8 @@ static void connection_read(struct connection *connection)
 	bool bad = false;
 
 	connection->processing = true;
-	while (!server->stopped && !connection_is_full(connection) && next_message(input, &packet, &size, &bad)) {
+	while (!server->stopped && !connection_is_full(connection) &&
+		next_message(input, &packet, &size, &bad)) {
 		connection_query(connection, packet, size, &now);
 		evbuffer_drain(input, size + 2);
 	}
@@ -183,7 +187,9 @@ static void connection_open(struct tcp_server *server, int fd, const struct endp
 	struct connection *connection = free_slot(server, peer);
 	struct timeval idle = {.tv_sec = server->config.idle_timeout_ms / 1000,
 		.tv_usec = server->config.idle_timeout_ms % 1000 * 1000};
-	struct bufferevent *stream = connection ? bufferevent_socket_new(server->config.base, fd, BEV_OPT_CLOSE_ON_FREE) : NULL;
+	struct bufferevent *stream =
+		connection ? bufferevent_socket_new(server->config.base, fd, BEV_OPT_CLOSE_ON_FREE)
+			   : NULL;
 
 	if (!stream) {
 		server->config.counters->tcp_refused++;
@@ -238,7 +244,8 @@ static void on_accept(evutil_socket_t listener, short what, void *context)
 		struct sockaddr_storage sa;
 		struct endpoint peer;
 		socklen_t length = sizeof sa;
-		int fd = accept4(listener, (struct sockaddr *)&sa, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd = accept4(
+			listener, (struct sockaddr *)&sa, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd < 0 && is_shortage(errno))
 			pause_accepting(server);
 		if (fd < 0)
@@ -275,7 +282,8 @@ enum td_error tcp_server_listen(struct tcp_server *server, struct listen_socket 
 
 	if (server->listener_count == LISTENERS_MAX)
 		return TD_FULL;
-	event = event_new(server->config.base, socket->tcp, EV_READ | EV_PERSIST, on_accept, server);
+	event = event_new(
+		server->config.base, socket->tcp, EV_READ | EV_PERSIST, on_accept, server);
 	if (!event || event_add(event, NULL) != 0) {
 		if (event)
 			event_free(event);
@@ -328,7 +336,8 @@ size_t tcp_server_connections(const struct tcp_server *server)
 	return server->open;
 }
 
-enum td_error tcp_server_respond(struct tcp_server *server, const struct query_client *client, const uint8_t *reply, size_t length)
+enum td_error tcp_server_respond(struct tcp_server *server, const struct query_client *client,
+	const uint8_t *reply, size_t length)
 {
 	struct connection *connection = &server->connections[client->path.connection - 1];
 
@@ -338,7 +347,9 @@ enum td_error tcp_server_respond(struct tcp_server *server, const struct query_c
 		connection->pending--;
 	if (length)
 		connection_send(connection, reply, length);
-	else if (!connection->processing) /* later, since its next query must not come in the middle of an answer's delivery */
-		bufferevent_trigger(connection->stream, EV_READ, BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS);
+	else if (!connection->processing) /* later, since its next query must not come in the middle
+					     of an answer's delivery */
+		bufferevent_trigger(connection->stream, EV_READ,
+			BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS);
 	return TD_OK;
 }

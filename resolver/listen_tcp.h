@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * DNS over TCP (RFC 7766) for one worker: any number of queries on a connection, answered as they are ready, in any order. Bounded: connections
- * (all and by client), queries pending on a connection, octets waiting for a slow reader; idle connections are closed. The worker's thread only.
+ * DNS over TCP (RFC 7766) for one worker: any number of queries on a connection, answered as they
+ * are ready, in any order. Bounded: connections (all and by client), queries pending on a
+ * connection, octets waiting for a slow reader; idle connections are closed. The worker's thread
+ * only.
  */
 #pragma once
 
@@ -21,9 +23,10 @@ struct tcp_server_config {
 	struct event_base *base;
 	struct query_engine *engine;
 	struct worker_counters *counters;
-	unsigned connections_max;            /* at once */
+	unsigned connections_max; /* at once */
 	unsigned connections_per_client_max;
-	unsigned idle_timeout_ms;            /* without a query or a step of a slow reader; longer than upstream questions take */
+	unsigned idle_timeout_ms; /* without a query or a step of a slow reader; longer than
+				     upstream questions take */
 	struct now (*clock)(void);
 	void (*turn)(void *context, const struct now *now);
 	void *turn_context;
@@ -34,12 +37,16 @@ void tcp_server_free(struct tcp_server *server);
 
 /* Takes socket->tcp over and accepts on it. */
 enum td_error tcp_server_listen(struct tcp_server *server, struct listen_socket *socket);
-void tcp_server_stop(struct tcp_server *server); /* accepts nothing more, reads nothing more; replies can still be sent */
+void tcp_server_stop(struct tcp_server
+		*server); /* accepts nothing more, reads nothing more; replies can still be sent */
 
-/* True while replies given to tcp_server_respond or made from queries wait for their clients to take them. */
+/* True while replies given to tcp_server_respond or made from queries wait for their clients to
+ * take them. */
 bool tcp_server_unsent(const struct tcp_server *server);
 
 size_t tcp_server_connections(const struct tcp_server *server);
 
-/* A reply that was pending, or with length 0 the news that there will be none. TD_NOT_FOUND: the connection is gone. */
-enum td_error tcp_server_respond(struct tcp_server *server, const struct query_client *client, const uint8_t *reply, size_t length);
+/* A reply that was pending, or with length 0 the news that there will be none. TD_NOT_FOUND: the
+ * connection is gone. */
+enum td_error tcp_server_respond(struct tcp_server *server, const struct query_client *client,
+	const uint8_t *reply, size_t length);

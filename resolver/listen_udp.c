@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Up to 64 packets a system call each way. Replies go out in the order of their queries; transactions are recorded after the system took
- * them, so what is counted as answered has been sent. The buffers belong to the worker and are used by one listener at a time.
+ * Up to 64 packets a system call each way. Replies go out in the order of their queries;
+ * transactions are recorded after the system took them, so what is counted as answered has been
+ * sent. The buffers belong to the worker and are used by one listener at a time.
  */
 #include "resolver/listen_udp.h"
 
@@ -43,9 +44,12 @@ struct udp_batch *udp_batch_new(void)
 		return NULL;
 	for (unsigned i = 0; i < BATCH; i++) {
 		batch->in_vec[i] = (struct iovec){batch->queries[i], QUERY_MAX};
-		batch->in[i].msg_hdr = (struct msghdr){.msg_name = &batch->peers[i], .msg_iov = &batch->in_vec[i], .msg_iovlen = 1};
+		batch->in[i].msg_hdr = (struct msghdr){.msg_name = &batch->peers[i],
+			.msg_iov = &batch->in_vec[i],
+			.msg_iovlen = 1};
 		batch->out_vec[i] = (struct iovec){batch->replies[i], 0};
-		batch->out[i].msg_hdr = (struct msghdr){.msg_iov = &batch->out_vec[i], .msg_iovlen = 1};
+		batch->out[i].msg_hdr =
+			(struct msghdr){.msg_iov = &batch->out_vec[i], .msg_iovlen = 1};
 	}
 	return batch;
 }
@@ -73,11 +77,13 @@ static void read_path(const struct msghdr *msg, struct reply_path *path)
 	}
 }
 
-/* Makes the reply leave from the address that was asked; over the interface only where the address says nothing by itself. */
+/* Makes the reply leave from the address that was asked; over the interface only where the address
+ * says nothing by itself. */
 static void write_path(struct msghdr *msg, void *control, const struct reply_path *path)
 {
 	struct cmsghdr *c = control;
-	bool link_local = path->local.family == 6 && path->local.octets[0] == 0xfe && (path->local.octets[1] & 0xc0) == 0x80;
+	bool link_local = path->local.family == 6 && path->local.octets[0] == 0xfe &&
+			  (path->local.octets[1] & 0xc0) == 0x80;
 
 	if (path->local.family == 0)
 		return;
@@ -129,8 +135,9 @@ static bool handle(struct udp_listener *listener, unsigned i, unsigned out, cons
 	}
 	if (listener->wildcard)
 		read_path(&batch->in[i].msg_hdr, &client.path);
-	batch->out_vec[out].iov_len = query_handle(listener->config.engine, batch->queries[i], batch->in[i].msg_len, &client, now,
-		&batch->slots[out], batch->replies[out], DNS_UDP_PAYLOAD);
+	batch->out_vec[out].iov_len =
+		query_handle(listener->config.engine, batch->queries[i], batch->in[i].msg_len,
+			&client, now, &batch->slots[out], batch->replies[out], DNS_UDP_PAYLOAD);
 	if (batch->out_vec[out].iov_len == 0)
 		return false;
 	reply->msg_name = &batch->peers[i];
@@ -183,7 +190,8 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
 	}
 }
 
-struct udp_listener *udp_listener_new(const struct udp_listener_config *config, struct listen_socket *socket)
+struct udp_listener *udp_listener_new(
+	const struct udp_listener_config *config, struct listen_socket *socket)
 {
 	struct udp_listener *listener = calloc(1, sizeof *listener);
 
@@ -192,7 +200,8 @@ struct udp_listener *udp_listener_new(const struct udp_listener_config *config, 
 	listener->config = *config;
 	listener->fd = socket->udp;
 	listener->wildcard = socket->wildcard;
-	listener->event = event_new(config->base, listener->fd, EV_READ | EV_PERSIST, on_readable, listener);
+	listener->event =
+		event_new(config->base, listener->fd, EV_READ | EV_PERSIST, on_readable, listener);
 	if (!listener->event || event_add(listener->event, NULL) != 0) {
 		if (listener->event)
 			event_free(listener->event);
@@ -217,7 +226,8 @@ void udp_listener_free(struct udp_listener *listener)
 	free(listener);
 }
 
-enum td_error udp_listener_respond(struct udp_listener *listener, const struct query_client *client, const uint8_t *reply, size_t length)
+enum td_error udp_listener_respond(struct udp_listener *listener, const struct query_client *client,
+	const uint8_t *reply, size_t length)
 {
 	struct sockaddr_storage peer;
 	uint8_t control[CONTROL_MAX] __attribute__((aligned(8)));

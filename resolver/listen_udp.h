@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* One UDP socket of one worker: batches in (recvmmsg), batches out (sendmmsg). The worker's thread only. */
+/* One UDP socket of one worker: batches in (recvmmsg), batches out (sendmmsg). The worker's thread
+ * only. */
 #pragma once
 
 #include <stddef.h>
@@ -34,9 +35,12 @@ struct udp_listener_config {
 };
 
 /* Takes socket->udp over. NULL: out of memory. */
-struct udp_listener *udp_listener_new(const struct udp_listener_config *config, struct listen_socket *socket);
-void udp_listener_stop(struct udp_listener *listener); /* no more queries; replies can still be sent */
+struct udp_listener *udp_listener_new(
+	const struct udp_listener_config *config, struct listen_socket *socket);
+void udp_listener_stop(
+	struct udp_listener *listener); /* no more queries; replies can still be sent */
 void udp_listener_free(struct udp_listener *listener);
 
 /* A reply that was pending. TD_OK, or TD_IO when the system did not take it. */
-enum td_error udp_listener_respond(struct udp_listener *listener, const struct query_client *client, const uint8_t *reply, size_t length);
+enum td_error udp_listener_respond(struct udp_listener *listener, const struct query_client *client,
+	const uint8_t *reply, size_t length);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* teredownd: the command line of the daemon. Stays in the foreground and logs to stderr; a service manager does the rest. */
+/* teredownd: the command line of the daemon. Stays in the foreground and logs to stderr; a service
+ * manager does the rest. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,8 +37,9 @@ struct arguments {
 /* Exits for the options that only print. */
 static struct arguments parse_arguments(int argc, char **argv)
 {
-	static const struct option longs[] = {{"config", required_argument, NULL, 'c'}, {"test", no_argument, NULL, 't'},
-		{"print", no_argument, NULL, 'p'}, {"sample", no_argument, NULL, 's'}, {"version", no_argument, NULL, 'V'},
+	static const struct option longs[] = {{"config", required_argument, NULL, 'c'},
+		{"test", no_argument, NULL, 't'}, {"print", no_argument, NULL, 'p'},
+		{"sample", no_argument, NULL, 's'}, {"version", no_argument, NULL, 'V'},
 		{"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
 	struct arguments arguments = {options_default_path, ACTION_RUN};
 	int c;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The configuration: one table of options in options.c, from which the parser, the checks of `-t`, the print of `-p`,
- * the sample file and the manual page come. libconfuse reads the syntax.
+ * The configuration: one table of options in options.c, from which the parser, the checks of `-t`,
+ * the print of `-p`, the sample file and the manual page come. libconfuse reads the syntax.
  */
 #pragma once
 
@@ -16,13 +16,16 @@
 
 enum zone_format { FORMAT_RPZ, FORMAT_PATTERNS };
 
-/* A zone after defaults: the shipped ones come first in their order unless a section names them, then the file's own in its order. */
+/* A zone after defaults: the shipped ones come first in their order unless a section names them,
+ * then the file's own in its order. */
 struct zone_options {
 	char name[POLICY_ZONE_NAME_MAX];
 	enum policy_zone_kind kind;
 	char *file;     /* absolute path, or relative to zone-dir, already joined */
-	char *patterns; /* the pattern list beside it (same path, ending .patterns), or NULL if there is no such file name to try */
-	bool required;  /* the configuration names the file: that it is missing is an error; a pattern list may be missing */
+	char *patterns; /* the pattern list beside it (same path, ending .patterns), or NULL if
+			   there is no such file name to try */
+	bool required;  /* the configuration names the file: that it is missing is an error; a
+			   pattern list may be missing */
 	enum zone_format format;
 	enum policy_mode mode;
 };
@@ -31,40 +34,44 @@ struct options {
 	char *resolver_name;
 	char *state_dir;
 	char *zone_dir;
-	char *user;        /* to run as after the sockets are open; "" = stay */
-	unsigned workers;  /* 1 … 64; default the number of cores */
+	char *user;          /* to run as after the sockets are open; "" = stay */
+	unsigned workers;    /* 1 … 64; default the number of cores */
 	uint64_t cache_size; /* bytes */
 	struct endpoint *listen;
 	size_t listen_count;
 	struct prefix *allow;
 	size_t allow_count;
-	struct endpoint *upstream; /* from the file, else from resolv.conf without our own listen addresses; may be none */
+	struct endpoint *upstream; /* from the file, else from resolv.conf without our own listen
+				      addresses; may be none */
 	size_t upstream_count;
 	bool upstream_from_resolv_conf;
 	char *resolv_conf; /* path; "" = none is read */
 	unsigned upstream_timeout_ms;
-	char *redis;            /* "embedded", "off", a URL, with the password of redis_password_file; passwords are never printed */
+	char *redis; /* "embedded", "off", a URL, with the password of redis_password_file;
+			passwords are never printed */
 	char *redis_password_file; /* "" = none */
-	unsigned redis_memory_mb; /* of the embedded one */
+	unsigned redis_memory_mb;  /* of the embedded one */
 	enum query_log query_log;
 	char *query_log_file;
 	unsigned retention_days, pair_retention_days;
-	enum policy_mode mode; /* of the tunnel zones */
-	unsigned block_ttl_s;   /* negative TTL of blocked answers */
+	enum policy_mode mode;    /* of the tunnel zones */
+	unsigned block_ttl_s;     /* negative TTL of blocked answers */
 	unsigned tcp_clients_max; /* connections for each worker */
-	unsigned log_level;    /* enum log_level */
+	unsigned log_level;       /* enum log_level */
 	struct zone_options *zones;
 	size_t zone_count;
 };
 
 /*
- * Reads path (NULL: all defaults). Every fault is printed to stderr as "FILE:LINE: option: what is wrong, what was expected" and reading goes
- * on; NULL when there was any. Unknown and repeated options and sections are faults.
+ * Reads path (NULL: all defaults). Every fault is printed to stderr as "FILE:LINE: option: what is
+ * wrong, what was expected" and reading goes on; NULL when there was any. Unknown and repeated
+ * options and sections are faults.
  */
 struct options *options_load(const char *path);
 void options_free(struct options *options);
 
-/* `-p`: the effective configuration as a file that options_load reads back; secrets as "***" with a comment. */
+/* `-p`: the effective configuration as a file that options_load reads back; secrets as "***" with a
+ * comment. */
 void options_print(const struct options *options, FILE *out);
 
 /* A commented sample with every option, its unit, range and default. */
@@ -73,13 +80,17 @@ void options_print_sample(FILE *out);
 /* The .TP entries of the manual page teredown.conf(5), in mdoc/man macros, from the same table. */
 void options_print_manual(FILE *out);
 
-/* Options that differ and only take effect at a restart, as a comma-separated list in out ("" when none); for SIGHUP. */
-void options_describe_restart(const struct options *before, const struct options *after, char *out, size_t size);
+/* Options that differ and only take effect at a restart, as a comma-separated list in out ("" when
+ * none); for SIGHUP. */
+void options_describe_restart(
+	const struct options *before, const struct options *after, char *out, size_t size);
 
-/* What the command line needs to find a running daemon. The buffer holds 108 bytes (sun_path). TD_TOO_LONG. */
+/* What the command line needs to find a running daemon. The buffer holds 108 bytes (sun_path).
+ * TD_TOO_LONG. */
 enum td_error options_control_path(const struct options *options, char *out, size_t size);
 
-/* The Redis that commands read: options->redis, with "embedded" as "unix:<state-dir>/redis.sock". malloc'd. */
+/* The Redis that commands read: options->redis, with "embedded" as "unix:<state-dir>/redis.sock".
+ * malloc'd. */
 char *options_redis_url(const struct options *options);
 
 /* Default path of the configuration file (SYSCONFDIR "/teredown.conf"). */

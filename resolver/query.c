@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The path of a query, written as a passive engine: packets, upstream replies and letters go in, replies and questions come out through
- * struct query_io. The hit path allocates nothing, formats nothing unless a rule was hit, and takes one lock (the cache
- * shard's). A pending question is a flight: the upstream question, the clients that wait for it, and the workers that subscribed to it.
+ * The path of a query, written as a passive engine: packets, upstream replies and letters go in,
+ * replies and questions come out through struct query_io. The hit path allocates nothing, formats
+ * nothing unless a rule was hit, and takes one lock (the cache shard's). A pending question is a
+ * flight: the upstream question, the clients that wait for it, and the workers that subscribed to
+ * it.
  */
 #include "resolver/query.h"
 
@@ -31,7 +33,7 @@ struct query_flight {
 	uint64_t subscribers; /* a bit a worker */
 	void *handle;         /* of the upstream request, NULL while another worker asks */
 	unsigned retries;
-	bool marked;          /* the cache's mark is ours to release */
+	bool marked; /* the cache's mark is ours to release */
 };
 
 struct query_engine {
@@ -49,7 +51,8 @@ static bool flight_equal(const void *item, const void *key)
 	const struct query_flight *flight = item;
 	const struct cache_key *wanted = key;
 
-	return flight->key.length == wanted->length && memcmp(flight->key.octets, wanted->octets, wanted->length) == 0;
+	return flight->key.length == wanted->length &&
+	       memcmp(flight->key.octets, wanted->octets, wanted->length) == 0;
 }
 
 static bool is_tcp(const struct query_client *client)
@@ -59,7 +62,8 @@ static bool is_tcp(const struct query_client *client)
 
 /* --- the transaction --- */
 
-static void transaction_begin(struct transaction *t, const struct request *request, const struct query_client *client)
+static void transaction_begin(
+	struct transaction *t, const struct request *request, const struct query_client *client)
 {
 	memset(t, 0, sizeof *t);
 	t->client = client->peer;
@@ -71,7 +75,8 @@ static void transaction_begin(struct transaction *t, const struct request *reque
 	t->zone = ZONE_ID_NONE;
 }
 
-static size_t transaction_close(struct transaction *t, const uint8_t *reply, size_t length, enum transaction_source source)
+static size_t transaction_close(
+	struct transaction *t, const uint8_t *reply, size_t length, enum transaction_source source)
 {
 	t->reply = reply;
 	t->reply_length = length;
@@ -89,10 +94,12 @@ static void transaction_note_hit(const struct query_engine *engine, struct query
 	policy_rule_text(engine->policy->view.index, hit->rule, slot->rule);
 	slot->transaction.rule = slot->rule;
 	slot->transaction.zone = engine->policy->zone_id[hit->zone];
-	slot->transaction.action = enforced && hit == verdict->enforced ? TRANSACTION_BLOCK : TRANSACTION_WATCH;
+	slot->transaction.action =
+		enforced && hit == verdict->enforced ? TRANSACTION_BLOCK : TRANSACTION_WATCH;
 }
 
-/* Worker numbers from 1 keep the values of different workers apart, and 0 free for "tells no address". */
+/* Worker numbers from 1 keep the values of different workers apart, and 0 free for "tells no
+ * address". */
 static uint64_t next_answer_id(struct query_engine *engine)
 {
 	return (uint64_t)(engine->config.worker + 1) << 56 | ++engine->answer_serial;
@@ -106,15 +113,16 @@ static bool verdict_applies(const struct policy_verdict *verdict, bool tcp)
 }
 
 /* The reply that an enforced rule makes; 0 when it is silence. */
-static size_t enforce(struct query_engine *engine, struct query_slot *slot, const struct policy_verdict *verdict,
-	uint8_t *reply, size_t capacity)
+static size_t enforce(struct query_engine *engine, struct query_slot *slot,
+	const struct policy_verdict *verdict, uint8_t *reply, size_t capacity)
 {
 	const struct policy_index *index = engine->policy->view.index;
 	const struct policy_match *match = verdict->enforced;
 	bool local = policy_zone_kind(index, match->zone) == ZONE_LOCAL;
 	size_t length;
 
-	slot->transaction.upstream = (struct endpoint){0}; /* whoever gave the answer, this reply is ours */
+	slot->transaction.upstream =
+		(struct endpoint){0}; /* whoever gave the answer, this reply is ours */
 	if (verdict->action == ACTION_DROP) {
 		engine->config.counters->dropped_policy++;
 		return 0;
@@ -124,14 +132,17 @@ static size_t enforce(struct query_engine *engine, struct query_slot *slot, cons
 	if (verdict->action == ACTION_TCP_ONLY)
 		length = reply_truncated(&slot->request, reply, capacity);
 	else
-		length = reply_policy(&slot->request, reply, capacity, index, match, engine->policy->block_ttl_s,
-			local ? EDE_NONE : EDE_BLOCKED, policy_zone_name(index, match->zone));
-	return transaction_close(&slot->transaction, reply, length, local ? SOURCE_LOCAL : SOURCE_POLICY);
+		length = reply_policy(&slot->request, reply, capacity, index, match,
+			engine->policy->block_ttl_s, local ? EDE_NONE : EDE_BLOCKED,
+			policy_zone_name(index, match->zone));
+	return transaction_close(
+		&slot->transaction, reply, length, local ? SOURCE_LOCAL : SOURCE_POLICY);
 }
 
 /* An answer whose message stands in reply already, judged for this client and completed. */
-static size_t judge(struct query_engine *engine, struct query_slot *slot, const struct cache_hit *answer,
-	enum transaction_source source, uint8_t *reply, size_t capacity)
+static size_t judge(struct query_engine *engine, struct query_slot *slot,
+	const struct cache_hit *answer, enum transaction_source source, uint8_t *reply,
+	size_t capacity)
 {
 	struct policy_match renewed[POLICY_MATCHES_MAX];
 	const struct policy_match *matches = answer->matches;
@@ -151,12 +162,15 @@ static size_t judge(struct query_engine *engine, struct query_slot *slot, const 
 	if (!answer->truncated)
 		slot->transaction.answer_id = answer->answer_id;
 	return transaction_close(&slot->transaction, reply,
-		reply_complete(&slot->request, reply, answer->length, answer->flags, answer->truncated), source);
+		reply_complete(
+			&slot->request, reply, answer->length, answer->flags, answer->truncated),
+		source);
 }
 
 /* --- waiting --- */
 
-static struct waiter *waiter_new(const struct query_client *client, const struct request *request, int64_t now_us)
+static struct waiter *waiter_new(
+	const struct query_client *client, const struct request *request, int64_t now_us)
 {
 	struct waiter *waiter = malloc(sizeof *waiter);
 
@@ -175,17 +189,19 @@ static uint32_t *pending_of(struct query_engine *engine, const struct query_clie
 {
 	const struct address *address = &client->peer.address;
 
-	return &engine->client_pending[hash_bytes(&engine->config.seed, address->octets, sizeof address->octets) % CLIENT_SLOTS];
+	return &engine->client_pending[hash_bytes(&engine->config.seed, address->octets,
+					       sizeof address->octets) %
+				       CLIENT_SLOTS];
 }
 
 static bool is_full(struct query_engine *engine, const struct query_client *client)
 {
 	return engine->pending >= engine->config.waiters_max ||
-		*pending_of(engine, client) >= engine->config.waiters_per_client_max;
+	       *pending_of(engine, client) >= engine->config.waiters_per_client_max;
 }
 
-static void waiter_reply(struct query_engine *engine, const struct waiter *waiter, struct query_slot *slot, size_t length,
-	const struct now *now)
+static void waiter_reply(struct query_engine *engine, const struct waiter *waiter,
+	struct query_slot *slot, size_t length, const struct now *now)
 {
 	struct worker_counters *counters = engine->config.counters;
 
@@ -194,7 +210,8 @@ static void waiter_reply(struct query_engine *engine, const struct waiter *waite
 		return;
 	}
 	slot->transaction.duration_us = (uint32_t)(now->mono_us - waiter->received_us);
-	switch (engine->config.io.respond(engine->config.io.context, &waiter->client, engine->buffer, length)) {
+	switch (engine->config.io.respond(
+		engine->config.io.context, &waiter->client, engine->buffer, length)) {
 	case TD_OK:
 		query_sent(engine, slot, now);
 		break;
@@ -206,11 +223,13 @@ static void waiter_reply(struct query_engine *engine, const struct waiter *waite
 	}
 }
 
-static void waiter_answer(struct query_engine *engine, const struct waiter *waiter, const struct answer *answer,
-	const struct now *now)
+static void waiter_answer(struct query_engine *engine, const struct waiter *waiter,
+	const struct answer *answer, const struct now *now)
 {
 	struct query_slot slot;
-	struct cache_hit hit = {.flags = answer->flags, .answer_id = answer->id, .generation = answer->generation,
+	struct cache_hit hit = {.flags = answer->flags,
+		.answer_id = answer->id,
+		.generation = answer->generation,
 		.match_count = answer->match_count};
 	bool tcp = is_tcp(&waiter->client);
 
@@ -218,13 +237,16 @@ static void waiter_answer(struct query_engine *engine, const struct waiter *wait
 	transaction_begin(&slot.transaction, &slot.request, &waiter->client);
 	slot.transaction.upstream = answer->upstream;
 	memcpy(hit.matches, answer->matches, sizeof hit.matches);
-	hit.length = answer_write(answer, now->mono_us, engine->buffer, reply_room(&slot.request, tcp), &hit.truncated);
+	hit.length = answer_write(answer, now->mono_us, engine->buffer,
+		reply_room(&slot.request, tcp), &hit.truncated);
 	waiter_reply(engine, waiter, &slot,
-		judge(engine, &slot, &hit, SOURCE_UPSTREAM, engine->buffer, reply_limit(&slot.request, tcp)), now);
+		judge(engine, &slot, &hit, SOURCE_UPSTREAM, engine->buffer,
+			reply_limit(&slot.request, tcp)),
+		now);
 }
 
-static void waiter_fail(struct query_engine *engine, const struct waiter *waiter, uint16_t rcode, enum ede_code code,
-	const struct now *now)
+static void waiter_fail(struct query_engine *engine, const struct waiter *waiter, uint16_t rcode,
+	enum ede_code code, const struct now *now)
 {
 	struct query_slot slot;
 	struct policy_match matches[POLICY_MATCHES_MAX];
@@ -232,14 +254,17 @@ static void waiter_fail(struct query_engine *engine, const struct waiter *waiter
 
 	slot.request = waiter->request;
 	transaction_begin(&slot.transaction, &slot.request, &waiter->client);
-	size_t count = policy_match_name(engine->policy->view.index, slot.request.folded, slot.request.qname_length, matches);
+	size_t count = policy_match_name(engine->policy->view.index, slot.request.folded,
+		slot.request.qname_length, matches);
 	struct policy_verdict verdict = policy_decide(&engine->policy->view, matches, count);
 	bool enforced = verdict_applies(&verdict, tcp);
 	transaction_note_hit(engine, &slot, &verdict, enforced);
 	size_t limit = reply_limit(&slot.request, tcp);
-	size_t length = enforced ? enforce(engine, &slot, &verdict, engine->buffer, limit) :
-		transaction_close(&slot.transaction, engine->buffer,
-			reply_error(&slot.request, engine->buffer, limit, rcode, code, NULL), SOURCE_ERROR);
+	size_t length = enforced ? enforce(engine, &slot, &verdict, engine->buffer, limit)
+				 : transaction_close(&slot.transaction, engine->buffer,
+					   reply_error(&slot.request, engine->buffer, limit, rcode,
+						   code, NULL),
+					   SOURCE_ERROR);
 	waiter_reply(engine, waiter, &slot, length, now);
 }
 
@@ -263,7 +288,8 @@ static struct query_flight *flight_new(struct query_engine *engine, const struct
 	return flight;
 }
 
-static struct query_flight *flight_find(const struct query_engine *engine, const struct cache_key *key)
+static struct query_flight *flight_find(
+	const struct query_engine *engine, const struct cache_key *key)
 {
 	return table_find(&engine->flights, key->hash, flight_equal, key);
 }
@@ -295,7 +321,8 @@ static void mail(struct query_engine *engine, unsigned worker, const struct quer
 {
 	struct query_letter *letter = malloc(sizeof *letter);
 
-	if (!letter) { /* the subscriber's clients time out; nothing else can be done without memory */
+	if (!letter) { /* the subscriber's clients time out; nothing else can be done without memory
+			*/
 		free(content->answer);
 		return;
 	}
@@ -304,12 +331,14 @@ static void mail(struct query_engine *engine, unsigned worker, const struct quer
 	engine->config.io.mail(engine->config.io.context, worker, letter);
 }
 
-static void tell_subscribers(struct query_flight *flight, enum td_error error, uint16_t rcode, const struct answer *answer)
+static void tell_subscribers(struct query_flight *flight, enum td_error error, uint16_t rcode,
+	const struct answer *answer)
 {
 	for (unsigned worker = 0; worker < QUERY_WORKERS_MAX; worker++) {
 		if (!(flight->subscribers >> worker & 1))
 			continue;
-		struct query_letter letter = {.is_result = true, .key = flight->key, .error = error, .rcode = rcode};
+		struct query_letter letter = {
+			.is_result = true, .key = flight->key, .error = error, .rcode = rcode};
 		letter.answer = answer ? answer_copy(answer) : NULL;
 		if (answer && !letter.answer) {
 			letter.error = TD_NOMEM;
@@ -327,19 +356,24 @@ static void flight_release_mark(struct query_flight *flight)
 	flight->marked = false;
 }
 
-static void flight_fail(struct query_flight *flight, enum td_error error, uint16_t rcode, const struct now *now)
+static void flight_fail(
+	struct query_flight *flight, enum td_error error, uint16_t rcode, const struct now *now)
 {
-	enum ede_code code = error == TD_TIMEOUT ? EDE_NO_REACHABLE_AUTHORITY : error == TD_IO ? EDE_NETWORK_ERROR : EDE_OTHER;
+	enum ede_code code = error == TD_TIMEOUT ? EDE_NO_REACHABLE_AUTHORITY
+			     : error == TD_IO    ? EDE_NETWORK_ERROR
+						 : EDE_OTHER;
 
 	flight_release_mark(flight);
 	tell_subscribers(flight, error, rcode, NULL);
 	for (const struct waiter *waiter = flight->first; waiter; waiter = waiter->next)
-		waiter_fail(flight->engine, waiter, rcode, error == TD_REFUSED ? EDE_NONE : code, now);
+		waiter_fail(
+			flight->engine, waiter, rcode, error == TD_REFUSED ? EDE_NONE : code, now);
 	flight_free(flight);
 }
 
 /* Answers everybody, then gives the answer to the cache. */
-static void flight_land(struct query_flight *flight, struct answer *answer, bool keep, const struct now *now)
+static void flight_land(
+	struct query_flight *flight, struct answer *answer, bool keep, const struct now *now)
 {
 	struct query_engine *engine = flight->engine;
 
@@ -383,26 +417,30 @@ static void flight_serve_cached(struct query_flight *flight, const struct now *n
 		bool tcp = is_tcp(&waiter->client);
 		slot.request = waiter->request;
 		transaction_begin(&slot.transaction, &slot.request, &waiter->client);
-		if (cache_lookup(engine->config.cache, &flight->key, now->mono_us, false, 0, engine->buffer,
-			reply_room(&slot.request, tcp), &hit, &owner) != CACHE_HIT)
+		if (cache_lookup(engine->config.cache, &flight->key, now->mono_us, false, 0,
+			    engine->buffer, reply_room(&slot.request, tcp), &hit,
+			    &owner) != CACHE_HIT)
 			waiter_fail(engine, waiter, RCODE_SERVFAIL, EDE_OTHER, now);
 		else
-			waiter_reply(engine, waiter, &slot, judge(engine, &slot, &hit, SOURCE_CACHE, engine->buffer,
-				reply_limit(&slot.request, tcp)), now);
+			waiter_reply(engine, waiter, &slot,
+				judge(engine, &slot, &hit, SOURCE_CACHE, engine->buffer,
+					reply_limit(&slot.request, tcp)),
+				now);
 	}
 	tell_subscribers(flight, TD_NOT_FOUND, 0, NULL);
 	flight_free(flight);
 }
 
-/* Gets a flight under way: asked here, or by the worker that is asking already, or answered meanwhile. */
+/* Gets a flight under way: asked here, or by the worker that is asking already, or answered
+ * meanwhile. */
 static void flight_launch(struct query_flight *flight, const struct now *now)
 {
 	struct query_engine *engine = flight->engine;
 	struct cache_hit hit;
 	unsigned owner = 0;
 
-	switch (cache_lookup(engine->config.cache, &flight->key, now->mono_us, true, engine->config.worker, engine->buffer,
-		sizeof engine->buffer, &hit, &owner)) {
+	switch (cache_lookup(engine->config.cache, &flight->key, now->mono_us, true,
+		engine->config.worker, engine->buffer, sizeof engine->buffer, &hit, &owner)) {
 	case CACHE_HIT:
 		flight_serve_cached(flight, now);
 		return;
@@ -433,8 +471,8 @@ static bool is_allowed(const struct query_engine *engine, const struct address *
 	return false;
 }
 
-static void wait_for_answer(struct query_engine *engine, const struct query_client *client, const struct request *request,
-	const struct cache_key *key, const struct now *now)
+static void wait_for_answer(struct query_engine *engine, const struct query_client *client,
+	const struct request *request, const struct cache_key *key, const struct now *now)
 {
 	struct query_flight *flight = flight_find(engine, key);
 	struct waiter *waiter;
@@ -448,8 +486,10 @@ static void wait_for_answer(struct query_engine *engine, const struct query_clie
 		flight_add(flight, waiter);
 		return;
 	}
-	struct upstream_question question = {.qname.length = request->qname_length, .qtype = request->qtype,
-		.dnssec_ok = request->edns.dnssec_ok, .checking_disabled = request->flags & DNS_FLAG_CD};
+	struct upstream_question question = {.qname.length = request->qname_length,
+		.qtype = request->qtype,
+		.dnssec_ok = request->edns.dnssec_ok,
+		.checking_disabled = request->flags & DNS_FLAG_CD};
 	memcpy(question.qname.wire, request->folded, request->qname_length);
 	flight = flight_new(engine, key, &question);
 	if (!flight) {
@@ -462,12 +502,14 @@ static void wait_for_answer(struct query_engine *engine, const struct query_clie
 }
 
 /* No cached answer: a rule on the question answers without waiting for anybody. */
-static size_t answer_uncached(struct query_engine *engine, const struct query_client *client, const struct cache_key *key,
-	const struct now *now, struct query_slot *slot, uint8_t *reply, size_t limit)
+static size_t answer_uncached(struct query_engine *engine, const struct query_client *client,
+	const struct cache_key *key, const struct now *now, struct query_slot *slot, uint8_t *reply,
+	size_t limit)
 {
 	const struct request *request = &slot->request;
 	struct policy_match matches[POLICY_MATCHES_MAX];
-	size_t count = policy_match_name(engine->policy->view.index, request->folded, request->qname_length, matches);
+	size_t count = policy_match_name(
+		engine->policy->view.index, request->folded, request->qname_length, matches);
 	struct policy_verdict verdict = policy_decide(&engine->policy->view, matches, count);
 	bool enforced = verdict_applies(&verdict, slot->transaction.tcp);
 
@@ -476,13 +518,14 @@ static size_t answer_uncached(struct query_engine *engine, const struct query_cl
 	if (enforced)
 		return enforce(engine, slot, &verdict, reply, limit);
 	if (request->qtype == TYPE_ANY)
-		return transaction_close(&slot->transaction, reply, reply_minimal_any(request, reply, limit), SOURCE_LOCAL);
+		return transaction_close(&slot->transaction, reply,
+			reply_minimal_any(request, reply, limit), SOURCE_LOCAL);
 	wait_for_answer(engine, client, request, key, now);
 	return 0;
 }
 
-static size_t answer_question(struct query_engine *engine, const struct query_client *client, const struct now *now,
-	struct query_slot *slot, uint8_t *reply, size_t limit)
+static size_t answer_question(struct query_engine *engine, const struct query_client *client,
+	const struct now *now, struct query_slot *slot, uint8_t *reply, size_t limit)
 {
 	const struct request *request = &slot->request;
 	struct worker_counters *counters = engine->config.counters;
@@ -490,11 +533,12 @@ static size_t answer_question(struct query_engine *engine, const struct query_cl
 	struct cache_hit hit;
 	unsigned owner;
 
-	cache_key_make(engine->config.cache, &key, request->folded, request->qname_length, request->qtype,
+	cache_key_make(engine->config.cache, &key, request->folded, request->qname_length,
+		request->qtype,
 		(uint8_t)((request->edns.dnssec_ok ? CACHE_DNSSEC_OK : 0) |
-			(request->flags & DNS_FLAG_CD ? CACHE_CHECKING_DISABLED : 0)));
-	if (cache_lookup(engine->config.cache, &key, now->mono_us, false, 0, reply, reply_room(request, slot->transaction.tcp),
-		&hit, &owner) == CACHE_HIT) {
+			  (request->flags & DNS_FLAG_CD ? CACHE_CHECKING_DISABLED : 0)));
+	if (cache_lookup(engine->config.cache, &key, now->mono_us, false, 0, reply,
+		    reply_room(request, slot->transaction.tcp), &hit, &owner) == CACHE_HIT) {
 		counters->cache_hits++;
 		return judge(engine, slot, &hit, SOURCE_CACHE, reply, limit);
 	}
@@ -502,16 +546,17 @@ static size_t answer_question(struct query_engine *engine, const struct query_cl
 	return answer_uncached(engine, client, &key, now, slot, reply, limit);
 }
 
-static size_t refuse(struct query_slot *slot, uint8_t *reply, size_t limit, uint16_t rcode, enum ede_code code,
-	enum transaction_source source)
+static size_t refuse(struct query_slot *slot, uint8_t *reply, size_t limit, uint16_t rcode,
+	enum ede_code code, enum transaction_source source)
 {
 	size_t length = reply_error(&slot->request, reply, limit, rcode, code, NULL);
 
 	return transaction_close(&slot->transaction, reply, length, source);
 }
 
-size_t query_handle(struct query_engine *engine, const uint8_t *packet, size_t size, const struct query_client *client,
-	const struct now *now, struct query_slot *slot, uint8_t *reply, size_t capacity)
+size_t query_handle(struct query_engine *engine, const uint8_t *packet, size_t size,
+	const struct query_client *client, const struct now *now, struct query_slot *slot,
+	uint8_t *reply, size_t capacity)
 {
 	uint16_t rcode;
 	enum request_verdict verdict = request_parse(packet, size, &slot->request, &rcode);
@@ -529,7 +574,8 @@ size_t query_handle(struct query_engine *engine, const uint8_t *packet, size_t s
 	if (!is_allowed(engine, &client->peer.address))
 		return refuse(slot, reply, limit, RCODE_REFUSED, EDE_PROHIBITED, SOURCE_LOCAL);
 	if (verdict == REQUEST_ERROR)
-		return refuse(slot, reply, limit, rcode, EDE_NONE, rcode == RCODE_REFUSED ? SOURCE_LOCAL : SOURCE_ERROR);
+		return refuse(slot, reply, limit, rcode, EDE_NONE,
+			rcode == RCODE_REFUSED ? SOURCE_LOCAL : SOURCE_ERROR);
 	return answer_question(engine, client, now, slot, reply, limit);
 }
 
@@ -544,8 +590,8 @@ void query_unsent(struct query_engine *engine)
 	engine->config.counters->dropped_send++;
 }
 
-void query_answered(struct query_engine *engine, struct query_flight *flight, enum td_error error, const uint8_t *reply,
-	size_t size, const struct endpoint *server, const struct now *now)
+void query_answered(struct query_engine *engine, struct query_flight *flight, enum td_error error,
+	const uint8_t *reply, size_t size, const struct endpoint *server, const struct now *now)
 {
 	struct answer *answer;
 
@@ -554,8 +600,8 @@ void query_answered(struct query_engine *engine, struct query_flight *flight, en
 		flight_fail(flight, error, RCODE_SERVFAIL, now);
 		return;
 	}
-	answer = answer_from_reply(reply, size, &flight->question, &engine->config.limits, now->mono_us,
-		next_answer_id(engine), &error);
+	answer = answer_from_reply(reply, size, &flight->question, &engine->config.limits,
+		now->mono_us, next_answer_id(engine), &error);
 	if (!answer) {
 		uint16_t rcode = error == TD_REFUSED ? reply[3] & DNS_FLAG_RCODE : RCODE_SERVFAIL;
 		flight_fail(flight, error, rcode, now);
@@ -566,7 +612,8 @@ void query_answered(struct query_engine *engine, struct query_flight *flight, en
 	flight_land(flight, answer, true, now);
 }
 
-static void receive_subscription(struct query_engine *engine, const struct query_letter *letter, const struct now *now)
+static void receive_subscription(
+	struct query_engine *engine, const struct query_letter *letter, const struct now *now)
 {
 	struct query_flight *flight = flight_find(engine, &letter->key);
 	struct query_letter gone = {.is_result = true, .key = letter->key, .error = TD_NOT_FOUND};
@@ -578,7 +625,8 @@ static void receive_subscription(struct query_engine *engine, const struct query
 		mail(engine, letter->from, &gone);
 }
 
-static void receive_result(struct query_engine *engine, struct query_letter *letter, const struct now *now)
+static void receive_result(
+	struct query_engine *engine, struct query_letter *letter, const struct now *now)
 {
 	struct query_flight *flight = flight_find(engine, &letter->key);
 

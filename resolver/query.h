@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * One query's path, for one worker: parse, access, policy, cache, in-flight, upstream, reply, record. It owns the questions
- * that are pending and knows neither sockets nor clocks nor threads: what it needs of them are the functions of struct
- * query_io, so tests drive the same code on a fake network and a fake clock.
+ * One query's path, for one worker: parse, access, policy, cache, in-flight, upstream, reply,
+ * record. It owns the questions that are pending and knows neither sockets nor clocks nor threads:
+ * what it needs of them are the functions of struct query_io, so tests drive the same code on a
+ * fake network and a fake clock.
  *
- * A client's query stays with the worker that received it. A question that another worker is already asking is not mailed
- * away: this worker subscribes there, and gets a copy of the answer by letter.
+ * A client's query stays with the worker that received it. A question that another worker is
+ * already asking is not mailed away: this worker subscribes there, and gets a copy of the answer by
+ * letter.
  */
 #pragma once
 
@@ -27,10 +29,10 @@
 
 /* Where a reply has to go: opaque to this module, copied with the query. */
 struct reply_path {
-	uint32_t listener;   /* index of the socket that was asked */
-	uint32_t connection; /* TCP: slot + 1; 0: UDP */
-	uint32_t serial;     /* TCP: which connection of that slot */
-	uint32_t interface;  /* UDP on a wildcard address: where the query came in */
+	uint32_t listener;    /* index of the socket that was asked */
+	uint32_t connection;  /* TCP: slot + 1; 0: UDP */
+	uint32_t serial;      /* TCP: which connection of that slot */
+	uint32_t interface;   /* UDP on a wildcard address: where the query came in */
 	struct address local; /* UDP on a wildcard address: the address that was asked */
 };
 
@@ -39,7 +41,8 @@ struct query_client {
 	struct reply_path path;
 };
 
-/* What a reload can change: the policy in force with the zones' numbers in telemetry, and whom to serve. Immutable; outlives its use by the worker. */
+/* What a reload can change: the policy in force with the zones' numbers in telemetry, and whom to
+ * serve. Immutable; outlives its use by the worker. */
 struct query_policy {
 	struct policy_view view;
 	uint16_t zone_id[POLICY_ZONES_MAX];
@@ -48,7 +51,8 @@ struct query_policy {
 	uint32_t block_ttl_s; /* of denials made here */
 };
 
-/* A reply on its way out. The listener keeps it until the system has taken the reply, then calls query_sent. */
+/* A reply on its way out. The listener keeps it until the system has taken the reply, then calls
+ * query_sent. */
 struct query_slot {
 	struct transaction transaction;
 	struct request request;
@@ -71,12 +75,16 @@ struct query_letter {
 
 struct query_io {
 	void *context;
-	/* Starts an upstream question; query_answered is called later with this flight. The handle, or NULL and *error. */
-	void *(*ask)(void *context, const struct upstream_question *question, struct query_flight *flight, enum td_error *error);
+	/* Starts an upstream question; query_answered is called later with this flight. The handle,
+	 * or NULL and *error. */
+	void *(*ask)(void *context, const struct upstream_question *question,
+		struct query_flight *flight, enum td_error *error);
 	void (*cancel)(void *context, void *handle);
-	/* Sends a reply that was pending. TD_OK, TD_NOT_FOUND (the TCP client is gone), TD_IO. Length 0: there will be none, which only
-	 * gives the query's place among those of its connection back. */
-	enum td_error (*respond)(void *context, const struct query_client *client, const uint8_t *reply, size_t length);
+	/* Sends a reply that was pending. TD_OK, TD_NOT_FOUND (the TCP client is gone), TD_IO.
+	 * Length 0: there will be none, which only gives the query's place among those of its
+	 * connection back. */
+	enum td_error (*respond)(void *context, const struct query_client *client,
+		const uint8_t *reply, size_t length);
 	/* Gives the letter to that worker's query_receive. */
 	void (*mail)(void *context, unsigned worker, struct query_letter *letter);
 	/* This reply has left. */
@@ -84,12 +92,12 @@ struct query_io {
 };
 
 struct query_config {
-	unsigned worker;            /* 0 … QUERY_WORKERS_MAX-1 */
+	unsigned worker; /* 0 … QUERY_WORKERS_MAX-1 */
 	struct cache *cache;
 	struct worker_counters *counters;
 	struct query_io io;
 	struct answer_limits limits;
-	size_t waiters_max;         /* queries pending at once */
+	size_t waiters_max;            /* queries pending at once */
 	size_t waiters_per_client_max; /* of one client, so that it leaves room for the others */
 	struct hash_seed seed;
 };
@@ -105,17 +113,19 @@ void query_engine_free(struct query_engine *engine);
 void query_set_policy(struct query_engine *engine, const struct query_policy *policy);
 
 /*
- * A packet from a client. Returns the length of the reply put into reply (capacity at least 1232, for TCP 65535); then call query_sent or
- * query_unsent with the same slot. 0: nothing to send now (pending, or dropped and counted).
+ * A packet from a client. Returns the length of the reply put into reply (capacity at least 1232,
+ * for TCP 65535); then call query_sent or query_unsent with the same slot. 0: nothing to send now
+ * (pending, or dropped and counted).
  */
-size_t query_handle(struct query_engine *engine, const uint8_t *packet, size_t size, const struct query_client *client,
-	const struct now *now, struct query_slot *slot, uint8_t *reply, size_t capacity);
+size_t query_handle(struct query_engine *engine, const uint8_t *packet, size_t size,
+	const struct query_client *client, const struct now *now, struct query_slot *slot,
+	uint8_t *reply, size_t capacity);
 void query_sent(struct query_engine *engine, struct query_slot *slot, const struct now *now);
 void query_unsent(struct query_engine *engine);
 
 /* What upstream said to a flight. TD_OK with the message and its server, or why there is none. */
-void query_answered(struct query_engine *engine, struct query_flight *flight, enum td_error error, const uint8_t *reply,
-	size_t size, const struct endpoint *server, const struct now *now);
+void query_answered(struct query_engine *engine, struct query_flight *flight, enum td_error error,
+	const uint8_t *reply, size_t size, const struct endpoint *server, const struct now *now);
 
 /* A letter for this worker; taken over. */
 void query_receive(struct query_engine *engine, struct query_letter *letter, const struct now *now);

@@ -35,15 +35,19 @@ static uint16_t reply_flags(const struct request *request, uint16_t flags)
 
 	if (!wants_ad)
 		flags &= (uint16_t)~DNS_FLAG_AD;
-	return (uint16_t)(flags | DNS_FLAG_QR | DNS_FLAG_RA | (request->flags & (DNS_FLAG_RD | DNS_FLAG_CD)));
+	return (uint16_t)(flags | DNS_FLAG_QR | DNS_FLAG_RA |
+			  (request->flags & (DNS_FLAG_RD | DNS_FLAG_CD)));
 }
 
-size_t reply_complete(const struct request *request, uint8_t *reply, size_t length, uint16_t flags, bool truncated)
+size_t reply_complete(const struct request *request, uint8_t *reply, size_t length, uint16_t flags,
+	bool truncated)
 {
-	struct wire_writer writer = wire_writer_init(reply, length + (request->edns.present ? OPT_SIZE : 0));
+	struct wire_writer writer =
+		wire_writer_init(reply, length + (request->edns.present ? OPT_SIZE : 0));
 
 	wire_put_u16(reply, length, 0, request->id);
-	wire_put_u16(reply, length, 2, reply_flags(request, (uint16_t)(flags | (truncated ? DNS_FLAG_TC : 0))));
+	wire_put_u16(reply, length, 2,
+		reply_flags(request, (uint16_t)(flags | (truncated ? DNS_FLAG_TC : 0))));
 	memcpy(reply + DNS_HEADER_SIZE, request->qname, request->qname_length);
 	wire_put_u16(reply, length, 10, request->edns.present ? 1 : 0);
 	if (request->edns.present) {
@@ -54,8 +58,8 @@ size_t reply_complete(const struct request *request, uint8_t *reply, size_t leng
 }
 
 /* Closes a composed message with our OPT, when the client spoke EDNS and it fits. */
-static size_t finish_with_opt(struct compose *compose, const struct request *request, uint8_t extended_rcode,
-	enum ede_code code, const char *text)
+static size_t finish_with_opt(struct compose *compose, const struct request *request,
+	uint8_t extended_rcode, enum ede_code code, const char *text)
 {
 	if (request->edns.present && compose->writer.error == TD_OK) {
 		if (compose->writer.size - compose->writer.position < edns_size(code, text))
@@ -66,14 +70,16 @@ static size_t finish_with_opt(struct compose *compose, const struct request *req
 	return compose_finish(compose);
 }
 
-static void begin(struct compose *compose, const struct request *request, uint8_t *reply, size_t capacity, uint16_t flags)
+static void begin(struct compose *compose, const struct request *request, uint8_t *reply,
+	size_t capacity, uint16_t flags)
 {
-	compose_begin(compose, reply, capacity, request->id, reply_flags(request, flags), request->qname,
-		request->qname_length, request->qtype, request->qclass);
+	compose_begin(compose, reply, capacity, request->id, reply_flags(request, flags),
+		request->qname, request->qname_length, request->qtype, request->qclass);
 }
 
 /* Without a readable question the reply is a bare header (and OPT). */
-static size_t reply_headless(const struct request *request, uint8_t *reply, size_t capacity, uint16_t flags)
+static size_t reply_headless(
+	const struct request *request, uint8_t *reply, size_t capacity, uint16_t flags)
 {
 	struct wire_writer writer = wire_writer_init(reply, capacity);
 
@@ -84,8 +90,8 @@ static size_t reply_headless(const struct request *request, uint8_t *reply, size
 	return writer.error == TD_OK ? writer.position : 0;
 }
 
-size_t reply_error(const struct request *request, uint8_t *reply, size_t capacity, uint16_t rcode, enum ede_code code,
-	const char *text)
+size_t reply_error(const struct request *request, uint8_t *reply, size_t capacity, uint16_t rcode,
+	enum ede_code code, const char *text)
 {
 	struct compose compose;
 	uint16_t flags = (uint16_t)((rcode & DNS_FLAG_RCODE) | (request->flags & DNS_FLAG_OPCODE));
@@ -104,10 +110,14 @@ size_t reply_truncated(const struct request *request, uint8_t *reply, size_t cap
 	return finish_with_opt(&compose, request, 0, EDE_NONE, NULL);
 }
 
-static void add_denial_soa(struct compose *compose, const struct request *request, const struct policy_index *index,
-	const struct policy_match *match, uint32_t ttl_s)
+static void add_denial_soa(struct compose *compose, const struct request *request,
+	const struct policy_index *index, const struct policy_match *match, uint32_t ttl_s)
 {
-	struct compose_soa soa = {.serial = 1, .refresh_s = 3600, .retry_s = 600, .expire_s = 86400, .minimum_s = ttl_s};
+	struct compose_soa soa = {.serial = 1,
+		.refresh_s = 3600,
+		.retry_s = 600,
+		.expire_s = 86400,
+		.minimum_s = ttl_s};
 	struct name apex;
 
 	policy_rule_apex(index, match->rule, request->folded, request->qname_length, &apex);
@@ -117,8 +127,8 @@ static void add_denial_soa(struct compose *compose, const struct request *reques
 }
 
 /* The records of the type asked, or the rule's CNAME. False: the rule has none for this type. */
-static bool add_local_data(struct compose *compose, const struct request *request, const struct policy_index *index,
-	const struct policy_match *match)
+static bool add_local_data(struct compose *compose, const struct request *request,
+	const struct policy_index *index, const struct policy_match *match)
 {
 	struct policy_record record;
 	struct name owner = {.length = request->qname_length};
@@ -134,18 +144,21 @@ static bool add_local_data(struct compose *compose, const struct request *reques
 	}
 	position = 0;
 	while (policy_rule_record(index, match->rule, type, &position, &record))
-		compose_rr(compose, SECTION_ANSWER, &owner, record.type, record.ttl_s, record.rdata, record.rdata_length);
+		compose_rr(compose, SECTION_ANSWER, &owner, record.type, record.ttl_s, record.rdata,
+			record.rdata_length);
 	return compose->counts[1] > 0 || compose->writer.error != TD_OK;
 }
 
-size_t reply_policy(const struct request *request, uint8_t *reply, size_t capacity, const struct policy_index *index,
-	const struct policy_match *match, uint32_t ttl_s, enum ede_code code, const char *zone_name)
+size_t reply_policy(const struct request *request, uint8_t *reply, size_t capacity,
+	const struct policy_index *index, const struct policy_match *match, uint32_t ttl_s,
+	enum ede_code code, const char *zone_name)
 {
 	struct compose compose;
 	char text[POLICY_ZONE_NAME_MAX + 16];
 	size_t length;
 
-	begin(&compose, request, reply, capacity, match->action == ACTION_NXDOMAIN ? RCODE_NXDOMAIN : RCODE_NOERROR);
+	begin(&compose, request, reply, capacity,
+		match->action == ACTION_NXDOMAIN ? RCODE_NXDOMAIN : RCODE_NOERROR);
 	if (match->action != ACTION_LOCAL_DATA || !add_local_data(&compose, request, index, match))
 		add_denial_soa(&compose, request, index, match, ttl_s);
 	snprintf(text, sizeof text, "policy zone %s", zone_name);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What goes back to a client: header, the question in the client's spelling, EDNS, size limits. No allocation. */
+/* What goes back to a client: header, the question in the client's spelling, EDNS, size limits. No
+ * allocation. */
 #pragma once
 
 #include <stdbool.h>
@@ -16,24 +17,27 @@ size_t reply_limit(const struct request *request, bool tcp);
 size_t reply_room(const struct request *request, bool tcp);
 
 /*
- * Turns a message of length octets at reply (written within reply_room) into the client's: id, flags, question as spelled, OPT.
- * flags: RCODE and AD of the answer. Returns the new length.
+ * Turns a message of length octets at reply (written within reply_room) into the client's: id,
+ * flags, question as spelled, OPT. flags: RCODE and AD of the answer. Returns the new length.
  */
-size_t reply_complete(const struct request *request, uint8_t *reply, size_t length, uint16_t flags, bool truncated);
+size_t reply_complete(const struct request *request, uint8_t *reply, size_t length, uint16_t flags,
+	bool truncated);
 
 /* A reply without records. rcode may exceed 15 (EDNS). Works without a readable question too. */
-size_t reply_error(const struct request *request, uint8_t *reply, size_t capacity, uint16_t rcode, enum ede_code code,
-	const char *text);
+size_t reply_error(const struct request *request, uint8_t *reply, size_t capacity, uint16_t rcode,
+	enum ede_code code, const char *text);
 
 /* TC set and nothing else: come back over TCP. */
 size_t reply_truncated(const struct request *request, uint8_t *reply, size_t capacity);
 
 /*
- * The answer a rule makes: NXDOMAIN and NODATA with an SOA that makes clients cache the denial for ttl_s (RFC 2308), local data of the
- * type asked. zone_name goes into the Extended DNS Error of code (EDE_NONE: none).
+ * The answer a rule makes: NXDOMAIN and NODATA with an SOA that makes clients cache the denial for
+ * ttl_s (RFC 2308), local data of the type asked. zone_name goes into the Extended DNS Error of
+ * code (EDE_NONE: none).
  */
-size_t reply_policy(const struct request *request, uint8_t *reply, size_t capacity, const struct policy_index *index,
-	const struct policy_match *match, uint32_t ttl_s, enum ede_code code, const char *zone_name);
+size_t reply_policy(const struct request *request, uint8_t *reply, size_t capacity,
+	const struct policy_index *index, const struct policy_match *match, uint32_t ttl_s,
+	enum ede_code code, const char *zone_name);
 
 /* ANY gets one HINFO record (RFC 8482, 4.2). */
 size_t reply_minimal_any(const struct request *request, uint8_t *reply, size_t capacity);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * SO_REUSEPORT lets a second daemon of the same user share the port without an error and steal half the clients. So each address is first
- * bound without it, as a probe: whoever holds it already is found and named.
+ * SO_REUSEPORT lets a second daemon of the same user share the port without an error and steal half
+ * the clients. So each address is first bound without it, as a probe: whoever holds it already is
+ * found and named.
  */
 #include "resolver/sockets.h"
 
@@ -16,7 +17,8 @@
 #include "lib/base/log.h"
 
 #define TCP_BACKLOG 256
-#define UDP_BUFFER_BYTES (1 << 20) /* a burst of some thousand queries; the system may grant less */
+#define UDP_BUFFER_BYTES (1 << 20) /* a burst of some thousand queries; the system may grant less \
+				    */
 
 static int set_option(int fd, int level, int option, int value)
 {
@@ -57,14 +59,19 @@ static void log_bind_failure(const struct endpoint *endpoint, const char *protoc
 
 	endpoint_to_text(endpoint, text);
 	if (errno == EADDRINUSE && endpoint->port == 53)
-		hint = ": another resolver holds port 53 (see `ss -lunp sport = 53`). If it is systemd-resolved, set DNSStubListener=no in "
-			"/etc/systemd/resolved.conf and restart it; stop dnsmasq, unbound or bind, or listen on another address";
+		hint = ": another resolver holds port 53 (see `ss -lunp sport = 53`). If it is "
+		       "systemd-resolved, set DNSStubListener=no in "
+		       "/etc/systemd/resolved.conf and restart it; stop dnsmasq, unbound or bind, "
+		       "or listen on another address";
 	else if (errno == EADDRINUSE)
-		hint = ": another program listens there (see `ss -lunpt`); stop it or change the option `listen`";
+		hint = ": another program listens there (see `ss -lunpt`); stop it or change the "
+		       "option `listen`";
 	else if (errno == EACCES)
-		hint = ": ports below 1024 need root or CAP_NET_BIND_SERVICE; start as root and set the option `user`";
+		hint = ": ports below 1024 need root or CAP_NET_BIND_SERVICE; start as root and "
+		       "set the option `user`";
 	else if (errno == EADDRNOTAVAIL)
-		hint = ": this host does not have that address; see `ip addr` and the option `listen`";
+		hint = ": this host does not have that address; see `ip addr` and the option "
+		       "`listen`";
 	log_error("cannot listen on %s (%s): %s%s", text, protocol, strerror(errno), hint);
 }
 
@@ -97,13 +104,14 @@ static int open_udp(const struct endpoint *endpoint, bool wildcard)
 		return -1;
 	set_option(fd, SOL_SOCKET, SO_RCVBUF, UDP_BUFFER_BYTES);
 	set_option(fd, SOL_SOCKET, SO_SNDBUF, UDP_BUFFER_BYTES);
-	/* Replies over the path MTU are cut by IP rather than refused, and a forged ICMP cannot shrink them (RFC 9715). */
+	/* Replies over the path MTU are cut by IP rather than refused, and a forged ICMP cannot
+	 * shrink them (RFC 9715). */
 	if (v6)
 		set_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT);
 	else
 		set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
-	if (wildcard &&
-		set_option(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_RECVPKTINFO : IP_PKTINFO, 1) != 0) {
+	if (wildcard && set_option(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP,
+				v6 ? IPV6_RECVPKTINFO : IP_PKTINFO, 1) != 0) {
 		close(fd);
 		return -1;
 	}
@@ -139,11 +147,13 @@ static bool open_one(struct listen_socket *socket, const struct endpoint *endpoi
 	return socket->tcp >= 0;
 }
 
-enum td_error sockets_open(struct listen_sockets *sockets, const struct endpoint *addresses, size_t address_count, size_t worker_count)
+enum td_error sockets_open(struct listen_sockets *sockets, const struct endpoint *addresses,
+	size_t address_count, size_t worker_count)
 {
 	size_t count = address_count * worker_count;
 
-	*sockets = (struct listen_sockets){.address_count = address_count, .worker_count = worker_count};
+	*sockets = (struct listen_sockets){
+		.address_count = address_count, .worker_count = worker_count};
 	sockets->sockets = calloc(count ? count : 1, sizeof sockets->sockets[0]);
 	if (!sockets->sockets)
 		return TD_NOMEM;
@@ -168,7 +178,8 @@ struct listen_socket *sockets_of(const struct listen_sockets *sockets, size_t wo
 
 void sockets_close(struct listen_sockets *sockets)
 {
-	for (size_t i = 0; sockets->sockets && i < sockets->address_count * sockets->worker_count; i++) {
+	for (size_t i = 0; sockets->sockets && i < sockets->address_count * sockets->worker_count;
+		i++) {
 		if (sockets->sockets[i].udp >= 0)
 			close(sockets->sockets[i].udp);
 		if (sockets->sockets[i].tcp >= 0)

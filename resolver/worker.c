@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The loop around one query engine. Two mailboxes, one eventfd: messages of the main thread, letters of other workers. Both clocks are read
- * once for each batch or event, and handed down.
+ * The loop around one query engine. Two mailboxes, one eventfd: messages of the main thread,
+ * letters of other workers. Both clocks are read once for each batch or event, and handed down.
  */
 #include "resolver/worker.h"
 
@@ -20,7 +20,7 @@
 #include "resolver/listen_tcp.h"
 #include "resolver/listen_udp.h"
 
-#define TICK_MS 250       /* how long a quiet worker keeps counts to itself */
+#define TICK_MS 250 /* how long a quiet worker keeps counts to itself */
 #define DRAIN_POLL_MS 10
 #define LISTENERS_MAX 64
 
@@ -68,7 +68,8 @@ static void wake(struct worker *worker)
 
 	do
 		written = write(worker->wake_fd, &one, sizeof one);
-	while (written < 0); /* a counter full of wakes cannot happen: each is read before it counts to 2^64 */
+	while (written < 0); /* a counter full of wakes cannot happen: each is read before it counts
+				to 2^64 */
 }
 
 /* --- the engine's io --- */
@@ -82,7 +83,8 @@ struct pending_ask {
 	struct upstream_request *request;
 };
 
-static void *io_ask(void *context, const struct upstream_question *question, struct query_flight *flight, enum td_error *error)
+static void *io_ask(void *context, const struct upstream_question *question,
+	struct query_flight *flight, enum td_error *error)
 {
 	struct worker *worker = context;
 	struct pending_ask *ask = malloc(sizeof *ask);
@@ -122,7 +124,8 @@ static void on_upstream_done(void *context, enum td_error error, const uint8_t *
 	turn(worker, &now);
 }
 
-static enum td_error io_respond(void *context, const struct query_client *client, const uint8_t *reply, size_t length)
+static enum td_error io_respond(
+	void *context, const struct query_client *client, const uint8_t *reply, size_t length)
 {
 	struct worker *worker = context;
 
@@ -153,7 +156,8 @@ static void io_record(void *context, const struct transaction *transaction, cons
 
 static void fill_status(struct worker *worker, struct worker_status *status)
 {
-	const struct server_state *servers = upstream_servers(worker->upstream, &status->server_count);
+	const struct server_state *servers =
+		upstream_servers(worker->upstream, &status->server_count);
 
 	status->counters = worker->counters;
 	status->upstream = *upstream_counters(worker->upstream);
@@ -280,14 +284,24 @@ static bool open_engine(struct worker *worker)
 	return true;
 }
 
-static bool open_listeners(struct worker *worker, struct listen_socket *sockets, size_t address_count)
+static bool open_listeners(
+	struct worker *worker, struct listen_socket *sockets, size_t address_count)
 {
-	struct tcp_server_config tcp = {.base = worker->base, .engine = worker->engine, .counters = &worker->counters,
+	struct tcp_server_config tcp = {.base = worker->base,
+		.engine = worker->engine,
+		.counters = &worker->counters,
 		.connections_max = worker->config.tcp_connections_max,
 		.connections_per_client_max = worker->config.tcp_connections_per_client_max,
-		.idle_timeout_ms = worker->config.tcp_idle_timeout_ms, .clock = read_clock, .turn = turn, .turn_context = worker};
-	struct udp_listener_config udp = {.base = worker->base, .engine = worker->engine, .counters = &worker->counters,
-		.clock = read_clock, .turn = turn, .turn_context = worker};
+		.idle_timeout_ms = worker->config.tcp_idle_timeout_ms,
+		.clock = read_clock,
+		.turn = turn,
+		.turn_context = worker};
+	struct udp_listener_config udp = {.base = worker->base,
+		.engine = worker->engine,
+		.counters = &worker->counters,
+		.clock = read_clock,
+		.turn = turn,
+		.turn_context = worker};
 
 	worker->batch = udp_batch_new();
 	worker->tcp = tcp_server_new(&tcp);
@@ -306,7 +320,8 @@ static bool open_listeners(struct worker *worker, struct listen_socket *sockets,
 	return true;
 }
 
-struct worker *worker_new(const struct worker_config *config, struct listen_socket *sockets, size_t address_count)
+struct worker *worker_new(
+	const struct worker_config *config, struct listen_socket *sockets, size_t address_count)
 {
 	struct worker *worker = calloc(1, sizeof *worker);
 
@@ -318,7 +333,8 @@ struct worker *worker_new(const struct worker_config *config, struct listen_sock
 	worker->wake_fd = eventfd(0, EFD_CLOEXEC);
 	worker->base = base_new();
 	if (worker->wake_fd >= 0 && worker->base) {
-		worker->wake = event_new(worker->base, worker->wake_fd, EV_READ | EV_PERSIST, on_wake, worker);
+		worker->wake = event_new(
+			worker->base, worker->wake_fd, EV_READ | EV_PERSIST, on_wake, worker);
 		worker->tick = event_new(worker->base, -1, EV_PERSIST, on_tick, worker);
 		worker->drain = event_new(worker->base, -1, EV_PERSIST, on_drain, worker);
 	}

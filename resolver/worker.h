@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A worker: one thread with its own event loop, sockets, upstream requests and counters. The main thread and other workers reach it
- * by letters only. worker_new and worker_free run in the main thread, before and after the thread's life.
+ * A worker: one thread with its own event loop, sockets, upstream requests and counters. The main
+ * thread and other workers reach it by letters only. worker_new and worker_free run in the main
+ * thread, before and after the thread's life.
  */
 #pragma once
 
@@ -36,9 +37,10 @@ struct worker_message {
 	struct letter letter; /* first */
 	enum worker_request request;
 	unsigned worker;
-	const struct query_policy *policy; /* WORKER_SET_POLICY: in force when the message comes back */
-	struct worker_status status;       /* WORKER_STATUS */
-	void *context;                     /* the sender's */
+	const struct query_policy
+		*policy;             /* WORKER_SET_POLICY: in force when the message comes back */
+	struct worker_status status; /* WORKER_STATUS */
+	void *context;               /* the sender's */
 };
 
 struct worker_config {
@@ -46,21 +48,23 @@ struct worker_config {
 	struct cache *cache;
 	struct telemetry_worker *telemetry;
 	const struct query_policy *policy;
-	struct query_config query;       /* worker, cache, counters and io are filled in by the worker */
+	struct query_config query; /* worker, cache, counters and io are filled in by the worker */
 	struct upstream_config upstream;
 	unsigned tcp_connections_max, tcp_connections_per_client_max, tcp_idle_timeout_ms;
-	unsigned drain_ms;               /* at a stop: how long pending queries and slow TCP readers may take */
-	struct worker **peers;           /* [count], filled before any thread starts */
+	unsigned drain_ms; /* at a stop: how long pending queries and slow TCP readers may take */
+	struct worker **peers; /* [count], filled before any thread starts */
 	/* Takes answered messages, from the worker's thread. */
 	void (*reply)(void *context, struct worker_message *message);
 	void *reply_context;
 };
 
 /* Takes the address_count sockets over. NULL: out of memory or descriptors; logged. */
-struct worker *worker_new(const struct worker_config *config, struct listen_socket *sockets, size_t address_count);
+struct worker *worker_new(
+	const struct worker_config *config, struct listen_socket *sockets, size_t address_count);
 enum td_error worker_start(struct worker *worker);
 
-/* Any thread. The message comes back through config.reply; WORKER_STOP: as the last thing the worker does. */
+/* Any thread. The message comes back through config.reply; WORKER_STOP: as the last thing the
+ * worker does. */
 void worker_post(struct worker *worker, struct worker_message *message);
 
 /* After the stop message came back, or when it was never started: joins the thread and frees. */

@@ -11,10 +11,15 @@
 
 #include "tests/scenario/world.h"
 
-#define ZONE_HEAD "$TTL 300\n@ SOA localhost. nobody.invalid. 1 3600 600 86400 60\n@ NS localhost.\n"
-static const char tunnel_zone[] = ZONE_HEAD "teredo.test CNAME .\n*.wild.test CNAME .\nnodata.test CNAME *.\nquiet.test CNAME rpz-drop.\n"
-	"stream.test CNAME rpz-tcp-only.\nmade.test A 192.0.2.99\ntarget.test CNAME .\nfree.wild.test CNAME rpz-passthru.\n";
-static const char local_zone[] = ZONE_HEAD "localhost A 127.0.0.1\nonion CNAME .\n*.onion CNAME .\n";
+#define ZONE_HEAD \
+	"$TTL 300\n@ SOA localhost. nobody.invalid. 1 3600 600 86400 60\n@ NS localhost.\n"
+static const char tunnel_zone[] =
+	ZONE_HEAD "teredo.test CNAME .\n*.wild.test CNAME .\nnodata.test CNAME *.\nquiet.test "
+		  "CNAME rpz-drop.\n"
+		  "stream.test CNAME rpz-tcp-only.\nmade.test A 192.0.2.99\ntarget.test CNAME "
+		  ".\nfree.wild.test CNAME rpz-passthru.\n";
+static const char local_zone[] =
+	ZONE_HEAD "localhost A 127.0.0.1\nonion CNAME .\n*.onion CNAME .\n";
 
 static struct world world;
 
@@ -31,8 +36,10 @@ static int teardown(void **state)
 	(void)state;
 	for (unsigned i = 0; i < WORLD_WORKERS; i++) {
 		const struct worker_counters *c = &world.workers[i].counters;
-		uint64_t dropped = c->dropped_malformed + c->dropped_policy + c->dropped_overload + c->dropped_send + c->dropped_gone;
-		assert_int_equal(c->received, c->answered + dropped + query_pending(world.workers[i].engine));
+		uint64_t dropped = c->dropped_malformed + c->dropped_policy + c->dropped_overload +
+				   c->dropped_send + c->dropped_gone;
+		assert_int_equal(c->received,
+			c->answered + dropped + query_pending(world.workers[i].engine));
 	}
 	world_close(&world);
 	return 0;
@@ -40,7 +47,8 @@ static int teardown(void **state)
 
 static void test_miss_then_hit_with_aged_ttl(void **state)
 {
-	struct world_query query = {.name = "WwW.Example.org", .type = TYPE_A, .id = 7, .client = 1};
+	struct world_query query = {
+		.name = "WwW.Example.org", .type = TYPE_A, .id = 7, .client = 1};
 	struct message_rr rr;
 
 	(void)state;
@@ -60,7 +68,8 @@ static void test_miss_then_hit_with_aged_ttl(void **state)
 	assert_int_equal(rr.ttl, 70);
 	assert_memory_equal(rr.owner.wire, "\3www\7eXample\3org", 17);
 	assert_int_equal(world.records[1].transaction.source, SOURCE_CACHE);
-	assert_int_equal(world.records[1].transaction.answer_id, world.records[0].transaction.answer_id);
+	assert_int_equal(
+		world.records[1].transaction.answer_id, world.records[0].transaction.answer_id);
 	world_advance_ms(&world, 69500);
 	assert_null(world_ask(&world, 0, &query));
 	assert_int_equal(world.ask_count, 2);
@@ -105,11 +114,13 @@ static void test_identical_questions_share_one_upstream_question(void **state)
 	}
 	world_deliver(&world);
 	assert_int_equal(world.ask_count, 1);
-	world_upstream_address(&world, 0, 0, 3); /* TTL 0: shared by those who wait, kept by nobody */
+	world_upstream_address(
+		&world, 0, 0, 3); /* TTL 0: shared by those who wait, kept by nobody */
 	world_deliver(&world);
 	assert_int_equal(world.reply_count, 40);
 	for (unsigned i = 0; i < 40; i++)
-		assert_int_equal(world.replies[i].client.peer.address.octets[3], world.replies[i].bytes[1] + 1);
+		assert_int_equal(world.replies[i].client.peer.address.octets[3],
+			world.replies[i].bytes[1] + 1);
 	assert_null(world_ask(&world, 0, &query));
 	assert_int_equal(world.ask_count, 2);
 	world_upstream_fail(&world, 1, TD_IO);
@@ -132,7 +143,8 @@ static void test_subscription_that_comes_too_late_asks_again(void **state)
 
 static void test_failure_reaches_every_waiter(void **state)
 {
-	struct world_query query = {.name = "dead.example", .type = TYPE_A, .client = 1, .edns_payload = 1232};
+	struct world_query query = {
+		.name = "dead.example", .type = TYPE_A, .client = 1, .edns_payload = 1232};
 
 	(void)state;
 	assert_null(world_ask(&world, 0, &query));
@@ -175,7 +187,8 @@ static void test_watch_answers_truthfully_and_records(void **state)
 
 static void test_block_denies_with_soa_and_ede_cached_or_not(void **state)
 {
-	struct world_query query = {.name = "teredo.test", .type = TYPE_A, .client = 1, .edns_payload = 4096};
+	struct world_query query = {
+		.name = "teredo.test", .type = TYPE_A, .client = 1, .edns_payload = 4096};
 	struct message_rr rr;
 
 	(void)state;
@@ -246,7 +259,8 @@ static void add_cname(struct compose *compose, const char *owner, const char *ta
 	assert_true(compose_rr_name(compose, SECTION_ANSWER, &from, TYPE_CNAME, 50, &to) > 0);
 }
 
-static void add_a(struct compose *compose, enum compose_section section, const char *owner, uint8_t last)
+static void add_a(
+	struct compose *compose, enum compose_section section, const char *owner, uint8_t last)
 {
 	const uint8_t v4[4] = {203, 0, 113, last};
 	struct name name;
@@ -346,7 +360,8 @@ static void test_block_at_the_arrival_of_an_answer(void **state)
 
 static void test_silence_for_a_pending_query_gives_its_place_back(void **state)
 {
-	struct world_query query = {.name = "alias.example", .type = TYPE_A, .client = 1, .tcp = true};
+	struct world_query query = {
+		.name = "alias.example", .type = TYPE_A, .client = 1, .tcp = true};
 	struct compose compose;
 	uint8_t buffer[600];
 
@@ -361,13 +376,16 @@ static void test_silence_for_a_pending_query_gives_its_place_back(void **state)
 	assert_int_equal(world.workers[0].counters.dropped_policy, 1);
 }
 
-/* A validating client cannot follow an unsigned CNAME without the DNAME it was made from (RFC 6672, 5.3.1). */
+/* A validating client cannot follow an unsigned CNAME without the DNAME it was made from (RFC
+ * 6672, 5.3.1). */
 static void test_dname_goes_to_who_validates(void **state)
 {
-	struct world_query query = {.name = "a.b.old.example", .type = TYPE_A, .client = 1, .edns_payload = 1232};
+	struct world_query query = {
+		.name = "a.b.old.example", .type = TYPE_A, .client = 1, .edns_payload = 1232};
 	struct compose compose;
 	struct message_rr rr;
-	struct name owner = {.length = 13, .wire = "\3old\7example"}, rider = {.length = 15, .wire = "\5other\7example"};
+	struct name owner = {.length = 13, .wire = "\3old\7example"},
+		    rider = {.length = 15, .wire = "\5other\7example"};
 	const uint8_t target[] = "\3new\7example";
 	uint8_t buffer[600];
 
@@ -389,7 +407,8 @@ static void test_dname_goes_to_who_validates(void **state)
 	assert_true(name_equal(&rr.owner, &owner));
 }
 
-/* Compressed names come out whole in every type that may hold them (RFC 3597, 4), behind however much is before them. */
+/* Compressed names come out whole in every type that may hold them (RFC 3597, 4), behind however
+ * much is before them. */
 static void test_names_in_rdata_are_decompressed(void **state)
 {
 	static const struct {
@@ -399,23 +418,28 @@ static void test_names_in_rdata_are_decompressed(void **state)
 	} cases[] = {
 		{TYPE_MX, "\0\12\4mail\300\14", "\0\12\4mail\1z\7example", 9, 18},
 		{21 /* RT */, "\0\12\4mail\300\14", "\0\12\4mail\1z\7example", 9, 18},
-		{35 /* NAPTR */, "\0\1\0\2\1s\3sip\0\300\16", "\0\1\0\2\1s\3sip\0\7example", 13, 20},
-		{24 /* SIG */, "\0\1\5\2\0\0\0\0\0\0\0\0\0\0\0\0\0\0\300\16sig", "\0\1\5\2\0\0\0\0\0\0\0\0\0\0\0\0\0\0\7example\0sig", 23, 30},
+		{35 /* NAPTR */, "\0\1\0\2\1s\3sip\0\300\16", "\0\1\0\2\1s\3sip\0\7example", 13,
+			20},
+		{24 /* SIG */, "\0\1\5\2\0\0\0\0\0\0\0\0\0\0\0\0\0\0\300\16sig",
+			"\0\1\5\2\0\0\0\0\0\0\0\0\0\0\0\0\0\0\7example\0sig", 23, 30},
 	};
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		struct world_query query = {.name = "z.example", .type = cases[i].type, .client = 1};
+		struct world_query query = {
+			.name = "z.example", .type = cases[i].type, .client = 1};
 		struct compose compose;
 		struct message_rr rr;
 		uint8_t buffer[600];
 		assert_null(world_ask(&world, 0, &query));
 		world_upstream_begin(&world, i, &compose, buffer, sizeof buffer, 0);
-		compose_rr(&compose, SECTION_ANSWER, &world.asks[i].question.qname, cases[i].type, 60, cases[i].rdata, cases[i].size);
+		compose_rr(&compose, SECTION_ANSWER, &world.asks[i].question.qname, cases[i].type,
+			60, cases[i].rdata, cases[i].size);
 		world_upstream_send(&world, i, &compose);
 		assert_true(world_record_at(&world.replies[i], 0, &rr));
 		assert_int_equal(rr.rdata_length, cases[i].expected_size);
-		assert_memory_equal(world.replies[i].bytes + rr.rdata_offset, cases[i].expected, rr.rdata_length);
+		assert_memory_equal(world.replies[i].bytes + rr.rdata_offset, cases[i].expected,
+			rr.rdata_length);
 	}
 }
 
@@ -428,7 +452,8 @@ static void test_compressed_name_before_a_long_rest_is_refused(void **state)
 	(void)state;
 	assert_null(world_ask(&world, 0, &query));
 	world_upstream_begin(&world, 0, &compose, buffer, sizeof buffer, 0);
-	compose_rr(&compose, SECTION_ANSWER, &world.asks[0].question.qname, TYPE_MX, 60, rdata, sizeof rdata);
+	compose_rr(&compose, SECTION_ANSWER, &world.asks[0].question.qname, TYPE_MX, 60, rdata,
+		sizeof rdata);
 	world_upstream_send(&world, 0, &compose);
 	assert_int_equal(world_rcode(&world.replies[0]), RCODE_SERVFAIL);
 }
@@ -443,7 +468,8 @@ static void test_size_limits(void **state)
 	assert_null(world_ask(&world, 0, &query));
 	world_upstream_begin(&world, 0, &compose, buffer, sizeof buffer, 0);
 	for (unsigned i = 0; i < 4; i++)
-		compose_rr(&compose, SECTION_ANSWER, &world.asks[0].question.qname, TYPE_TXT, 60, text, sizeof text);
+		compose_rr(&compose, SECTION_ANSWER, &world.asks[0].question.qname, TYPE_TXT, 60,
+			text, sizeof text);
 	world_upstream_send(&world, 0, &compose);
 	assert_true(world_flags(&world.replies[0]) & DNS_FLAG_TC);
 	assert_int_equal(world_count(&world.replies[0], 1), 0);
@@ -492,7 +518,9 @@ static void test_refusals(void **state)
 	assert_int_equal(prefix_from_text(&world.allow, "198.51.100.0/24"), TD_OK);
 	assert_int_equal(world_rcode(world_ask(&world, 0, &query)), RCODE_REFUSED);
 	query.flags = 2 << 11; /* the opcode comes back, whatever the reason (RFC 1035, 4.1.1) */
-	assert_int_equal(world_flags(world_ask(&world, 0, &query)) & (DNS_FLAG_OPCODE | DNS_FLAG_RCODE), 2 << 11 | RCODE_REFUSED);
+	assert_int_equal(
+		world_flags(world_ask(&world, 0, &query)) & (DNS_FLAG_OPCODE | DNS_FLAG_RCODE),
+		2 << 11 | RCODE_REFUSED);
 	assert_int_equal(world.ask_count, 0);
 }
 
@@ -513,7 +541,8 @@ static void test_pending_questions_are_bounded(void **state)
 	assert_int_equal(query_pending(world.workers[0].engine), 100);
 }
 
-/* One client's questions leave room for those of others, and its place comes back with the answers. */
+/* One client's questions leave room for those of others, and its place comes back with the answers.
+ */
 static void test_pending_questions_of_a_client_are_bounded(void **state)
 {
 	struct world_query query = {.type = TYPE_A, .client = 1};

@@ -7,7 +7,8 @@
 
 #include "lib/dns/edns.h"
 
-static void *io_ask(void *context, const struct upstream_question *question, struct query_flight *flight, enum td_error *error)
+static void *io_ask(void *context, const struct upstream_question *question,
+	struct query_flight *flight, enum td_error *error)
 {
 	struct world_worker *worker = context;
 	struct world *world = worker->world;
@@ -29,7 +30,8 @@ static void io_cancel(void *context, void *handle)
 	((struct world_ask *)handle)->open = false;
 }
 
-static struct world_reply *log_reply(struct world *world, const struct query_client *client, const uint8_t *reply, size_t length)
+static struct world_reply *log_reply(
+	struct world *world, const struct query_client *client, const uint8_t *reply, size_t length)
 {
 	struct world_reply *entry = &world->replies[world->reply_count++];
 
@@ -40,7 +42,8 @@ static struct world_reply *log_reply(struct world *world, const struct query_cli
 	return entry;
 }
 
-static enum td_error io_respond(void *context, const struct query_client *client, const uint8_t *reply, size_t length)
+static enum td_error io_respond(
+	void *context, const struct query_client *client, const uint8_t *reply, size_t length)
 {
 	struct world_worker *worker = context;
 
@@ -77,13 +80,16 @@ static void io_record(void *context, const struct transaction *transaction, cons
 		name_to_text(transaction->qname, record->qname);
 }
 
-static void add_zone(struct policy_builder *builder, const char *name, enum policy_zone_kind kind, const char *text)
+static void add_zone(struct policy_builder *builder, const char *name, enum policy_zone_kind kind,
+	const char *text)
 {
 	struct policy_load load;
 
 	assert(policy_builder_zone(builder, name, kind) == TD_OK);
 	if (text)
-		assert(policy_builder_rpz(builder, name, text, strlen(text), NULL, NULL, &load) == TD_OK && load.skipped == 0);
+		assert(policy_builder_rpz(builder, name, text, strlen(text), NULL, NULL, &load) ==
+				TD_OK &&
+			load.skipped == 0);
 }
 
 static void open_policy(struct world *world, const char *tunnel_zone, const char *local_zone)
@@ -108,16 +114,21 @@ void world_open(struct world *world, const char *tunnel_zone, const char *local_
 	struct hash_seed seed = {1, 2};
 
 	memset(world, 0, sizeof *world);
-	world->now = (struct now){.mono_us = 1000 * US_PER_S, .wall_us = INT64_C(1790000000) * US_PER_S};
+	world->now =
+		(struct now){.mono_us = 1000 * US_PER_S, .wall_us = INT64_C(1790000000) * US_PER_S};
 	world->cache = cache_new(1 << 20, 4, &seed);
 	assert(prefix_from_text(&world->allow, "192.0.2.0/24") == TD_OK);
 	open_policy(world, tunnel_zone, local_zone);
 	for (unsigned i = 0; i < WORLD_WORKERS; i++) {
 		struct world_worker *worker = &world->workers[i];
 		*worker = (struct world_worker){.world = world, .index = i};
-		struct query_config config = {.worker = i, .cache = world->cache, .counters = &worker->counters,
+		struct query_config config = {.worker = i,
+			.cache = world->cache,
+			.counters = &worker->counters,
 			.io = {worker, io_ask, io_cancel, io_respond, io_mail, io_record},
-			.limits = {.ttl_max_s = 86400, .negative_ttl_max_s = 3600}, .waiters_max = 100, .waiters_per_client_max = 60};
+			.limits = {.ttl_max_s = 86400, .negative_ttl_max_s = 3600},
+			.waiters_max = 100,
+			.waiters_per_client_max = 60};
 		worker->engine = query_engine_new(&config);
 		query_set_policy(worker->engine, &world->policy);
 	}
@@ -152,29 +163,32 @@ static size_t build_query(const struct world_query *query, uint8_t *packet, size
 	struct name name;
 
 	assert(name_from_text(&name, query->name, strlen(query->name)) == TD_OK);
-	compose_begin(&compose, packet, size, query->id, query->flags | DNS_FLAG_RD, name.wire, name.length, query->type, CLASS_IN);
+	compose_begin(&compose, packet, size, query->id, query->flags | DNS_FLAG_RD, name.wire,
+		name.length, query->type, CLASS_IN);
 	if (query->edns_payload) {
-		uint8_t opt[11] = {0, 0, TYPE_OPT, (uint8_t)(query->edns_payload >> 8), (uint8_t)query->edns_payload, 0, 0,
-			query->dnssec_ok ? 0x80 : 0};
+		uint8_t opt[11] = {0, 0, TYPE_OPT, (uint8_t)(query->edns_payload >> 8),
+			(uint8_t)query->edns_payload, 0, 0, query->dnssec_ok ? 0x80 : 0};
 		wire_write_bytes(&compose.writer, opt, sizeof opt);
 		compose.counts[3]++;
 	}
 	return compose_finish(&compose);
 }
 
-const struct world_reply *world_ask(struct world *world, unsigned worker, const struct world_query *query)
+const struct world_reply *world_ask(
+	struct world *world, unsigned worker, const struct world_query *query)
 {
 	static uint8_t reply[DNS_MESSAGE_MAX];
 	static struct query_slot slot;
 	uint8_t packet[600];
 	size_t size = build_query(query, packet, sizeof packet);
-	struct query_client client = {.peer.port = (uint16_t)(1000 + query->id), .path.connection = query->tcp};
+	struct query_client client = {
+		.peer.port = (uint16_t)(1000 + query->id), .path.connection = query->tcp};
 	const uint8_t octets[4] = {192, 0, 2, query->client};
 	size_t length;
 
 	client.peer.address = address_v4(octets);
-	length = query_handle(world->workers[worker].engine, packet, size, &client, &world->now, &slot, reply,
-		query->tcp ? sizeof reply : DNS_UDP_PAYLOAD);
+	length = query_handle(world->workers[worker].engine, packet, size, &client, &world->now,
+		&slot, reply, query->tcp ? sizeof reply : DNS_UDP_PAYLOAD);
 	if (length == 0)
 		return NULL;
 	const struct world_reply *logged = log_reply(world, &client, reply, length);
@@ -182,13 +196,14 @@ const struct world_reply *world_ask(struct world *world, unsigned worker, const 
 	return logged;
 }
 
-void world_upstream_begin(struct world *world, unsigned n, struct compose *compose, uint8_t *buffer, size_t size, uint16_t flags)
+void world_upstream_begin(struct world *world, unsigned n, struct compose *compose, uint8_t *buffer,
+	size_t size, uint16_t flags)
 {
 	const struct upstream_question *question = &world->asks[n].question;
 
 	assert(n < world->ask_count && world->asks[n].open);
-	compose_begin(compose, buffer, size, 1, DNS_FLAG_QR | DNS_FLAG_RA | flags, question->qname.wire, question->qname.length,
-		question->qtype, CLASS_IN);
+	compose_begin(compose, buffer, size, 1, DNS_FLAG_QR | DNS_FLAG_RA | flags,
+		question->qname.wire, question->qname.length, question->qtype, CLASS_IN);
 }
 
 void world_upstream_send(struct world *world, unsigned n, struct compose *compose)
@@ -201,7 +216,8 @@ void world_upstream_send(struct world *world, unsigned n, struct compose *compos
 	assert(length > 0);
 	server.address = address_v4(octets);
 	ask->open = false;
-	query_answered(world->workers[ask->worker].engine, ask->flight, TD_OK, compose->writer.data, length, &server, &world->now);
+	query_answered(world->workers[ask->worker].engine, ask->flight, TD_OK, compose->writer.data,
+		length, &server, &world->now);
 }
 
 void world_upstream_fail(struct world *world, unsigned n, enum td_error error)
@@ -210,7 +226,8 @@ void world_upstream_fail(struct world *world, unsigned n, enum td_error error)
 
 	assert(n < world->ask_count && ask->open);
 	ask->open = false;
-	query_answered(world->workers[ask->worker].engine, ask->flight, error, NULL, 0, NULL, &world->now);
+	query_answered(
+		world->workers[ask->worker].engine, ask->flight, error, NULL, 0, NULL, &world->now);
 }
 
 void world_upstream_address(struct world *world, unsigned n, uint32_t ttl_s, uint8_t last_octet)
@@ -222,7 +239,8 @@ void world_upstream_address(struct world *world, unsigned n, uint32_t ttl_s, uin
 	struct compose compose;
 
 	world_upstream_begin(world, n, &compose, buffer, sizeof buffer, 0);
-	compose_rr(&compose, SECTION_ANSWER, &question->qname, question->qtype, ttl_s, question->qtype == TYPE_A ? v4 : v6,
+	compose_rr(&compose, SECTION_ANSWER, &question->qname, question->qtype, ttl_s,
+		question->qtype == TYPE_A ? v4 : v6,
 		question->qtype == TYPE_A ? sizeof v4 : sizeof v6);
 	world_upstream_send(world, n, &compose);
 }
@@ -230,7 +248,8 @@ void world_upstream_address(struct world *world, unsigned n, uint32_t ttl_s, uin
 void world_deliver(struct world *world)
 {
 	for (unsigned i = 0; i < world->post_count; i++)
-		query_receive(world->workers[world->post[i].to].engine, world->post[i].letter, &world->now);
+		query_receive(world->workers[world->post[i].to].engine, world->post[i].letter,
+			&world->now);
 	world->post_count = 0;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The real query path on a network and a clock made up by the test: engines (workers) over one cache, upstream questions that are
- * collected until the test answers them, letters that are delivered when the test says so.
+ * The real query path on a network and a clock made up by the test: engines (workers) over one
+ * cache, upstream questions that are collected until the test answers them, letters that are
+ * delivered when the test says so.
  */
 #pragma once
 
@@ -59,7 +60,8 @@ struct world {
 	enum td_error ask_error; /* TD_OK: asks start */
 };
 
-/* Zones: RPZ text of a tunnel zone "tunnel" and of a local zone "local" before it; NULL: empty. Mode watch. */
+/* Zones: RPZ text of a tunnel zone "tunnel" and of a local zone "local" before it; NULL: empty.
+ * Mode watch. */
 void world_open(struct world *world, const char *tunnel_zone, const char *local_zone);
 void world_close(struct world *world);
 
@@ -70,7 +72,7 @@ struct world_query {
 	const char *name;
 	uint16_t type;
 	uint16_t id;
-	uint16_t flags; /* RD is added */
+	uint16_t flags;        /* RD is added */
 	uint16_t edns_payload; /* 0: no EDNS */
 	bool dnssec_ok;
 	bool tcp;
@@ -78,10 +80,12 @@ struct world_query {
 };
 
 /* Sends it to a worker. Returns the reply that came at once, or NULL. */
-const struct world_reply *world_ask(struct world *world, unsigned worker, const struct world_query *query);
+const struct world_reply *world_ask(
+	struct world *world, unsigned worker, const struct world_query *query);
 
 /* Starts the upstream's reply to ask number n, to be filled with compose_rr*, and sends it. */
-void world_upstream_begin(struct world *world, unsigned n, struct compose *compose, uint8_t *buffer, size_t size, uint16_t flags);
+void world_upstream_begin(struct world *world, unsigned n, struct compose *compose, uint8_t *buffer,
+	size_t size, uint16_t flags);
 void world_upstream_send(struct world *world, unsigned n, struct compose *compose);
 void world_upstream_fail(struct world *world, unsigned n, enum td_error error);
 

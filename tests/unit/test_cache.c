@@ -25,9 +25,11 @@ static struct answer *make_answer(const char *text, uint32_t ttl_s, size_t paddi
 	enum td_error error;
 
 	assert_int_equal(name_from_text(&question.qname, text, strlen(text)), TD_OK);
-	compose_begin(&compose, buffer, sizeof buffer, 0, DNS_FLAG_QR, question.qname.wire, question.qname.length, TYPE_TXT, CLASS_IN);
+	compose_begin(&compose, buffer, sizeof buffer, 0, DNS_FLAG_QR, question.qname.wire,
+		question.qname.length, TYPE_TXT, CLASS_IN);
 	compose_rr(&compose, SECTION_ANSWER, &question.qname, TYPE_TXT, ttl_s, rdata, padding);
-	struct answer *answer = answer_from_reply(buffer, compose_finish(&compose), &question, &limits, now_us, 1, &error);
+	struct answer *answer = answer_from_reply(
+		buffer, compose_finish(&compose), &question, &limits, now_us, 1, &error);
 	assert_non_null(answer);
 	return answer;
 }
@@ -40,7 +42,8 @@ static void make_key(struct cache *cache, struct cache_key *key, const char *tex
 	cache_key_make(cache, key, name.wire, name.length, TYPE_TXT, 0);
 }
 
-static void put(struct cache *cache, const char *text, uint32_t ttl_s, size_t padding, int64_t now_us)
+static void put(
+	struct cache *cache, const char *text, uint32_t ttl_s, size_t padding, int64_t now_us)
 {
 	struct cache_key key;
 
@@ -48,7 +51,8 @@ static void put(struct cache *cache, const char *text, uint32_t ttl_s, size_t pa
 	cache_put(cache, &key, make_answer(text, ttl_s, padding, now_us), now_us);
 }
 
-static enum cache_result look(struct cache *cache, const char *text, int64_t now_us, struct cache_hit *hit)
+static enum cache_result look(
+	struct cache *cache, const char *text, int64_t now_us, struct cache_hit *hit)
 {
 	static uint8_t out[8192];
 	struct cache_key key;
@@ -123,11 +127,14 @@ static void test_marks(void **state)
 
 	(void)state;
 	make_key(cache, &key, "q.example");
-	assert_int_equal(cache_lookup(cache, &key, 0, true, 5, out, sizeof out, &hit, &owner), CACHE_MISS);
-	assert_int_equal(cache_lookup(cache, &key, 0, true, 6, out, sizeof out, &hit, &owner), CACHE_PENDING);
+	assert_int_equal(
+		cache_lookup(cache, &key, 0, true, 5, out, sizeof out, &hit, &owner), CACHE_MISS);
+	assert_int_equal(cache_lookup(cache, &key, 0, true, 6, out, sizeof out, &hit, &owner),
+		CACHE_PENDING);
 	assert_int_equal(owner, 5);
 	cache_release(cache, &key);
-	assert_int_equal(cache_lookup(cache, &key, 0, true, 6, out, sizeof out, &hit, &owner), CACHE_MISS);
+	assert_int_equal(
+		cache_lookup(cache, &key, 0, true, 6, out, sizeof out, &hit, &owner), CACHE_MISS);
 	cache_free(cache);
 }
 
@@ -145,7 +152,8 @@ static void test_marks_are_bounded(void **state)
 	for (unsigned i = 0; i < 5000; i++) {
 		snprintf(name, sizeof name, "m%u.example", i);
 		make_key(cache, &key, name);
-		full += cache_lookup(cache, &key, 0, true, 1, out, sizeof out, &hit, &owner) == CACHE_FULL;
+		full += cache_lookup(cache, &key, 0, true, 1, out, sizeof out, &hit, &owner) ==
+			CACHE_FULL;
 	}
 	cache_status(cache, &status);
 	assert_int_equal(status.pending, 4096);
