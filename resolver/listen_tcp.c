@@ -11,8 +11,10 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -131,13 +133,15 @@ static void connection_read(struct connection *connection)
 		evbuffer_drain(input, size + 2);
 	}
 	connection->processing = false;
+	if (server->stopped)
+		evbuffer_drain(input, evbuffer_get_length(input));
 	server->config.turn(server->config.turn_context, &now);
 	connection->closing |= bad;
 	if (connection_is_done(connection))
 		connection_close(connection);
 	else if (bad || connection_is_full(connection))
 		bufferevent_disable(connection->stream, EV_READ);
-	else if (!connection->closing && !server->stopped)
+	else if (!connection->closing)
 		bufferevent_enable(connection->stream, EV_READ);
 }
 
@@ -300,9 +304,15 @@ void tcp_server_stop(struct tcp_server *server)
 	event_del(server->resume);
 	for (size_t i = 0; i < server->listener_count; i++)
 		event_del(server->listeners[i]);
-	for (unsigned i = 0; i < server->config.connections_max; i++)
-		if (server->connections[i].stream)
-			bufferevent_disable(server->connections[i].stream, EV_READ);
+	/* What comes now is read and thrown away: closing a socket with octets unread resets the
+	 * connection, and the replies on their way with it. */
+	for (unsigned i = 0; i < server->config.connections_max; i++) {
+		struct connection *connection = &server->connections[i];
+		if (!connection->stream || connection->closing)
+			continue;
+		evbuffer_drain(bufferevent_get_input(connection->stream), READ_AHEAD_MAX);
+		bufferevent_enable(connection->stream, EV_READ);
+	}
 }
 
 void tcp_server_free(struct tcp_server *server)
@@ -325,7 +335,13 @@ bool tcp_server_unsent(const struct tcp_server *server)
 {
 	for (unsigned i = 0; i < server->config.connections_max; i++) {
 		struct bufferevent *stream = server->connections[i].stream;
-		if (stream && evbuffer_get_length(bufferevent_get_output(stream)) > 0)
+		int unacknowledged = 0;
+		if (!stream)
+			continue;
+		if (evbuffer_get_length(bufferevent_get_output(stream)) > 0)
+			return true;
+		if (ioctl(bufferevent_getfd(stream), SIOCOUTQ, &unacknowledged) == 0 &&
+			unacknowledged > 0)
 			return true;
 	}
 	return false;

@@ -37,11 +37,10 @@ void tcp_server_free(struct tcp_server *server);
 
 /* Takes socket->tcp over and accepts on it. */
 enum td_error tcp_server_listen(struct tcp_server *server, struct listen_socket *socket);
-void tcp_server_stop(struct tcp_server
-		*server); /* accepts nothing more, reads nothing more; replies can still be sent */
+/* Accepts nothing more and answers nothing new; replies that are pending can still be sent. */
+void tcp_server_stop(struct tcp_server *server);
 
-/* True while replies given to tcp_server_respond or made from queries wait for their clients to
- * take them. */
+/* True while a client's system has not acknowledged all replies given to it. */
 bool tcp_server_unsent(const struct tcp_server *server);
 
 size_t tcp_server_connections(const struct tcp_server *server);
