@@ -1,12 +1,14 @@
-# `make bench` measures for about ten minutes and wants a quiet machine; `make check` only builds the echo, so that it does not rot.
-check_PROGRAMS += tests/bench/echo
+# `make bench` measures for about ten minutes and wants a quiet machine; `make check` only builds its tools, so that they do not rot.
+check_PROGRAMS += tests/bench/echo tests/bench/record
 tests_bench_echo_SOURCES = tests/bench/echo.c
 tests_bench_echo_LDADD =
+tests_bench_record_SOURCES = tests/bench/record.c
+tests_bench_record_LDADD = $(LIB_TELEMETRY) $(HIREDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS)
 dist_noinst_SCRIPTS += tests/bench/hit tests/bench/miss
 dist_noinst_DATA += tests/bench/bench.py
 
 .PHONY: bench bench-tools
-bench-tools: tests/bench/echo$(EXEEXT)
+bench-tools: tests/bench/echo$(EXEEXT) tests/bench/record$(EXEEXT)
 
 bench: all bench-tools
 	TEREDOWN_BUILD='$(abs_top_builddir)' $(srcdir)/tests/bench/hit $(BENCH_FLAGS)
