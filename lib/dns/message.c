@@ -38,6 +38,11 @@ void message_read_question(
 bool message_read_rr(struct wire_reader *reader, struct message_rr *rr)
 {
 	name_read(reader, &rr->owner);
+	return message_read_rr_body(reader, rr);
+}
+
+bool message_read_rr_body(struct wire_reader *reader, struct message_rr *rr)
+{
 	rr->ttl_offset = reader->position + 4;
 	const uint8_t *octets = wire_read_bytes(reader, 10);
 	if (!octets) {

@@ -87,6 +87,9 @@ void message_read_question(struct wire_reader *reader, struct name *qname, uint1
 /* Reads one record and leaves the cursor behind its RDATA. False when reader->error is set. */
 bool message_read_rr(struct wire_reader *reader, struct message_rr *rr);
 
+/* The same for what stands behind the owner, which the caller has read; rr->owner is left alone unless it fails. */
+bool message_read_rr_body(struct wire_reader *reader, struct message_rr *rr);
+
 /*
  * The domain name that begins skip octets into the RDATA of rr (CNAME, NS, PTR, DNAME: 0; MX: 2; SRV: 6), decompressed.
  * False when it is malformed or does not end within the RDATA.

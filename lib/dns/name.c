@@ -12,65 +12,77 @@
 
 #define EVERY_OCTET(value) (UINT64_C(0x0101010101010101) * (value))
 
-/* Where to read on after a pointer whose first octet was read; it must lie before limit. */
-static void follow_pointer(struct wire_reader *at, uint8_t first, size_t *limit)
+/*
+ * Steps over the labels at *at, up to the root label or a pointer. Together with the root label
+ * they have to fit into room octets.
+ */
+static enum td_error skip_labels(const uint8_t *data, size_t size, size_t *at, size_t room)
 {
-	size_t target = (size_t)(first & 0x3f) << 8 | wire_read_u8(at);
-	if (at->error != TD_OK)
-		return;
+	size_t start = *at;
+	while (*at < size) {
+		uint8_t length = data[*at];
+		if (length == 0 || length >= 0xc0)
+			return TD_OK;
+		if (length > NAME_LABEL_MAX)
+			return TD_MALFORMED;
+		if (*at - start + 1u + length + 1u > room)
+			return TD_TOO_LONG;
+		if (length >= size - *at)
+			return TD_TRUNCATED;
+		*at += 1u + length;
+	}
+	return TD_TRUNCATED;
+}
+
+/* Follows the pointer at *at; it must lead before *limit. */
+static enum td_error follow_pointer(const uint8_t *data, size_t size, size_t *at, size_t *limit)
+{
+	if (size - *at < 2)
+		return TD_TRUNCATED;
+	size_t target = (size_t)(data[*at] & 0x3f) << 8 | data[*at + 1];
 	if (target >= *limit)
-		at->error = TD_LOOP;
-	*limit = target;
-	at->position = target;
+		return TD_LOOP;
+	*limit = *at = target;
+	return TD_OK;
 }
 
-/* Copies one label of length octets with its length; the root label has none. */
-static void read_label(struct wire_reader *at, uint8_t length, struct name *out)
+static unsigned refuse_name(struct wire_reader *reader, struct name *out, enum td_error error)
 {
-	if (length > NAME_LABEL_MAX) {
-		at->error = TD_MALFORMED;
-		return;
-	}
-	/* One octet has to be left for the root label, unless this is it. */
-	if (out->length + 1u + length + (length != 0) > NAME_WIRE_MAX) {
-		at->error = TD_TOO_LONG;
-		return;
-	}
-	const uint8_t *label = wire_read_bytes(at, length);
-	if (!label)
-		return;
-	out->wire[out->length] = length;
-	memcpy(out->wire + out->length + 1, label, length);
-	out->length = (uint8_t)(out->length + 1 + length);
-}
-
-void name_read(struct wire_reader *reader, struct name *out)
-{
-	struct wire_reader at = *reader;
-	size_t limit = at.position;
-	size_t behind = 0; /* the place behind the first pointer */
-	unsigned pointers = 0;
-	uint8_t octet;
 	out->length = 0;
-	do {
-		octet = wire_read_u8(&at);
-		if (octet < 0xc0) {
-			if (at.error == TD_OK)
-				read_label(&at, octet, out);
-			continue;
+	reader->error = error;
+	return 0;
+}
+
+unsigned name_read(struct wire_reader *reader, struct name *out)
+{
+	const uint8_t *data = reader->data;
+	size_t at = reader->position, limit = at;
+	size_t behind = 0; /* the place behind the first pointer */
+	size_t used = 0;
+	unsigned pointers = 0;
+	enum td_error error = reader->error;
+	while (error == TD_OK) {
+		size_t start = at;
+		error = skip_labels(data, reader->size, &at, NAME_WIRE_MAX - used);
+		if (error != TD_OK)
+			break;
+		/* One copy for labels that stand together. */
+		if (at > start)
+			memcpy(out->wire + used, data + start, at - start);
+		used += at - start;
+		if (data[at] == 0) {
+			out->wire[used] = 0;
+			out->length = (uint8_t)(used + 1);
+			reader->position = pointers ? behind : at + 1;
+			return pointers;
 		}
 		if (pointers == 0)
-			behind = at.position + 1;
-		if (++pointers > NAME_POINTERS_MAX)
-			at.error = TD_LOOP;
-		follow_pointer(&at, octet, &limit);
-	} while (at.error == TD_OK && octet != 0);
-	if (at.error != TD_OK) {
-		out->length = 0;
-		reader->error = at.error;
-		return;
+			behind = at + 2;
+		error = ++pointers > NAME_POINTERS_MAX
+				? TD_LOOP
+				: follow_pointer(data, reader->size, &at, &limit);
 	}
-	reader->position = pointers ? behind : at.position;
+	return refuse_name(reader, out, error);
 }
 
 size_t name_wire_length(const uint8_t *wire, size_t size)

@@ -27,9 +27,9 @@ struct name {
  * Reads a name at the cursor, follows compression pointers (each must point before the place where the
  * name or the previous jump started, RFC 1035 4.1.4) and leaves the cursor behind it. Case is kept.
  * On failure sets reader->error (TD_TRUNCATED, TD_LOOP, TD_TOO_LONG, TD_MALFORMED for label types 01 and 10)
- * and out->length is 0.
+ * and out->length is 0. Returns the number of pointers followed.
  */
-void name_read(struct wire_reader *reader, struct name *out);
+unsigned name_read(struct wire_reader *reader, struct name *out);
 
 /* Length of the uncompressed name at wire within size octets, 0 if it is not one (a pointer is not). */
 size_t name_wire_length(const uint8_t *wire, size_t size);

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -145,6 +146,104 @@ static void follows_127_pointers(void **state)
 	assert_int_equal(name.length, 1);
 	assert_int_equal(behind, 3 + 2 * 126);
 	assert_int_equal(read_at(message, sizeof(message), 1 + 2 * 127, &name, &behind), TD_LOOP);
+}
+
+/* RFC 1035, 4.1.4, label by label and octet by octet. */
+static enum td_error read_slowly(
+	const uint8_t *message, size_t size, size_t at, struct name *out, size_t *behind)
+{
+	size_t limit = at, used = 0, end = 0;
+	unsigned pointers = 0;
+	for (;;) {
+		if (at >= size)
+			return TD_TRUNCATED;
+		uint8_t octet = message[at++];
+		if (octet >= 0xc0) {
+			end = end ? end : at + 1;
+			if (++pointers > NAME_POINTERS_MAX)
+				return TD_LOOP;
+			if (at >= size)
+				return TD_TRUNCATED;
+			at = (octet & 0x3fu) * 256u + message[at];
+			if (at >= limit)
+				return TD_LOOP;
+			limit = at;
+			continue;
+		}
+		if (octet > NAME_LABEL_MAX)
+			return TD_MALFORMED;
+		if (used + 1 + octet + (octet ? 1 : 0) > NAME_WIRE_MAX)
+			return TD_TOO_LONG;
+		out->wire[used++] = octet;
+		for (uint8_t label = octet; label > 0; label--) {
+			if (at >= size)
+				return TD_TRUNCATED;
+			out->wire[used++] = message[at++];
+		}
+		if (octet == 0)
+			break;
+	}
+	out->length = (uint8_t)used;
+	*behind = end ? end : at;
+	return TD_OK;
+}
+
+/* Messages of what names are made of: short and long labels, ends and pointers; or of long names.
+ */
+static void fill_with_labels(uint8_t *message, size_t size, uint64_t *random)
+{
+	bool is_long = next_random(random) % 2;
+	for (size_t i = 0; i < size; i++) {
+		uint64_t dice = next_random(random);
+		uint8_t octet = (uint8_t)(dice >> 8);
+		if (is_long) {
+			message[i] = dice % 32 ? octet % 16 + 1 : 0xc0;
+			continue;
+		}
+		switch (dice % 8) {
+		case 0:
+			message[i] = 0;
+			break;
+		case 1:
+			message[i] = 0xc0;
+			break;
+		case 2:
+			message[i] = octet & 0x3f;
+			break;
+		case 3:
+			message[i] = octet;
+			break;
+		default:
+			message[i] = octet & 7;
+		}
+	}
+}
+
+static void reads_as_label_by_label(void **state)
+{
+	uint64_t random = 31;
+	unsigned results[TD_ERROR_COUNT] = {0};
+	(void)state;
+	for (unsigned round = 0; round < 20000; round++) {
+		size_t size = next_random(&random) % 600 + 1, behind, expected_behind = 0;
+		uint8_t message[600];
+		struct name name, expected = {.length = 0};
+		fill_with_labels(message, size, &random);
+		size_t at = next_random(&random) % size;
+		enum td_error error = read_slowly(message, size, at, &expected, &expected_behind);
+		/* Memory of exactly this size, so that a sanitizer sees a read beyond it. */
+		uint8_t *copy = memcpy(malloc(size), message, size);
+		assert_int_equal(read_at(copy, size, at, &name, &behind), error);
+		free(copy);
+		results[error]++;
+		assert_int_equal(name.length, error == TD_OK ? expected.length : 0);
+		assert_int_equal(behind, error == TD_OK ? expected_behind : at);
+		assert_memory_equal(name.wire, expected.wire, name.length);
+	}
+	/* Each outcome was met. */
+	assert_true(results[TD_OK] > 1000 && results[TD_TRUNCATED] > 100);
+	assert_true(results[TD_LOOP] > 1000 && results[TD_MALFORMED] > 100);
+	assert_true(results[TD_TOO_LONG] > 20);
 }
 
 static void wire_length_needs_a_whole_name(void **state)
@@ -336,6 +435,7 @@ int main(void)
 		cmocka_unit_test(refuses_bad_pointers_and_labels),
 		cmocka_unit_test(reads_up_to_255_octets),
 		cmocka_unit_test(follows_127_pointers),
+		cmocka_unit_test(reads_as_label_by_label),
 		cmocka_unit_test(wire_length_needs_a_whole_name),
 		cmocka_unit_test(fold_and_equal_match_octet_by_octet),
 		cmocka_unit_test(within_compares_whole_labels),
