@@ -6,10 +6,13 @@
  */
 #include "lib/base/strbuf.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "lib/base/decimal.h"
 
 #define CAPACITY_MIN ((size_t)64)
 #define DAY_0 INT64_C(-719468) /* 0000-03-01, in days since 1970-01-01 */
@@ -34,8 +37,7 @@ void strbuf_clear(struct strbuf *buf)
 		buf->data[0] = '\0';
 }
 
-/* Room for size bytes and a NUL behind the text; NULL, and failed, when there is none. */
-static char *strbuf_room(struct strbuf *buf, size_t size)
+char *strbuf_reserve(struct strbuf *buf, size_t size)
 {
 	if (buf->failed)
 		return NULL;
@@ -54,21 +56,23 @@ static char *strbuf_room(struct strbuf *buf, size_t size)
 	return data + buf->length;
 }
 
-/* Counts what was put into the room. */
-static void strbuf_advance(struct strbuf *buf, size_t size)
+void strbuf_commit(struct strbuf *buf, char *end)
 {
-	buf->length += size;
-	buf->data[buf->length] = '\0';
+	size_t length = (size_t)(end - buf->data);
+	/* Something wrote beyond what it had reserved. */
+	assert(length >= buf->length && length < buf->capacity);
+	buf->length = length;
+	*end = '\0';
 }
 
 void strbuf_append(struct strbuf *buf, const void *data, size_t size)
 {
-	char *room = strbuf_room(buf, size);
+	char *room = strbuf_reserve(buf, size);
 	if (!room)
 		return;
 	if (size)
 		memcpy(room, data, size);
-	strbuf_advance(buf, size);
+	strbuf_commit(buf, room + size);
 }
 
 void strbuf_append_text(struct strbuf *buf, const char *text)
@@ -83,18 +87,14 @@ void strbuf_append_char(struct strbuf *buf, char c)
 
 void strbuf_append_u64(struct strbuf *buf, uint64_t value)
 {
-	char digits[20];
-	size_t at = sizeof(digits);
-	do {
-		digits[--at] = (char)('0' + value % 10);
-		value /= 10;
-	} while (value);
-	strbuf_append(buf, digits + at, sizeof(digits) - at);
+	char *room = strbuf_reserve(buf, DECIMAL_MAX);
+	if (room)
+		strbuf_commit(buf, decimal_put(room, value));
 }
 
 void strbuf_printf(struct strbuf *buf, const char *format, ...)
 {
-	char *room = strbuf_room(buf, CAPACITY_MIN - 1);
+	char *room = strbuf_reserve(buf, CAPACITY_MIN - 1);
 	if (!room)
 		return;
 	va_list args;
@@ -103,7 +103,7 @@ void strbuf_printf(struct strbuf *buf, const char *format, ...)
 	va_end(args);
 	if (wanted >= 0 && (size_t)wanted >= buf->capacity - buf->length) {
 		*room = '\0';
-		room = strbuf_room(buf, (size_t)wanted);
+		room = strbuf_reserve(buf, (size_t)wanted);
 		if (!room)
 			return;
 		va_start(args, format);
@@ -115,7 +115,7 @@ void strbuf_printf(struct strbuf *buf, const char *format, ...)
 		buf->failed = true;
 		return;
 	}
-	strbuf_advance(buf, (size_t)wanted);
+	strbuf_commit(buf, room + wanted);
 }
 
 static bool json_plain(unsigned char c)
@@ -176,16 +176,6 @@ void strbuf_json_bool(struct strbuf *buf, const char *key, bool value)
 	strbuf_append_text(buf, value ? "true" : "false");
 }
 
-/* Writes value with this many digits, zeros in front. */
-static char *put_digits(char *out, uint64_t value, unsigned digits)
-{
-	for (unsigned i = digits; i > 0; i--) {
-		out[i - 1] = (char)('0' + value % 10);
-		value /= 10;
-	}
-	return out + digits;
-}
-
 /*
  * Days since 1970-01-01 to a date, in years that begin on 1 March, so that the leap day is the last
  * of its year. An era is the 146,097 days of 400 years.
@@ -216,19 +206,19 @@ void strbuf_append_time(struct strbuf *buf, int64_t wall_us)
 	unsigned month, day;
 	civil_date(days, &year, &month, &day);
 	char text[27], *out = text;
-	out = put_digits(out, year, 4);
+	out = decimal_put_padded(out, year, 4);
 	*out++ = '-';
-	out = put_digits(out, month, 2);
+	out = decimal_put_padded(out, month, 2);
 	*out++ = '-';
-	out = put_digits(out, day, 2);
+	out = decimal_put_padded(out, day, 2);
 	*out++ = 'T';
-	out = put_digits(out, second / 3600, 2);
+	out = decimal_put_padded(out, second / 3600, 2);
 	*out++ = ':';
-	out = put_digits(out, second / 60 % 60, 2);
+	out = decimal_put_padded(out, second / 60 % 60, 2);
 	*out++ = ':';
-	out = put_digits(out, second % 60, 2);
+	out = decimal_put_padded(out, second % 60, 2);
 	*out++ = '.';
-	out = put_digits(out, in_day % 1000000, 6);
+	out = decimal_put_padded(out, in_day % 1000000, 6);
 	*out++ = 'Z';
 	strbuf_append(buf, text, sizeof(text));
 }

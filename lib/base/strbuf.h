@@ -21,6 +21,13 @@ void strbuf_init(struct strbuf *buf);
 void strbuf_deinit(struct strbuf *buf);
 void strbuf_clear(struct strbuf *buf); /* keeps the memory, forgets `failed` */
 
+/*
+ * For writing in place: room for size bytes behind the text, or NULL and failed. strbuf_commit takes the place behind what was
+ * written there (before the next append), at most size bytes further.
+ */
+char *strbuf_reserve(struct strbuf *buf, size_t size);
+void strbuf_commit(struct strbuf *buf, char *end);
+
 void strbuf_append(struct strbuf *buf, const void *data, size_t size);
 void strbuf_append_text(struct strbuf *buf, const char *text);
 void strbuf_append_char(struct strbuf *buf, char c);

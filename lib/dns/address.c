@@ -10,6 +10,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "lib/base/decimal.h"
+
 size_t address_octets(const struct address *address)
 {
 	return address->family == 4 ? 4 : address->family == 6 ? 16 : 0;
@@ -48,22 +50,12 @@ bool address_from_text(struct address *out, const char *text)
 	return false;
 }
 
-static char *put_decimal(char *out, unsigned value)
-{
-	unsigned unit = 10000;
-	while (unit > 1 && value < unit)
-		unit /= 10;
-	for (; unit > 0; unit /= 10)
-		*out++ = (char)('0' + value / unit % 10);
-	return out;
-}
-
 static char *put_v4(char *out, const uint8_t *octets)
 {
-	for (int i = 0; i < 4; i++) {
-		if (i)
-			*out++ = '.';
-		out = put_decimal(out, octets[i]);
+	out = decimal_put_octet(out, octets[0]);
+	for (int i = 1; i < 4; i++) {
+		*out++ = '.';
+		out = decimal_put_octet(out, octets[i]);
 	}
 	return out;
 }
@@ -120,7 +112,7 @@ static char *put_v6(char *out, const uint8_t *octets)
 	return out;
 }
 
-static char *put_address(char *out, const struct address *address)
+char *address_put(char *out, const struct address *address)
 {
 	if (address->family == 4)
 		return put_v4(out, address->octets);
@@ -132,7 +124,7 @@ static char *put_address(char *out, const struct address *address)
 
 const char *address_to_text(const struct address *address, char *out)
 {
-	*put_address(out, address) = '\0';
+	*address_put(out, address) = '\0';
 	return out;
 }
 
@@ -257,17 +249,21 @@ enum td_error endpoint_from_text(struct endpoint *out, const char *text, uint16_
 	return TD_OK;
 }
 
+char *endpoint_put(char *out, const struct endpoint *endpoint)
+{
+	bool bracketed = endpoint->address.family == 6;
+	if (bracketed)
+		*out++ = '[';
+	out = address_put(out, &endpoint->address);
+	if (bracketed)
+		*out++ = ']';
+	*out++ = ':';
+	return decimal_put(out, endpoint->port);
+}
+
 const char *endpoint_to_text(const struct endpoint *endpoint, char *out)
 {
-	char *at = out;
-	if (endpoint->address.family == 6)
-		*at++ = '[';
-	at = put_address(at, &endpoint->address);
-	if (endpoint->address.family == 6)
-		*at++ = ']';
-	*at++ = ':';
-	at = put_decimal(at, endpoint->port);
-	*at = '\0';
+	*endpoint_put(out, endpoint) = '\0';
 	return out;
 }
 

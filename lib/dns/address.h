@@ -41,6 +41,8 @@ struct address address_v6(const uint8_t octets[16]);
 bool address_from_text(struct address *out, const char *text);
 /* out holds ADDRESS_TEXT_MAX; returns out ("-" for none). */
 const char *address_to_text(const struct address *address, char *out);
+/* The same without a NUL; returns the place behind it. */
+char *address_put(char *out, const struct address *address);
 
 /* "192.0.2.0/24", or an address alone (full length). Set host bits are an error (TD_INVALID), as is a bad length. */
 enum td_error prefix_from_text(struct prefix *out, const char *text);
@@ -50,6 +52,8 @@ bool prefix_contains(const struct prefix *prefix, const struct address *address)
 enum td_error endpoint_from_text(struct endpoint *out, const char *text, uint16_t default_port);
 /* "192.0.2.1:53", "[2001:db8::1]:53"; out holds ENDPOINT_TEXT_MAX; returns out. */
 const char *endpoint_to_text(const struct endpoint *endpoint, char *out);
+/* The same without a NUL; returns the place behind it. */
+char *endpoint_put(char *out, const struct endpoint *endpoint);
 bool endpoint_equal(const struct endpoint *a, const struct endpoint *b);
 
 /* To and from the system's form. from: false for other families. to: returns the length in use. */

@@ -10,11 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "lib/base/arena.h"
+#include "lib/base/decimal.h"
 #include "lib/base/error.h"
 #include "lib/base/hash.h"
 #include "lib/base/log.h"
@@ -409,6 +411,61 @@ static void strbuf_failure_is_sticky(void **state)
 	strbuf_deinit(&buf);
 }
 
+static void strbuf_is_written_in_place(void **state)
+{
+	struct strbuf buf;
+	(void)state;
+	strbuf_init(&buf);
+	strbuf_append_text(&buf, "[");
+	char *room = strbuf_reserve(&buf, 1000);
+	assert_non_null(room);
+	memset(room, 'x', 1000);
+	strbuf_commit(&buf, room + 3);
+	strbuf_append_text(&buf, "]");
+	assert_string_equal(buf.data, "[xxx]");
+	strbuf_commit(&buf, strbuf_reserve(&buf, 0));
+	assert_int_equal(buf.length, 5);
+	assert_null(strbuf_reserve(&buf, SIZE_MAX / 2));
+	assert_true(buf.failed);
+	strbuf_deinit(&buf);
+}
+
+static void assert_decimal(uint64_t value)
+{
+	char text[DECIMAL_MAX + 1], expected[DECIMAL_MAX + 1];
+	*decimal_put(text, value) = '\0';
+	snprintf(expected, sizeof(expected), "%llu", (unsigned long long)value);
+	assert_string_equal(text, expected);
+}
+
+static void decimals_equal_printf(void **state)
+{
+	uint64_t random = 5, power = 1;
+	(void)state;
+	for (unsigned digits = 1; digits <= DECIMAL_MAX; digits++) {
+		assert_decimal(power - 1);
+		assert_decimal(power);
+		for (unsigned i = 0; i < 200; i++) {
+			uint64_t value = next_random(&random) % power;
+			char text[DECIMAL_MAX + 1], expected[DECIMAL_MAX + 1];
+			assert_decimal(value);
+			*decimal_put_padded(text, value, digits) = '\0';
+			snprintf(expected, sizeof(expected), "%0*llu", (int)digits,
+				(unsigned long long)value);
+			assert_string_equal(text, expected);
+		}
+		if (digits < DECIMAL_MAX)
+			power *= 10;
+	}
+	assert_decimal(UINT64_MAX);
+	for (unsigned value = 0; value <= 255; value++) {
+		char text[4], expected[4];
+		*decimal_put_octet(text, (uint8_t)value) = '\0';
+		snprintf(expected, sizeof(expected), "%u", value);
+		assert_string_equal(text, expected);
+	}
+}
+
 static void strbuf_writes_json(void **state)
 {
 	struct strbuf buf;
@@ -453,6 +510,27 @@ static void strbuf_writes_time(void **state)
 	assert_time(INT64_C(4107542400000000), "2100-03-01T00:00:00.000000Z");
 	assert_time(INT64_MAX, "9999-12-31T23:59:59.999999Z");
 	assert_time(INT64_MIN, "0000-03-01T00:00:00.000000Z");
+}
+
+/* Seconds of four-digit years, and the ends of months. */
+static void time_equals_strftime(void **state)
+{
+	uint64_t random = 17;
+	(void)state;
+	for (unsigned i = 0; i < 20000; i++) {
+		time_t second = (time_t)(next_random(&random) % UINT64_C(315000000000)) -
+				INT64_C(62000000000);
+		unsigned us = (unsigned)(next_random(&random) % 1000000);
+		if (i % 2)
+			second -= (second % 86400 + 86400) % 86400 + (time_t)(i / 2 % 2);
+		struct tm parts;
+		char date[40], expected[60];
+		assert_non_null(gmtime_r(&second, &parts));
+		assert_int_not_equal(strftime(date, sizeof(date), "%m-%dT%H:%M:%S", &parts), 0);
+		snprintf(expected, sizeof(expected), "%04d-%s.%06uZ", parts.tm_year + 1900, date,
+			us);
+		assert_time((int64_t)second * 1000000 + us, expected);
+	}
 }
 
 /* Runs log_message with stderr in a pipe; what arrived. */
@@ -519,8 +597,11 @@ int main(void)
 		cmocka_unit_test(arena_keeps_what_it_gave),
 		cmocka_unit_test(strbuf_grows),
 		cmocka_unit_test(strbuf_failure_is_sticky),
+		cmocka_unit_test(strbuf_is_written_in_place),
+		cmocka_unit_test(decimals_equal_printf),
 		cmocka_unit_test(strbuf_writes_json),
 		cmocka_unit_test(strbuf_writes_time),
+		cmocka_unit_test(time_equals_strftime),
 		cmocka_unit_test(log_writes_one_safe_line),
 		cmocka_unit_test(log_tells_the_journal_the_priority),
 	};
