@@ -570,25 +570,24 @@ static void make_random_reply(struct bed *bed, uint64_t *random)
 	name_fold(bed->qname.wire, bed->qname.wire, bed->qname.length);
 }
 
-/* Pointers above all: those of names known and unknown, forward, into the middle and to each other.
+/*
+ * Most pointers are made to lead elsewhere: to names known and unknown, into the middle of one, and
+ * forward. Some octets are made anything.
  */
 static void damage(uint8_t *reply, size_t length, uint64_t *random)
 {
-	for (uint64_t count = next_random(random) % 4; count > 0; count--) {
+	size_t redirected = next_random(random) % 4;
+
+	for (size_t at = DNS_HEADER_SIZE; redirected && at + 1 < length; at++) {
+		if (reply[at] == 0xc0 && next_random(random) % redirected == 0)
+			reply[at + 1] = (uint8_t)(reply[at + 1] + next_random(random) % 64);
+	}
+	for (uint64_t count = next_random(random) % 3; count > 0; count--) {
 		size_t at = next_random(random) % length;
-		switch (next_random(random) % 4) {
-		case 0:
+		if (next_random(random) % 2)
 			reply[at] = (uint8_t)next_random(random);
-			break;
-		case 1:
-			reply[at] ^= (uint8_t)(1 << next_random(random) % 8);
-			break;
-		case 2:
+		else
 			reply[at] = 0xc0;
-			break;
-		default:
-			reply[at] = (uint8_t)(next_random(random) % length);
-		}
 	}
 }
 
@@ -651,6 +650,86 @@ static void lines_equal_the_plainest_way(void **state)
 	}
 	assert_true(cut > 2000 && cut < 12000);
 	strbuf_deinit(&expected);
+}
+
+/* What stands behind an owner; the RDATA follows. */
+static void write_body(struct wire_writer *writer, uint16_t rdata_length)
+{
+	wire_write_u16(writer, 65280);
+	wire_write_u16(writer, CLASS_IN);
+	wire_write_u32(writer, 60);
+	wire_write_u16(writer, rdata_length);
+}
+
+static const char *assert_plain(struct bed *bed, const uint8_t *reply, size_t length)
+{
+	struct record *record = calloc(1, sizeof(*record) + length);
+	struct strbuf expected;
+
+	assert_non_null(record);
+	record->reply_kept = (uint32_t)length;
+	memcpy(record->bytes, reply, length);
+	strbuf_init(&expected);
+	strbuf_clear(&bed->out);
+	record_writer_append(&bed->writer, record, &bed->out);
+	plain_line(record, &bed->zones, bed->writer.last_txn, &expected);
+	assert_string_equal(bed->out.data, expected.data);
+	strbuf_deinit(&expected);
+	free(record);
+	return bed->out.data;
+}
+
+/* An owner near one that was just read is another name: every pointer after every other. */
+static void a_name_is_known_by_its_own_place(void **state)
+{
+	static const uint8_t names[] = "\1a\1\1\2b\1\0\xc0\x0e\1c\xc0\x10\2\1d\0";
+	struct bed *bed = *state;
+	unsigned whole = 0;
+
+	for (unsigned first = 0; first < 40; first++) {
+		for (unsigned second = 0; second < 40; second++) {
+			uint8_t reply[128] = {[7] = 3}; /* ANCOUNT */
+			struct wire_writer writer = wire_writer_init(reply, sizeof(reply));
+			wire_write_room(&writer, DNS_HEADER_SIZE);
+			wire_write_u8(&writer, 0);
+			write_body(&writer, sizeof(names));
+			wire_write_bytes(&writer, names, sizeof(names));
+			wire_write_u16(&writer, (uint16_t)(0xc000 | (first + 10)));
+			write_body(&writer, 0);
+			wire_write_u16(&writer, (uint16_t)(0xc000 | (second + 10)));
+			write_body(&writer, 0);
+			assert_int_equal(writer.error, TD_OK);
+			whole += !strstr(assert_plain(bed, reply, writer.position), "\"cut\"");
+		}
+	}
+	assert_true(whole > 50 && whole < 1500);
+}
+
+/* A name that followed 127 pointers can be read, a pointer to it cannot. */
+static void a_known_name_has_no_pointer_too_many(void **state)
+{
+	struct bed *bed = *state;
+
+	for (unsigned pointers = 126; pointers <= 128; pointers++) {
+		uint8_t reply[512] = {[7] = 3};
+		struct wire_writer writer = wire_writer_init(reply, sizeof(reply));
+		size_t target = DNS_HEADER_SIZE;
+		wire_write_room(&writer, DNS_HEADER_SIZE);
+		wire_write_u8(&writer, 0);
+		write_body(&writer, (uint16_t)(2 * (pointers - 1)));
+		for (unsigned i = 1; i < pointers; i++) {
+			wire_write_u16(&writer, (uint16_t)(0xc000 | target));
+			target = writer.position - 2;
+		}
+		size_t owner = writer.position;
+		wire_write_bytes(&writer, "\1a", 2);
+		wire_write_u16(&writer, (uint16_t)(0xc000 | target));
+		write_body(&writer, 0);
+		wire_write_u16(&writer, (uint16_t)(0xc000 | owner));
+		write_body(&writer, 0);
+		const char *line = assert_plain(bed, reply, writer.position);
+		assert_int_equal(strstr(line, "\"cut\"") != NULL, pointers >= 127);
+	}
 }
 
 /* The longest text of a name, as question, owner and target, next to lists of other lengths. */
@@ -801,6 +880,8 @@ int main(void)
 		TEST(a_full_ring_counts_and_does_not_wait),
 		TEST(a_reply_too_large_for_the_ring_is_cut),
 		TEST(lines_equal_the_plainest_way),
+		TEST(a_name_is_known_by_its_own_place),
+		TEST(a_known_name_has_no_pointer_too_many),
 		TEST(the_longest_names_fit),
 		cmocka_unit_test(the_file_is_appended_and_reopened),
 		cmocka_unit_test(a_missing_folder_is_tried_again),
