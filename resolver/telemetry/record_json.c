@@ -388,21 +388,31 @@ static bool read_target(
 	return reader.error == TD_OK;
 }
 
-/* One answer, behind its owner, which is written already. */
-static void append_answer(
-	struct record_writer *writer, const struct record *record, const struct message_rr *rr)
+/* An answer up to its data. */
+static char *put_answer_front(struct record_writer *writer, char *at, struct record_name *owner,
+	const struct message_rr *rr)
 {
-	struct strbuf *out = &writer->answers, *scratch = &writer->scratch;
-	struct address address;
-	char *at = strbuf_reserve(out, PIECE_MAX + RECORD_NAME_MAX);
-
-	if (!at)
-		return;
+	at = PUT(at, "{\"name\":");
+	at = put_name(writer, at, owner);
 	at = PUT(at, ",\"type\":");
 	at = put_type(writer, at, rr->type);
 	at = PUT(at, ",\"ttl\":");
 	at = decimal_put(at, message_ttl_s(rr->ttl));
-	at = PUT(at, ",\"data\":");
+	return PUT(at, ",\"data\":");
+}
+
+static void append_answer(struct record_writer *writer, const struct record *record,
+	struct record_name *owner, const struct message_rr *rr)
+{
+	struct strbuf *out = &writer->answers, *scratch = &writer->scratch;
+	struct address address;
+	char *at = strbuf_reserve(out, PIECE_MAX + 2 * RECORD_NAME_MAX);
+
+	if (!at)
+		return;
+	if (out->length)
+		*at++ = ',';
+	at = put_answer_front(writer, at, owner, rr);
 	if (read_address(record, rr, &address)) {
 		at = put_answer_address(writer, at, &address);
 	} else if (read_target(writer, record, rr)) {
@@ -419,17 +429,6 @@ static void append_answer(
 	strbuf_commit(out, at);
 }
 
-static void append_owner(struct record_writer *writer, struct record_name *owner)
-{
-	struct strbuf *out = &writer->answers;
-	char *at = strbuf_reserve(out, PIECE_MAX + RECORD_NAME_MAX);
-
-	if (!at)
-		return;
-	at = out->length ? PUT(at, ",{\"name\":") : PUT(at, "{\"name\":");
-	strbuf_commit(out, put_name(writer, at, owner));
-}
-
 static void read_answers(struct record_writer *writer, struct reply *reply)
 {
 	struct strbuf *out = &writer->answers;
@@ -440,8 +439,7 @@ static void read_answers(struct record_writer *writer, struct reply *reply)
 		struct record_name *owner = read_owner(writer, &reply->reader);
 		if (!message_read_rr_body(&reply->reader, &rr))
 			break;
-		append_owner(writer, owner);
-		append_answer(writer, reply->record, &rr);
+		append_answer(writer, reply->record, owner, &rr);
 	}
 	reply->cut = i < reply->header.ancount;
 }
