@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Two digits a division, from a table, from the last to the first, at the place where they stay:
- * the number of digits is counted first, which is cheaper than writing them elsewhere and copying
- * them.
+ * Two digits a division, from a table. Small numbers, which nearly all are, need neither a loop nor
+ * their digits counted; a larger one is written in front of its last four digits.
  */
 #include "lib/base/decimal.h"
 
@@ -16,14 +15,6 @@ const char decimal_pairs[201] = "00010203040506070809"
 				"70717273747576777879"
 				"80818283848586878889"
 				"90919293949596979899";
-
-static unsigned count_digits(uint64_t value)
-{
-	unsigned digits = 1;
-	for (; value >= 10000; value /= 10000)
-		digits += 4;
-	return digits + (value >= 10) + (value >= 100) + (value >= 1000);
-}
 
 char *decimal_put_padded(char *out, uint64_t value, unsigned digits)
 {
@@ -39,5 +30,12 @@ char *decimal_put_padded(char *out, uint64_t value, unsigned digits)
 
 char *decimal_put(char *out, uint64_t value)
 {
-	return decimal_put_padded(out, value, count_digits(value));
+	if (value < 256)
+		return decimal_put_octet(out, (uint8_t)value);
+	if (value < 10000) {
+		out = decimal_put_octet(out, (uint8_t)((unsigned)value / 100));
+		return decimal_put_padded(out, (unsigned)value % 100, 2);
+	}
+	out = decimal_put(out, value / 10000);
+	return decimal_put_padded(out, value % 10000, 4);
 }
