@@ -296,7 +296,7 @@ query-log = {log}
 
 
 class TeredownLog(Teredown):
-    name = "teredown, all logged"
+    name = "teredown query-log=all"
     valgrind = False
     query_log = "all"
 
@@ -381,7 +381,7 @@ class Dnsmasq(Server):
 
 
 class DnsmasqLog(Dnsmasq):
-    name = "dnsmasq, logging"
+    name = "dnsmasq log-queries"
 
     def command(self):
         return super().command() + ["--log-queries", "--log-facility=%s/queries.log" % self.folder]
