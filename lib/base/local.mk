@@ -2,6 +2,7 @@ noinst_LIBRARIES += lib/base/libbase.a
 lib_base_libbase_a_SOURCES = \
 	lib/base/arena.c lib/base/arena.h \
 	lib/base/clock.h \
+	lib/base/crc32c.c lib/base/crc32c.h \
 	lib/base/decimal.c lib/base/decimal.h \
 	lib/base/error.c lib/base/error.h \
 	lib/base/hash.c lib/base/hash.h \

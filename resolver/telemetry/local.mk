@@ -3,6 +3,7 @@ resolver_telemetry_libtelemetry_a_SOURCES = \
 	resolver/telemetry/batch.c resolver/telemetry/batch.h \
 	resolver/telemetry/collector.c resolver/telemetry/collector.h \
 	resolver/telemetry/handover.c resolver/telemetry/handover.h \
+	resolver/telemetry/journal.c resolver/telemetry/journal.h \
 	resolver/telemetry/keeper.c resolver/telemetry/keeper.h \
 	resolver/telemetry/pending.c resolver/telemetry/pending.h \
 	resolver/telemetry/querylog.c resolver/telemetry/querylog.h \
@@ -27,7 +28,8 @@ resolver/telemetry/script.inc: resolver/telemetry/script.lua
 resolver/telemetry/store.$(OBJEXT): resolver/telemetry/script.inc
 
 if HAVE_CMOCKA
-TELEMETRY_TESTS = tests/unit/test_tally tests/unit/test_pending tests/unit/test_record tests/unit/test_store
+TELEMETRY_TESTS = tests/unit/test_tally tests/unit/test_pending tests/unit/test_record \
+	tests/unit/test_journal tests/unit/test_store
 check_PROGRAMS += $(TELEMETRY_TESTS)
 TESTS += $(TELEMETRY_TESTS)
 TELEMETRY_TEST_LIBS = $(LIB_TELEMETRY) $(HIREDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS) $(CMOCKA_LIBS)
@@ -40,6 +42,9 @@ tests_unit_test_pending_LDADD = $(TELEMETRY_TEST_LIBS)
 tests_unit_test_record_SOURCES = tests/unit/test_record.c
 tests_unit_test_record_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_record_LDADD = $(TELEMETRY_TEST_LIBS)
+tests_unit_test_journal_SOURCES = tests/unit/test_journal.c
+tests_unit_test_journal_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_journal_LDADD = $(TELEMETRY_TEST_LIBS)
 tests_unit_test_store_SOURCES = tests/unit/test_store.c
 tests_unit_test_store_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_store_LDADD = $(TELEMETRY_TEST_LIBS)

@@ -21,10 +21,14 @@
 
 enum query_log { QUERY_LOG_OFF, QUERY_LOG_WATCHED, QUERY_LOG_ALL };
 
+/* When the journal's writes are forced to the disk. A killed process loses nothing in either case; a power cut what was not forced. */
+enum journal_fsync { JOURNAL_FSYNC_NEVER, JOURNAL_FSYNC_BATCH, JOURNAL_FSYNC_SECOND };
+
 struct telemetry_config {
 	const char *resolver_name; /* strings are copied */
 	const char *version;
-	const char *state_dir;
+	const char *state_dir; /* of the journal; NULL: none is kept */
+	enum journal_fsync journal_fsync;
 	const char *redis;         /* "unix:/path", "redis://[user:password@]host:port/db", or "off"; "embedded" is given as the keeper's unix path */
 	enum query_log query_log;
 	const char *query_log_file; /* NULL or "": none; "-": stdout */

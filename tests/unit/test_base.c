@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "lib/base/arena.h"
+#include "lib/base/crc32c.h"
 #include "lib/base/decimal.h"
 #include "lib/base/error.h"
 #include "lib/base/hash.h"
@@ -32,6 +33,20 @@ static uint64_t next_random(uint64_t *state)
 	*state ^= *state >> 7;
 	*state ^= *state << 17;
 	return *state;
+}
+
+/* The vectors of RFC 3720 B.4, and that octets may come in parts. */
+static void crc32c_is_the_known_one(void **state)
+{
+	uint8_t zeros[32] = {0}, ones[32];
+	(void)state;
+
+	memset(ones, 0xff, sizeof(ones));
+	assert_int_equal(crc32c(0, zeros, 32), 0x8a9136aa);
+	assert_int_equal(crc32c(0, ones, 32), 0x62a8ab43);
+	assert_int_equal(crc32c(0, "123456789", 9), 0xe3069283);
+	assert_int_equal(crc32c(crc32c(0, "1234", 4), "56789", 5), 0xe3069283);
+	assert_int_equal(crc32c(0, "", 0), 0);
 }
 
 static void error_words_are_complete(void **state)
@@ -586,6 +601,7 @@ static void log_tells_the_journal_the_priority(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(crc32c_is_the_known_one),
 		cmocka_unit_test(error_words_are_complete),
 		cmocka_unit_test(hash_equals_python),
 		cmocka_unit_test(table_equals_model),
