@@ -341,6 +341,7 @@ static bool open_telemetry(struct daemon *daemon)
 	struct telemetry_config config = {.resolver_name = options->resolver_name,
 		.version = PACKAGE_VERSION,
 		.state_dir = options->state_dir,
+		.journal_fsync = options->journal_fsync,
 		.redis = redis,
 		.query_log = options->query_log,
 		.query_log_file = options->query_log_file,

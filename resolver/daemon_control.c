@@ -125,6 +125,10 @@ static void add_telemetry(const struct daemon *daemon, struct control_reply *rep
 	control_reply_add_u64(reply, "batches_waiting", status.batches_waiting);
 	control_reply_add_u64(reply, "queries_applied", status.queries_applied);
 	control_reply_add_u64(reply, "queries_waiting", status.queries_waiting);
+	control_reply_add_u64(reply, "journal_waiting", status.journal_waiting);
+	control_reply_add_u64(reply, "journal_bytes", status.journal_bytes);
+	control_reply_add_u64(reply, "journal_failures", status.journal_failures);
+	control_reply_add_u64(reply, "batches_replayed", status.batches_replayed);
 	control_reply_add_u64(reply, "details_dropped", status.details_dropped);
 	control_reply_add_u64(reply, "records_dropped", status.records_dropped);
 	control_reply_add_u64(reply, "stream_dropped", status.stream_dropped);

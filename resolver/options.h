@@ -51,6 +51,7 @@ struct options {
 			passwords are never printed */
 	char *redis_password_file; /* "" = none */
 	unsigned redis_memory_mb;  /* of the embedded one */
+	enum journal_fsync journal_fsync;
 	enum query_log query_log;
 	char *query_log_file;
 	unsigned retention_days, pair_retention_days;

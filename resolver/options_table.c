@@ -27,6 +27,7 @@
 #define STATE_DIR_MAX (SOCKET_PATH_MAX - 13) /* leaves room for "/control.sock" */
 
 _Static_assert(sizeof(enum query_log) == sizeof(unsigned), "words are stored as unsigned");
+_Static_assert(sizeof(enum journal_fsync) == sizeof(unsigned), "words are stored as unsigned");
 _Static_assert(sizeof(enum policy_mode) == sizeof(unsigned), "words are stored as unsigned");
 
 /* --- values in text --- */
@@ -399,6 +400,7 @@ static void compute_cores(char *out, size_t size)
 
 const char *const option_mode_words[] = {"ignore", "watch", "block", NULL};
 const char *const option_format_words[] = {"rpz", "patterns", NULL};
+static const char *const journal_fsync_words[] = {"never", "batch", "second", NULL};
 static const char *const query_log_words[] = {"off", "watched", "all", NULL};
 static const char *const log_level_words[] = {"error", "warning", "info", "debug", NULL};
 
@@ -420,7 +422,8 @@ const struct option_row option_rows[] = {
 		.example = "\"gw1\"",
 		.check = check_resolver_name,
 		.help = "The name under which this resolver keeps its records in Redis. Two "
-			"daemons that write to one Redis need two names."},
+			"daemons that write to one Redis need two names: with one name, the second "
+			"waits until the first has ended."},
 	{.name = "state-dir",
 		.type = OPTION_TEXT,
 		.unit = "an absolute path",
@@ -563,6 +566,15 @@ const struct option_row option_rows[] = {
 		.scale = UINT64_C(1) << 20,
 		.initial = "256M",
 		.help = "The most memory the embedded Redis may use."},
+	{.name = "journal-fsync",
+		.type = OPTION_WORD,
+		FIELD(journal_fsync),
+		.initial = "second",
+		.words = journal_fsync_words,
+		.help = "When batches of counts on their way to Redis, which are written to "
+			"state-dir before they are sent, are forced to the disk: never (by the "
+			"system, in its time), each batch, or once a second. Only a power cut or "
+			"a crash of the system makes a difference."},
 	{.name = "query-log",
 		.type = OPTION_WORD,
 		FIELD(query_log),

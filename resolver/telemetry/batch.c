@@ -19,6 +19,8 @@
 #include "lib/dns/name.h"
 #include "resolver/telemetry/schema.h"
 
+#define SAVED_VERSION 1 /* raised whenever script.lua would read an old batch differently */
+
 #define CLIENTS_SHARE 30
 #define TOPS_SHARE 15
 #define LINES_SHARE 15
@@ -325,6 +327,8 @@ static void put_header(struct batcher *batcher, const struct now *now)
 	arg_text(batch, "1");
 	snprintf(key, sizeof(key), KEY_APPLIED, settings->resolver_name);
 	arg_text(batch, key);
+	for (size_t slot = BATCH_ARGV_INSTANCE; slot < BATCH_ARGV_HEADER; slot++)
+		arg_text(batch, "");
 	arg_text(batch, settings->boot);
 	arg_u64(batch, batch->number);
 	arg_u64(batch, SCHEMA_VERSION);
@@ -350,7 +354,7 @@ static void freeze(struct batch *batch)
 
 /* Room for everything but lines is there before the first item is taken, so that running out of
  * memory cannot lose one. */
-static bool begin(struct batch *batch, uint64_t number)
+static bool begin(struct batch *batch, const char *boot, uint64_t number)
 {
 	static const char filler[4096];
 
@@ -361,6 +365,7 @@ static bool begin(struct batch *batch, uint64_t number)
 			return false;
 	}
 	strbuf_clear(&batch->text);
+	snprintf(batch->boot, sizeof(batch->boot), "%s", boot);
 	batch->number = number;
 	batch->queries = 0;
 	batch->items = 0;
@@ -395,7 +400,7 @@ struct batch *batch_cut(
 	if (batcher->frozen)
 		return batch;
 	if ((pending_is_empty(pending) && !even_if_empty) ||
-		!begin(batch, batcher->last_number + 1))
+		!begin(batch, batcher->settings.boot, batcher->last_number + 1))
 		return NULL;
 	put_header(batcher, now);
 	cut_queue(batcher, pending, &pending->clients, CLIENTS_SHARE, &hours);
@@ -418,6 +423,60 @@ struct batch *batch_cut(
 	batcher->last_number = batch->number;
 	batcher->frozen = true;
 	return batch;
+}
+
+void batch_set_aside(struct batcher *batcher)
+{
+	batcher->frozen = false;
+}
+
+static bool is_slot(size_t index)
+{
+	return index == BATCH_ARGV_SHA ||
+	       (index >= BATCH_ARGV_INSTANCE && index < BATCH_ARGV_HEADER);
+}
+
+void batch_save(const struct batch *batch, struct strbuf *out)
+{
+	uint32_t head[2] = {SAVED_VERSION, (uint32_t)batch->argc};
+
+	strbuf_append(out, head, sizeof(head));
+	for (size_t i = 0; i < batch->argc; i++) {
+		uint32_t length = is_slot(i) ? 0 : (uint32_t)batch->lengths[i];
+		strbuf_append(out, &length, sizeof(length));
+	}
+	strbuf_append(out, batch->text.data, batch->text.length);
+}
+
+/* Lengths are in the machine's own order, like everything else that never leaves it; the sum must
+ * be right. */
+enum td_error batch_load(struct batch *batch, const void *data, size_t size)
+{
+	uint32_t head[2], length;
+	const char *octets = data;
+
+	if (size < sizeof(head))
+		return TD_MALFORMED;
+	memcpy(head, octets, sizeof(head));
+	if (head[0] != SAVED_VERSION)
+		return TD_UNSUPPORTED;
+	size_t text = sizeof(head) + (size_t)head[1] * sizeof(length), sum = 0;
+	if (head[1] <= BATCH_ARGV_HEADER || head[1] > BATCH_ARGS_MAX || text > size)
+		return TD_MALFORMED;
+	batch->argc = head[1];
+	for (size_t i = 0; i < batch->argc; i++) {
+		memcpy(&length, octets + sizeof(head) + i * sizeof(length), sizeof(length));
+		batch->lengths[i] = length;
+		sum += length;
+	}
+	if (sum != size - text)
+		return TD_MALFORMED;
+	strbuf_clear(&batch->text);
+	strbuf_append(&batch->text, octets + text, size - text);
+	if (batch->text.failed)
+		return TD_NOMEM;
+	freeze(batch);
+	return TD_OK;
 }
 
 bool batch_acknowledged(struct batcher *batcher, uint64_t number)

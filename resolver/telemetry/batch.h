@@ -5,8 +5,8 @@
  * acknowledged, then the next is cut. The script applies each number once, so a lost reply costs a
  * repetition and never a count. A passive machine: it knows no socket and no clock.
  *
- * The place of the journal is the end of batch_cut: a frozen batch is its number, `text` and
- * `lengths`, and has to be on disk before it is sent for the first time.
+ * A frozen batch is its boot, its number, `text` and `lengths`; batch_save and batch_load carry it
+ * through the journal, where it has to be before it is sent for the first time.
  */
 #pragma once
 
@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/error.h"
 #include "lib/base/strbuf.h"
 #include "resolver/telemetry/pending.h"
 #include "resolver/telemetry/zone_ids.h"
@@ -27,10 +28,21 @@
 #define BATCH_ARGS_MAX 4000
 
 /*
- * argv of a batch: EVALSHA, the script's SHA-1 (set by the sender), 1, the key `applied`, the
- * header, then the items. Header and items are what script.lua expects; it describes them.
+ * argv of a batch: EVALSHA, the script's SHA-1, 1, the key `applied`, the lease, the header, then
+ * the items. Lease, header and items are what script.lua expects; it describes them. The SHA-1 and
+ * the lease are slots: empty in a frozen batch, filled by whoever sends it, who need not be the one
+ * who cut it.
  */
-enum { BATCH_ARGV_COMMAND, BATCH_ARGV_SHA, BATCH_ARGV_KEYS, BATCH_ARGV_APPLIED, BATCH_ARGV_HEADER };
+enum {
+	BATCH_ARGV_COMMAND,
+	BATCH_ARGV_SHA,
+	BATCH_ARGV_KEYS,
+	BATCH_ARGV_APPLIED,
+	BATCH_ARGV_INSTANCE,
+	BATCH_ARGV_SENDER,
+	BATCH_ARGV_LEASE,
+	BATCH_ARGV_HEADER
+};
 #define BATCH_HEADER_COUNT 18
 
 struct batch_bounds {
@@ -50,6 +62,7 @@ struct batch_settings {
 };
 
 struct batch {
+	char boot[BOOT_TEXT_SIZE];
 	uint64_t number;
 	uint64_t queries; /* answered queries that it counts */
 	size_t items;
@@ -78,6 +91,16 @@ void batcher_deinit(struct batcher *batcher);
  */
 struct batch *batch_cut(struct batcher *batcher, struct pending *pending, const struct now *now,
 	bool even_if_empty);
+
+/* The frozen batch is another's business from now on: the next can be cut. */
+void batch_set_aside(struct batcher *batcher);
+
+/* Appends a batch to out; failure is out's. */
+void batch_save(const struct batch *batch, struct strbuf *out);
+
+/* What batch_save wrote; boot, number and queries are the caller's to set. TD_UNSUPPORTED: another
+ * version wrote it; TD_MALFORMED, TD_NOMEM. text must have been initialised. */
+enum td_error batch_load(struct batch *batch, const void *data, size_t size);
 
 /* True when this was the frozen batch, which is then done with. */
 bool batch_acknowledged(struct batcher *batcher, uint64_t number);

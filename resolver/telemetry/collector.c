@@ -25,6 +25,7 @@
 #include "lib/base/mailbox.h"
 #include "lib/base/strbuf.h"
 #include "resolver/telemetry/batch.h"
+#include "resolver/telemetry/journal.h"
 #include "resolver/telemetry/pending.h"
 #include "resolver/telemetry/querylog.h"
 #include "resolver/telemetry/record_json.h"
@@ -53,7 +54,12 @@ struct collector {
 	struct event *rung, *look, *beat, *deadline;
 	struct pending pending;
 	struct batcher batcher;
-	struct store *store; /* NULL: redis is "off" */
+	struct store *store;     /* NULL: redis is "off" */
+	struct journal *journal; /* NULL: none can be kept */
+	struct batch replayed;   /* what the journal gave back to be sent */
+	struct strbuf octets;    /* of a batch, to or from the journal */
+	uint64_t replays;        /* acknowledged, ever */
+	bool journal_full;       /* said once */
 	struct record_writer writer;
 	struct querylog querylog;
 	struct strbuf line;
@@ -197,12 +203,115 @@ static bool take_all(struct collector *collector)
 	return any;
 }
 
+/* --- the journal --- */
+
+/* False when it is not on disk: then it is sent all the same, and only a crash could lose it. */
+static bool keep_batch(struct collector *collector, const struct batch *batch)
+{
+	struct journal_key key = {.number = batch->number, .queries = batch->queries};
+
+	if (!collector->journal)
+		return false;
+	snprintf(key.boot, sizeof(key.boot), "%s", batch->boot);
+	strbuf_clear(&collector->octets);
+	batch_save(batch, &collector->octets);
+	if (collector->octets.failed)
+		return false;
+	enum td_error error = journal_append(collector->journal, &key, collector->octets.data,
+		collector->octets.length, collector->now.mono_us);
+	if (error == TD_FULL && !collector->journal_full)
+		log_warning("journal: it is full of batches that wait for Redis");
+	collector->journal_full = error == TD_FULL;
+	return error == TD_OK;
+}
+
+/* The oldest batch that Redis lacks, of this boot or an earlier one; NULL when there is none. */
+static struct batch *next_replay(struct collector *collector)
+{
+	struct batch *batch = &collector->replayed;
+	struct journal_key key;
+
+	while (collector->journal &&
+		journal_next_due(collector->journal, &key, &collector->octets)) {
+		enum td_error error =
+			batch_load(batch, collector->octets.data, collector->octets.length);
+		snprintf(batch->boot, sizeof(batch->boot), "%s", key.boot);
+		batch->number = key.number;
+		batch->queries = key.queries;
+		if (error == TD_OK)
+			return batch;
+		if (error == TD_NOMEM)
+			return NULL;
+		log_error("journal: batch %llu of boot %s cannot be used (%s); its %llu queries "
+			  "are lost",
+			(unsigned long long)key.number, key.boot, error_text(error),
+			(unsigned long long)key.queries);
+		journal_drop(collector->journal, key.boot, key.number);
+	}
+	return NULL;
+}
+
+static bool has_replays(const struct collector *collector)
+{
+	struct journal_status status = {0};
+
+	if (collector->journal)
+		journal_status(collector->journal, &status);
+	return status.due_batches > 0;
+}
+
+static void on_connected(
+	void *context, const char *store, const struct journal_applied *applied, size_t count)
+{
+	struct collector *collector = context;
+	struct journal_status status;
+
+	if (!collector->journal)
+		return;
+	uint64_t lost = journal_compare(collector->journal, store, applied, count);
+	journal_status(collector->journal, &status);
+	/* The batch in hand is journaled too, and is no news. */
+	if (status.due_batches > lost + collector->batcher.frozen)
+		log_info("journal: %llu batches of earlier boots are sent first",
+			(unsigned long long)(status.due_batches - lost -
+					     collector->batcher.frozen));
+	if (lost)
+		log_warning("redis: it lost %llu batches that it had acknowledged; they are sent "
+			    "again",
+			(unsigned long long)lost);
+}
+
+/* At the end: all that could not be sent goes into the journal, as batches of this boot. */
+static void keep_the_rest(struct collector *collector)
+{
+	struct batcher *batcher = &collector->batcher;
+	uint64_t queries = 0;
+
+	if (!collector->store || !collector->journal)
+		return;
+	journal_hurry(collector->journal);
+	for (struct batch *batch = batch_cut(batcher, &collector->pending, &collector->now, false);
+		batch && keep_batch(collector, batch);
+		batch = batch_cut(batcher, &collector->pending, &collector->now, false)) {
+		queries += batch->queries;
+		batch_set_aside(batcher);
+	}
+	if (queries)
+		log_info("journal: %llu answered queries wait there for Redis and the next start",
+			(unsigned long long)queries);
+}
+
 /* --- sending --- */
 
 static void send_pending(struct collector *collector)
 {
 	if (!collector->store || !store_is_ready(collector->store))
 		return;
+	struct batch *replay = next_replay(collector);
+	if (replay) {
+		store_send(collector->store, replay);
+		return;
+	}
 	/* The same hour a batch of now would close; an empty one is sent for it, and the first one
 	 * at once: it says that recording began. */
 	int64_t closing = (collector->now.wall_us - 60 * US_PER_S) / US_PER_HOUR - 1;
@@ -212,6 +321,7 @@ static void send_pending(struct collector *collector)
 		return;
 	if (pending_is_empty(&collector->pending))
 		collector->closed_hour = closing;
+	keep_batch(collector, batch);
 	store_send(collector->store, batch);
 }
 
@@ -235,6 +345,17 @@ static void publish(struct collector *collector)
 	status.queries_applied = batcher->applied_queries;
 	status.batches_waiting = batcher->frozen + (pending_is_empty(pending) ? 0 : 1);
 	status.queries_waiting = pending->queries + (batcher->frozen ? batcher->batch->queries : 0);
+	if (collector->journal) {
+		struct journal_status journal;
+		journal_status(collector->journal, &journal);
+		status.journal_on = true;
+		status.journal_waiting = journal.waiting_batches;
+		status.journal_queries = journal.waiting_queries;
+		status.journal_due = journal.due_batches;
+		status.journal_bytes = journal.bytes;
+		status.journal_failures = journal.failures;
+	}
+	status.batches_replayed = collector->replays;
 	status.details_dropped = pending->details_dropped;
 	status.events_dropped = atomic_load(&collector->events_dropped);
 	status.stream_dropped = pending->lines_dropped;
@@ -267,14 +388,14 @@ static void begin_to_stop(struct collector *collector)
 
 static void end_when_done(struct collector *collector, bool any)
 {
-	bool sent = !collector->store ||
-		    (pending_is_empty(&collector->pending) && !collector->batcher.frozen);
+	bool sent = pending_is_empty(&collector->pending) && !collector->batcher.frozen &&
+		    !has_replays(collector);
 
 	if (any)
 		return;
 	if (!evtimer_pending(collector->deadline, NULL))
 		begin_to_stop(collector);
-	else if (sent)
+	else if (!collector->store || (sent && store_release(collector->store)))
 		event_base_loopbreak(collector->base);
 }
 
@@ -338,9 +459,13 @@ static void on_rung(evutil_socket_t fd, short what, void *context)
 
 static void on_timer(evutil_socket_t fd, short what, void *context)
 {
+	struct collector *collector = context;
+
 	(void)fd;
 	(void)what;
-	work(context);
+	if (collector->journal)
+		journal_tick(collector->journal, collector->now.mono_us);
+	work(collector);
 }
 
 static void on_ready(void *context)
@@ -352,11 +477,16 @@ static void on_ready(void *context)
 	publish(collector);
 }
 
-static void on_applied(void *context, uint64_t number)
+/* A replayed batch may be the frozen one, which was sent by the connection before. */
+static void on_applied(void *context, const struct batch *batch, const char *store)
 {
 	struct collector *collector = context;
 
-	batch_acknowledged(&collector->batcher, number);
+	if (collector->journal)
+		journal_acknowledge(collector->journal, batch->boot, batch->number, store);
+	collector->replays += batch == &collector->replayed;
+	if (strcmp(batch->boot, collector->batcher.settings.boot) == 0)
+		batch_acknowledged(&collector->batcher, batch->number);
 }
 
 static void on_changed(void *context)
@@ -388,6 +518,7 @@ static void *run(void *context)
 
 	work(collector);
 	event_base_dispatch(collector->base);
+	keep_the_rest(collector);
 	querylog_flush(&collector->querylog, &collector->now);
 	return NULL;
 }
@@ -436,15 +567,40 @@ static bool make_batcher(struct collector *collector, const struct telemetry_con
 	return make_boot(settings.boot) && batcher_init(&collector->batcher, &settings);
 }
 
+/* Without one, counting goes on: the error is logged, and status shows it. */
+static void open_journal(struct collector *collector, const struct telemetry_config *config)
+{
+	struct journal_settings settings = journal_settings_default;
+	char dir[4096];
+
+	if (!config->state_dir)
+		return;
+	snprintf(dir, sizeof(dir), "%s/journal", config->state_dir);
+	settings.dir = dir;
+	settings.fsync = config->journal_fsync;
+	collector->journal = journal_open(&settings);
+	if (!collector->journal)
+		log_warning("journal: there is none, so a crash loses what waits for Redis");
+}
+
 static bool make_store(struct collector *collector, const struct telemetry_config *config)
 {
-	static const struct store_callbacks callbacks = {
-		.ready = on_ready, .applied = on_applied, .changed = on_changed};
+	static const struct store_callbacks callbacks = {.connected = on_connected,
+		.ready = on_ready,
+		.applied = on_applied,
+		.changed = on_changed};
+	struct store_identity identity = {
+		.resolver_name = config->resolver_name, .boot = collector->batcher.settings.boot};
+	char instance[BOOT_TEXT_SIZE];
 
 	if (strcmp(config->redis, "off") == 0)
 		return true;
-	collector->store = store_new(
-		collector->base, config->redis, config->resolver_name, &callbacks, collector);
+	open_journal(collector, config);
+	if (!make_boot(instance))
+		return false;
+	identity.instance = collector->journal ? journal_instance(collector->journal) : instance;
+	collector->store =
+		store_new(collector->base, config->redis, &identity, &callbacks, collector);
 	return collector->store != NULL;
 }
 
@@ -460,6 +616,8 @@ static void make_plain_parts(struct collector *collector, const struct telemetry
 
 	pending_init(&collector->pending, &limits, &config->seed);
 	strbuf_init(&collector->line);
+	strbuf_init(&collector->octets);
+	strbuf_init(&collector->replayed.text);
 	mailbox_init(&collector->events);
 	pthread_mutex_init(&collector->lock, NULL);
 	read_now(&collector->now);
@@ -475,6 +633,7 @@ static void collector_free(struct collector *collector)
 		letter = next;
 	}
 	store_free(&collector->store);
+	journal_close(&collector->journal);
 	struct event *const events[] = {
 		collector->rung, collector->look, collector->beat, collector->deadline};
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
@@ -488,6 +647,8 @@ static void collector_free(struct collector *collector)
 	record_writer_deinit(&collector->writer);
 	querylog_deinit(&collector->querylog);
 	strbuf_deinit(&collector->line);
+	strbuf_deinit(&collector->octets);
+	strbuf_deinit(&collector->replayed.text);
 	pthread_mutex_destroy(&collector->lock);
 	free(collector->next_records);
 	free(collector->resolver_name);
@@ -513,8 +674,8 @@ struct collector *collector_new(const struct telemetry_config *config, struct ha
 	const char *file = config->query_log == QUERY_LOG_OFF ? NULL : config->query_log_file;
 	if (!querylog_init(&collector->querylog, file, &collector->now) ||
 		!collector->resolver_name || !collector->version || !collector->next_records ||
-		!make_loop(collector) ||
-		!make_batcher(collector, config, zones) || !make_store(collector, config)) {
+		!make_loop(collector) || !make_batcher(collector, config, zones) ||
+		!make_store(collector, config)) {
 		collector_free(collector);
 		return NULL;
 	}

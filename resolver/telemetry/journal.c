@@ -42,8 +42,9 @@
 #define DONE_SIZE ((size_t)(2 * ID_LENGTH + 8))
 #define BODY_MAX ((size_t)1 << 20)
 #define SYNC_US US_PER_S
-#define BOOTS_KEPT 16 /* acknowledged batches of older boots are forgotten: see forget_old_boots \
-		       */
+#define BOOTS_KEPT                                                                    \
+	16 /* acknowledged batches of older boots are forgotten: see forget_old_boots \
+	    */
 
 enum record_type { RECORD_BATCH = 1, RECORD_DONE = 2 };
 
@@ -937,6 +938,12 @@ void journal_tick(struct journal *journal, int64_t mono_us)
 	if (journal->settings.fsync == JOURNAL_FSYNC_SECOND &&
 		mono_us - journal->synced_us >= SYNC_US)
 		sync_active(journal, mono_us);
+}
+
+void journal_hurry(struct journal *journal)
+{
+	if (journal->settings.fsync == JOURNAL_FSYNC_BATCH)
+		journal->settings.fsync = JOURNAL_FSYNC_SECOND;
 }
 
 void journal_status(const struct journal *journal, struct journal_status *out)

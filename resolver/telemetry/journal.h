@@ -94,4 +94,7 @@ void journal_drop(struct journal *journal, const char *boot, uint64_t number);
 /* Once a second or so: fsync by the second. */
 void journal_tick(struct journal *journal, int64_t mono_us);
 
+/* From now on fsync comes when a file ends: for writing much at the end. */
+void journal_hurry(struct journal *journal);
+
 void journal_status(const struct journal *journal, struct journal_status *out);

@@ -4,7 +4,8 @@
 -- sent again), and no later command can stop the rest.
 --
 -- KEYS[1]  teredown:{R}:applied
--- ARGV     boot, number, schema, version, started, now (Unix ms), retention, pair retention (s), the ten bounds, then items:
+-- ARGV     instance, boot of the sender, lease in ms; nothing else when only the lease is asked for (0: given back). Then
+--          boot, number, schema, version, started, now (Unix ms), retention, pair retention (s), the ten bounds, then items:
 --   c client hour first last N (counter value)*N     counters of a client in an hour
 --   h hour N (counter value)*N                        their sum
 --   q client name hour queries hits last              who asked what
@@ -16,13 +17,54 @@
 --   k hour                                            hours up to this one are complete
 -- Hours and days are counted from 1970, times are Unix ms.
 --
--- Returns {"applied" | "duplicate" | "invalid", number, failed commands, first error, recording_since}.
+-- Returns {"applied" | "duplicate" | "invalid" | "lease", number, failed commands, first error, recording_since, store}; an error "FENCED
+-- <boot>" while another instance holds the lease. `store` is a random marker that the first batch makes: it tells an emptied Redis from one
+-- that lost something.
 
 local OTHER = '*other'
 local ITEMS = { c = 'sinnC', h = 'iC', q = 'ssinnn', p = 'sssnnns', t = 'sisn', z = 'ssnn', d = 'isn', x = 'ns', e = 'ns', k = 'i' }
 local HEADER = 'snnsnnnnnnnnnnnnnn'
 
+local FIRST = 4 -- where the header begins
+local CLOCK_STEP = 3600000 -- a lease that ends later than this was given before Redis's clock stepped back
+
 local prefix = string.sub(KEYS[1], 1, -#'applied' - 1)
+local meta = prefix .. 'meta'
+
+local function is_error(reply)
+	return type(reply) == 'table' and reply.err ~= nil
+end
+
+-- One writer ---------------------------------------------------------------
+
+local instance, sender, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3]) or 0
+local clock = redis.call('TIME')
+local redis_ms = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
+
+local lease = redis.pcall('HMGET', meta, 'lease_instance', 'lease_boot', 'lease_until')
+if is_error(lease) then lease = {} end
+local left = (tonumber(lease[3] or nil) or 0) - redis_ms
+if lease[1] and lease[1] ~= instance and left > 0 and left < CLOCK_STEP then
+	return redis.error_reply('FENCED ' .. (lease[2] or ''))
+end
+
+local function take_lease()
+	if instance == '' then return false end
+	if lease_ms == 0 then return redis.pcall('HDEL', meta, 'lease_instance', 'lease_boot', 'lease_until') end
+	return redis.pcall('HSET', meta, 'lease_instance', instance, 'lease_boot', sender, 'lease_until', string.format('%.0f', redis_ms + lease_ms))
+end
+
+local function answer(status, number, failed, first_error)
+	local known = redis.pcall('HMGET', meta, 'recording_since', 'store')
+	if is_error(known) then known = {} end
+	return { status, number, failed, first_error, known[1] or false, known[2] or false }
+end
+
+if #ARGV < FIRST then
+	local taken = take_lease()
+	if is_error(taken) then return taken end
+	return answer('lease', 0, 0, '')
+end
 
 -- Checking -----------------------------------------------------------------
 
@@ -69,32 +111,31 @@ local function first_invalid(at)
 	return not all_digits() and at or nil
 end
 
-local first_item = check(HEADER, 1)
+local first_item = check(HEADER, FIRST)
 if not first_item or not all_digits() then
 	return redis.error_reply('TEREDOWN the header of the batch is invalid')
 end
 local invalid = first_invalid(first_item)
 
-local boot, number = ARGV[1], tonumber(ARGV[2])
-local started, now = ARGV[5], tonumber(ARGV[6])
-local retention, pair_retention = tonumber(ARGV[7]), tonumber(ARGV[8])
+local boot, number, schema, version, started, now, retention, pair_retention = unpack(ARGV, FIRST, FIRST + 7)
+local number_text, now_text = number, now
+number, now, retention, pair_retention = tonumber(number), tonumber(now), tonumber(retention), tonumber(pair_retention)
 local bound = {}
 for k, name in ipairs({ 'clients', 'client_names', 'names', 'name_clients', 'name_addresses', 'addresses', 'pairs', 'hour_names', 'top', 'stream' }) do
-	bound[name] = tonumber(ARGV[8 + k])
+	bound[name] = tonumber(ARGV[FIRST + 7 + k])
 end
 
 -- Once ---------------------------------------------------------------------
 
-local function is_error(reply)
-	return type(reply) == 'table' and reply.err ~= nil
-end
-
 local last = redis.pcall('HGET', KEYS[1], boot)
 if is_error(last) then return last end
 if last and tonumber(last) and tonumber(last) >= number then
-	return { 'duplicate', number, 0, '', redis.pcall('HGET', prefix .. 'meta', 'recording_since') }
+	take_lease()
+	return answer('duplicate', number, 0, '')
 end
-local advanced = redis.pcall('HSET', KEYS[1], boot, ARGV[2])
+-- The marker stands for `meta` and `applied` together: where one of them was deleted or evicted, nobody knows any more what was applied.
+local first_ever = not last and redis.pcall('EXISTS', KEYS[1]) == 0
+local advanced = redis.pcall('HSET', KEYS[1], boot, number_text)
 if is_error(advanced) then return advanced end
 
 local failed, first_error = 0, ''
@@ -434,13 +475,13 @@ end
 -- Hours since the last one closed, two days at most; a clock that was far ahead does not stop this for ever.
 function apply.k(at)
 	local upto = tonumber(ARGV[at])
-	local closed = tonumber(call('HGET', prefix .. 'meta', 'closed_hour') or nil)
+	local closed = tonumber(call('HGET', meta, 'closed_hour') or nil)
 	if closed and closed == upto then return end
 	if closed and closed < upto then
 		for hour = math.max(closed + 1, upto - 47), upto do close_hour(hour) end
 	end
 	if not closed or closed < upto or closed > upto + 48 then
-		call('HSET', prefix .. 'meta', 'closed_hour', upto)
+		call('HSET', meta, 'closed_hour', upto)
 	end
 end
 
@@ -461,9 +502,10 @@ local function remove_client(client)
 	for counter in pairs(ZSETS) do call('ZREM', prefix .. 'clients:' .. counter, client) end
 end
 
--- `applied` keeps the boots of last resort: the newest 64.
+-- `applied` keeps the boots of last resort: the newest 64, by Redis's clock and never by a resolver's, which may start in 1970.
 local function register_boot()
-	call('ZADD', prefix .. 'boots', now, boot)
+	local newest = call('ZREVRANGE', prefix .. 'boots', 0, 0, 'WITHSCORES') or {}
+	call('ZADD', prefix .. 'boots', string.format('%.0f', math.max(redis_ms, (tonumber(newest[2]) or 0) + 1)), boot)
 	local surplus = (call('ZCARD', prefix .. 'boots') or 0) - 64
 	if surplus <= 0 then return end
 	for _, old in ipairs(call('ZRANGE', prefix .. 'boots', 0, surplus - 1) or {}) do
@@ -473,12 +515,19 @@ local function register_boot()
 end
 
 local function store_meta()
-	local meta = prefix .. 'meta'
-	call('HSET', meta, 'schema', ARGV[3], 'version', ARGV[4], 'boot', boot, 'started', started, 'last_batch', ARGV[2], 'last_batch_at', ARGV[6])
-	call('HSETNX', meta, 'recording_since', ARGV[6])
+	call('HSET', meta, 'schema', schema)
+	if sender == '' or sender == boot then -- not a batch that an earlier boot left
+		call('HSET', meta, 'version', version, 'boot', boot, 'started', started, 'last_batch', number_text, 'last_batch_at', now_text)
+	end
+	call('HSETNX', meta, 'recording_since', now_text)
+	call(first_ever and 'HSET' or 'HSETNX', meta, 'store', string.sub(redis.sha1hex(boot .. number_text .. clock[1] .. '.' .. clock[2]), 1, 16))
+	local taken = take_lease()
+	if is_error(taken) then
+		failed = failed + 1
+		if first_error == '' then first_error = taken.err end
+	end
 	if queries > 0 then call('HINCRBY', meta, 'queries', string.format('%.0f', queries)) end
 	for family, count in pairs(dropped) do call('HINCRBY', meta, 'dropped_' .. family, count) end
-	return call('HGET', meta, 'recording_since')
 end
 
 -- The batch -------------------------------------------------------------------
@@ -492,8 +541,6 @@ if not invalid then
 	purge(names, 16)
 	purge(addresses, 16)
 end
-local since = store_meta()
-if invalid then
-	return { 'invalid', number, 1, 'argument ' .. invalid, since }
-end
-return { 'applied', number, failed, first_error, since }
+store_meta()
+if invalid then return answer('invalid', number, 1, 'argument ' .. invalid) end
+return answer('applied', number, failed, first_error)

@@ -3,13 +3,14 @@
  * A state machine over one connection (resp.h): each state sends one command, and its reply moves
  * on to the next.
  *
- *   connect → AUTH → SELECT → HMGET meta → SADD resolvers → SCRIPT LOAD → ready ⇄ EVALSHA
+ *   connect → AUTH → SELECT → HMGET meta → SADD resolvers → SCRIPT LOAD → lease → HGETALL applied
+ *           → ready ⇄ EVALSHA
  *
- * Every failure takes the same way: close, wait, begin again, send the same batch. That is right
- * for a lost connection, where nobody knows whether the batch was applied (its number decides), and
- * good enough for LOADING, BUSY, OOM, MISCONF and READONLY, which all mean "not now" and where the
- * repeated handshake every few seconds costs nothing. Only NOSCRIPT is answered on the spot, by
- * loading the script again.
+ * Every failure takes the same way: close, wait, begin again, compare, send what is lacking. That
+ * is right for a lost connection, where nobody knows whether the batch was applied (its number
+ * decides), and good enough for LOADING, BUSY, OOM, MISCONF, READONLY and a lease that is taken,
+ * which all mean "not now" and where the repeated handshake every few seconds costs nothing. Only
+ * NOSCRIPT is answered on the spot, by loading the script again.
  */
 #include "resolver/telemetry/store.h"
 
@@ -31,6 +32,8 @@
 #define QUIET_FAILURES \
 	5 /* not logged at start: an embedded Redis needs a moment to open its socket */
 #define SHA_SIZE 40
+#define BEAT_S (STORE_LEASE_MS / 3000)
+#define APPLIED_MAX 256 /* boots; the script keeps 64 */
 
 const char store_script[] =
 #include "resolver/telemetry/script.inc"
@@ -44,24 +47,32 @@ enum store_state {
 	STORE_SCHEMA,
 	STORE_REGISTER,
 	STORE_LOAD,
+	STORE_LEASE,
+	STORE_APPLIED,
 	STORE_READY,
 	STORE_SENT,
+	STORE_BEAT, /* renews the lease */
+	STORE_RELEASE,
+	STORE_RELEASED,
 };
 
 struct store {
 	struct resp_url url;
 	char *resolver_name;
+	char instance[JOURNAL_ID_SIZE], boot[JOURNAL_ID_SIZE], marker[JOURNAL_ID_SIZE];
 	struct store_callbacks callbacks;
 	void *context;
 	struct resp *resp;
-	struct event *retry;
+	struct event *retry, *beat;
 	enum store_state state;
 	int backoff_ms;
 	unsigned failures; /* since it was healthy */
 	bool healthy;
+	bool spoke;        /* since the last beat */
+	bool batch_failed; /* the last one: that one is connected again does not make it well */
 	bool loaded_twice; /* NOSCRIPT came right after a load */
 	char sha[SHA_SIZE];
-	struct batch *batch; /* to be sent or sent, until applied */
+	struct batch *batch; /* sent, until applied or the connection is lost */
 	char words[192];
 	int64_t recording_since_ms;
 };
@@ -97,6 +108,8 @@ static void fail(struct store *store, const char *words)
 
 	snprintf(store->words, sizeof(store->words), "%s", words);
 	store->failures++;
+	store->batch_failed |= store->state == STORE_SENT;
+	store->batch = NULL;
 	if (store->healthy || store->failures == QUIET_FAILURES ||
 		(store->failures > QUIET_FAILURES && new_words))
 		log_warning("redis: %s; counts wait in memory, trying again", words);
@@ -159,14 +172,62 @@ static void send_load(struct store *store)
 	send_words(store, STORE_LOAD, 3, (const char *const[]){"SCRIPT", "LOAD", store_script});
 }
 
+static void fill_slot(const char *argv[], size_t lengths[], size_t slot, const char *text)
+{
+	argv[slot] = text;
+	lengths[slot] = strlen(text);
+}
+
+static void fill_slots(
+	const struct store *store, const char *argv[], size_t lengths[], const char *lease)
+{
+	argv[BATCH_ARGV_SHA] = store->sha;
+	lengths[BATCH_ARGV_SHA] = SHA_SIZE;
+	fill_slot(argv, lengths, BATCH_ARGV_INSTANCE, store->instance);
+	fill_slot(argv, lengths, BATCH_ARGV_SENDER, store->boot);
+	fill_slot(argv, lengths, BATCH_ARGV_LEASE, lease);
+}
+
+static const char *lease_text(char out[16])
+{
+	snprintf(out, 16, "%d", STORE_LEASE_MS);
+	return out;
+}
+
 static void send_batch(struct store *store)
 {
 	struct batch *batch = store->batch;
+	char lease[16];
 
-	batch->argv[BATCH_ARGV_SHA] = store->sha;
-	batch->lengths[BATCH_ARGV_SHA] = SHA_SIZE;
+	fill_slots(store, batch->argv, batch->lengths, lease_text(lease));
 	store->state = STORE_SENT;
+	store->spoke = true;
 	resp_command(store->resp, batch->argc, batch->argv, batch->lengths, REPLY_TIMEOUT_MS);
+}
+
+/* The script without a batch: takes, renews or gives back the lease. */
+static void send_lease(struct store *store, enum store_state state)
+{
+	const char *argv[BATCH_ARGV_HEADER];
+	size_t lengths[BATCH_ARGV_HEADER];
+	char key[512], lease[16];
+
+	snprintf(key, sizeof(key), KEY_APPLIED, store->resolver_name);
+	fill_slot(argv, lengths, BATCH_ARGV_COMMAND, "EVALSHA");
+	fill_slot(argv, lengths, BATCH_ARGV_KEYS, "1");
+	fill_slot(argv, lengths, BATCH_ARGV_APPLIED, key);
+	fill_slots(store, argv, lengths, state == STORE_RELEASE ? "0" : lease_text(lease));
+	store->state = state;
+	store->spoke = true;
+	resp_command(store->resp, BATCH_ARGV_HEADER, argv, lengths, REPLY_TIMEOUT_MS);
+}
+
+static void send_applied(struct store *store)
+{
+	char key[512];
+
+	snprintf(key, sizeof(key), KEY_APPLIED, store->resolver_name);
+	send_words(store, STORE_APPLIED, 2, (const char *const[]){"HGETALL", key});
 }
 
 /* --- replies --- */
@@ -195,13 +256,44 @@ static void on_load(struct store *store, const struct redisReply *reply)
 		return;
 	}
 	memcpy(store->sha, reply->str, SHA_SIZE);
-	if (store->batch) {
+	if (store->batch)
 		send_batch(store);
+	else
+		send_lease(store, STORE_LEASE);
+}
+
+static void be_ready(struct store *store)
+{
+	store->state = STORE_READY;
+	if (!store->batch_failed)
+		set_healthy(store);
+	store->callbacks.ready(store->context);
+}
+
+static void take_applied(
+	struct journal_applied *out, const struct redisReply *boot, const struct redisReply *number)
+{
+	snprintf(out->boot, sizeof(out->boot), "%s", boot->str);
+	out->number = strtoull(number->str, NULL, 10);
+}
+
+static void on_applied_read(struct store *store, const struct redisReply *reply)
+{
+	struct journal_applied applied[APPLIED_MAX];
+	size_t count = 0;
+
+	if (reply->type != REDIS_REPLY_ARRAY) {
+		fail(store, "an unexpected reply to HGETALL");
 		return;
 	}
-	store->state = STORE_READY;
-	set_healthy(store);
-	store->callbacks.ready(store->context);
+	for (size_t i = 0; i + 1 < reply->elements && count < APPLIED_MAX; i += 2) {
+		const struct redisReply *boot = reply->element[i], *number = reply->element[i + 1];
+		if (boot->type == REDIS_REPLY_STRING && number->type == REDIS_REPLY_STRING)
+			take_applied(&applied[count++], boot, number);
+	}
+	/* A marker without `applied`, which was evicted or deleted, says nothing. */
+	store->callbacks.connected(store->context, count > 0 ? store->marker : "", applied, count);
+	be_ready(store);
 }
 
 static void log_outcome(const struct redisReply *reply)
@@ -218,37 +310,98 @@ static void log_outcome(const struct redisReply *reply)
 
 static bool is_outcome(const struct redisReply *reply)
 {
-	return reply->type == REDIS_REPLY_ARRAY && reply->elements >= 4 &&
+	return reply->type == REDIS_REPLY_ARRAY && reply->elements >= 6 &&
 	       reply->element[0]->type == REDIS_REPLY_STRING &&
 	       reply->element[1]->type == REDIS_REPLY_INTEGER &&
 	       reply->element[2]->type == REDIS_REPLY_INTEGER &&
 	       reply->element[3]->type == REDIS_REPLY_STRING;
 }
 
+/* What every outcome says of the store itself. False when it is no outcome. */
+static bool take_outcome(struct store *store, const struct redisReply *reply)
+{
+	if (!is_outcome(reply)) {
+		fail(store, "an unexpected reply to the script");
+		return false;
+	}
+	const struct redisReply *since = reply->element[4], *marker = reply->element[5];
+	store->recording_since_ms =
+		since->type == REDIS_REPLY_STRING ? strtoll(since->str, NULL, 10) : 0;
+	snprintf(store->marker, sizeof(store->marker), "%s",
+		marker->type == REDIS_REPLY_STRING ? marker->str : "");
+	return true;
+}
+
+static void finish_batch(struct store *store)
+{
+	const struct batch *batch = store->batch;
+
+	store->batch = NULL;
+	store->loaded_twice = false;
+	store->batch_failed = false;
+	store->state = STORE_READY;
+	set_healthy(store);
+	store->callbacks.applied(store->context, batch, store->marker);
+	store->callbacks.ready(store->context);
+}
+
 static void on_applied(struct store *store, const struct redisReply *reply)
 {
-	if (!is_outcome(reply) || (uint64_t)reply->element[1]->integer != store->batch->number) {
+	if (!take_outcome(store, reply))
+		return;
+	if ((uint64_t)reply->element[1]->integer != store->batch->number) {
 		fail(store, "an unexpected reply to the script");
 		return;
 	}
 	log_outcome(reply);
-	if (reply->elements >= 5 && reply->element[4]->type == REDIS_REPLY_STRING)
-		store->recording_since_ms = strtoll(reply->element[4]->str, NULL, 10);
-	uint64_t number = store->batch->number;
-	store->batch = NULL;
-	store->loaded_twice = false;
-	store->state = STORE_READY;
-	set_healthy(store);
-	store->callbacks.applied(store->context, number);
-	store->callbacks.ready(store->context);
+	finish_batch(store);
+}
+
+static void on_lease(struct store *store, const struct redisReply *reply)
+{
+	if (!take_outcome(store, reply))
+		return;
+	if (store->state == STORE_LEASE) {
+		send_applied(store);
+	} else if (store->state == STORE_RELEASE) {
+		store->state = STORE_RELEASED;
+	} else {
+		store->loaded_twice = false;
+		be_ready(store);
+	}
+}
+
+/* Said at once and not after some failures: it is a fault of the configuration as a rule. */
+static void be_fenced(struct store *store, const char *boot)
+{
+	char words[160];
+
+	snprintf(words, sizeof(words),
+		"another daemon (boot %.16s) writes as resolver %.63s; two need two names "
+		"(resolver-name)",
+		boot, store->resolver_name);
+	if (store->failures < QUIET_FAILURES - 1)
+		store->failures = QUIET_FAILURES - 1;
+	fail(store, words);
+}
+
+static bool runs_script(const struct store *store)
+{
+	return store->state == STORE_SENT || store->state == STORE_LEASE ||
+	       store->state == STORE_BEAT || store->state == STORE_RELEASE;
 }
 
 static void on_error(struct store *store, const char *words)
 {
-	if (store->state == STORE_SENT && strncmp(words, "NOSCRIPT", 8) == 0 &&
-		!store->loaded_twice) {
+	if (runs_script(store) && strncmp(words, "NOSCRIPT", 8) == 0 && !store->loaded_twice) {
 		store->loaded_twice = true;
 		send_load(store);
+	} else if (runs_script(store) && strncmp(words, "FENCED ", 7) == 0) {
+		be_fenced(store, words + 7);
+	} else if (store->state == STORE_SENT && strncmp(words, "TEREDOWN ", 9) == 0) {
+		log_error("redis: batch %llu of boot %s was refused (%s); its counts are lost",
+			(unsigned long long)store->batch->number, store->batch->boot, words + 9);
+		finish_batch(store);
 	} else if (store->state == STORE_REGISTER) {
 		send_load(store); /* the set of resolvers is a convenience for readers; batches say
 				     what is wrong */
@@ -281,6 +434,14 @@ static void on_replied(void *context, const struct redisReply *reply)
 	case STORE_LOAD:
 		on_load(store, reply);
 		break;
+	case STORE_LEASE:
+	case STORE_BEAT:
+	case STORE_RELEASE:
+		on_lease(store, reply);
+		break;
+	case STORE_APPLIED:
+		on_applied_read(store, reply);
+		break;
 	case STORE_SENT:
 		on_applied(store, reply);
 		break;
@@ -312,11 +473,24 @@ static void on_retry(evutil_socket_t fd, short what, void *context)
 	resp_connect(store->resp, CONNECT_TIMEOUT_MS);
 }
 
+static void on_beat(evutil_socket_t fd, short what, void *context)
+{
+	struct store *store = context;
+
+	(void)fd;
+	(void)what;
+	if (store->state == STORE_READY && !store->spoke)
+		send_lease(store, STORE_BEAT);
+	store->spoke = false;
+}
+
 /* --- public --- */
 
-struct store *store_new(struct event_base *base, const char *url, const char *resolver_name,
-	const struct store_callbacks *callbacks, void *context)
+struct store *store_new(struct event_base *base, const char *url,
+	const struct store_identity *identity, const struct store_callbacks *callbacks,
+	void *context)
 {
+	static const struct timeval beat = {.tv_sec = BEAT_S};
 	static const struct resp_callbacks resp_callbacks = {
 		.connected = on_connected, .replied = on_replied, .lost = on_lost};
 	struct store *store = calloc(1, sizeof(*store));
@@ -332,10 +506,14 @@ struct store *store_new(struct event_base *base, const char *url, const char *re
 	store->callbacks = *callbacks;
 	store->context = context;
 	store->backoff_ms = BACKOFF_MIN_MS;
-	store->resolver_name = strdup(resolver_name);
+	store->resolver_name = strdup(identity->resolver_name);
+	snprintf(store->instance, sizeof(store->instance), "%s", identity->instance);
+	snprintf(store->boot, sizeof(store->boot), "%s", identity->boot);
 	store->resp = resp_new(base, &store->url, &resp_callbacks, store);
 	store->retry = evtimer_new(base, on_retry, store);
-	if (!store->resolver_name || !store->resp || !store->retry)
+	store->beat = event_new(base, -1, EV_PERSIST, on_beat, store);
+	if (!store->resolver_name || !store->resp || !store->retry || !store->beat ||
+		event_add(store->beat, &beat) != 0)
 		goto out_of_memory;
 	event_add(store->retry, &(struct timeval){0});
 	return store;
@@ -353,6 +531,8 @@ void store_free(struct store **store)
 	resp_free(&(*store)->resp);
 	if ((*store)->retry)
 		event_free((*store)->retry);
+	if ((*store)->beat)
+		event_free((*store)->beat);
 	free((*store)->resolver_name);
 	explicit_bzero((*store)->url.password, sizeof((*store)->url.password));
 	free(*store);
@@ -368,6 +548,13 @@ void store_send(struct store *store, struct batch *batch)
 {
 	store->batch = batch;
 	send_batch(store);
+}
+
+bool store_release(struct store *store)
+{
+	if (store->state == STORE_READY)
+		send_lease(store, STORE_RELEASE);
+	return store->state == STORE_RELEASED || !store->healthy;
 }
 
 void store_status(const struct store *store, struct store_status *out)

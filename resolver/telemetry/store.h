@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The way into Redis: keeps a connection (AUTH, SELECT, schema check, script), sends one batch at a
- * time and says when it was applied. Whatever goes wrong, the batch is kept and sent again, after a
- * back-off of 100 ms to 5 s; nothing here ever waits. Loop thread only.
+ * The way into Redis: keeps a connection (AUTH, SELECT, schema check, script, lease), sends one
+ * batch at a time and says when it was applied. Whatever goes wrong, it connects again after a
+ * back-off of 100 ms to 5 s, says what Redis holds, and asks for the batch again; nothing here ever
+ * waits. Loop thread only.
+ *
+ * Of two daemons with one resolver name one writes: it holds a lease in Redis, renewed by every
+ * batch or every few seconds, given back at a clean stop. The other waits until it ends. A daemon
+ * of the same instance (that is, the next one over the same state directory) takes it at once.
  */
 #pragma once
 
@@ -11,15 +16,20 @@
 
 #include "lib/base/error.h"
 #include "resolver/telemetry/batch.h"
+#include "resolver/telemetry/journal.h"
 
 struct event_base;
 struct store;
 
 struct store_callbacks {
+	/* Redis was reached and we may write. It holds these batches of these boots; store is its
+	 * marker, "" none yet. Followed by ready. */
+	void (*connected)(void *context, const char *store, const struct journal_applied *applied,
+		size_t count);
 	/* It may be given a batch. */
 	void (*ready)(void *context);
-	/* The batch of this number is in Redis. Followed by ready. */
-	void (*applied)(void *context, uint64_t number);
+	/* The batch is in Redis, whose marker is store. Followed by ready. */
+	void (*applied)(void *context, const struct batch *batch, const char *store);
 	/* store_status would say something else now. */
 	void (*changed)(void *context);
 };
@@ -30,17 +40,29 @@ struct store_status {
 	int64_t recording_since_ms; /* from meta, 0 unknown */
 };
 
+struct store_identity {
+	const char *resolver_name; /* the strings are copied */
+	const char *instance;      /* 16 hexadecimal digits: who asks for the lease */
+	const char *boot;
+};
+
+#define STORE_LEASE_MS 15000
+
 /* NULL and a logged error: the URL is not understood, out of memory. Connects when the loop runs.
  */
-struct store *store_new(struct event_base *base, const char *url, const char *resolver_name,
-	const struct store_callbacks *callbacks, void *context);
+struct store *store_new(struct event_base *base, const char *url,
+	const struct store_identity *identity, const struct store_callbacks *callbacks,
+	void *context);
 void store_free(struct store **store); /* no callback */
 
 bool store_is_ready(const struct store *store);
 
-/* The store must be ready. batch stays valid and unchanged until applied, over any number of
- * connections. */
+/* The store must be ready. batch stays valid and unchanged until applied or ready. */
 void store_send(struct store *store, struct batch *batch);
+
+/* Gives the lease back; true when that is done or cannot be done. Called again until then, and no
+ * batch is sent any more. */
+bool store_release(struct store *store);
 
 void store_status(const struct store *store, struct store_status *out);
 

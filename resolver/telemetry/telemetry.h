@@ -51,7 +51,7 @@ enum td_error telemetry_start(struct telemetry *telemetry);
 
 /*
  * After the workers ended: drains every ring, sends what is pending for at most timeout_ms, then ends the thread and frees all.
- * What could not be sent is logged as a number of queries.
+ * What could not be sent stays in the journal for the next start; what does not fit there is logged as a number of queries.
  */
 void telemetry_stop(struct telemetry **telemetry, int timeout_ms);
 
@@ -85,6 +85,11 @@ struct telemetry_status {
 	int64_t recording_since_us; /* wall: from Redis's meta, 0 unknown */
 	uint64_t batches_applied, batches_waiting; /* waiting counts the one in flight */
 	uint64_t queries_applied, queries_waiting; /* answered queries in batches acknowledged / not yet */
+	bool journal_on;           /* frozen batches are written to the disk before they are sent */
+	uint64_t journal_waiting, journal_queries; /* batches in it that were not acknowledged, and the queries in them */
+	uint64_t journal_due;      /* of earlier boots, or lost by Redis: to be sent first */
+	uint64_t journal_bytes, journal_failures;
+	uint64_t batches_replayed; /* acknowledged out of the journal; not in batches_applied unless of this boot and for the first time */
 	uint64_t details_dropped, events_dropped;
 	uint64_t records_dropped; /* not written to the query log, and not in the stream either */
 	uint64_t stream_dropped;  /* not kept for Redis's streams, while it was away or slower than they came */
