@@ -31,7 +31,7 @@
  * argv of a batch: EVALSHA, the script's SHA-1, 1, the key `applied`, the lease, the header, then
  * the items. Lease, header and items are what script.lua expects; it describes them. The SHA-1 and
  * the lease are slots: empty in a frozen batch, filled by whoever sends it, who need not be the one
- * who cut it.
+ * who cut it, nor have the same resolver name: the key is the sender's too.
  */
 enum {
 	BATCH_ARGV_COMMAND,

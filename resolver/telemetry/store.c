@@ -59,6 +59,7 @@ enum store_state {
 struct store {
 	struct resp_url url;
 	char *resolver_name;
+	char applied_key[512];
 	char instance[JOURNAL_ID_SIZE], boot[JOURNAL_ID_SIZE], marker[JOURNAL_ID_SIZE];
 	struct store_callbacks callbacks;
 	void *context;
@@ -183,6 +184,9 @@ static void fill_slots(
 {
 	argv[BATCH_ARGV_SHA] = store->sha;
 	lengths[BATCH_ARGV_SHA] = SHA_SIZE;
+	/* Ours also for a batch that was cut under another name: whoever renames a resolver that
+	 * was fenced wants its counts under the new one. */
+	fill_slot(argv, lengths, BATCH_ARGV_APPLIED, store->applied_key);
 	fill_slot(argv, lengths, BATCH_ARGV_INSTANCE, store->instance);
 	fill_slot(argv, lengths, BATCH_ARGV_SENDER, store->boot);
 	fill_slot(argv, lengths, BATCH_ARGV_LEASE, lease);
@@ -210,12 +214,10 @@ static void send_lease(struct store *store, enum store_state state)
 {
 	const char *argv[BATCH_ARGV_HEADER];
 	size_t lengths[BATCH_ARGV_HEADER];
-	char key[512], lease[16];
+	char lease[16];
 
-	snprintf(key, sizeof(key), KEY_APPLIED, store->resolver_name);
 	fill_slot(argv, lengths, BATCH_ARGV_COMMAND, "EVALSHA");
 	fill_slot(argv, lengths, BATCH_ARGV_KEYS, "1");
-	fill_slot(argv, lengths, BATCH_ARGV_APPLIED, key);
 	fill_slots(store, argv, lengths, state == STORE_RELEASE ? "0" : lease_text(lease));
 	store->state = state;
 	store->spoke = true;
@@ -224,10 +226,7 @@ static void send_lease(struct store *store, enum store_state state)
 
 static void send_applied(struct store *store)
 {
-	char key[512];
-
-	snprintf(key, sizeof(key), KEY_APPLIED, store->resolver_name);
-	send_words(store, STORE_APPLIED, 2, (const char *const[]){"HGETALL", key});
+	send_words(store, STORE_APPLIED, 2, (const char *const[]){"HGETALL", store->applied_key});
 }
 
 /* --- replies --- */
@@ -507,6 +506,8 @@ struct store *store_new(struct event_base *base, const char *url,
 	store->context = context;
 	store->backoff_ms = BACKOFF_MIN_MS;
 	store->resolver_name = strdup(identity->resolver_name);
+	snprintf(store->applied_key, sizeof(store->applied_key), KEY_APPLIED,
+		identity->resolver_name);
 	snprintf(store->instance, sizeof(store->instance), "%s", identity->instance);
 	snprintf(store->boot, sizeof(store->boot), "%s", identity->boot);
 	store->resp = resp_new(base, &store->url, &resp_callbacks, store);

@@ -806,10 +806,12 @@ static void sums_are_exact_although_redis_dies(void **state)
 /* --- the journal, the lease --- */
 
 /* One client asks for one name of some; what is counted is looked at as sums. */
+static const char *resolver_name = "t";
+
 static struct telemetry *open_telemetry(const char *state_dir, const char *redis)
 {
 	const struct telemetry_config config = {
-		.resolver_name = "t",
+		.resolver_name = resolver_name,
 		.version = "1",
 		.state_dir = state_dir,
 		.redis = redis,
@@ -1136,7 +1138,7 @@ static void what_was_deleted_is_not_sent_again(void **state)
 
 static void two_of_one_name_are_fenced(void **state)
 {
-	char first_dir[96], second_dir[96];
+	char first_dir[96], second_dir[96], renamed_dir[96];
 	(void)state;
 
 	log_setup("test_store", LOG_LEVEL_ERROR);
@@ -1154,6 +1156,20 @@ static void two_of_one_name_are_fenced(void **state)
 	telemetry_stop(&third, 50);
 	of_first += ask_around(first, 10, 2);
 	wait_for(first, has_applied, of_first, "stored on");
+	assert_stored(of_first);
+
+	/* Who gives it a name of its own finds what it counted until then under that. */
+	make_state_dir(renamed_dir, "renamed");
+	struct telemetry *renamed = open_telemetry(renamed_dir, url);
+	uint64_t of_renamed = ask_around(renamed, 40, 2);
+	wait_for(renamed, is_fenced, 0, "fenced, too");
+	telemetry_stop(&renamed, 50);
+	resolver_name = "u";
+	renamed = open_telemetry(renamed_dir, url);
+	resolver_name = "t";
+	wait_for(renamed, has_replayed, 1, "replayed under the new name");
+	assert_int_equal(number_of(ask("HGET teredown:{u}:meta queries")), of_renamed);
+	telemetry_stop(&renamed, DEADLINE_MS);
 	assert_stored(of_first);
 
 	telemetry_stop(&first, DEADLINE_MS); /* gives the lease back */
