@@ -258,6 +258,84 @@ def test_redis_emptied_by_hand(redis_server, teredown, nsd):
     until(lambda: fields_of(redis_server.client(), "127.0.15.2")["queries"] == 3, "three queries counted")
 
 
+def test_killed_with_a_batch_on_its_way(redis_server, folder, nsd):
+    """Redis does not answer, and the daemon is killed: its frozen batch is on disk, and the next daemon sends it, whether Redis took it or not."""
+    client, total = "127.0.15.3", 0
+    daemon = harness.Teredown(folder.path, nsd.endpoint, redis=redis_server.url)
+    for taken in (True, False):
+        daemon.start()
+        for _ in range(4):
+            daemon.ask("www.example.org", source=client)
+        total += 4
+        until(lambda: fields_of(redis_server.client(), client)["queries"] == total, "%d queries counted" % total)
+        daemon.until_counted(4)
+        redis_server.send(signal.SIGSTOP)
+        for _ in range(3):
+            daemon.ask("www.example.org", source=client)
+        # One answer may be in a tally of its own, so the batch holds one to three.
+        until(lambda: harness.number(daemon.status(), "journal_waiting") == 1, "a batch is frozen")
+        until(lambda: harness.number(daemon.status(), "queries_waiting") == 3, "three queries wait")
+        daemon.kill()
+        if taken:
+            redis_server.send(signal.SIGCONT)
+        else:
+            redis_server.kill()
+            redis_server.start()
+        daemon.start()
+        daemon.ask("www.example.org", source="127.0.15.4")
+        daemon.until_counted(1)
+        until(lambda: harness.number(daemon.status(), "journal_waiting") == 0, "nothing waits in the journal")
+        counted = fields_of(redis_server.client(), client)["queries"]
+        assert total + 1 <= counted <= total + 3
+        total = counted
+        daemon.stop()
+
+
+def test_stopped_while_redis_is_away(redis_server, folder, nsd):
+    """What waits at a clean stop is on disk, private, and counted by the next daemon, once."""
+    client = "127.0.15.5"
+    daemon = harness.Teredown(folder.path, nsd.endpoint, redis=redis_server.url).start()
+    daemon.ask("www.example.org", source=client)
+    daemon.until_counted(1)
+    redis_server.kill()
+    for number in range(300):
+        daemon.ask("h%d.example.org" % number, source=client)
+    daemon.stop()
+    assert "300 answered queries wait there" in daemon.log()
+    assert "could not be stored" not in daemon.log()
+    journal = os.path.join(daemon.state, "journal")
+    assert os.stat(journal).st_mode & 0o077 == 0
+    assert all(os.stat(os.path.join(journal, name)).st_mode & 0o177 == 0 for name in os.listdir(journal))
+    redis_server.start()
+    for _ in range(2):
+        daemon.start()
+        until(lambda: fields_of(redis_server.client(), client)["queries"] == 301, "301 queries counted")
+        until(lambda: harness.number(daemon.status(), "journal_waiting") == 0, "nothing waits in the journal")
+        daemon.stop()
+    assert fields_of(redis_server.client(), client)["queries"] == 301
+    names = redis_server.client().zrange(key("client", client, "names"), 0, -1, withscores=True)
+    assert sum(score for _, score in names) == 301
+
+
+def test_two_of_one_name(redis_server, teredown, nsd):
+    """The second writes nothing while the first lives, says why, and goes on counting."""
+    first = teredown(nsd.endpoint, redis=redis_server.url)
+    first.ask("www.example.org", source="127.0.15.6")
+    first.until_counted(1)
+    second = teredown(nsd.endpoint, redis=redis_server.url)
+    second.ask("www.example.org", source="127.0.15.7")
+    until(lambda: "another daemon" in second.status()["redis_error"], "the second says that it is fenced")
+    assert second.status()["redis"] == "away"
+    assert "resolver-name" in second.log()
+    first.ask("www.example.org", source="127.0.15.6")
+    first.until_counted(2)
+    assert not redis_server.client().exists(key("client", "127.0.15.7"))
+    first.stop()
+    second.until_counted(1, 30)
+    assert fields_of(redis_server.client(), "127.0.15.7")["queries"] == 1
+    assert fields_of(redis_server.client(), "127.0.15.6")["queries"] == 2
+
+
 def test_hostile_names_in_redis_and_log(teredown, nsd):
     """Newline, quote, backslash, NUL, \\255: one field, one line, escaped as in presentation format (CVE-2026-0396)."""
     daemon = teredown(nsd.endpoint, redis="embedded", query_log="all")
