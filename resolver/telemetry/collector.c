@@ -279,6 +279,10 @@ static void on_connected(
 		log_warning("redis: it lost %llu batches that it had acknowledged; they are sent "
 			    "again",
 			(unsigned long long)lost);
+	if (status.missing_batches)
+		log_warning("redis: it lacks %llu older batches which the journal does not keep "
+			    "any more; their counts are lost",
+			(unsigned long long)status.missing_batches);
 }
 
 /* At the end: all that could not be sent goes into the journal, as batches of this boot. */

@@ -79,7 +79,7 @@ struct journal {
 	struct journal_key appended; /* last */
 	size_t bytes, batches;
 	size_t states[ENTRY_STATES], due; /* how many entries are so */
-	uint64_t waiting_queries;
+	uint64_t waiting_queries, missing;
 	int64_t synced_us;
 	bool dirty, failing;
 	uint64_t failures, damaged;
@@ -503,7 +503,7 @@ static void set_done(struct journal *journal, struct entry *entry, const char *s
 void journal_acknowledge(
 	struct journal *journal, const char *boot, uint64_t number, const char *store)
 {
-	if (strcmp(journal->store, store) != 0) {
+	if (store[0] != '\0' && strcmp(journal->store, store) != 0) {
 		set_id(journal->store, store);
 		forget_other_stores(journal, store);
 	}
@@ -551,18 +551,34 @@ static bool compare_entry(struct journal *journal, struct entry *entry, uint64_t
 	return lost;
 }
 
+/* Numbers between what the store has and a batch that is due, which nobody holds any more. */
+static uint64_t missing_before(
+	const struct entry *entry, const struct journal_key *before, uint64_t applied)
+{
+	uint64_t last = applied;
+
+	if (strcmp(before->boot, entry->key.boot) == 0 && before->number > last)
+		last = before->number;
+	return entry->due && entry->key.number > last ? entry->key.number - last - 1 : 0;
+}
+
 uint64_t journal_compare(struct journal *journal, const char *store,
 	const struct journal_applied *applied, size_t count)
 {
+	struct journal_key before = {.boot = ""};
 	uint64_t lost = 0;
 
 	set_id(journal->store, store);
+	journal->missing = 0;
 	for (struct segment *segment = journal->first; segment; segment = segment->next) {
 		/* A record of what is done may begin a segment here, but no entry moves. */
 		for (size_t i = 0; i < segment->count; i++) {
 			struct entry *entry = &segment->entries[i];
-			lost += compare_entry(
-				journal, entry, applied_of(applied, count, entry->key.boot));
+			uint64_t has = applied_of(applied, count, entry->key.boot);
+			lost += compare_entry(journal, entry, has);
+			if (store[0] != '\0') /* an emptied one lacks nothing */
+				journal->missing += missing_before(entry, &before, has);
+			before = entry->key;
 		}
 	}
 	trim(journal);
@@ -952,6 +968,7 @@ void journal_status(const struct journal *journal, struct journal_status *out)
 		.waiting_batches = journal->states[ENTRY_WAITING],
 		.waiting_queries = journal->waiting_queries,
 		.due_batches = journal->due,
+		.missing_batches = journal->missing,
 		.kept_batches = journal->states[ENTRY_DONE],
 		.bytes = journal->bytes,
 		.failures = journal->failures,

@@ -45,10 +45,12 @@ struct journal_applied {
 struct journal_status {
 	uint64_t waiting_batches, waiting_queries; /* not acknowledged */
 	uint64_t due_batches;                      /* to be sent (again), see journal_compare */
-	uint64_t kept_batches;                     /* acknowledged */
-	uint64_t bytes;                            /* on disk */
-	uint64_t failures;                         /* writes and reads that failed, ever */
-	uint64_t damaged;                          /* octets that could not be read at the start */
+	uint64_t missing_batches; /* that the store compared last had lost, and the journal lacks
+				     too */
+	uint64_t kept_batches;    /* acknowledged */
+	uint64_t bytes;           /* on disk */
+	uint64_t failures;        /* writes and reads that failed, ever */
+	uint64_t damaged;         /* octets that could not be read at the start */
 };
 
 struct journal;
@@ -70,8 +72,8 @@ const char *journal_instance(const struct journal *journal);
 enum td_error journal_append(struct journal *journal, const struct journal_key *key,
 	const void *data, size_t length, int64_t mono_us);
 
-/* The store of this marker has it. A marker that differs from the last one is a new store: what
- * others acknowledged is forgotten. Unknown batches are ignored. */
+/* The store of this marker has it ("": it could not tell). A marker that differs from the last one
+ * is a new store: what others acknowledged is forgotten. Unknown batches are ignored. */
 void journal_acknowledge(
 	struct journal *journal, const char *boot, uint64_t number, const char *store);
 

@@ -281,6 +281,30 @@ static void a_new_marker_forgets_without_a_connection(void **state)
 	journal_close(&journal);
 }
 
+/* A store that lost more than the journal keeps; one that cannot tell its marker. */
+static void what_nobody_has_is_counted(void **state)
+{
+	uint64_t due[64];
+	(void)state;
+
+	settings.segment_bytes = 500;
+	settings.kept_bytes = 4000;
+	struct journal *journal = open_it();
+	for (uint64_t i = 1; i <= 60; i++) {
+		assert_int_equal(append(journal, BOOT_A, i), TD_OK);
+		journal_acknowledge(journal, BOOT_A, i, i % 7 ? STORE_1 : "");
+		journal_acknowledge(journal, BOOT_A, i, STORE_1);
+	}
+	uint64_t kept = status_of(journal).kept_batches;
+	assert_true(kept > 5 && kept < 40);
+	assert_int_equal(compare_and_drain(journal, STORE_1, BOOT_A, 10, due, 64), kept);
+	assert_int_equal(due[0], 60 - kept + 1);
+	assert_int_equal(status_of(journal).missing_batches, 60 - kept - 10);
+	assert_int_equal(compare_and_drain(journal, STORE_1, BOOT_A, 58, due, 64), 2);
+	assert_int_equal(status_of(journal).missing_batches, 0);
+	journal_close(&journal);
+}
+
 static void a_dropped_one_does_not_come_back(void **state)
 {
 	uint64_t due[16];
@@ -554,6 +578,7 @@ int main(void)
 		T(what_a_store_lost_is_sent_again),
 		T(what_was_deleted_stays_deleted),
 		T(a_new_marker_forgets_without_a_connection),
+		T(what_nobody_has_is_counted),
 		T(a_dropped_one_does_not_come_back),
 		T(torn_at_every_octet),
 		T(flipped_at_every_octet),
