@@ -53,6 +53,9 @@ static const struct status_row rows[] = {
 	{"details_*", "Recording", "details ", UNIT_COUNT},
 	{"records_*", "Recording", "records ", UNIT_COUNT},
 	{"events_*", "Recording", "events ", UNIT_COUNT},
+	{"stream_dropped", "Recording", "stream entries dropped", UNIT_COUNT},
+	{"journal_bytes", "Recording", "journal", UNIT_BYTES},
+	{"journal_*", "Recording", "journal ", UNIT_COUNT},
 };
 
 static const char *const groups[] = {"Daemon", "Upstreams", "Zones", "Queries", "Cache",
