@@ -83,7 +83,8 @@ static enum td_error append_clients(
 {
 	struct reader_ranks ranks;
 	struct grid grid;
-	enum td_error error = reader_top_clients(reader, &cli->arena, "queries", limit, &ranks);
+	enum td_error error =
+		reader_ranks(reader, &cli->arena, READER_CLIENTS, "queries", limit, &ranks);
 
 	(void)days;
 	grid_init(&grid, "CLIENT|>QUERIES|>WATCHED|>BLOCKED|>NXDOMAIN|>CACHED|LAST SEEN");
@@ -167,8 +168,8 @@ static enum td_error append_names(
 		struct tm parts;
 		gmtime_r(&then, &parts);
 		strftime(date, sizeof(date), "%Y%m%d", &parts);
-		error = reader_top_names(
-			reader, &cli->arena, date, days == 1 ? limit : READER_ROWS_MAX, &day);
+		error = reader_ranks(reader, &cli->arena, READER_DAY_NAMES, date,
+			days == 1 ? limit : READER_ROWS_MAX, &day);
 		struct reader_rank *rows =
 			arena_alloc(&cli->arena, (all.count + day.count + 1) * sizeof(*rows));
 		if (!rows)

@@ -28,8 +28,8 @@ static enum td_error find_asked(struct who *who, const struct known_place *place
 	*count = 0;
 	for (size_t i = 0; place && place->names[i] && *count < max && error == TD_OK; i++) {
 		struct reader_ranks clients;
-		error = reader_name_clients(
-			who->reader, &who->cli->arena, place->names[i], READER_ROWS_MAX, &clients);
+		error = reader_ranks(who->reader, &who->cli->arena, READER_NAME_CLIENTS,
+			place->names[i], READER_ROWS_MAX, &clients);
 		if (clients.count == 0)
 			continue;
 		struct asked *row = &out[(*count)++];

@@ -20,8 +20,8 @@ static enum td_error find_client_pairs(struct who *who, const char *client,
 	for (size_t n = 0; n < names->count && count < WHO_ASKS_MAX; n++) {
 		struct reader_ranks addresses;
 		const char *name = names->rows[n].member;
-		enum td_error error = reader_name_addresses(
-			who->reader, arena, name, WHO_ADDRESSES_MAX, &addresses);
+		enum td_error error = reader_ranks(who->reader, arena, READER_NAME_ADDRESSES, name,
+			WHO_ADDRESSES_MAX, &addresses);
 		if (error != TD_OK)
 			return error;
 		cut = cut || addresses.total > addresses.count ||
@@ -166,7 +166,8 @@ enum td_error who_show_client(struct who *who, const char *client, bool *found)
 	if (error != TD_OK || view.fields.count == 0)
 		return error;
 	*found = true;
-	error = reader_client_names(who->reader, arena, client, READER_ROWS_MAX, &view.names);
+	error = reader_ranks(
+		who->reader, arena, READER_CLIENT_NAMES, client, READER_ROWS_MAX, &view.names);
 	if (error == TD_OK)
 		error = find_client_pairs(who, client, &view.names, &view.pairs);
 	if (error == TD_OK)

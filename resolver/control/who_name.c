@@ -96,11 +96,11 @@ enum td_error who_show_name(struct who *who, bool *found)
 	struct reader_ranks addresses, clients;
 	struct reader_pairs pairs;
 
-	enum td_error error =
-		reader_name_addresses(who->reader, arena, who->name, WHO_ADDRESSES_MAX, &addresses);
+	enum td_error error = reader_ranks(who->reader, arena, READER_NAME_ADDRESSES, who->name,
+		WHO_ADDRESSES_MAX, &addresses);
 	if (error == TD_OK)
-		error = reader_name_clients(
-			who->reader, arena, who->name, READER_ROWS_MAX, &clients);
+		error = reader_ranks(who->reader, arena, READER_NAME_CLIENTS, who->name,
+			READER_ROWS_MAX, &clients);
 	if (error == TD_OK)
 		error = find_name_pairs(who, &addresses, &clients, &pairs);
 	if (error != TD_OK)

@@ -8,6 +8,8 @@ resolver_telemetry_libtelemetry_a_SOURCES = \
 	resolver/telemetry/pending.c resolver/telemetry/pending.h \
 	resolver/telemetry/querylog.c resolver/telemetry/querylog.h \
 	resolver/telemetry/reader.c resolver/telemetry/reader.h \
+	resolver/telemetry/reader_pairs.c resolver/telemetry/reader_private.h \
+	resolver/telemetry/reader_ranks.c resolver/telemetry/reader_records.c \
 	resolver/telemetry/record.c resolver/telemetry/record.h \
 	resolver/telemetry/record_json.c resolver/telemetry/record_json.h \
 	resolver/telemetry/resp.c resolver/telemetry/resp.h \

@@ -68,21 +68,18 @@ struct reader_ranks {
 /* All resolvers that ever wrote to this Redis; values are 0. */
 enum td_error reader_resolvers(
 	struct reader *reader, struct arena *arena, size_t limit, struct reader_ranks *out);
-/* Clients by one of their counters ("queries", "watched", "blocked"). */
-enum td_error reader_top_clients(struct reader *reader, struct arena *arena, const char *counter,
-	size_t limit, struct reader_ranks *out);
-/* Names by queries on the UTC day YYYYMMDD. */
-enum td_error reader_top_names(struct reader *reader, struct arena *arena, const char *day,
-	size_t limit, struct reader_ranks *out);
-/* Names that a client asked, by queries. */
-enum td_error reader_client_names(struct reader *reader, struct arena *arena, const char *client,
-	size_t limit, struct reader_ranks *out);
-/* Addresses that a name led to, by the time they were last told (Unix ms). */
-enum td_error reader_name_addresses(struct reader *reader, struct arena *arena, const char *name,
-	size_t limit, struct reader_ranks *out);
-/* Clients that asked a name, by queries. */
-enum td_error reader_name_clients(struct reader *reader, struct arena *arena, const char *name,
-	size_t limit, struct reader_ranks *out);
+/* What can be ranked, and what `of` names. */
+enum reader_ranking {
+	READER_CLIENTS,        /* clients by a counter: "queries", "watched", "blocked" */
+	READER_DAY_NAMES,      /* names by queries on a UTC day: "YYYYMMDD" */
+	READER_CLIENT_NAMES,   /* names that a client asked, by queries: the client */
+	READER_NAME_ADDRESSES, /* addresses that a name led to, by the time they were last told
+				  (Unix ms): the name */
+	READER_NAME_CLIENTS,   /* clients that asked a name, by queries: the name */
+	READER_ZONE_CLIENTS,   /* clients by hits of a policy zone: the zone */
+};
+enum td_error reader_ranks(struct reader *reader, struct arena *arena, enum reader_ranking ranking,
+	const char *of, size_t limit, struct reader_ranks *out);
 
 /* Hits of a policy zone. */
 struct reader_hit {

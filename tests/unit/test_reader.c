@@ -203,7 +203,8 @@ static void test_never_wrote(void **state)
 	arena_init(&arena);
 	assert_int_equal(reader_meta(reader, &arena, &fields), TD_OK);
 	assert_int_equal(fields.count, 0);
-	assert_int_equal(reader_top_clients(reader, &arena, "queries", 10, &ranks), TD_OK);
+	assert_int_equal(
+		reader_ranks(reader, &arena, READER_CLIENTS, "queries", 10, &ranks), TD_OK);
 	assert_int_equal(ranks.count, 0);
 	assert_int_equal(reader_address_pairs(reader, &arena, "65.55.158.118", 10, &pairs), TD_OK);
 	assert_int_equal(pairs.count, 0);
@@ -222,18 +223,21 @@ static void test_ranks(void **state)
 
 	(void)state;
 	arena_init(&arena);
-	assert_int_equal(reader_top_clients(reader, &arena, "queries", 10, &ranks), TD_OK);
+	assert_int_equal(
+		reader_ranks(reader, &arena, READER_CLIENTS, "queries", 10, &ranks), TD_OK);
 	assert_int_equal(ranks.count, 2);
 	assert_string_equal(ranks.rows[0].member, "192.0.2.1");
 	assert_int_equal(ranks.rows[0].value, 7);
-	assert_int_equal(reader_top_clients(reader, &arena, "queries", 1, &ranks), TD_OK);
+	assert_int_equal(reader_ranks(reader, &arena, READER_CLIENTS, "queries", 1, &ranks), TD_OK);
 	assert_int_equal(ranks.count, 1);
 	assert_int_equal(ranks.total, 2);
-	assert_int_equal(reader_name_addresses(reader, &arena, example, 10, &ranks), TD_OK);
+	assert_int_equal(
+		reader_ranks(reader, &arena, READER_NAME_ADDRESSES, example, 10, &ranks), TD_OK);
 	assert_string_equal(ranks.rows[0].member, "65.55.158.118");
 	assert_true(ranks.rows[0].value == INT64_C(1700000003000));
 	put("ZADD " P "top:20231114 9007199254740993 big.example. inf forever.example.");
-	assert_int_equal(reader_top_names(reader, &arena, "20231114", 10, &ranks), TD_OK);
+	assert_int_equal(
+		reader_ranks(reader, &arena, READER_DAY_NAMES, "20231114", 10, &ranks), TD_OK);
 	assert_int_equal(ranks.rows[0].value, 0); /* not a number that can be shown */
 	arena_deinit(&arena);
 	reader_close(&reader);
@@ -360,15 +364,18 @@ static void test_strange_data(void **state)
 	assert_int_equal(reader_address_pairs(reader, &arena, "65.55.158.118", 100, &pairs), TD_OK);
 	assert_int_equal(pairs.count, 3);
 	put("SET " P "clients:queries wrong");
-	assert_int_equal(reader_top_clients(reader, &arena, "queries", 10, &ranks), TD_REFUSED);
+	assert_int_equal(
+		reader_ranks(reader, &arena, READER_CLIENTS, "queries", 10, &ranks), TD_REFUSED);
 	assert_int_equal(ranks.count, 0);
 	assert_non_null(strstr(reader_words(reader), "WRONGTYPE"));
 	/* The connection is still in step. */
-	assert_int_equal(reader_top_clients(reader, &arena, "watched", 10, &ranks), TD_OK);
+	assert_int_equal(
+		reader_ranks(reader, &arena, READER_CLIENTS, "watched", 10, &ranks), TD_OK);
 	char name[3000];
 	memset(name, 'a', sizeof(name) - 1);
 	name[sizeof(name) - 1] = '\0';
-	assert_int_equal(reader_name_clients(reader, &arena, name, 10, &ranks), TD_TOO_LONG);
+	assert_int_equal(
+		reader_ranks(reader, &arena, READER_NAME_CLIENTS, name, 10, &ranks), TD_TOO_LONG);
 	arena_deinit(&arena);
 	reader_close(&reader);
 }
