@@ -37,6 +37,7 @@
 #define WORDS_MAX 16
 #define IDLE_S 5
 #define BACKLOG 32
+#define ACCEPT_PAUSE_S 1 /* while descriptors have run out */
 
 enum reply_state { REPLY_READING, REPLY_WAITING, REPLY_WRITING };
 
@@ -58,6 +59,7 @@ struct control_reply {
 struct control_server {
 	struct event_base *base;
 	struct event *event; /* the listening socket */
+	struct event *pause; /* until it is listened to again */
 	int fd;
 	control_handler_fn *handler;
 	void *context;
@@ -69,6 +71,7 @@ struct control_server {
 };
 
 static const struct timeval idle = {.tv_sec = IDLE_S};
+static const struct timeval accept_pause = {.tv_sec = ACCEPT_PAUSE_S};
 
 static void reply_free(struct control_reply *reply)
 {
@@ -228,6 +231,23 @@ static struct control_reply *reply_new(struct control_server *server, int fd, ui
 	return reply;
 }
 
+/* Whoever knocks stays in the backlog, which would wake us without end while there is no descriptor
+ * for it. */
+static void pause_listening(struct control_server *server)
+{
+	if (event_add(server->pause, &accept_pause) == 0)
+		event_del(server->event);
+}
+
+static void on_pause_over(evutil_socket_t fd, short what, void *argument)
+{
+	struct control_server *server = argument;
+
+	(void)fd;
+	(void)what;
+	event_add(server->event, NULL);
+}
+
 static void on_accept(evutil_socket_t listener, short what, void *argument)
 {
 	struct control_server *server = argument;
@@ -235,8 +255,11 @@ static void on_accept(evutil_socket_t listener, short what, void *argument)
 
 	(void)what;
 	int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd < 0)
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+			pause_listening(server);
 		return;
+	}
 	const char *words = NULL;
 	if (!peer_allowed(fd, &uid))
 		words = "only root and the user of teredownd may ask";
@@ -358,7 +381,8 @@ struct control_server *control_server_open(
 		return NULL;
 	}
 	memcpy(server->address.sun_path, path, strlen(path) + 1);
-	if (server_listen(server))
+	server->pause = evtimer_new(base, on_pause_over, server);
+	if (server->pause && server_listen(server))
 		server->event =
 			event_new(base, server->fd, EV_READ | EV_PERSIST, on_accept, server);
 	if (!server->event || event_add(server->event, NULL) != 0) {
@@ -382,6 +406,8 @@ void control_server_close(struct control_server *server)
 	}
 	if (server->event)
 		event_free(server->event);
+	if (server->pause)
+		event_free(server->pause);
 	if (server->fd >= 0)
 		close(server->fd);
 	const char *path = server->address.sun_path;

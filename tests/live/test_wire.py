@@ -208,13 +208,11 @@ def test_refused_clients(teredown, nsd):
 
 
 def test_change_of_allow(teredown, nsd):
-    """A reload applies it, or says that it takes a restart; it never silently does neither."""
+    """A reload applies it, without a word about a restart."""
     daemon = teredown(nsd.endpoint, allow=["127.0.0.1", "127.9.9.9"])
+    assert rcode_of(daemon.ask(GOOD, source="127.0.0.2")) == "REFUSED"
     daemon.configure(allow=["127.0.0.0/8"])
     done = daemon.command("reload")
-    if "allow" in done.stdout + done.stderr:
-        assert "restart" in done.stdout + done.stderr
-        daemon.stop()
-        daemon.start()
+    assert done.returncode == 0 and "restart" not in done.stdout + done.stderr
     assert rcode_of(daemon.ask(GOOD, source="127.0.0.2")) == "NOERROR"
     assert rcode_of(daemon.ask(GOOD, host="::1")) == "REFUSED"

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -312,6 +313,53 @@ static void test_large_replies(void **state)
 	expect_reply(fixture, fd, "error the reply is too long\n");
 }
 
+/* The events of the base that are waited for. */
+struct waiting {
+	unsigned sockets;
+	struct event *timer;
+};
+
+static int note_waiting(const struct event_base *base, const struct event *event, void *context)
+{
+	struct waiting *waiting = context;
+
+	(void)base;
+	if (event_get_events(event) & EV_READ)
+		waiting->sockets++;
+	else
+		waiting->timer = (struct event *)event;
+	return 0;
+}
+
+/* No descriptor is left: the server does not turn around the connection that it cannot take, and
+ * takes it when there is one again. */
+static void test_out_of_descriptors(void **state)
+{
+	struct fixture *fixture = *state;
+	struct rlimit before, none;
+	struct waiting waiting = {0};
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", fixture->path);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	int next = dup(fd);
+	close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = (rlim_t)next;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	turn(fixture);
+	event_base_foreach_event(fixture->base, note_waiting, &waiting);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(waiting.sockets, 0);
+	assert_non_null(waiting.timer);
+	event_active(waiting.timer, EV_TIMEOUT, 0);
+	turn(fixture);
+	say(fixture, fd, "strange\n");
+	expect_beginning(fixture, fd, "ok\n");
+}
+
 static void test_too_many_connections(void **state)
 {
 	struct fixture *fixture = *state;
@@ -576,6 +624,7 @@ int main(void)
 		T(test_reply_later),
 		T(test_reply_to_nobody),
 		T(test_large_replies),
+		T(test_out_of_descriptors),
 		T(test_too_many_connections),
 		T(test_close_answers),
 		T(test_socket_mode),
