@@ -149,15 +149,18 @@ static void put_client(struct batch *batch, const struct pending_item *item)
 	batch->queries += item->counts[COUNTER_queries];
 }
 
-static void put_top(struct batch *batch, const struct pending_item *item)
+static void put_top(
+	struct batch *batch, const struct pending *pending, const struct pending_item *item)
 {
-	arg_text(batch, "d");
+	arg_text(batch, "n");
 	arg_u64(batch, item->key.when);
 	if (item->key.name_length)
 		arg_name(batch, item->key.name);
 	else
 		arg_text(batch, SCHEMA_OTHER);
 	arg_u64(batch, item->counts[PENDING_COUNT_QUERIES]);
+	arg_u64(batch, item->key.name_length ? pending_top_weight(pending, item)
+					     : pending_top_missed(item));
 }
 
 static void put_query(struct batch *batch, const struct pending_item *item)
@@ -204,8 +207,8 @@ static void put_zone(
 	arg_ms(batch, item->last_us);
 }
 
-static void put_item(
-	struct batch *batch, const struct zone_ids *zones, const struct pending_item *item)
+static void put_item(struct batch *batch, const struct pending *pending,
+	const struct zone_ids *zones, const struct pending_item *item)
 {
 	batch->items++;
 	switch (item->key.kind) {
@@ -213,7 +216,7 @@ static void put_item(
 		put_client(batch, item);
 		break;
 	case PENDING_TOP:
-		put_top(batch, item);
+		put_top(batch, pending, item);
 		break;
 	case PENDING_QUERY:
 		put_query(batch, item);
@@ -247,7 +250,7 @@ static void cut_queue(struct batcher *batcher, struct pending *pending, struct p
 		if (queue->head->key.kind == PENDING_CLIENT && !hours_add(hours, queue->head))
 			return;
 		struct pending_item *item = pending_take(pending, queue);
-		put_item(batch, batcher->settings.zones, item);
+		put_item(batch, pending, batcher->settings.zones, item);
 		pending_item_free(item);
 	}
 }
@@ -404,6 +407,7 @@ struct batch *batch_cut(
 		return NULL;
 	put_header(batcher, now);
 	cut_queue(batcher, pending, &pending->clients, CLIENTS_SHARE, &hours);
+	pending_turn_tops(pending);
 	cut_queue(batcher, pending, &pending->tops, TOPS_SHARE, NULL);
 	cut_queue(batcher, pending, &pending->details,
 		BATCH_ITEMS_MAX - CLIENTS_SHARE - TOPS_SHARE - LINES_SHARE, NULL);

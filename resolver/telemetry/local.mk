@@ -14,6 +14,7 @@ resolver_telemetry_libtelemetry_a_SOURCES = \
 	resolver/telemetry/record_json.c resolver/telemetry/record_json.h \
 	resolver/telemetry/resp.c resolver/telemetry/resp.h \
 	resolver/telemetry/schema.h \
+	resolver/telemetry/sketch.c resolver/telemetry/sketch.h \
 	resolver/telemetry/store.c resolver/telemetry/store.h \
 	resolver/telemetry/tally.c resolver/telemetry/tally.h \
 	resolver/telemetry/telemetry.c resolver/telemetry/telemetry.h \
@@ -30,7 +31,7 @@ resolver/telemetry/script.inc: resolver/telemetry/script.lua
 resolver/telemetry/store.$(OBJEXT): resolver/telemetry/script.inc
 
 if HAVE_CMOCKA
-TELEMETRY_TESTS = tests/unit/test_tally tests/unit/test_pending tests/unit/test_record \
+TELEMETRY_TESTS = tests/unit/test_tally tests/unit/test_pending tests/unit/test_sketch tests/unit/test_record \
 	tests/unit/test_journal tests/unit/test_store
 check_PROGRAMS += $(TELEMETRY_TESTS)
 TESTS += $(TELEMETRY_TESTS)
@@ -41,6 +42,9 @@ tests_unit_test_tally_LDADD = $(TELEMETRY_TEST_LIBS)
 tests_unit_test_pending_SOURCES = tests/unit/test_pending.c
 tests_unit_test_pending_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_pending_LDADD = $(TELEMETRY_TEST_LIBS)
+tests_unit_test_sketch_SOURCES = tests/unit/test_sketch.c
+tests_unit_test_sketch_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_sketch_LDADD = $(TELEMETRY_TEST_LIBS)
 tests_unit_test_record_SOURCES = tests/unit/test_record.c
 tests_unit_test_record_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_record_LDADD = $(TELEMETRY_TEST_LIBS)

@@ -5,8 +5,14 @@
  * where the name ends.
  *
  * The totals of an hour are not kept here: a batch sums them from the very client items that it
- * carries, so the two can never disagree in Redis. Top names are: their "*other" takes what a full
- * table or a dropped detail could not name, and the sum over a day stays the number of queries.
+ * carries, so the two can never disagree in Redis. Top names are: their "*other" takes what had to
+ * leave the sketch or what a dropped detail could not name, and the sum over a day stays the number
+ * of queries.
+ *
+ * Names come in generations, because a name that was sent is no longer here: were room that it left
+ * given to a newcomer, nobody could say what that one had lost before. A generation ends when the
+ * one before it has been sent. Until then its names still merge, which only makes them sent later
+ * and their error no smaller; only "*other" starts anew, since the floor is the generation's own.
  */
 #include "resolver/telemetry/pending.h"
 
@@ -45,7 +51,9 @@ static bool item_is(const void *item, const void *key)
 
 static size_t counts_of(enum pending_kind kind)
 {
-	return kind == PENDING_CLIENT ? (size_t)CLIENT_COUNTER_COUNT : (size_t)PENDING_COUNTS;
+	if (kind == PENDING_CLIENT)
+		return CLIENT_COUNTER_COUNT;
+	return kind == PENDING_TOP ? (size_t)PENDING_TOP_COUNTS : (size_t)PENDING_COUNTS;
 }
 
 static struct pending_item *item_new(const struct pending_key *key, uint64_t hash)
@@ -110,16 +118,34 @@ static void queue_free(struct pending_queue *queue)
 
 static struct pending_queue *queue_of(struct pending *pending, enum pending_kind kind)
 {
-	if (kind == PENDING_CLIENT)
-		return &pending->clients;
-	return kind == PENDING_TOP ? &pending->tops : &pending->details;
+	return kind == PENDING_CLIENT ? &pending->clients : &pending->details;
 }
 
 static size_t limit_of(const struct pending *pending, enum pending_kind kind)
 {
-	if (kind == PENDING_CLIENT)
-		return pending->limits.clients;
-	return kind == PENDING_TOP ? pending->limits.tops : pending->limits.details;
+	return kind == PENDING_CLIENT ? pending->limits.clients : pending->limits.details;
+}
+
+static struct pending_item *find(
+	const struct pending *pending, const struct pending_key *key, uint64_t *hash)
+{
+	struct key_view view = {.key = key, .length = key_length(key)};
+
+	*hash = hash_bytes(&pending->seed, key, view.length);
+	return table_find(&pending->table, *hash, key_equal, &view);
+}
+
+/* In the table, and in no queue yet. */
+static struct pending_item *make(
+	struct pending *pending, const struct pending_key *key, uint64_t hash)
+{
+	struct pending_item *item = item_new(key, hash);
+
+	if (item && table_insert(&pending->table, hash, item) != TD_OK) {
+		pending_item_free(item);
+		return NULL;
+	}
+	return item;
 }
 
 /* The item of this key, made if it is new; NULL when its class is full (unless forced) or memory
@@ -127,23 +153,108 @@ static size_t limit_of(const struct pending *pending, enum pending_kind kind)
 static struct pending_item *upsert(
 	struct pending *pending, const struct pending_key *key, bool force)
 {
-	struct key_view view = {.key = key, .length = key_length(key)};
-	uint64_t hash = hash_bytes(&pending->seed, key, view.length);
-	struct pending_item *item = table_find(&pending->table, hash, key_equal, &view);
+	uint64_t hash;
+	struct pending_item *item = find(pending, key, &hash);
 	if (item)
 		return item;
 	struct pending_queue *queue = queue_of(pending, key->kind);
 	if (queue->count >= limit_of(pending, key->kind) && !force)
 		return NULL;
-	item = item_new(key, hash);
-	if (!item)
-		return NULL;
-	if (table_insert(&pending->table, hash, item) != TD_OK) {
-		pending_item_free(item);
-		return NULL;
-	}
-	queue_push(queue, item);
+	item = make(pending, key, hash);
+	if (item)
+		queue_push(queue, item);
 	return item;
+}
+
+/* --- names --- */
+
+static struct pending_item *other_of(struct pending *pending, uint32_t day)
+{
+	struct pending_key key = {.kind = PENDING_TOP, .when = day};
+	uint64_t hash;
+	struct pending_item *other = find(pending, &key, &hash);
+
+	if (other)
+		return other;
+	other = make(pending, &key, hash);
+	if (other)
+		queue_push(&pending->others, other);
+	return other;
+}
+
+/* The smallest makes room, and its day's "*other" keeps what it counted. */
+static bool evict_top(struct pending *pending)
+{
+	if (pending->sketch.count == 0)
+		return false;
+	const struct pending_item *least = pending->sketch.heap[0];
+	struct pending_item *other = other_of(pending, least->key.when);
+	if (!other)
+		return false;
+	struct pending_item *item = sketch_pop(&pending->sketch);
+	other->counts[PENDING_COUNT_QUERIES] += item->counts[PENDING_COUNT_QUERIES];
+	if (sketch_estimate(item) > other->counts[PENDING_COUNT_ERROR])
+		other->counts[PENDING_COUNT_ERROR] = sketch_estimate(item);
+	table_remove(&pending->table, item->hash, item_is, item);
+	pending_item_free(item);
+	return true;
+}
+
+/* Nothing was evicted on a day without "*other". */
+static uint64_t floor_of(const struct pending *pending, uint32_t day)
+{
+	struct pending_key key = {.kind = PENDING_TOP, .when = day};
+	uint64_t hash;
+	const struct pending_item *other = find(pending, &key, &hash);
+
+	return other ? other->counts[PENDING_COUNT_ERROR] : 0;
+}
+
+static bool add_new_top(
+	struct pending *pending, const struct pending_key *key, uint64_t hash, uint64_t queries)
+{
+	if (sketch_is_full(&pending->sketch) && !evict_top(pending))
+		return false;
+	struct pending_item *item = make(pending, key, hash);
+	if (!item)
+		return false;
+	item->counts[PENDING_COUNT_QUERIES] = queries;
+	item->counts[PENDING_COUNT_ERROR] = floor_of(pending, key->when);
+	if (sketch_push(&pending->sketch, item))
+		return true;
+	table_remove(&pending->table, item->hash, item_is, item);
+	pending_item_free(item);
+	return false;
+}
+
+/* And not of the generation before: an item of a queue has its `next` where others have `place`. */
+static bool is_in_sketch(const struct pending *pending, const struct pending_item *item)
+{
+	return item->place < pending->sketch.count && pending->sketch.heap[item->place] == item;
+}
+
+/* False when the queries could not be counted under the name. */
+static bool add_top(struct pending *pending, const struct pending_key *key, uint64_t queries)
+{
+	uint64_t hash;
+	struct pending_item *item = find(pending, key, &hash);
+
+	if (!item)
+		return add_new_top(pending, key, hash, queries);
+	item->counts[PENDING_COUNT_QUERIES] += queries;
+	if (is_in_sketch(pending, item))
+		sketch_raised(&pending->sketch, item);
+	return true;
+}
+
+static void add_other(struct pending *pending, uint32_t day, uint64_t queries, uint64_t unnamed)
+{
+	struct pending_item *other = other_of(pending, day);
+
+	if (!other)
+		return;
+	other->counts[PENDING_COUNT_QUERIES] += queries;
+	other->counts[PENDING_COUNT_UNNAMED] += unnamed;
 }
 
 /* --- merging a tally --- */
@@ -221,20 +332,6 @@ static bool add_told(struct pending *pending, const struct tally *tally,
 	return complete;
 }
 
-static bool add_top(struct pending *pending, const struct tally *tally, const uint8_t *name,
-	uint8_t length, uint64_t queries)
-{
-	struct pending_key key = {
-		.kind = PENDING_TOP, .when = (uint32_t)(tally->hour / 24), .name_length = length};
-	if (length)
-		memcpy(key.name, name, length);
-	struct pending_item *item = upsert(pending, &key, length == 0);
-	if (!item)
-		return false;
-	item->counts[PENDING_COUNT_QUERIES] += queries;
-	return true;
-}
-
 static void merge_detail(struct pending *pending, const struct tally *tally,
 	const struct tally_detail *from, struct address client)
 {
@@ -256,18 +353,23 @@ static void merge_detail(struct pending *pending, const struct tally *tally,
 		pending->details_dropped += from->queries;
 }
 
+/* What no detail names is "*other": some of it has no name at all, the rest may be any name's. */
 static void merge_tops(struct pending *pending, const struct tally *tally)
 {
-	uint64_t unnamed = tally->queries;
+	struct pending_key key = {.kind = PENDING_TOP, .when = (uint32_t)(tally->hour / 24)};
+	uint64_t other = tally->queries, unnamed = tally->details_dropped;
 
 	for (uint32_t i = 0; i < tally->detail_count; i++) {
 		const struct tally_detail *from = &tally->details[i];
-		if (add_top(pending, tally, tally->bytes + from->qname, from->qname_length,
-			    from->queries))
-			unnamed -= from->queries;
+		key.name_length = from->qname_length;
+		memcpy(key.name, tally->bytes + from->qname, from->qname_length);
+		if (add_top(pending, &key, from->queries))
+			other -= from->queries;
+		else
+			unnamed += from->queries;
 	}
-	if (unnamed)
-		add_top(pending, tally, NULL, 0, unnamed);
+	if (other || unnamed)
+		add_other(pending, key.when, other, unnamed);
 }
 
 /* --- public --- */
@@ -278,7 +380,9 @@ void pending_init(
 	*pending = (struct pending){.seed = *seed, .limits = *limits};
 	/* The classes have limits of their own; what is forced beyond them ("*other" of an hour)
 	 * needs room too. */
-	table_init(&pending->table, limits->clients + limits->tops + limits->details + 65536);
+	table_init(&pending->table, limits->clients + 2 * limits->tops + limits->details + 65536);
+	sketch_init(&pending->sketch, limits->tops);
+	queue_init(&pending->others);
 	queue_init(&pending->clients);
 	queue_init(&pending->tops);
 	queue_init(&pending->details);
@@ -287,6 +391,11 @@ void pending_init(
 
 void pending_deinit(struct pending *pending)
 {
+	for (struct pending_item *item = sketch_pop(&pending->sketch); item;
+		item = sketch_pop(&pending->sketch))
+		pending_item_free(item);
+	sketch_deinit(&pending->sketch);
+	queue_free(&pending->others);
 	queue_free(&pending->clients);
 	queue_free(&pending->tops);
 	queue_free(&pending->details);
@@ -346,7 +455,55 @@ void pending_add_line(struct pending *pending, enum pending_stream stream, int64
 bool pending_is_empty(const struct pending *pending)
 {
 	return !pending->clients.head && !pending->tops.head && !pending->details.head &&
-	       !pending->lines;
+	       !pending->lines && pending->sketch.count == 0 && !pending->others.head;
+}
+
+/* "*other" leaves the table, so that the next generation begins one of its own. */
+static void turn_other(struct pending *pending, struct pending_item *other)
+{
+	table_remove(&pending->table, other->hash, item_is, other);
+	if (pending->floor_count < PENDING_FLOORS) {
+		pending->floors[pending->floor_count].day = other->key.when;
+		pending->floors[pending->floor_count].floor = other->counts[PENDING_COUNT_ERROR];
+		pending->floor_count++;
+	}
+	other->next = NULL;
+	queue_push(&pending->tops, other);
+}
+
+void pending_turn_tops(struct pending *pending)
+{
+	if (pending->tops.head)
+		return;
+	pending->floor_count = 0;
+	for (struct pending_item *other = pending->others.head; other;) {
+		struct pending_item *next = other->next;
+		turn_other(pending, other);
+		other = next;
+	}
+	queue_init(&pending->others);
+	for (size_t i = pending->sketch.count; i > 0; i--) {
+		struct pending_item *item = pending->sketch.heap[i - 1];
+		item->next = NULL;
+		queue_push(&pending->tops, item);
+	}
+	pending->sketch.count = 0;
+}
+
+uint64_t pending_top_weight(const struct pending *pending, const struct pending_item *item)
+{
+	uint64_t estimate = sketch_estimate(item);
+
+	for (size_t i = 0; i < pending->floor_count; i++) {
+		if (pending->floors[i].day == item->key.when && pending->floors[i].floor <= estimate)
+			return estimate - pending->floors[i].floor;
+	}
+	return estimate;
+}
+
+uint64_t pending_top_missed(const struct pending_item *other)
+{
+	return other->counts[PENDING_COUNT_ERROR] + other->counts[PENDING_COUNT_UNNAMED];
 }
 
 struct pending_item *pending_take(struct pending *pending, struct pending_queue *queue)

@@ -4,6 +4,13 @@
  * (batch.h). While Redis is away everything here merges with its like, so it is bounded by the
  * number of clients and by details_max, not by time. Clients beyond the bound are counted under
  * "*other"; details beyond theirs are dropped and counted; of lines the oldest go. One thread.
+ *
+ * Names are counted in a sketch of known error, in generations: what is counted now (`sketch`), and
+ * the generation before, which batches take (`tops`). When a generation is full, the name with the
+ * smallest estimate makes room: its count goes to the day's "*other", and the newcomer's error is
+ * the largest estimate that ever had to go (the day's floor), because that much it may have lost.
+ * So the sum over a day stays exact, a name's true count lies between its count and its count plus
+ * error, and a name with more than 1/limit of a generation's queries is never missing.
  */
 #pragma once
 
@@ -15,13 +22,15 @@
 #include "lib/base/table.h"
 #include "lib/dns/address.h"
 #include "lib/dns/name.h"
+#include "resolver/telemetry/sketch.h"
 #include "resolver/telemetry/tally.h"
 #include "resolver/telemetry/transaction.h"
 #include "resolver/telemetry/zone_ids.h"
 
 enum pending_kind {
 	PENDING_CLIENT,   /* client, hour: the counters */
-	PENDING_TOP,      /* name, day: queries; name length 0 stands for "*other" */
+	PENDING_TOP,      /* name, day: queries, error; name length 0 stands for "*other": its error is
+			     the floor */
 	PENDING_QUERY,    /* client, name, hour: queries, hits */
 	PENDING_PAIR,     /* address, client, name: told; owner */
 	PENDING_TIMELINE, /* address, hour: told */
@@ -41,15 +50,27 @@ struct pending_key {
 	uint8_t name[NAME_WIRE_MAX];
 };
 
-enum pending_count { PENDING_COUNT_QUERIES, PENDING_COUNT_HITS, PENDING_COUNTS };
+enum pending_count {
+	PENDING_COUNT_QUERIES,
+	PENDING_COUNT_HITS,
+	PENDING_COUNTS,
+	/* of PENDING_TOP */
+	PENDING_COUNT_ERROR = PENDING_COUNT_HITS,
+	PENDING_COUNT_UNNAMED = PENDING_COUNTS, /* of "*other": queries whose name is not known, so
+						   any name's they may be */
+	PENDING_TOP_COUNTS
+};
 
 struct pending_item {
-	struct pending_item *next; /* in its queue, oldest first */
+	union {
+		struct pending_item *next; /* in its queue, oldest first */
+		size_t place;              /* in the sketch */
+	};
 	uint64_t hash;
 	int64_t first_us, last_us;
 	uint8_t *owner;   /* PENDING_PAIR: a folded wire name, newest first told; else NULL */
-	uint64_t *counts; /* CLIENT_COUNTER_COUNT of PENDING_CLIENT, else PENDING_COUNTS; within the
-			     same allocation */
+	uint64_t *counts; /* CLIENT_COUNTER_COUNT of PENDING_CLIENT, PENDING_TOP_COUNTS of
+			     PENDING_TOP, else PENDING_COUNTS; within the same allocation */
 	struct pending_key key; /* allocated as far as the name reaches */
 };
 
@@ -65,7 +86,7 @@ struct pending_line {
 
 struct pending_limits {
 	size_t clients; /* (client, hour) */
-	size_t tops;    /* (name, day) */
+	size_t tops;    /* (name, day) of one generation; there are two */
 	size_t details; /* all other items together */
 	size_t lines, line_bytes;
 };
@@ -76,11 +97,20 @@ struct pending_queue {
 	size_t count;
 };
 
+#define PENDING_FLOORS 4 /* days in one generation of which the error is exact, not only a bound */
+
 struct pending {
 	struct hash_seed seed;
 	struct pending_limits limits;
 	struct table table;
 	struct pending_queue clients, tops, details;
+	struct sketch sketch;        /* names of this generation */
+	struct pending_queue others; /* "*other" of each of its days */
+	struct {
+		uint32_t day;
+		uint64_t floor;
+	} floors[PENDING_FLOORS]; /* of the generation in `tops` */
+	size_t floor_count;
 	struct pending_line *lines;
 	struct pending_line **lines_tail;
 	size_t line_count, line_bytes;
@@ -104,6 +134,14 @@ void pending_add_line(struct pending *pending, enum pending_stream stream, int64
 	const char *json, size_t length);
 
 bool pending_is_empty(const struct pending *pending);
+
+/* The generation of names that is being counted becomes the one to be taken, if that is empty. */
+void pending_turn_tops(struct pending *pending);
+
+/* What a name taken from `tops` adds to its estimate over a day, less what `missed` of that day's
+ * "*other" adds to every name's; and that. */
+uint64_t pending_top_weight(const struct pending *pending, const struct pending_item *item);
+uint64_t pending_top_missed(const struct pending_item *other);
 
 /* Takes the oldest out; the caller frees with pending_item_free / free. NULL when there is none. */
 struct pending_item *pending_take(struct pending *pending, struct pending_queue *queue);

@@ -12,7 +12,8 @@
 --   p address client name first last count owner      who was told what
 --   t address hour source count                       when
 --   z zone client hits last                           hits of a policy zone
---   d day name count                                  top names
+--   n day name count weight                           top names; weight is of their estimate, for "*other" what any name may lack
+--   d day name count                                  the same, as it was in version 1
 --   x ts json      e ts json                          entries of the streams transactions, events
 --   k hour                                            hours up to this one are complete
 -- Hours and days are counted from 1970, times are Unix ms.
@@ -22,7 +23,7 @@
 -- that lost something.
 
 local OTHER = '*other'
-local ITEMS = { c = 'sinnC', h = 'iC', q = 'ssinnn', p = 'sssnnns', t = 'sisn', z = 'ssnn', d = 'isn', x = 'ns', e = 'ns', k = 'i' }
+local ITEMS = { c = 'sinnC', h = 'iC', q = 'ssinnn', p = 'sssnnns', t = 'sisn', z = 'ssnn', d = 'isn', n = 'isnn', x = 'ns', e = 'ns', k = 'i' }
 local HEADER = 'snnsnnnnnnnnnnnnnn'
 
 local FIRST = 4 -- where the header begins
@@ -452,6 +453,8 @@ function apply.d(at)
 	local key = prefix .. 'top:' .. day_text(day)
 	if add_bounded(key, ARGV[at + 1], ARGV[at + 2], bound.top, 'top') then expire(key, (day + 1) * 86400 + retention) end
 end
+
+apply.n = apply.d
 
 function apply.x(at)
 	call('XADD', prefix .. 'transactions', 'MAXLEN', '~', bound.stream, '*', 'ts', ARGV[at], 'json', ARGV[at + 1])

@@ -183,11 +183,12 @@ static void apply_item(struct redis *redis, struct cursor *cursor)
 			cursor->text[2]);
 		take_number(cursor);
 		return;
-	case 'd':
+	case 'n':
 		take(cursor, 1);
 		take(cursor, 2);
 		map_add(redis->map, take_number(cursor), "d %s %s", cursor->text[1],
 			cursor->text[2]);
+		take_number(cursor);
 		return;
 	case 'x':
 	case 'e':
@@ -472,7 +473,8 @@ static void overflow_goes_to_other_or_is_counted(void **state)
 	assert_int_equal(bed.pending.queries, 400);
 	assert_true(bed.pending.details.count <= 50);
 	assert_true(bed.pending.clients.count <= 11);
-	assert_true(bed.pending.tops.count <= 6);
+	assert_int_equal(bed.pending.sketch.count, 5);
+	assert_int_equal(bed.pending.others.count, 1);
 	assert_true(bed.pending.details_dropped > 0);
 	struct now now = {.wall_us = NOON};
 	while (send_one(&bed, &now, 4))
