@@ -5,6 +5,7 @@ LIVE_MODULES = \
 	tests/live/conftest.py \
 	tests/live/harness.py \
 	tests/live/load.py \
+	tests/live/redis_set.py \
 	tests/live/test_audit.py \
 	tests/live/test_cache.py \
 	tests/live/test_control.py \
