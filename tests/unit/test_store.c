@@ -66,7 +66,8 @@ static void redis_start(void)
 		int null = open("/dev/null", O_WRONLY);
 		dup2(null, STDOUT_FILENO);
 		execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", socket_path,
-			"--dir", dir, "--save", "", "--appendonly", "yes", (char *)NULL);
+			"--dir", dir, "--save", "", "--appendonly", "yes", "--appendfsync", "no",
+			(char *)NULL);
 		_exit(127);
 	}
 }
