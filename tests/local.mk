@@ -12,6 +12,7 @@ LIVE_MODULES = \
 	tests/live/test_lifecycle.py \
 	tests/live/test_policy.py \
 	tests/live/test_redis.py \
+	tests/live/test_redis_cluster.py \
 	tests/live/test_replay.py \
 	tests/live/test_transport.py \
 	tests/live/test_upstream.py \

@@ -36,6 +36,11 @@ local function is_error(reply)
 	return type(reply) == 'table' and reply.err ~= nil
 end
 
+-- In a cluster, a slot on the move has some of its keys on another node, and commands on those fail one by one: half a batch would be applied.
+-- A key that never exists tells: on a node whose slot is leaving it counts as gone already. Nothing is written then; the batch is sent again.
+local probe = redis.pcall('EXISTS', prefix .. 'none')
+if is_error(probe) then return redis.error_reply('TRYAGAIN nothing was written: ' .. probe.err) end
+
 -- One writer ---------------------------------------------------------------
 
 local instance, sender, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3]) or 0
