@@ -345,6 +345,8 @@ static bool open_telemetry(struct daemon *daemon)
 		.redis = redis,
 		.query_log = options->query_log,
 		.query_log_file = options->query_log_file,
+		.query_log_size = options->query_log_size,
+		.query_log_keep = options->query_log_keep,
 		.workers = options->workers,
 		.retention_days = options->retention_days,
 		.pair_retention_days = options->pair_retention_days,

@@ -109,6 +109,19 @@ static void add_cache(const struct daemon *daemon, struct control_reply *reply)
 	control_reply_add_u64(reply, "cache_expired", cache.expired);
 }
 
+static void add_sinks(const struct telemetry_status *status, struct control_reply *reply)
+{
+	char text[320];
+
+	for (size_t i = 0; i < status->sink_count; i++) {
+		const struct sink_status *sink = &status->sinks[i];
+		snprintf(text, sizeof text,
+			"%s to=%s state=%s written=%" PRIu64 " dropped=%" PRIu64, sink->name,
+			sink->target, sink->state, sink->written, sink->dropped);
+		control_reply_add(reply, "sink", text);
+	}
+}
+
 static void add_telemetry(const struct daemon *daemon, struct control_reply *reply)
 {
 	struct telemetry_status status;
@@ -134,6 +147,7 @@ static void add_telemetry(const struct daemon *daemon, struct control_reply *rep
 	control_reply_add_u64(reply, "stream_dropped", status.stream_dropped);
 	control_reply_add_u64(reply, "events_dropped", status.events_dropped);
 	control_reply_add_u64(reply, "records_written", status.records_written);
+	add_sinks(&status, reply);
 }
 
 static void on_status(struct daemon *daemon, struct broadcast *broadcast)

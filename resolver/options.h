@@ -54,6 +54,8 @@ struct options {
 	enum journal_fsync journal_fsync;
 	enum query_log query_log;
 	char *query_log_file;
+	uint64_t query_log_size; /* octets; 0: the file is never turned */
+	unsigned query_log_keep;
 	unsigned retention_days, pair_retention_days;
 	enum policy_mode mode;    /* of the tunnel zones */
 	unsigned block_ttl_s;     /* negative TTL of blocked answers */

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "resolver/options_private.h"
+#include "resolver/telemetry/rotate.h"
 #include "resolver/upstream/exchange.h"
 
 #define DNS_PORT 53
@@ -592,6 +593,25 @@ const struct option_row option_rows[] = {
 		.check = check_log_file,
 		.help = "The file that takes a JSON line for each recorded transaction, opened "
 			"anew at SIGHUP; - is the standard output. Empty: none."},
+	{.name = "query-log-size",
+		.type = OPTION_SIZE,
+		.unit = "bytes",
+		FIELD(query_log_size),
+		.min = 0,
+		.max = UINT64_C(1) << 40,
+		.scale = 1,
+		.initial = "0",
+		.help = "The size at which query-log-file is turned: it becomes FILE.1, the one "
+			"before it FILE.2, and a new one is begun, always with whole lines. 0: "
+			"never, which leaves it to logrotate(8) and SIGHUP."},
+	{.name = "query-log-keep",
+		.type = OPTION_NUMBER,
+		.unit = "files",
+		FIELD(query_log_keep),
+		.min = 1,
+		.max = ROTATE_KEEP_MAX,
+		.initial = "7",
+		.help = "How many old files are kept when query-log-size turns the log."},
 	{.name = "retention",
 		.type = OPTION_DURATION,
 		.unit = "days",

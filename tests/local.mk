@@ -10,6 +10,7 @@ LIVE_MODULES = \
 	tests/live/test_cache.py \
 	tests/live/test_control.py \
 	tests/live/test_lifecycle.py \
+	tests/live/test_log.py \
 	tests/live/test_policy.py \
 	tests/live/test_redis.py \
 	tests/live/test_redis_cluster.py \

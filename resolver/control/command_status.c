@@ -56,10 +56,11 @@ static const struct status_row rows[] = {
 	{"stream_dropped", "Recording", "stream entries dropped", UNIT_COUNT},
 	{"journal_bytes", "Recording", "journal", UNIT_BYTES},
 	{"journal_*", "Recording", "journal ", UNIT_COUNT},
+	{"sink", "Records to", "sink|to|state|written|dropped", UNIT_THING},
 };
 
 static const char *const groups[] = {"Daemon", "Upstreams", "Zones", "Queries", "Cache",
-	"Upstream queries", "Recording", "Other"};
+	"Upstream queries", "Recording", "Records to", "Other"};
 
 static const struct status_row other = {"*", "Other", "", UNIT_TEXT};
 

@@ -27,8 +27,7 @@
 #include "resolver/telemetry/batch.h"
 #include "resolver/telemetry/journal.h"
 #include "resolver/telemetry/pending.h"
-#include "resolver/telemetry/querylog.h"
-#include "resolver/telemetry/record_json.h"
+#include "resolver/telemetry/sinks.h"
 #include "resolver/telemetry/store.h"
 
 #define LOOK_MS 20
@@ -48,7 +47,7 @@ struct collector {
 	const struct record **next_records; /* of each handover, while records are taken */
 	size_t count;
 	struct bell *bell;
-	bool to_store, to_file; /* where records go; set once */
+	bool to_store;
 
 	struct event_base *base;
 	struct event *rung, *look, *beat, *deadline;
@@ -60,9 +59,8 @@ struct collector {
 	struct strbuf octets;    /* of a batch, to or from the journal */
 	uint64_t replays;        /* acknowledged, ever */
 	bool journal_full;       /* said once */
-	struct record_writer writer;
-	struct querylog querylog;
-	struct strbuf line;
+	struct sinks sinks;
+	struct strbuf line; /* of an event */
 	char *resolver_name, *version;
 	struct now now;
 	int64_t closed_hour; /* up to which a batch said that hours are complete */
@@ -111,15 +109,11 @@ static bool take_tallies(struct collector *collector, struct handover *handover)
 
 static void write_record(struct collector *collector, const struct record *record)
 {
-	struct strbuf *line = &collector->line;
+	bool to_stream = collector->to_store && record->action != TRANSACTION_NONE;
+	const struct strbuf *line =
+		sinks_record(&collector->sinks, record, to_stream, &collector->now);
 
-	strbuf_clear(line);
-	record_writer_append(&collector->writer, record, line);
-	if (line->failed)
-		return;
-	if (collector->to_file)
-		querylog_append(&collector->querylog, line->data, line->length, &collector->now);
-	if (collector->to_store && record->action != TRANSACTION_NONE)
+	if (line && to_stream)
 		pending_add_line(&collector->pending, STREAM_TRANSACTIONS, record->wall_us,
 			line->data, line->length - 1);
 }
@@ -363,10 +357,12 @@ static void publish(struct collector *collector)
 	status.details_dropped = pending->details_dropped;
 	status.events_dropped = atomic_load(&collector->events_dropped);
 	status.stream_dropped = pending->lines_dropped;
-	status.records_dropped = collector->querylog.dropped;
+	uint64_t refused = 0;
 	for (size_t i = 0; i < collector->count; i++)
-		status.records_dropped += atomic_load(&collector->handovers[i].records.dropped);
-	status.records_written = collector->writer.last_txn;
+		refused += atomic_load(&collector->handovers[i].records.dropped);
+	status.records_dropped = refused + collector->sinks.file.dropped;
+	status.records_written = collector->sinks.writer.last_txn;
+	status.sink_count = sinks_status(&collector->sinks, refused, status.sinks);
 
 	pthread_mutex_lock(&collector->lock);
 	collector->status = status;
@@ -441,10 +437,10 @@ static void work(struct collector *collector)
 {
 	read_now(&collector->now);
 	if (atomic_exchange(&collector->reopen, false))
-		querylog_reopen(&collector->querylog, &collector->now);
+		sinks_reopen(&collector->sinks, &collector->now);
 	bool any = take_all(collector);
 	rest_or_look_again(collector, any);
-	querylog_flush(&collector->querylog, &collector->now);
+	sinks_flush(&collector->sinks, &collector->now);
 	send_pending(collector);
 	publish(collector);
 	if (atomic_load(&collector->stop))
@@ -523,7 +519,7 @@ static void *run(void *context)
 	work(collector);
 	event_base_dispatch(collector->base);
 	keep_the_rest(collector);
-	querylog_flush(&collector->querylog, &collector->now);
+	sinks_flush(&collector->sinks, &collector->now);
 	return NULL;
 }
 
@@ -648,8 +644,7 @@ static void collector_free(struct collector *collector)
 		event_base_free(collector->base);
 	batcher_deinit(&collector->batcher);
 	pending_deinit(&collector->pending);
-	record_writer_deinit(&collector->writer);
-	querylog_deinit(&collector->querylog);
+	sinks_deinit(&collector->sinks);
 	strbuf_deinit(&collector->line);
 	strbuf_deinit(&collector->octets);
 	strbuf_deinit(&collector->replayed.text);
@@ -671,19 +666,16 @@ struct collector *collector_new(const struct telemetry_config *config, struct ha
 	collector->count = count;
 	collector->bell = bell;
 	make_plain_parts(collector, config);
-	record_writer_init(&collector->writer, config->resolver_name, zones);
 	collector->resolver_name = strdup(config->resolver_name);
 	collector->version = strdup(config->version);
 	collector->next_records = calloc(count, sizeof(*collector->next_records));
-	const char *file = config->query_log == QUERY_LOG_OFF ? NULL : config->query_log_file;
-	if (!querylog_init(&collector->querylog, file, &collector->now) ||
+	if (!sinks_init(&collector->sinks, config, zones, &collector->now) ||
 		!collector->resolver_name || !collector->version || !collector->next_records ||
 		!make_loop(collector) || !make_batcher(collector, config, zones) ||
 		!make_store(collector, config)) {
 		collector_free(collector);
 		return NULL;
 	}
-	collector->to_file = querylog_is_on(&collector->querylog);
 	collector->to_store = collector->store != NULL;
 	publish(collector);
 	return collector;

@@ -13,7 +13,9 @@ resolver_telemetry_libtelemetry_a_SOURCES = \
 	resolver/telemetry/record.c resolver/telemetry/record.h \
 	resolver/telemetry/record_json.c resolver/telemetry/record_json.h \
 	resolver/telemetry/resp.c resolver/telemetry/resp.h \
+	resolver/telemetry/rotate.c resolver/telemetry/rotate.h \
 	resolver/telemetry/schema.h \
+	resolver/telemetry/sinks.c resolver/telemetry/sinks.h \
 	resolver/telemetry/sketch.c resolver/telemetry/sketch.h \
 	resolver/telemetry/store.c resolver/telemetry/store.h \
 	resolver/telemetry/tally.c resolver/telemetry/tally.h \
@@ -33,8 +35,8 @@ resolver/telemetry/store.$(OBJEXT): resolver/telemetry/script.inc
 if HAVE_CMOCKA
 TELEMETRY_TESTS = tests/unit/test_tally tests/unit/test_pending tests/unit/test_sketch tests/unit/test_record \
 	tests/unit/test_journal tests/unit/test_store
-check_PROGRAMS += $(TELEMETRY_TESTS)
-TESTS += $(TELEMETRY_TESTS)
+check_PROGRAMS += $(TELEMETRY_TESTS) $(SINK_TESTS)
+TESTS += $(TELEMETRY_TESTS) $(SINK_TESTS)
 TELEMETRY_TEST_LIBS = $(LIB_TELEMETRY) $(HIREDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_tally_SOURCES = tests/unit/test_tally.c
 tests_unit_test_tally_CFLAGS = $(TEST_CFLAGS)
@@ -54,4 +56,9 @@ tests_unit_test_journal_LDADD = $(TELEMETRY_TEST_LIBS)
 tests_unit_test_store_SOURCES = tests/unit/test_store.c
 tests_unit_test_store_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_store_LDADD = $(TELEMETRY_TEST_LIBS)
+
+SINK_TESTS = tests/unit/test_querylog
+tests_unit_test_querylog_SOURCES = tests/unit/test_querylog.c
+tests_unit_test_querylog_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_querylog_LDADD = $(TELEMETRY_TEST_LIBS)
 endif

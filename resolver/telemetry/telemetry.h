@@ -32,6 +32,8 @@ struct telemetry_config {
 	const char *redis;         /* "unix:/path", "redis://[user:password@]host:port/db", or "off"; "embedded" is given as the keeper's unix path */
 	enum query_log query_log;
 	const char *query_log_file; /* NULL or "": none; "-": stdout */
+	uint64_t query_log_size;    /* octets at which the file is turned; 0: never */
+	unsigned query_log_keep;    /* old files kept then */
 	unsigned workers;
 	unsigned retention_days;      /* hours, names, timelines */
 	unsigned pair_retention_days;
@@ -76,6 +78,16 @@ void telemetry_event(struct telemetry *telemetry, const char *kind, const char *
 /* Main thread: reopens the query log file (SIGHUP, after rotation). */
 void telemetry_reopen(struct telemetry *telemetry);
 
+/* Where records go beside Redis. */
+#define SINKS_MAX 3
+struct sink_status {
+	const char *name;  /* "query-log"; static storage */
+	char target[128];  /* the path or address, as configured */
+	const char *state; /* in a word or two with hyphens; static storage */
+	uint64_t written;  /* lines or messages handed to the system */
+	uint64_t dropped;  /* not written, here or on the way here */
+};
+
 /* Any thread, a consistent copy of the collector's own figures. */
 struct telemetry_status {
 	bool store_on;          /* redis is not "off" */
@@ -94,5 +106,7 @@ struct telemetry_status {
 	uint64_t records_dropped; /* not written to the query log, and not in the stream either */
 	uint64_t stream_dropped;  /* not kept for Redis's streams, while it was away or slower than they came */
 	uint64_t records_written;
+	struct sink_status sinks[SINKS_MAX];
+	size_t sink_count;
 };
 void telemetry_status(struct telemetry *telemetry, struct telemetry_status *out);

@@ -219,7 +219,7 @@ static void test_range_ends(void **state)
 			checked++;
 		}
 	}
-	assert_int_equal(checked, 2 * 8);
+	assert_true(checked >= 2 * 10);
 }
 
 static void test_words(void **state)

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Numbered old files beside a file: FILE.1 is the youngest.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#define ROTATE_KEEP_MAX 1000
+
+/*
+ * FILE.1 becomes FILE.2 and so on, the oldest of keep (at least 1) goes, and path becomes FILE.1.
+ * True when there is no file at path any more, also when there was none. False: errno, and the file
+ * is where it was.
+ */
+bool rotate_files(const char *path, unsigned keep);

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The query log's ways out: a file that is turned, and what `status` says of it."""
+
+import glob
+import json
+import os
+import signal
+
+import harness
+from harness import number, until
+
+
+def sink(status, name):
+    return next(line for line in status["sink"] if line["sink"] == name)
+
+
+def ask_many(daemon, count):
+    """That many answered queries, from a cache of names, one socket."""
+    sock = harness.udp_socket(daemon.port)
+    query = harness.make_query("www.example.org").to_wire()
+    with sock:
+        for ident in range(count):
+            sock.send(ident.to_bytes(2, "big") + query[2:])
+            assert sock.recv(4096)[:2] == ident.to_bytes(2, "big")
+
+
+def until_written(daemon):
+    """Waits until every answer so far is in the log; returns their number."""
+    answered = number(daemon.status(), "answered")
+    until(lambda: sink(daemon.status(), "query-log")["written"] == answered, "all lines written")
+    return answered
+
+
+def old_files(path):
+    return sorted((name for name in glob.glob(path + ".*")), key=lambda name: -int(name.rsplit(".", 1)[1]))
+
+
+def lines_of(paths):
+    lines = []
+    for path in paths:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        assert text.endswith("\n"), path
+        lines += [json.loads(line) for line in text.splitlines()]
+    return lines
+
+
+def test_a_log_that_turns_itself_loses_nothing(teredown, nsd):
+    daemon = teredown(nsd.endpoint, query_log="all", query_log_size="20K", query_log_keep=100)
+    ask_many(daemon, 2000)
+    answered = until_written(daemon)
+    assert sink(daemon.status(), "query-log")["dropped"] == 0
+    old = old_files(daemon.query_log)
+    assert len(old) >= 20 and all(os.path.getsize(path) <= 20 << 10 for path in old + [daemon.query_log])
+    assert [line["txn"] for line in lines_of(old + [daemon.query_log])] == list(range(1, answered + 1))
+
+
+def test_old_logs_are_bounded_and_a_rename_by_hand_is_followed(teredown, nsd):
+    daemon = teredown(nsd.endpoint, query_log="all", query_log_size="20K", query_log_keep=3)
+    ask_many(daemon, 1000)
+    until_written(daemon)
+    assert len(old_files(daemon.query_log)) == 3
+    os.rename(daemon.query_log, daemon.query_log + "-moved")
+    daemon.send(signal.SIGHUP)
+    until(lambda: os.path.exists(daemon.query_log), "a new log file")
+    before = lines_of([daemon.query_log + "-moved"])
+    ask_many(daemon, 10)
+    until(lambda: len(daemon.records()) >= 10, "lines in the new file")
+    assert lines_of([daemon.query_log])[0]["txn"] == before[-1]["txn"] + 1
+    assert len(old_files(daemon.query_log)) == 3
+
+
+def test_a_line_torn_by_a_crash_is_mended(teredown, nsd):
+    daemon = teredown(nsd.endpoint, query_log="all")
+    ask_many(daemon, 10)
+    until(lambda: len(daemon.records()) >= 10, "lines")
+    daemon.stop()
+    whole = len(daemon.records())
+    with open(daemon.query_log, "ab") as log:
+        log.write(b'{"ts":"2026-11-21T20:52:1')
+    daemon.start()
+    ask_many(daemon, 10)
+    until(lambda: len(daemon.records()) >= whole + 10, "lines behind the mended one")
+    lines_of([daemon.query_log])
