@@ -2,10 +2,16 @@
 # The live tests: one entry of TESTS, which runs pytest over tests/live against the programs of this build.
 
 LIVE_MODULES = \
+	tests/live/chaos_faults.py \
+	tests/live/chaos_sets.py \
+	tests/live/chaos_site.py \
 	tests/live/conftest.py \
+	tests/live/crowd.py \
+	tests/live/cutter.py \
 	tests/live/harness.py \
 	tests/live/load.py \
 	tests/live/redis_set.py \
+	tests/live/small_disk.py \
 	tests/live/test_audit.py \
 	tests/live/test_cache.py \
 	tests/live/test_control.py \
@@ -22,11 +28,16 @@ LIVE_MODULES = \
 	tests/live/wire.py
 
 EXTRA_DIST += $(LIVE_MODULES)
-dist_check_SCRIPTS += tests/live/run tests/live/audit_counts.py tests/live/audit_mixing.py
+dist_check_SCRIPTS += tests/live/run tests/live/chaos tests/live/audit_latency.py tests/live/audit_counts.py tests/live/audit_mixing.py
 
 if HAVE_PYTEST
 TESTS += tests/live/run
 endif
+
+# The clients of the chaos run, which ./bootstrap check starts and `make check` does not: it takes two minutes.
+check_PROGRAMS += tests/live/crowd
+tests_live_crowd_SOURCES = tests/live/crowd.c
+tests_live_crowd_LDADD =
 
 # Shows the closing line of the live tests beside automake's own.
 AM_TESTS_FD_REDIRECT = 9>&2

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The faults of the chaos run, each a function of a Site under load: it breaks something, sees that it is broken, and mends it.
+
+A fault that left no trace would prove nothing, so each one waits for its evidence: an error in the daemon's status, a counter of
+redis-server, a connection that the proxy has cut.
+"""
+
+import collections
+import os
+import signal
+import time
+
+import redis
+
+from cutter import CUTS, Cutter
+from harness import Failure, Process, find, number
+
+# inject(site) is called once a round, and does it so many times.
+Fault = collections.namedtuple("Fault", "name site inject times")
+
+FAULTS = {}
+
+
+def fault(name, site, times=1):
+    def register(function):
+        FAULTS[name] = Fault(name, site, function, times)
+        return function
+    return register
+
+
+def away(site, *words):
+    """The daemon says that Redis is away, in one of these words."""
+    site.evidence(lambda: any(word in site.redis_error() for word in words) if words else site.status()["redis"] == "away",
+        "Redis is away (%s)" % " ".join(words))
+
+
+# --- one redis-server ---
+
+class Standalone(Process):
+    """redis-server on a unix socket, its append-only file on a disk of its own.
+
+    everysec: with "always" redis-server ends itself when the disk is full, with everysec it has acknowledged what it cannot write.
+    """
+
+    def __init__(self, folder, disk):
+        self.disk, self.socket_path = disk, os.path.join(folder, "r.sock")
+        super().__init__("redis", [find("redis-server"), "--port", "0", "--unixsocket", self.socket_path, "--dir", disk.path, "--save", "",
+            "--appendonly", "yes", "--appendfsync", "everysec", "--auto-aof-rewrite-min-size", "16mb", "--daemonize", "no"], folder)
+
+    @property
+    def url(self):
+        return "unix:" + self.socket_path
+
+    def client(self):
+        return redis.Redis(unix_socket_path=self.socket_path, decode_responses=True)
+
+    def launch(self):
+        return super().start()
+
+    def start(self):
+        self.launch()
+        self.until(lambda: self.client().ping(), "redis-server answers")
+        return self
+
+    def stop(self):
+        self.kill()
+        self.disk.close()
+
+
+@fault("redis-kill", "standalone")
+def redis_kill(site):
+    site.store.kill()
+    site.linger(0.05, 1.0)
+    site.store.start()
+
+
+@fault("redis-stop", "standalone")
+def redis_stop(site):
+    site.store.send(signal.SIGSTOP)
+    time.sleep(5)
+    waits = number(site.status(), "queries_waiting")
+    site.store.send(signal.SIGCONT)
+    if not waits:
+        raise Failure("redis-server was stopped for five seconds and nothing waited")
+
+
+@fault("script-flush", "standalone", times=5)
+def script_flush(site):
+    for _ in range(5):
+        client = site.store.client()
+        loads = lambda: client.info("commandstats")["cmdstat_script|load"]["calls"]
+        before = loads()
+        client.script_flush()
+        site.evidence(lambda: loads() > before, "the script was loaded again")
+        site.linger(0.02, 0.2)
+
+
+@fault("oom", "standalone")
+def oom(site):
+    client = site.store.client()
+    client.config_set("maxmemory", 1)
+    try:
+        away(site, "OOM")
+        site.linger(0.0, 1.0)
+    finally:
+        client.config_set("maxmemory", 0)
+
+
+@fault("aof-full", "standalone")
+def aof_full(site):
+    """Every other time redis-server is killed while it cannot write what it has acknowledged."""
+    if site.store.disk.why:
+        return site.store.disk.why
+    kill = site.random.random() < 0.5
+    site.store.disk.fill()
+    try:
+        away(site, "MISCONF", "No space")
+        if kill:
+            site.store.kill()
+    finally:
+        site.store.disk.free()
+    if kill:
+        site.store.start()
+
+
+@fault("journal-full", "standalone")
+def journal_full(site):
+    """Redis is stopped for a moment as well, so that batches wait which are nowhere but in memory."""
+    if site.state_disk.why:
+        return site.state_disk.why
+    failures = lambda: number(site.status(), "journal_failures")
+    before = failures()
+    site.state_disk.fill()
+    try:
+        site.evidence(lambda: failures() > before, "the journal could not be written")
+        site.store.send(signal.SIGSTOP)
+        site.linger(0.2, 1.0)
+        site.store.send(signal.SIGCONT)
+    finally:
+        site.state_disk.free()
+
+
+@fault("daemon-kill", "standalone")
+def daemon_kill(site):
+    site.daemon.kill()
+    site.kills += 1
+    site.linger(0.0, 0.3)
+    site.daemon.start()
+
+
+# --- a connection that is cut ---
+
+class Plain:
+    """One redis-server without anything."""
+
+    def __init__(self, server):
+        self.server, self.url, self.client = server, server.url, server.client
+
+    def stop(self):
+        self.server.kill()
+
+
+class Behind(Plain):
+    """redis-server behind the proxy that cuts."""
+
+    def __init__(self, server):
+        super().__init__(server)
+        self.cutter = Cutter(server.socket_path)
+        self.url = self.cutter.url
+
+    def stop(self):
+        self.cutter.close()
+        super().stop()
+
+
+def _register_cut(how):
+    @fault("cut-" + how, "cut", times=5)
+    def cut(site):
+        for _ in range(5):
+            site.store.cutter.cut(how)
+            site.linger(0.02, 0.3)
+
+
+for _how in CUTS:
+    _register_cut(_how)
+
+
+# --- the clock ---
+
+class Clock:
+    """The wall clock of one process, by libfaketime; its monotonic clock is left alone."""
+    PLACES = ("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1", "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
+        "/usr/lib/faketime/libfaketimeMT.so.1", "/usr/lib64/faketime/libfaketimeMT.so.1")
+
+    def __init__(self, folder):
+        self.library = next((place for place in self.PLACES if os.path.exists(place)), None)
+        self.path = os.path.join(folder, "faketime")
+        self.set(0)
+        self.environment = {"LD_PRELOAD": self.library or "", "FAKETIME_TIMESTAMP_FILE": self.path, "FAKETIME_NO_CACHE": "1",
+            "DONT_FAKE_MONOTONIC": "1"}
+
+    def set(self, seconds):
+        self.seconds = seconds
+        with open(self.path + ".new", "w") as out:
+            out.write("%+d" % seconds)
+        os.rename(self.path + ".new", self.path)
+
+
+STEPS_S = (3600, -3600, 86400, -86400, 7200, -600, 1800)
+
+
+@fault("clock-step", "clock")
+def clock_step(site):
+    """Forwards and backwards by minutes to a day. Nothing is asked while the clients' clocks and the daemon's may differ."""
+    step = site.random.choice(STEPS_S)
+    if abs(site.clock.seconds + step) > 2 * 86400:
+        step = -step
+    site.crowd.go(0)
+    time.sleep(0.4)
+    site.clock.set(site.clock.seconds + step)
+    site.crowd.set_offset(site.clock.seconds)
+    time.sleep(0.2)
+    site.go()
