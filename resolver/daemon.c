@@ -354,6 +354,7 @@ static bool open_telemetry(struct daemon *daemon)
 		.details_max = DETAILS_MAX};
 
 	seed_new(&config.seed);
+	config.identity = clients_identity(daemon->clients);
 	if (strcmp(options->redis, "embedded") == 0) {
 		daemon->keeper = keeper_start(options->state_dir, options->redis_memory_mb);
 		if (!daemon->keeper) {
@@ -471,11 +472,12 @@ bool daemon_open(struct daemon *daemon, struct options *options, const char *con
 	raise_descriptor_limit();
 	if (sockets_open(&daemon->sockets, options->listen, options->listen_count,
 		    options->workers) != TD_OK ||
-		!become_user(options) || !open_telemetry(daemon) || !open_policy(daemon))
+		!become_user(options) || !(daemon->clients = clients_new(options)) ||
+		!open_telemetry(daemon) || !open_policy(daemon))
 		return false;
 	seed_new(&seed);
 	daemon->cache = cache_new(options->cache_size, CACHE_SHARDS, &seed);
-	if (!daemon->cache || !open_loop(daemon)) {
+	if (!daemon->cache || !open_loop(daemon) || !clients_start(daemon->clients, daemon->base)) {
 		log_error("not enough memory or file descriptors");
 		return false;
 	}
@@ -510,6 +512,7 @@ void daemon_close(struct daemon *daemon)
 		worker_free(daemon->workers[i]);
 	if (daemon->telemetry)
 		telemetry_stop(&daemon->telemetry, FLUSH_MS);
+	clients_free(daemon->clients);
 	if (daemon->keeper)
 		keeper_stop(&daemon->keeper, KEEPER_STOP_MS);
 	sockets_close(&daemon->sockets);

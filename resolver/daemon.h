@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "resolver/cache.h"
+#include "resolver/clients.h"
 #include "resolver/control/server.h"
 #include "resolver/feeds.h"
 #include "resolver/options.h"
@@ -31,6 +32,7 @@ struct daemon {
 	struct mailbox replies; /* messages coming back from workers */
 	struct listen_sockets sockets;
 	struct keeper *keeper; /* NULL: Redis is not embedded */
+	struct clients *clients;
 	struct telemetry *telemetry;
 	struct cache *cache;
 	struct rules *rules;

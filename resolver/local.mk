@@ -2,6 +2,7 @@ noinst_LIBRARIES += resolver/libresolver.a
 resolver_libresolver_a_SOURCES = \
 	resolver/answer.c resolver/answer.h \
 	resolver/cache.c resolver/cache.h \
+	resolver/clients.c resolver/clients.h \
 	resolver/counters.h \
 	resolver/feeds.c resolver/feeds.h \
 	resolver/listen_tcp.c resolver/listen_tcp.h \

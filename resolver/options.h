@@ -61,6 +61,13 @@ struct options {
 	unsigned block_ttl_s;     /* negative TTL of blocked answers */
 	unsigned tcp_clients_max; /* connections for each worker */
 	unsigned log_level;       /* enum log_level */
+	enum client_identity client_identity;
+	unsigned client_prefix;
+	enum anonymize anonymize;
+	unsigned anonymize_prefix_v4, anonymize_prefix_v6;
+	unsigned anonymize_renew_days; /* 0: never */
+	char **exclude;                /* as identity_exclude_check takes them */
+	size_t exclude_count;
 	struct zone_options *zones;
 	size_t zone_count;
 };

@@ -169,6 +169,8 @@ static const char *form_of(const struct option_row *row)
 		return "{ \"address\", ... }";
 	case OPTION_PREFIXES:
 		return "{ \"network\", ... }";
+	case OPTION_TEXTS:
+		return "{ \"string\", ... }";
 	}
 	return "";
 }

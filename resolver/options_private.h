@@ -26,6 +26,7 @@ enum option_type {
 	OPTION_TEXT,      /* char * */
 	OPTION_ENDPOINTS, /* array of struct endpoint, and its size_t count */
 	OPTION_PREFIXES,  /* array of struct prefix, and its size_t count */
+	OPTION_TEXTS,     /* array of char *, and its size_t count */
 };
 
 /* Says whether a value of the right form will do; else puts words into why (WHY_MAX bytes). */

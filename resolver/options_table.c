@@ -29,6 +29,8 @@
 
 _Static_assert(sizeof(enum query_log) == sizeof(unsigned), "words are stored as unsigned");
 _Static_assert(sizeof(enum journal_fsync) == sizeof(unsigned), "words are stored as unsigned");
+_Static_assert(sizeof(enum client_identity) == sizeof(unsigned), "words are stored as unsigned");
+_Static_assert(sizeof(enum anonymize) == sizeof(unsigned), "words are stored as unsigned");
 _Static_assert(sizeof(enum policy_mode) == sizeof(unsigned), "words are stored as unsigned");
 
 /* --- values in text --- */
@@ -377,6 +379,18 @@ static bool parse_prefix(const char *text, struct prefix *out, char *why)
 	return false;
 }
 
+static bool check_exclude(const struct options *options, const char *text, char *why)
+{
+	(void)options;
+	if (identity_exclude_check(text))
+		return true;
+	snprintf(why, WHY_MAX,
+		"\"%.80s\" is none of these, expected an address, a network such as "
+		"192.0.2.0/24, a MAC address, or a domain name",
+		text);
+	return false;
+}
+
 /* --- defaults that are computed --- */
 
 static void compute_host_name(char *out, size_t size)
@@ -403,6 +417,8 @@ const char *const option_mode_words[] = {"ignore", "watch", "block", NULL};
 const char *const option_format_words[] = {"rpz", "patterns", NULL};
 static const char *const journal_fsync_words[] = {"never", "batch", "second", NULL};
 static const char *const query_log_words[] = {"off", "watched", "all", NULL};
+static const char *const client_identity_words[] = {"address", "prefix", "mac", NULL};
+static const char *const anonymize_words[] = {"off", "prefix", "hash", NULL};
 static const char *const log_level_words[] = {"error", "warning", "info", "debug", NULL};
 
 #define FIELD(name) \
@@ -630,6 +646,71 @@ const struct option_row option_rows[] = {
 		.scale = 86400000,
 		.initial = "30d",
 		.help = "How long it is kept who was told which address by which question."},
+	{.name = "client-identity",
+		.type = OPTION_WORD,
+		FIELD(client_identity),
+		.initial = "address",
+		.words = client_identity_words,
+		.help = "What one client is, in all counts and records: an address; an IPv6 "
+			"prefix of client-prefix bits (an IPv4 address stays one); or the MAC "
+			"address that the system's neighbour table has for an address of our own "
+			"links, so that a host with changing addresses stays one client."},
+	{.name = "client-prefix",
+		.type = OPTION_NUMBER,
+		.unit = "bits",
+		FIELD(client_prefix),
+		.min = 32,
+		.max = 120,
+		.initial = "64",
+		.help = "The bits of an IPv6 address that make a client where client-identity is "
+			"prefix."},
+	{.name = "anonymize",
+		.type = OPTION_WORD,
+		FIELD(anonymize),
+		.initial = "off",
+		.words = anonymize_words,
+		.help = "What is stored and logged instead of a client's address: off, the "
+			"address; prefix, the first bits of it; hash, a pseudonym made with the "
+			"key in state-dir/anonymize.key. Applied before anything is counted or "
+			"recorded."},
+	{.name = "anonymize-prefix-v4",
+		.type = OPTION_NUMBER,
+		.unit = "bits",
+		FIELD(anonymize_prefix_v4),
+		.min = 0,
+		.max = 32,
+		.initial = "24",
+		.help = "The bits of an IPv4 address that anonymize = prefix keeps."},
+	{.name = "anonymize-prefix-v6",
+		.type = OPTION_NUMBER,
+		.unit = "bits",
+		FIELD(anonymize_prefix_v6),
+		.min = 0,
+		.max = 120,
+		.initial = "48",
+		.help = "The bits of an IPv6 address that anonymize = prefix keeps."},
+	{.name = "anonymize-renew",
+		.type = OPTION_DURATION,
+		.unit = "days",
+		FIELD(anonymize_renew_days),
+		.min = 0,
+		.max = 3650,
+		.scale = 86400000,
+		.initial = "0",
+		.help = "After how many days, at midnight UTC, anonymize = hash takes a new key and "
+			"destroys the old one, so that nobody can tell any more whose the old "
+			"pseudonyms were. 0: never."},
+	{.name = "exclude",
+		.type = OPTION_TEXTS,
+		.unit = "clients or names",
+		LIST(exclude),
+		.min = 0,
+		.max = 1024,
+		.initial = "{ }",
+		.check = check_exclude,
+		.help = "Clients (addresses, networks, MAC addresses) and names (with all below "
+			"them) that are never recorded: no line in a log, no name, no address. They "
+			"are answered as all others, and counted together under \"*excluded\"."},
 	{.name = "mode",
 		.type = OPTION_WORD,
 		FIELD(mode),
@@ -713,7 +794,8 @@ static void store_value(struct options *options, const struct option_row *row, u
 
 bool option_is_list(const struct option_row *row)
 {
-	return row->type == OPTION_ENDPOINTS || row->type == OPTION_PREFIXES;
+	return row->type == OPTION_ENDPOINTS || row->type == OPTION_PREFIXES ||
+	       row->type == OPTION_TEXTS;
 }
 
 static bool set_number(
@@ -837,6 +919,29 @@ static bool add_prefix(
 	return true;
 }
 
+static bool add_text(
+	struct options *options, const struct option_row *row, const char *text, char *why)
+{
+	char *const *items = pointer_of(options, row);
+	if (row->check && !row->check(options, text, why))
+		return false;
+	for (size_t i = 0; i < *count_of(options, row); i++) {
+		if (strcmp(items[i], text) == 0)
+			return refuse_repeated(text, why);
+	}
+	char *copy = strdup(text);
+	if (!copy)
+		return refuse(why, error_text(TD_NOMEM));
+	char **room = grow_list(options, row, sizeof(*room), why);
+	if (!room) {
+		free(copy);
+		return false;
+	}
+	*room = copy;
+	++*count_of(options, row);
+	return true;
+}
+
 bool option_set(struct options *options, const struct option_row *row, const char *text, char *why)
 {
 	if (option_has_control(text))
@@ -854,6 +959,8 @@ bool option_set(struct options *options, const struct option_row *row, const cha
 		return add_endpoint(options, row, text, why);
 	case OPTION_PREFIXES:
 		return add_prefix(options, row, text, why);
+	case OPTION_TEXTS:
+		return add_text(options, row, text, why);
 	}
 	return refuse(why, error_text(TD_UNSUPPORTED));
 }
@@ -865,6 +972,15 @@ size_t option_count(const struct options *options, const struct option_row *row)
 	return *count_of(options, row);
 }
 
+static bool items_equal(enum option_type type, const void *a, const void *b, size_t i)
+{
+	if (type == OPTION_ENDPOINTS)
+		return endpoint_equal((const struct endpoint *)a + i, (const struct endpoint *)b + i);
+	if (type == OPTION_TEXTS)
+		return strcmp(((char *const *)a)[i], ((char *const *)b)[i]) == 0;
+	return prefix_equal((const struct prefix *)a + i, (const struct prefix *)b + i);
+}
+
 static bool lists_equal(
 	const struct options *a, const struct options *b, const struct option_row *row)
 {
@@ -873,12 +989,7 @@ static bool lists_equal(
 		return false;
 	const void *items_a = pointer_of(a, row), *items_b = pointer_of(b, row);
 	for (size_t i = 0; i < count; i++) {
-		bool equal = row->type == OPTION_ENDPOINTS
-				     ? endpoint_equal((const struct endpoint *)items_a + i,
-					       (const struct endpoint *)items_b + i)
-				     : prefix_equal((const struct prefix *)items_a + i,
-					       (const struct prefix *)items_b + i);
-		if (!equal)
+		if (!items_equal(row->type, items_a, items_b, i))
 			return false;
 	}
 	return true;
@@ -949,6 +1060,8 @@ static void print_list(const struct options *options, const struct option_row *r
 		fputs(i == 0 ? " " : ", ", out);
 		if (row->type == OPTION_ENDPOINTS)
 			print_endpoint((const struct endpoint *)items + i, out);
+		else if (row->type == OPTION_TEXTS)
+			option_print_quoted(((char *const *)items)[i], out);
 		else
 			print_prefix((const struct prefix *)items + i, out);
 	}
@@ -976,6 +1089,7 @@ void option_print_value(const struct options *options, const struct option_row *
 		break;
 	case OPTION_ENDPOINTS:
 	case OPTION_PREFIXES:
+	case OPTION_TEXTS:
 		print_list(options, row, out);
 		break;
 	}
@@ -1005,15 +1119,25 @@ void option_describe(const struct option_row *row, char *out)
 		break;
 	case OPTION_ENDPOINTS:
 	case OPTION_PREFIXES:
+	case OPTION_TEXTS:
 		snprintf(out, WHY_MAX, "%" PRIu64 " to %" PRIu64 " %s", row->min, row->max,
 			row->unit);
 		break;
 	}
 }
 
+static void free_texts(struct options *options, const struct option_row *row)
+{
+	char **items = pointer_of(options, row);
+	for (size_t i = 0; i < option_count(options, row); i++)
+		free(items[i]);
+}
+
 void option_fields_free(struct options *options)
 {
 	for (size_t i = 0; i < option_row_count; i++) {
+		if (option_rows[i].type == OPTION_TEXTS)
+			free_texts(options, &option_rows[i]);
 		if (option_is_list(&option_rows[i]) || option_rows[i].type == OPTION_TEXT)
 			free(pointer_of(options, &option_rows[i]));
 	}

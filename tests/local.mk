@@ -14,6 +14,7 @@ LIVE_MODULES = \
 	tests/live/small_disk.py \
 	tests/live/test_audit.py \
 	tests/live/test_cache.py \
+	tests/live/test_clients.py \
 	tests/live/test_control.py \
 	tests/live/test_lifecycle.py \
 	tests/live/test_log.py \

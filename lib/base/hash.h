@@ -12,4 +12,7 @@ struct hash_seed {
 	uint64_t k0, k1;
 };
 
+/* SipHash-2-4, for values that others get to see: who lacks the seed learns nothing from them. */
+uint64_t hash_bytes_shown(const struct hash_seed *seed, const void *data, size_t size);
+
 uint64_t hash_bytes(const struct hash_seed *seed, const void *data, size_t size);

@@ -12,6 +12,12 @@
 
 #include "lib/base/decimal.h"
 
+#define PREFIX_V6_MAX 120 /* octet 15 holds the length */
+
+static const char excluded_text[] = "*excluded";
+static const char pseudonym_start[] = "anon-";
+static const char label_start[] = "id-";
+
 size_t address_octets(const struct address *address)
 {
 	return address->family == 4 ? 4 : address->family == 6 ? 16 : 0;
@@ -34,6 +40,67 @@ struct address address_v6(const uint8_t octets[16])
 	struct address address = {.family = 6};
 	memcpy(address.octets, octets, 16);
 	return address;
+}
+
+bool address_is_ip(const struct address *address)
+{
+	return address->family == ADDRESS_V4 || address->family == ADDRESS_V6;
+}
+
+struct address address_mac(const uint8_t octets[6])
+{
+	struct address address = {.family = ADDRESS_MAC};
+	memcpy(address.octets, octets, 6);
+	return address;
+}
+
+struct address address_prefix(const struct address *address, unsigned length)
+{
+	struct address prefix = {0};
+	unsigned most = address->family == ADDRESS_V4 ? 32 : PREFIX_V6_MAX;
+	if (!address_is_ip(address))
+		return prefix;
+	if (length > most)
+		length = most;
+	memcpy(prefix.octets, address->octets, length / 8);
+	if (length % 8)
+		prefix.octets[length / 8] =
+			address->octets[length / 8] & (uint8_t)(0xff00 >> length % 8);
+	prefix.octets[15] = (uint8_t)length;
+	prefix.family = address->family == ADDRESS_V4 ? ADDRESS_PREFIX_V4 : ADDRESS_PREFIX_V6;
+	return prefix;
+}
+
+struct address address_pseudonym(uint64_t number)
+{
+	struct address address = {.family = ADDRESS_PSEUDONYM};
+	for (int i = 0; i < 8; i++)
+		address.octets[i] = (uint8_t)(number >> (56 - 8 * i));
+	return address;
+}
+
+static bool is_label_octet(uint8_t c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       c == '.' || c == '_' || c == '-';
+}
+
+struct address address_label(const uint8_t *text, size_t length)
+{
+	struct address address = {.family = ADDRESS_LABEL};
+	if (length == 0 || length > sizeof(address.octets))
+		return (struct address){0};
+	for (size_t i = 0; i < length; i++) {
+		if (!is_label_octet(text[i]))
+			return (struct address){0};
+		address.octets[i] = text[i];
+	}
+	return address;
+}
+
+struct address address_excluded(void)
+{
+	return (struct address){.family = ADDRESS_EXCLUDED};
 }
 
 bool address_from_text(struct address *out, const char *text)
@@ -112,14 +179,73 @@ static char *put_v6(char *out, const uint8_t *octets)
 	return out;
 }
 
+static char *put_text(char *out, const char *text, size_t length)
+{
+	memcpy(out, text, length);
+	return out + length;
+}
+
+static char *put_hex(char *out, uint8_t octet)
+{
+	static const char hex[] = "0123456789abcdef";
+	*out++ = hex[octet >> 4];
+	*out++ = hex[octet & 0xf];
+	return out;
+}
+
+static char *put_mac(char *out, const uint8_t *octets)
+{
+	out = put_hex(out, octets[0]);
+	for (int i = 1; i < 6; i++) {
+		*out++ = ':';
+		out = put_hex(out, octets[i]);
+	}
+	return out;
+}
+
+static char *put_prefix(char *out, const struct address *prefix)
+{
+	uint8_t octets[16];
+	memcpy(octets, prefix->octets, sizeof(octets));
+	octets[15] = 0;
+	out = prefix->family == ADDRESS_PREFIX_V4 ? put_v4(out, octets) : put_v6(out, octets);
+	*out++ = '/';
+	return decimal_put_octet(out, prefix->octets[15]);
+}
+
+/* Clients that are not addresses: apart, because the packet path writes few of them. */
+static char *put_other(char *out, const struct address *address)
+{
+	switch (address->family) {
+	case ADDRESS_MAC:
+		return put_mac(out, address->octets);
+	case ADDRESS_PREFIX_V4:
+	case ADDRESS_PREFIX_V6:
+		return put_prefix(out, address);
+	case ADDRESS_PSEUDONYM:
+		out = put_text(out, pseudonym_start, strlen(pseudonym_start));
+		for (int i = 0; i < 8; i++)
+			out = put_hex(out, address->octets[i]);
+		return out;
+	case ADDRESS_LABEL:
+		out = put_text(out, label_start, strlen(label_start));
+		return put_text(out, (const char *)address->octets,
+			strnlen((const char *)address->octets, sizeof(address->octets)));
+	case ADDRESS_EXCLUDED:
+		return put_text(out, excluded_text, strlen(excluded_text));
+	default:
+		*out = '-';
+		return out + 1;
+	}
+}
+
 char *address_put(char *out, const struct address *address)
 {
-	if (address->family == 4)
+	if (address->family == ADDRESS_V4)
 		return put_v4(out, address->octets);
-	if (address->family == 6)
+	if (address->family == ADDRESS_V6)
 		return put_v6(out, address->octets);
-	*out = '-';
-	return out + 1;
+	return put_other(out, address);
 }
 
 const char *address_to_text(const struct address *address, char *out)
@@ -188,6 +314,78 @@ enum td_error prefix_from_text(struct prefix *out, const char *text)
 		return TD_INVALID;
 	*out = prefix;
 	return TD_OK;
+}
+
+static int hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* Two hexadecimal digits. */
+static bool octet_from_hex(uint8_t *out, const char *text)
+{
+	int high = hex_value(text[0]), low = high < 0 ? -1 : hex_value(text[1]);
+	*out = (uint8_t)((unsigned)high << 4 | (unsigned)low);
+	return low >= 0;
+}
+
+static bool mac_from_text(struct address *out, const char *text)
+{
+	uint8_t octets[6];
+	if (strlen(text) != 17)
+		return false;
+	for (int i = 0; i < 6; i++) {
+		if (!octet_from_hex(&octets[i], text + (size_t)i * 3) || (i < 5 && text[3 * i + 2] != ':'))
+			return false;
+	}
+	*out = address_mac(octets);
+	return true;
+}
+
+static bool pseudonym_from_text(struct address *out, const char *text)
+{
+	struct address address = {.family = ADDRESS_PSEUDONYM};
+	size_t start = strlen(pseudonym_start);
+	if (strncmp(text, pseudonym_start, start) != 0 || strlen(text) != start + 16)
+		return false;
+	for (size_t i = 0; i < 8; i++) {
+		if (!octet_from_hex(&address.octets[i], text + start + 2 * i))
+			return false;
+	}
+	*out = address;
+	return true;
+}
+
+static bool label_from_text(struct address *out, const char *text)
+{
+	size_t start = strlen(label_start);
+	if (strncmp(text, label_start, start) != 0)
+		return false;
+	struct address label = address_label((const uint8_t *)text + start, strlen(text + start));
+	if (label.family != ADDRESS_NONE)
+		*out = label;
+	return label.family != ADDRESS_NONE;
+}
+
+bool client_from_text(struct address *out, const char *text)
+{
+	struct prefix prefix;
+	if (address_from_text(out, text) || mac_from_text(out, text) ||
+		pseudonym_from_text(out, text) || label_from_text(out, text))
+		return true;
+	if (strcmp(text, excluded_text) == 0) {
+		*out = address_excluded();
+		return true;
+	}
+	if (!strchr(text, '/') || prefix_from_text(&prefix, text) != TD_OK ||
+		prefix.length > (prefix.address.family == ADDRESS_V4 ? 32 : PREFIX_V6_MAX))
+		return false;
+	*out = address_prefix(&prefix.address, prefix.length);
+	return true;
 }
 
 bool prefix_contains(const struct prefix *prefix, const struct address *address)

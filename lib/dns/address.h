@@ -2,6 +2,9 @@
 /*
  * IP addresses, prefixes and endpoints as plain values, comparable with memcmp: unused octets are zero.
  * An IPv4-mapped IPv6 address from a socket becomes IPv4.
+ *
+ * Whom counts and records are about is a struct address too, whatever identifies the client: the families above 6. Only
+ * families 4 and 6 can be sent to.
  */
 #pragma once
 
@@ -16,9 +19,21 @@
 #define ADDRESS_TEXT_MAX  46 /* RFC 5952 text with its NUL */
 #define ENDPOINT_TEXT_MAX 54 /* "[address]:port" with its NUL */
 
+enum address_family {
+	ADDRESS_NONE = 0,
+	ADDRESS_V4 = 4,
+	ADDRESS_V6 = 6,
+	ADDRESS_MAC = 16,  /* octets 0..5: "02:00:5e:10:00:01" */
+	ADDRESS_PREFIX_V4, /* the length stands in octet 15: "192.0.2.0/24" */
+	ADDRESS_PREFIX_V6, /* "2001:db8:1::/48", at most 120 bits */
+	ADDRESS_PSEUDONYM, /* octets 0..7: "anon-0123456789abcdef" */
+	ADDRESS_LABEL,     /* up to 16 letters, digits, '.', '_', '-', then zeros: "id-gw1" */
+	ADDRESS_EXCLUDED,  /* all clients that are not to be recorded: "*excluded" */
+};
+
 struct address {
 	uint8_t octets[16]; /* IPv4 uses the first 4, the rest is 0 */
-	uint8_t family;     /* 4, 6, or 0 for none */
+	uint8_t family;     /* enum address_family */
 };
 
 struct prefix {
@@ -37,9 +52,21 @@ bool address_equal(const struct address *a, const struct address *b);
 struct address address_v4(const uint8_t octets[4]);
 struct address address_v6(const uint8_t octets[16]);
 
+bool address_is_ip(const struct address *address); /* families 4 and 6 */
+struct address address_mac(const uint8_t octets[6]);
+/* The first length bits of an address as a client of its own, at most 32 or 120; none of another family. */
+struct address address_prefix(const struct address *address, unsigned length);
+struct address address_pseudonym(uint64_t number);
+/* None when there are more than 16 octets, no octet, or other characters than a label may have. */
+struct address address_label(const uint8_t *text, size_t length);
+struct address address_excluded(void);
+
+/* An address, or any other client as address_to_text writes it. False, *out unchanged, when it is none. */
+bool client_from_text(struct address *out, const char *text);
+
 /* "192.0.2.1", "2001:db8::1"; nothing before or behind. False when it is not an address. */
 bool address_from_text(struct address *out, const char *text);
-/* out holds ADDRESS_TEXT_MAX; returns out ("-" for none). */
+/* Of any family; out holds ADDRESS_TEXT_MAX; returns out ("-" for none). */
 const char *address_to_text(const struct address *address, char *out);
 /* The same without a NUL; returns the place behind it. */
 char *address_put(char *out, const struct address *address);

@@ -3,6 +3,8 @@ resolver_telemetry_libtelemetry_a_SOURCES = \
 	resolver/telemetry/batch.c resolver/telemetry/batch.h \
 	resolver/telemetry/collector.c resolver/telemetry/collector.h \
 	resolver/telemetry/handover.c resolver/telemetry/handover.h \
+	resolver/telemetry/identity.c resolver/telemetry/identity.h \
+	resolver/telemetry/identity_key.c resolver/telemetry/identity_key.h \
 	resolver/telemetry/journal.c resolver/telemetry/journal.h \
 	resolver/telemetry/keeper.c resolver/telemetry/keeper.h \
 	resolver/telemetry/pending.c resolver/telemetry/pending.h \
@@ -53,6 +55,11 @@ tests_unit_test_record_LDADD = $(TELEMETRY_TEST_LIBS)
 tests_unit_test_journal_SOURCES = tests/unit/test_journal.c
 tests_unit_test_journal_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_journal_LDADD = $(TELEMETRY_TEST_LIBS)
+check_PROGRAMS += tests/unit/test_identity
+TESTS += tests/unit/test_identity
+tests_unit_test_identity_SOURCES = tests/unit/test_identity.c
+tests_unit_test_identity_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_identity_LDADD = $(TELEMETRY_TEST_LIBS)
 tests_unit_test_store_SOURCES = tests/unit/test_store.c
 tests_unit_test_store_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_store_LDADD = $(TELEMETRY_TEST_LIBS)

@@ -29,6 +29,7 @@ bool record_write(struct ring *ring, const struct transaction *transaction, int6
 		.wall_us = wall_us,
 		.client = transaction->client,
 		.upstream = transaction->upstream,
+		.address = transaction->address,
 		.duration_us = transaction->duration_us,
 		.reply_length = (uint32_t)transaction->reply_length,
 		.reply_kept = (uint32_t)kept,

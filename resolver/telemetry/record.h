@@ -15,6 +15,7 @@
 struct record {
 	int64_t wall_us; /* when the reply left */
 	struct endpoint client, upstream;
+	struct address address; /* where the client came from, or none */
 	uint32_t duration_us;
 	uint32_t reply_length; /* of the reply that left */
 	uint32_t reply_kept; /* octets of it that follow: fewer only where the ring could not take a

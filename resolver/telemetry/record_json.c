@@ -503,6 +503,10 @@ static char *put_client(struct record_writer *writer, char *at, const struct rec
 	at = decimal_put(at, ++writer->last_txn);
 	at = PUT(at, ",\"client\":");
 	at = put_quoted_address(at, &record->client.address);
+	if (record->address.family != ADDRESS_NONE) {
+		at = PUT(at, ",\"address\":");
+		at = put_quoted_address(at, &record->address);
+	}
 	at = PUT(at, ",\"port\":");
 	at = decimal_put(at, record->client.port);
 	at = PUT(at, ",\"id\":");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The keys in Redis, version 1 (doc/redis-schema.md describes every field). printf formats; the first %s is the resolver's name.
- * <client> is an address as RFC 5952 text, <qname> folded presentation format with the final dot, <H> is UTC YYYYMMDDHH.
+ * <client> is an address as RFC 5952 text (or as address_put writes any other client), <qname> folded presentation format with the final dot, <H> is UTC YYYYMMDDHH.
  */
 #pragma once
 

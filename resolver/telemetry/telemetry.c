@@ -28,6 +28,8 @@ struct telemetry_worker {
 	bool record_all, record_hits;
 	bool recorded; /* since the last turn */
 	bool handed;   /* since the last turn, where no system call is allowed */
+	bool identify; /* a client may be something else than its address */
+	struct identity *identity;
 	struct hash_seed seed;
 	struct handover *handover;
 	struct bell *bell;
@@ -42,6 +44,8 @@ struct telemetry {
 	unsigned workers;
 	struct handover *handovers;        /* one a worker */
 	struct telemetry_worker **handles; /* each in cache lines of its own */
+	struct identity_rules *identity;
+	struct identity *identities; /* one a worker */
 	struct collector *collector;
 };
 
@@ -78,7 +82,7 @@ static void ring_if_half_full(struct telemetry_worker *worker)
 		bell_ring_hard(worker->bell);
 }
 
-void telemetry_answer(struct telemetry_worker *worker, const struct transaction *transaction,
+static void answer(struct telemetry_worker *worker, const struct transaction *transaction,
 	const struct now *now)
 {
 	if (worker->count) {
@@ -89,8 +93,23 @@ void telemetry_answer(struct telemetry_worker *worker, const struct transaction 
 	if (!worker->record_all &&
 		(!worker->record_hits || transaction->action == TRANSACTION_NONE))
 		return;
+	if (transaction->client.address.family == ADDRESS_EXCLUDED)
+		return;
 	record_write(&worker->handover->records, transaction, now->wall_us);
 	worker->recorded = true;
+}
+
+void telemetry_answer(struct telemetry_worker *worker, const struct transaction *transaction,
+	const struct now *now)
+{
+	if (!worker->identify && transaction->given.family == ADDRESS_NONE &&
+		transaction->given_mac.family == ADDRESS_NONE) {
+		answer(worker, transaction, now);
+		return;
+	}
+	struct transaction identified = *transaction;
+	identity_apply(worker->identity, &identified);
+	answer(worker, &identified, now);
 }
 
 void telemetry_turn(struct telemetry_worker *worker, const struct now *now)
@@ -159,6 +178,8 @@ static void telemetry_free(struct telemetry *telemetry)
 	}
 	free(telemetry->handovers);
 	free(telemetry->handles);
+	free(telemetry->identities);
+	identity_rules_free(telemetry->identity);
 	bell_deinit(&telemetry->bell);
 	zone_ids_deinit(&telemetry->zones);
 	free(telemetry);
@@ -174,11 +195,18 @@ static bool make_workers(struct telemetry *telemetry, const struct telemetry_con
 		return false;
 	memset(telemetry->handovers, 0, size);
 	telemetry->workers = config->workers;
+	telemetry->identity = identity_rules_new(&config->identity);
+	telemetry->identities = calloc(config->workers, sizeof(*telemetry->identities));
+	if (!telemetry->identity || !telemetry->identities)
+		return false;
 	for (unsigned i = 0; i < config->workers; i++) {
 		telemetry->handles[i] =
 			worker_new(config, &telemetry->handovers[i], &telemetry->bell);
 		if (!telemetry->handles[i])
 			return false;
+		identity_init(&telemetry->identities[i], telemetry->identity);
+		telemetry->handles[i]->identity = &telemetry->identities[i];
+		telemetry->handles[i]->identify = identity_is_on(telemetry->identity);
 	}
 	return true;
 }

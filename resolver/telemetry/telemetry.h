@@ -17,6 +17,7 @@
 #include "lib/base/error.h"
 #include "lib/base/hash.h"
 #include "lib/base/strbuf.h"
+#include "resolver/telemetry/identity.h"
 #include "resolver/telemetry/transaction.h"
 
 enum query_log { QUERY_LOG_OFF, QUERY_LOG_WATCHED, QUERY_LOG_ALL };
@@ -40,6 +41,7 @@ struct telemetry_config {
 	size_t clients_max; /* distinct clients held while Redis is away; more go to "*other" */
 	size_t details_max; /* distinct (client, name) and (address, client, name) held while Redis is away; more are dropped and counted */
 	struct hash_seed seed;
+	struct identity_config identity; /* all zero: a client is its address */
 };
 
 struct telemetry;        /* all of it */

@@ -47,7 +47,10 @@ const char *transaction_action_name(enum transaction_action action);
 #define ZONE_ID_NONE 0xffff
 
 struct transaction {
-	struct endpoint client;
+	struct endpoint client; /* who is told; from telemetry_answer on, its address is who it counts as (identity.h) */
+	struct address address; /* from there on: the address it came from, where that is another and may be known; else none */
+	/* What a trusted forwarder said of its client, or none: an address, a prefix or a label; and a MAC address. */
+	struct address given, given_mac;
 	uint16_t id;   /* of the client's query */
 	bool tcp;
 	const uint8_t *qname; /* folded wire name, NULL when the question could not be read */

@@ -249,6 +249,57 @@ static void endpoints_differ_in_each_part(void **state)
 	}
 }
 
+/* What identifies a client can be read back from how it is written, and from nothing else. */
+static void clients_pass_through_text(void **state)
+{
+	static const char *const good[] = {"192.0.2.1", "2001:db8::1", "02:00:5e:10:00:ff",
+		"192.0.2.0/24", "0.0.0.0/0", "10.1.2.3/32", "2001:db8:1::/48",
+		"1111:2222:3333:4444:5555:6666:7777:8800/120", "anon-0123456789abcdef", "id-a",
+		"id-0123456789ab.-_Z", "*excluded"};
+	static const char *const bad[] = {"", "-", "*other", "02:00:5e:10:00", "02:00:5e:10:00:0g",
+		"02-00-5e-10-00-01", "192.0.2.1/24", "2001:db8::/121", "2001:db8::1/128", "anon-",
+		"anon-0123456789abcde", "anon-0123456789abcdeg", "id-", "id-a b", "id-\xc3\xa4",
+		"id-0123456789abcdefg", "example.com"};
+	char text[ADDRESS_TEXT_MAX];
+	struct address client, before = address_of("192.0.2.1");
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_true(client_from_text(&client, good[i]));
+		assert_string_equal(address_to_text(&client, text), good[i]);
+		assert_int_equal(address_is_ip(&client), i < 2);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		client = before;
+		assert_false(client_from_text(&client, bad[i]));
+		assert_true(address_equal(&client, &before));
+	}
+}
+
+static void prefixes_are_cut(void **state)
+{
+	static const struct {
+		const char *address;
+		unsigned length;
+		const char *prefix;
+	} cases[] = {
+		{"192.0.2.255", 24, "192.0.2.0/24"},
+		{"192.0.2.255", 25, "192.0.2.128/25"},
+		{"192.0.2.255", 40, "192.0.2.255/32"},
+		{"192.0.2.255", 0, "0.0.0.0/0"},
+		{"2001:db8:ffff:ffff::1", 61, "2001:db8:ffff:fff8::/61"},
+		{"2001:db8::ffff", 128, "2001:db8::ff00/120"},
+	};
+	char text[ADDRESS_TEXT_MAX];
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct address address = address_of(cases[i].address);
+		struct address prefix = address_prefix(&address, cases[i].length);
+		assert_string_equal(address_to_text(&prefix, text), cases[i].prefix);
+	}
+	struct address none = address_excluded(), cut = address_prefix(&none, 8);
+	assert_int_equal(cut.family, ADDRESS_NONE);
+}
+
 static void assert_address(const struct address *address, const char *expected)
 {
 	char text[ADDRESS_TEXT_MAX];
@@ -334,6 +385,8 @@ int main(void)
 		cmocka_unit_test(endpoints_pass_through_sockaddr),
 		cmocka_unit_test(mapped_sockaddr_is_ipv4),
 		cmocka_unit_test(endpoints_differ_in_each_part),
+		cmocka_unit_test(clients_pass_through_text),
+		cmocka_unit_test(prefixes_are_cut),
 		cmocka_unit_test(teredo_is_decoded),
 		cmocka_unit_test(other_tunnels_are_decoded),
 		cmocka_unit_test(relays_and_names),

@@ -105,6 +105,19 @@ static bool entry_equal(const void *item, const void *key)
 	return ((const struct entry *)item)->key == *(const uint64_t *)key;
 }
 
+/* The key and the first and last vectors of the reference implementation (vectors_sip64). */
+static void shown_hash_equals_reference(void **state)
+{
+	const struct hash_seed seed = {
+		UINT64_C(0x0706050403020100), UINT64_C(0x0f0e0d0c0b0a0908)};
+	uint8_t bytes[15];
+	(void)state;
+	for (uint8_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = i;
+	assert_true(hash_bytes_shown(&seed, bytes, 0) == UINT64_C(0x726fdb47dd0e0e31));
+	assert_true(hash_bytes_shown(&seed, bytes, 15) == UINT64_C(0xa129ca6149be45e5));
+}
+
 /* Few buckets, so that runs are long, wrap round, and items share hashes. */
 static uint64_t poor_hash(uint64_t key)
 {
@@ -604,6 +617,7 @@ int main(void)
 		cmocka_unit_test(crc32c_is_the_known_one),
 		cmocka_unit_test(error_words_are_complete),
 		cmocka_unit_test(hash_equals_python),
+		cmocka_unit_test(shown_hash_equals_reference),
 		cmocka_unit_test(table_equals_model),
 		cmocka_unit_test(table_refuses_beyond_limit),
 		cmocka_unit_test(table_take_any_takes_each_once),

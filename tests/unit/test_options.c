@@ -209,6 +209,8 @@ static void test_range_ends(void **state)
 			struct options *o = load_good(text);
 			assert_true(value_of(o, row) == ends[k]);
 			options_free(o);
+			if (k == 0 && row->min == 0) /* nothing is below */
+				continue;
 			snprintf(text, sizeof(text), NO_RESOLV_CONF "\n%s = %" PRIu64 "%s\n",
 				row->name, beyond[k], suffix_of_scale(row));
 			option_describe(row, described);

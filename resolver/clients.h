@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the daemon knows of its clients beside their queries: the key of their pseudonyms. Kept up
+ * to date by the main thread; workers and the collector read struct identity_shared. Main thread
+ * only.
+ */
+#pragma once
+
+#include "resolver/options.h"
+#include "resolver/telemetry/identity.h"
+
+struct event_base;
+struct clients;
+
+/* options outlive it. NULL and a logged error. After privileges were dropped. */
+struct clients *clients_new(const struct options *options);
+
+/* What telemetry needs; it points into the options and what clients own. */
+struct identity_config clients_identity(const struct clients *clients);
+
+/* Begins to keep up with what changes. False and a logged error. */
+bool clients_start(struct clients *clients, struct event_base *base);
+
+/* When nobody uses what clients_identity gave; NULL is fine. */
+void clients_free(struct clients *clients);
