@@ -12,6 +12,7 @@ import time
 
 import redis
 
+import harness
 from cutter import CUTS, Cutter
 from harness import Failure, Process, find, number
 
@@ -140,12 +141,47 @@ def journal_full(site):
         site.state_disk.free()
 
 
-@fault("daemon-kill", "standalone")
-def daemon_kill(site):
+def kill_daemon(site):
     site.daemon.kill()
     site.kills += 1
     site.linger(0.0, 0.3)
+
+
+@fault("daemon-kill", "standalone")
+def daemon_kill(site):
+    kill_daemon(site)
     site.daemon.start()
+
+
+@fault("daemon-kill-away", "standalone")
+def daemon_kill_away(site):
+    """With counts in memory that no Redis has seen; every other time Redis dies as well."""
+    if site.random.random() < 0.5:
+        site.store.send(signal.SIGSTOP)
+        site.linger(0.5, 2.0)
+        kill_daemon(site)
+        site.store.send(signal.SIGCONT)
+        site.daemon.start()
+    else:
+        site.store.kill()
+        site.linger(0.5, 2.0)
+        kill_daemon(site)
+        site.daemon.start()
+        site.linger(0.0, 1.0)
+        site.store.start()
+
+
+@fault("daemon-restart", "standalone")
+def daemon_restart(site):
+    """As an administrator restarts it, now and then while Redis is away."""
+    stopped = site.random.random() < 0.5
+    if stopped:
+        site.store.send(signal.SIGSTOP)
+    site.linger(0.0, 0.5)
+    site.daemon.stop(deadline_s=30)
+    site.daemon.start()
+    if stopped:
+        site.store.send(signal.SIGCONT)
 
 
 # --- a connection that is cut ---
@@ -153,8 +189,13 @@ def daemon_kill(site):
 class Plain:
     """One redis-server without anything."""
 
-    def __init__(self, server):
-        self.server, self.url, self.client = server, server.url, server.client
+    def __init__(self, folder):
+        self.server = harness.Redis(folder)
+        self.url, self.client = self.server.url, self.server.client
+
+    def start(self):
+        self.server.start()
+        return self
 
     def stop(self):
         self.server.kill()
@@ -163,9 +204,9 @@ class Plain:
 class Behind(Plain):
     """redis-server behind the proxy that cuts."""
 
-    def __init__(self, server):
-        super().__init__(server)
-        self.cutter = Cutter(server.socket_path)
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.cutter = Cutter(self.server.socket_path)
         self.url = self.cutter.url
 
     def stop(self):
@@ -221,3 +262,15 @@ def clock_step(site):
     site.crowd.set_offset(site.clock.seconds)
     time.sleep(0.2)
     site.go()
+
+
+@fault("hour-turn", "clock")
+def hour_turn(site):
+    """The turn of an hour by the daemon's clock, under load but for half a second."""
+    site.crowd.go(0)
+    time.sleep(0.4)
+    site.clock.set(site.clock.seconds + 3600 - int(time.time() + site.clock.seconds) % 3600 - 2)
+    site.crowd.set_offset(site.clock.seconds)
+    time.sleep(0.2)
+    site.go()
+    time.sleep(3)

@@ -3,29 +3,31 @@
 
 import redis_set
 from chaos_faults import fault
-from harness import RESOLVER, until
+from harness import RESOLVER, Failure, until
 
 
-class OfSet:
-    """A set of redis_set.py as a site wants it."""
+class Trio:
+    """A master, two replicas, three sentinels, as a site wants them."""
 
-    def __init__(self, servers, url, client):
-        self.servers, self.url, self.client = servers, url, client
+    def __init__(self, folder):
+        self.servers = redis_set.Sentinels(folder)
+        self.url, self.client, self.stop = self.servers.url(), self.servers.client, self.servers.stop
 
-    def stop(self):
-        self.servers.stop()
-
-
-def start_sentinels(folder):
-    servers = redis_set.Sentinels(folder)
-    servers.__enter__()
-    return OfSet(servers, servers.url(), servers.client)
+    def start(self):
+        self.servers.start()
+        return self
 
 
-def start_cluster(folder):
-    servers = redis_set.Cluster(folder)
-    servers.__enter__()
-    return OfSet(servers, servers.url(), servers.resolver_client)
+class Slots:
+    """Three masters with a replica each; the client is one of the node that has the resolver's keys."""
+
+    def __init__(self, folder):
+        self.servers = redis_set.Cluster(folder)
+        self.url, self.client, self.stop = self.servers.url(), self.servers.resolver_client, self.servers.stop
+
+    def start(self):
+        self.servers.start()
+        return self
 
 
 SLOT = redis_set.slot_of("{%s}" % RESOLVER)
@@ -47,7 +49,8 @@ def failover(site):
 def slot_move(site):
     """The slot of all keys moves to another master, key by key under load: MOVED, ASK and TRYAGAIN."""
     servers = site.store.servers
-    servers.migrate(SLOT, servers.other_master(SLOT))
+    if not servers.migrate(SLOT, servers.other_master(SLOT)):
+        raise Failure("a slot without keys was moved")
 
 
 @fault("master-kill", "cluster")

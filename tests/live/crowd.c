@@ -324,6 +324,16 @@ static struct slot *free_slot(struct client *client)
 	return NULL;
 }
 
+/* On loopback the refusal of a packet is there when send returns: then nobody saw the question. */
+static bool send_udp(const struct client *client, const uint8_t *packet, size_t length)
+{
+	int error = 0;
+	socklen_t size = sizeof(error);
+
+	return send(client->udp, packet, length, MSG_NOSIGNAL) == (ssize_t)length &&
+	       getsockopt(client->udp, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0;
+}
+
 /* False when nothing left: then it was not asked. */
 static bool send_query(struct client *client, unsigned id, const struct name *name, bool tcp)
 {
@@ -338,7 +348,7 @@ static bool send_query(struct client *client, unsigned id, const struct name *na
 	packet[7] = 1;
 	memcpy(packet + 14, name->question, name->length);
 	if (!tcp)
-		return send(client->udp, packet + 2, length, MSG_NOSIGNAL) == (ssize_t)length;
+		return send_udp(client, packet + 2, length);
 	if (send(client->tcp, packet, 2 + length, MSG_NOSIGNAL) == (ssize_t)(2 + length))
 		return true;
 	read_tcp(client); /* what is there before it is closed */
