@@ -2,6 +2,7 @@
 # The live tests: one entry of TESTS, which runs pytest over tests/live against the programs of this build.
 
 LIVE_MODULES = \
+	tests/live/batches.py \
 	tests/live/chaos_faults.py \
 	tests/live/chaos_sets.py \
 	tests/live/chaos_site.py \
@@ -22,13 +23,14 @@ LIVE_MODULES = \
 	tests/live/test_redis.py \
 	tests/live/test_redis_cluster.py \
 	tests/live/test_replay.py \
+	tests/live/test_schema.py \
 	tests/live/test_transport.py \
 	tests/live/test_upstream.py \
 	tests/live/test_wire.py \
 	tests/live/upstream.py \
 	tests/live/wire.py
 
-EXTRA_DIST += $(LIVE_MODULES)
+EXTRA_DIST += $(LIVE_MODULES) tests/data/redis-schema-1.jsonl
 dist_check_SCRIPTS += tests/live/run tests/live/chaos tests/live/audit_latency.py tests/live/audit_counts.py tests/live/audit_mixing.py
 
 if HAVE_PYTEST

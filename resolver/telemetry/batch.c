@@ -2,8 +2,8 @@
 /*
  * Cutting batches. Each class of items has a share, so that neither a flood of clients nor one of
  * details starves the others while Redis is slower than what comes in; what a share leaves free
- * goes to the rest. A batch is bounded in items and octets, because Redis serves nobody else while
- * a script runs.
+ * goes to the rest. A batch is bounded in items, octets and cost, because Redis serves nobody else
+ * while a script runs.
  *
  * Rejected: a list of batches in flight (one at a time keeps order, and a round trip is far shorter
  * than the second in which a tally fills), and formatting at merge time (an item that merges a
@@ -21,9 +21,11 @@
 
 #define SAVED_VERSION 1 /* raised whenever script.lua would read an old batch differently */
 
-#define CLIENTS_SHARE 30
-#define TOPS_SHARE 15
-#define LINES_SHARE 15
+/* Of BATCH_COST_MAX; details have the rest. */
+#define CLIENTS_SHARE 70
+#define TOPS_SHARE 30
+#define LINES_SHARE 20
+#define LINE_COST 1
 
 #define ITEM_ARGS_MAX (8 + 2 * CLIENT_COUNTER_COUNT)
 #define ROOM_BEHIND ((size_t)32 << 10) /* the last item (two names and addresses) and the hours */
@@ -235,22 +237,40 @@ static void put_item(struct batch *batch, const struct pending *pending,
 
 /* --- cutting --- */
 
+/* As measured with items whose every key is new, by tests/live/test_script.py. */
+static size_t cost_of(enum pending_kind kind)
+{
+	static const uint8_t costs[PENDING_KINDS] = {
+		[PENDING_CLIENT] = 6,
+		[PENDING_TOP] = 2,
+		[PENDING_QUERY] = 4,
+		[PENDING_PAIR] = 4,
+		[PENDING_TIMELINE] = 2,
+		[PENDING_ZONE] = 4,
+	};
+
+	return costs[kind];
+}
+
 static bool has_room(const struct batch *batch)
 {
-	return batch->items < BATCH_ITEMS_MAX && batch->text.length < BATCH_BYTES_MAX &&
+	return batch->items < BATCH_ITEMS_MAX && batch->cost < BATCH_COST_MAX && batch->text.length < BATCH_BYTES_MAX &&
 	       batch->argc + (HOURS_MAX + 1) * ITEM_ARGS_MAX <= BATCH_ARGS_MAX;
 }
 
+/* Up to `share` of the cost of a batch. */
 static void cut_queue(struct batcher *batcher, struct pending *pending, struct pending_queue *queue,
 	size_t share, struct hours *hours)
 {
 	struct batch *batch = batcher->batch;
+	size_t before = batch->cost;
 
-	for (size_t i = 0; i < share && queue->head && has_room(batch); i++) {
+	while (batch->cost - before < share && queue->head && has_room(batch)) {
 		if (queue->head->key.kind == PENDING_CLIENT && !hours_add(hours, queue->head))
 			return;
 		struct pending_item *item = pending_take(pending, queue);
 		put_item(batch, pending, batcher->settings.zones, item);
+		batch->cost += cost_of(item->key.kind);
 		pending_item_free(item);
 	}
 }
@@ -281,11 +301,12 @@ static void put_line(struct batch *batch, struct pending *pending, const struct 
 		return;
 	}
 	batch->items++;
+	batch->cost += LINE_COST;
 }
 
-static void cut_lines(struct batch *batch, struct pending *pending, size_t share)
+static void cut_lines(struct batch *batch, struct pending *pending)
 {
-	for (size_t i = 0; i < share && pending->lines && has_room(batch); i++) {
+	while (pending->lines && has_room(batch)) {
 		struct pending_line *line = pending_take_line(pending);
 		put_line(batch, pending, line);
 		free(line);
@@ -372,6 +393,7 @@ static bool begin(struct batch *batch, const char *boot, uint64_t number)
 	batch->number = number;
 	batch->queries = 0;
 	batch->items = 0;
+	batch->cost = 0;
 	batch->argc = 0;
 	return true;
 }
@@ -394,6 +416,15 @@ void batcher_deinit(struct batcher *batcher)
 	batcher->batch = NULL;
 }
 
+/* What the shares left free, without what lines are going to use. */
+static size_t left_over(const struct batch *batch, const struct pending *pending)
+{
+	size_t lines = pending->line_count * LINE_COST;
+	size_t taken = batch->cost + (lines < LINES_SHARE ? lines : LINES_SHARE);
+
+	return taken < BATCH_COST_MAX ? BATCH_COST_MAX - taken : 0;
+}
+
 struct batch *batch_cut(
 	struct batcher *batcher, struct pending *pending, const struct now *now, bool even_if_empty)
 {
@@ -410,19 +441,13 @@ struct batch *batch_cut(
 	pending_turn_tops(pending);
 	cut_queue(batcher, pending, &pending->tops, TOPS_SHARE, NULL);
 	cut_queue(batcher, pending, &pending->details,
-		BATCH_ITEMS_MAX - CLIENTS_SHARE - TOPS_SHARE - LINES_SHARE, NULL);
-	size_t room_for_lines =
-		pending->line_count < LINES_SHARE ? pending->line_count : LINES_SHARE;
-	size_t rest = BATCH_ITEMS_MAX - batch->items;
-	rest = rest > room_for_lines ? rest - room_for_lines : 0;
-	cut_queue(batcher, pending, &pending->details, rest, NULL);
-	rest = BATCH_ITEMS_MAX - batch->items;
-	rest = rest > room_for_lines ? rest - room_for_lines : 0;
-	cut_queue(batcher, pending, &pending->clients, rest, &hours);
+		BATCH_COST_MAX - CLIENTS_SHARE - TOPS_SHARE - LINES_SHARE, NULL);
+	cut_queue(batcher, pending, &pending->details, left_over(batch, pending), NULL);
+	cut_queue(batcher, pending, &pending->clients, left_over(batch, pending), &hours);
 	put_hours(batch, &hours);
 	arg_text(batch, "k");
 	arg_u64(batch, hour_to_close(pending, now));
-	cut_lines(batch, pending, BATCH_ITEMS_MAX);
+	cut_lines(batch, pending);
 	freeze(batch);
 	batcher->last_number = batch->number;
 	batcher->frozen = true;

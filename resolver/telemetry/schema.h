@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 
 #define KEY_RESOLVERS          "teredown:resolvers"
 #define KEY_PREFIX             "teredown:{%s}:"

@@ -15,18 +15,28 @@
 --   n day name count weight                           top names; weight is of their estimate, for "*other" what any name may lack
 --   d day name count                                  the same, as it was in version 1
 --   x ts json      e ts json                          entries of the streams transactions, events
+--   g name value                                      a gauge of the daemon, kept in meta
 --   k hour                                            hours up to this one are complete
 -- Hours and days are counted from 1970, times are Unix ms.
 --
+-- A key family that is full, or a Redis that is nearly full, never stops the counting: what has no place is counted under "*other", and what was
+-- not seen for longest makes room, a few members a call.
+--
 -- Returns {"applied" | "duplicate" | "invalid" | "lease", number, failed commands, first error, recording_since, store}; an error "FENCED
--- <boot>" while another instance holds the lease. `store` is a random marker that the first batch makes: it tells an emptied Redis from one
+-- <boot>" while another instance holds the lease, "NEWER …" over data of a newer schema. Data of an older one are migrated by calls for the
+-- lease, a step each: the number in their answer is 1 while there is more to do. `store` is a random marker that the first batch makes: it tells an emptied Redis from one
 -- that lost something.
 
 local OTHER = '*other'
-local ITEMS = { c = 'sinnC', h = 'iC', q = 'ssinnn', p = 'sssnnns', t = 'sisn', z = 'ssnn', d = 'isn', n = 'isnn', x = 'ns', e = 'ns', k = 'i' }
+local SCHEMA = 2
+-- s text, n number, i hour or day, C counters
+local ITEMS = { c = 'sinnC', h = 'iC', q = 'ssinnn', p = 'sssnnns', t = 'sisn', z = 'ssnn', n = 'isnn', d = 'isn', x = 'ns', e = 'ns', k = 'i', g = 'sn' }
 local HEADER = 'snnsnnnnnnnnnnnnnn'
 
 local FIRST = 4 -- where the header begins
+local TIGHT, FULL = 0.85, 0.95 -- of the memory that Redis may use: no new detail, nothing new at all
+local FOLDS = 4 -- clients that make room in one call
+local REMOVALS = 8 -- names, and addresses
 local CLOCK_STEP = 3600000 -- a lease that ends later than this was given before Redis's clock stepped back
 
 local prefix = string.sub(KEYS[1], 1, -#'applied' - 1)
@@ -47,11 +57,16 @@ local instance, sender, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3]) or 0
 local clock = redis.call('TIME')
 local redis_ms = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 
-local lease = redis.pcall('HMGET', meta, 'lease_instance', 'lease_boot', 'lease_until')
+local lease = redis.pcall('HMGET', meta, 'lease_instance', 'lease_boot', 'lease_until', 'schema', 'pressure', 'migrated')
 if is_error(lease) then lease = {} end
 local left = (tonumber(lease[3] or nil) or 0) - redis_ms
 if lease[1] and lease[1] ~= instance and left > 0 and left < CLOCK_STEP then
 	return redis.error_reply('FENCED ' .. (lease[2] or ''))
+end
+
+local schema_found = tonumber(lease[4] or nil)
+if schema_found and schema_found > SCHEMA then
+	return redis.error_reply('NEWER it holds data of schema version ' .. schema_found .. '; this program writes ' .. SCHEMA)
 end
 
 local function take_lease()
@@ -66,93 +81,50 @@ local function answer(status, number, failed, first_error)
 	return { status, number, failed, first_error, known[1] or false, known[2] or false }
 end
 
-if #ARGV < FIRST then
-	local taken = take_lease()
-	if is_error(taken) then return taken end
-	return answer('lease', 0, 0, '')
+-- Memory -------------------------------------------------------------------
+
+local pressure, memory = tonumber(lease[5] or nil) or 0, nil
+
+-- INFO costs ten microseconds, so it is asked now and then, and the answer kept in `meta` for the calls between.
+local function measure_memory()
+	local info = redis.pcall('INFO', 'memory')
+	if type(info) ~= 'string' then return end
+	local used, most = tonumber(string.match(info, 'used_memory:(%d+)')), tonumber(string.match(info, 'maxmemory:(%d+)'))
+	if not used or not most then return end
+	used = used - (tonumber(string.match(info, 'mem_not_counted_for_evict:(%d+)')) or 0)
+	local part = most > 0 and used / most or 0
+	pressure = part >= FULL and 2 or part >= TIGHT and 1 or 0
+	memory = { 'memory_used', string.format('%.0f', used), 'memory_max', string.format('%.0f', most), 'pressure', pressure }
 end
 
--- Checking -----------------------------------------------------------------
+local KEYS_OF = { names = { 'name:', '', 'name:', ':clients' }, addresses = { 'pair:', '', 'timeline:', '' } }
 
-local numbers = {} -- every argument that has to be digits, looked at in one go
-local positions = {} -- where items begin
-
-local function note_number(text, digits)
-	if not text or #text == 0 or #text > digits then return false end
-	numbers[#numbers + 1] = text
-	return true
+-- A member of an index, with its keys. UNLINK, because a key with many members is freed elsewhere.
+local function remove_member(family, member)
+	local keys = KEYS_OF[family]
+	redis.pcall('ZREM', prefix .. family, member)
+	redis.pcall('UNLINK', prefix .. keys[1] .. member .. keys[2], prefix .. keys[3] .. member .. keys[4])
 end
 
--- The place behind the values that begin at `at`, nil when they are not as `form` says: s text, n number, i hour or day, C counters.
-local function check(form, at)
-	for k = 1, #form do
-		local kind, value = string.sub(form, k, k), ARGV[at]
-		at = at + 1
-		if kind == 's' then
-			if not value then return nil end
-		elseif not note_number(value, kind == 'n' and 15 or 7) then
-			return nil
-		elseif kind == 'C' then
-			for _ = 1, tonumber(value) or 0 do
-				if not ARGV[at] or not note_number(ARGV[at + 1], 15) then return nil end
-				at = at + 2
-			end
+-- The oldest detail goes; returns how many members did.
+local function trim(most)
+	local count = 0
+	for family in pairs(KEYS_OF) do
+		local oldest = redis.pcall('ZRANGE', prefix .. family, 0, most - 1)
+		for _, member in ipairs(is_error(oldest) and {} or oldest) do
+			remove_member(family, member)
+			count = count + 1
 		end
 	end
-	return at
+	return count
 end
 
-local function all_digits()
-	return not string.find(table.concat(numbers, ' '), '[^0-9 ]')
-end
-
-local function first_invalid(at)
-	while ARGV[at] do
-		local form = ITEMS[ARGV[at]]
-		positions[#positions + 1] = at
-		local behind = form and check(form, at + 1)
-		if not behind then return at end
-		at = behind
-	end
-	return not all_digits() and at or nil
-end
-
-local first_item = check(HEADER, FIRST)
-if not first_item or not all_digits() then
-	return redis.error_reply('TEREDOWN the header of the batch is invalid')
-end
-local invalid = first_invalid(first_item)
-
-local boot, number, schema, version, started, now, retention, pair_retention = unpack(ARGV, FIRST, FIRST + 7)
-local number_text, now_text = number, now
-number, now, retention, pair_retention = tonumber(number), tonumber(now), tonumber(retention), tonumber(pair_retention)
-local bound = {}
-for k, name in ipairs({ 'clients', 'client_names', 'names', 'name_clients', 'name_addresses', 'addresses', 'pairs', 'hour_names', 'top', 'stream' }) do
-	bound[name] = tonumber(ARGV[FIRST + 7 + k])
-end
-
--- Once ---------------------------------------------------------------------
-
-local last = redis.pcall('HGET', KEYS[1], boot)
-if is_error(last) then return last end
-if last and tonumber(last) and tonumber(last) >= number then
-	take_lease()
-	return answer('duplicate', number, 0, '')
-end
--- The marker stands for `meta` and `applied` together: where one of them was deleted or evicted, nobody knows any more what was applied.
-local first_ever = not last and redis.pcall('EXISTS', KEYS[1]) == 0
-local advanced = redis.pcall('HSET', KEYS[1], boot, number_text)
-if is_error(advanced) then return advanced end
-
-local failed, first_error = 0, ''
-
--- nil when the command failed, which is reported and does not stop the rest.
-local function call(...)
+-- Redis refuses the first write where memory is full, but not a removal, and after one it refuses nothing.
+local function write_first(...)
 	local reply = redis.pcall(...)
-	if is_error(reply) then
-		failed = failed + 1
-		if first_error == '' then first_error = reply.err end
-		return nil
+	if is_error(reply) and string.find(reply.err, 'OOM', 1, true) and trim(32) > 0 then
+		pressure = 2
+		reply = redis.pcall(...)
 	end
 	return reply
 end
@@ -194,11 +166,165 @@ local function time_text(ms)
 		math.floor(rest / 60000) % 60, math.floor(rest / 1000) % 60, rest % 1000)
 end
 
+-- Migration ----------------------------------------------------------------
+
+local MIGRATE_DAYS, MIGRATE_NAMES = 3700, 400
+
+-- Version 1 has names of a day without estimates. Each was counted from its first query on, but for what was under "*other" already: that
+-- may be any name's. Newest day first; `migrated` says how far it is: days gone by, names of the day.
+local function migrate_names(day, from)
+	local key = prefix .. 'top:' .. day_text(day)
+	local ttl = redis.pcall('PTTL', key)
+	if is_error(ttl) or ttl == -2 then return nil, true end
+	local names = redis.pcall('ZRANGE', key, from, from + MIGRATE_NAMES - 1, 'WITHSCORES')
+	if is_error(names) then return nil end -- not ours
+	for k = 1, #names, 2 do
+		local taken
+		if names[k] == OTHER then
+			taken = write_first('HSET', key .. ':error', 'missed', names[k + 1])
+		else
+			taken = write_first('ZADD', key .. ':estimate', names[k + 1], names[k])
+		end
+		if is_error(taken) then return taken end
+	end
+	if #names == 2 * MIGRATE_NAMES then return from + MIGRATE_NAMES end
+	if ttl > 0 then
+		redis.pcall('PEXPIRE', key .. ':estimate', ttl)
+		redis.pcall('PEXPIRE', key .. ':error', ttl)
+	end
+	return nil
+end
+
+-- One step; true while there is more, or an error.
+local function migrate()
+	if not schema_found or schema_found >= SCHEMA then return false end
+	local newest = math.floor(redis_ms / 86400000) + 1
+	local day, from = string.match(lease[6] or '', '^(%d+) (%d+)$')
+	day, from = tonumber(day) or newest, tonumber(from) or 0
+	local absent
+	for _ = 1, 200 do -- days without the key are quick
+		from, absent = migrate_names(day, from)
+		if is_error(from) then return from end
+		if not from then day, from = day - 1, 0 end
+		if not absent or day < newest - MIGRATE_DAYS then break end
+	end
+	local done = day < newest - MIGRATE_DAYS
+	local written = write_first('HSET', meta, 'schema', done and SCHEMA or schema_found, 'migrated', day .. ' ' .. from)
+	if is_error(written) then return written end
+	if done then redis.pcall('HDEL', meta, 'migrated') end
+	return not done
+end
+
+if #ARGV < FIRST then
+	local taken = take_lease()
+	if is_error(taken) then return taken end
+	local more = lease_ms > 0 and migrate()
+	if is_error(more) then return more end
+	return answer('lease', more and 1 or 0, 0, '')
+end
+if schema_found and schema_found < SCHEMA then return redis.error_reply('TRYAGAIN the data are migrated first') end
+
+-- Checking -----------------------------------------------------------------
+
+local numbers, digits_count = {}, 0 -- every argument that has to be digits, looked at in one go
+local positions = {} -- where items begin
+local DIGITS = { n = 15, i = 7, C = 7 }
+
+local function compile(form)
+	local kinds = {}
+	for k = 1, #form do kinds[k] = DIGITS[string.sub(form, k, k)] or 0 end
+	return { kinds = kinds, counters = string.sub(form, -1) == 'C' }
+end
+for kind, form in pairs(ITEMS) do ITEMS[kind] = compile(form) end
+
+-- The place behind the values that begin at `at`, nil when they are not as `form` says.
+local function check(form, at)
+	local value
+	for _, most in ipairs(form.kinds) do
+		value = ARGV[at]
+		if not value then return nil end
+		if most > 0 then
+			if value == '' or #value > most then return nil end
+			digits_count = digits_count + 1
+			numbers[digits_count] = value
+		end
+		at = at + 1
+	end
+	if not form.counters then return at end
+	for _ = 1, tonumber(value) or 0 do
+		local count = ARGV[at + 1]
+		if not count or count == '' or #count > 15 then return nil end
+		digits_count = digits_count + 1
+		numbers[digits_count] = count
+		at = at + 2
+	end
+	return at
+end
+
+local function all_digits()
+	return not string.find(table.concat(numbers, ' '), '[^0-9 ]')
+end
+
+local function first_invalid(at)
+	while ARGV[at] do
+		local form = ITEMS[ARGV[at]]
+		positions[#positions + 1] = at
+		local behind = form and check(form, at + 1)
+		if not behind then return at end
+		at = behind
+	end
+	return not all_digits() and at or nil
+end
+
+local first_item = check(compile(HEADER), FIRST)
+if not first_item or not all_digits() then
+	return redis.error_reply('TEREDOWN the header of the batch is invalid')
+end
+local invalid = first_invalid(first_item)
+
+local boot, number, _, version, started, now, retention, pair_retention = unpack(ARGV, FIRST, FIRST + 7)
+local number_text, now_text = number, now
+number, now, retention, pair_retention = tonumber(number), tonumber(now), tonumber(retention), tonumber(pair_retention)
+local bound = {}
+for k, name in ipairs({ 'clients', 'client_names', 'names', 'name_clients', 'name_addresses', 'addresses', 'pairs', 'hour_names', 'top', 'stream' }) do
+	bound[name] = tonumber(ARGV[FIRST + 7 + k])
+end
+
+-- Once ---------------------------------------------------------------------
+
+local last = redis.pcall('HGET', KEYS[1], boot)
+if is_error(last) then return last end
+if last and tonumber(last) and tonumber(last) >= number then
+	take_lease()
+	return answer('duplicate', number, 0, '')
+end
+-- The marker stands for `meta` and `applied` together: where one of them was deleted or evicted, nobody knows any more what was applied.
+local first_ever = not last and redis.pcall('EXISTS', KEYS[1]) == 0
+if pressure > 0 or number % 8 == 0 then measure_memory() end
+local advanced = write_first('HSET', KEYS[1], boot, number_text)
+if is_error(advanced) then return advanced end
+
+local failed, first_error = 0, ''
+
+-- nil when the command failed, which is reported and does not stop the rest.
+local function call(...)
+	local reply = redis.pcall(...)
+	if is_error(reply) then
+		failed = failed + 1
+		if first_error == '' then first_error = reply.err end
+		return nil
+	end
+	return reply
+end
+
 -- Bounds and retention -----------------------------------------------------
 
-local dropped = {}
+local dropped, gone = {}, {}
 local function drop(family)
 	dropped[family] = (dropped[family] or 0) + 1
+end
+local function note_gone(family)
+	gone[family] = (gone[family] or 0) + 1
 end
 
 -- Expiry is computed from the data, so a batch that is replayed late prolongs nothing. It is rounded up to the hour, and set (at the end, once)
@@ -209,26 +335,119 @@ local function expire(key, at)
 	if at > (expiry[key] or 0) then expiry[key] = at end
 end
 
--- An index says which members of a family exist and when they were last seen.
-local function new_index(name, retain)
-	return { key = prefix .. name, name = name, bound = bound[name], retain = retain, seen = {} }
+-- Sums are added up here and written at the end: one command a key instead of one an item.
+local zsets = {}
+local function add_score(key, member, count, most, family)
+	local zset = zsets[key]
+	if not zset then
+		zset = { members = {}, sums = {}, most = most, family = family }
+		zsets[key] = zset
+	end
+	local sum = zset.sums[member]
+	if not sum then
+		zset.members[#zset.members + 1] = member
+		sum = 0
+	end
+	zset.sums[member] = sum + count
+	return zset
 end
-local clients = new_index('clients', pair_retention)
-local names = new_index('names', retention)
-local addresses = new_index('addresses', pair_retention)
+
+-- An index says which members of a family exist and when they were last seen. Members unseen for `idle` ms make room for others.
+local function new_index(name, retain, idle, removals)
+	return { key = prefix .. name, name = name, bound = bound[name], retain = retain, idle = idle, seen = {}, removals = removals }
+end
+local clients = new_index('clients', pair_retention, 7200000, FOLDS)
+local names = new_index('names', retention, 600000, REMOVALS)
+local addresses = new_index('addresses', pair_retention, 600000, REMOVALS)
+
+-- What "*other" takes over from clients that are folded into it.
+local folded, names_left = { counters = {} }, 200
+local ZSETS = { queries = true, watched = true, blocked = true }
+
+-- A client's counters, totals and names become a part of "*other", exactly; what stands under an hour, an address or a name remains.
+-- False when it is not to go yet: only one that has asked little makes room within its idle time.
+local function fold_client(client, idle)
+	local key = prefix .. 'client:' .. client
+	local fields = call('HGETALL', key) or {}
+	local counters, size = {}, call('ZCARD', key .. ':names') or 0
+	for k = 1, #fields, 2 do counters[fields[k]] = tonumber(fields[k + 1]) end
+	if not idle and (counters.queries or 0) > 3 or size > names_left and names_left < 200 then return false end
+	names_left = names_left - size
+	local first, last_ms = counters.first_seen, counters.last_seen
+	counters.first_seen, counters.last_seen = nil, nil
+	for counter, value in pairs(counters) do
+		folded.counters[counter] = (folded.counters[counter] or 0) + value
+		if ZSETS[counter] then
+			add_score(prefix .. 'clients:' .. counter, OTHER, value)
+			call('ZREM', prefix .. 'clients:' .. counter, client)
+		end
+	end
+	folded.first = math.min(folded.first or first or now, first or now)
+	folded.last = math.max(folded.last or last_ms or 0, last_ms or 0)
+	local scores = size > 0 and call('ZRANGE', key .. ':names', 0, -1, 'WITHSCORES') or {}
+	local sum = 0
+	for k = 2, #scores, 2 do sum = sum + tonumber(scores[k]) end
+	if sum > 0 then add_score(prefix .. 'client:' .. OTHER .. ':names', OTHER, sum, bound.client_names, 'client_names').at = (folded.last or now) / 1000 + retention end
+	call('UNLINK', key, key .. ':names')
+	call('ZREM', prefix .. 'clients', client)
+	return true
+end
+
+-- One that was seen longest ago and not in this batch, or nil.
+local function next_candidate(index)
+	if not index.oldest then
+		index.oldest = call('ZRANGE', index.key, 0, 15, 'WITHSCORES') or {}
+		index.next = 1
+	end
+	while index.oldest[index.next] do
+		local member, score = index.oldest[index.next], tonumber(index.oldest[index.next + 1])
+		index.next = index.next + 2
+		if member ~= OTHER and not index.seen[member] then return member, now - score end
+	end
+end
+
+-- True when a member has gone from a full index.
+local function make_room(index)
+	while index.removals > 0 do
+		local member, unseen = next_candidate(index)
+		if not member or unseen < 60000 then
+			index.removals = 0
+		elseif index == clients then
+			if fold_client(member, unseen >= index.idle) then
+				index.removals = index.removals - 1
+				note_gone('folded_clients')
+				return true
+			end
+		elseif unseen >= index.idle then
+			remove_member(index.name, member)
+			index.removals = index.removals - 1
+			note_gone('removed_' .. index.name)
+			return true
+		else
+			index.removals = 0
+		end
+	end
+	return false
+end
+
+local function may_enter(index)
+	index.card = index.card or call('ZCARD', index.key) or 0
+	if pressure >= (index == clients and 2 or 1) then return false end
+	if index.card < index.bound then
+		index.card = index.card + 1
+		return true
+	end
+	return make_room(index)
+end
 
 local function look_up(index, member)
 	local score = call('ZSCORE', index.key, member)
 	local entry = { as = member, last = tonumber(score or -1), stored = tonumber(score or -1) }
-	index.seen[member] = entry
-	if score or member == OTHER then return entry end
-	index.card = index.card or call('ZCARD', index.key) or 0
-	if index.card >= index.bound then
+	if not score and member ~= OTHER and not may_enter(index) then
 		entry.as = OTHER
 		drop(index.name)
-	else
-		index.card = index.card + 1
 	end
+	index.seen[member] = entry
 	return entry
 end
 
@@ -265,38 +484,73 @@ local function store_index(index)
 	end
 end
 
--- How many members a key holds: asked once, then counted on.
-local sizes = {}
-local function grow(key, command)
-	local size = sizes[key]
-	size = size and size + 1 or call(command, key) or 0
-	sizes[key] = size
-	return size
+-- The scores of members, false where there is none. ZMSCORE is of Redis 6.2.
+local function scores_of(key, members)
+	local scores = {}
+	for from = 1, #members, 100 do
+		local part = #members > 1 and redis.pcall('ZMSCORE', key, unpack(members, from, math.min(from + 99, #members))) or {}
+		for k = from, math.min(from + 99, #members) do
+			local score = part[k - from + 1]
+			if #members == 1 or is_error(part) then score = call('ZSCORE', key, members[k]) end
+			scores[k] = tonumber(score or nil) or false
+		end
+	end
+	return scores
 end
 
--- Adds to a member of a sorted set that holds at most `most` members: one command for a known member, two for a new one.
--- True when it created the key.
-local function add_bounded(key, member, count, most, family)
-	local score = call('ZINCRBY', key, count, member)
-	if not score or tonumber(score) ~= tonumber(count) then return false end
-	local size = grow(key, 'ZCARD')
-	if size > most and member ~= OTHER then
-		call('ZREM', key, member)
-		call('ZINCRBY', key, count, OTHER)
-		sizes[key] = nil
-		drop(family)
+-- Writes what was added up for a key. New members beyond its bound, or any under pressure, are counted under "*other".
+local function store_zset(key, zset)
+	local members, sums, words = zset.members, zset.sums, {}
+	local scores, size, fresh, turned_away = scores_of(key, members), nil, 0, 0
+	for k, member in ipairs(members) do
+		local old = scores[k]
+		if not old and member ~= OTHER then size = size or call('ZCARD', key) or 0 end
+		if not old and member ~= OTHER and zset.most and (pressure > 0 or size + fresh >= zset.most) then
+			turned_away = turned_away + sums[member]
+			drop(zset.family)
+		else
+			if not old then fresh = fresh + 1 end
+			words[#words + 1] = string.format('%.0f', (old or 0) + sums[member])
+			words[#words + 1] = member
+		end
 	end
-	return size == 1
+	for from = 1, #words, 200 do call('ZADD', key, unpack(words, from, math.min(from + 199, #words))) end
+	if turned_away > 0 then
+		call('ZINCRBY', key, string.format('%.0f', turned_away), OTHER)
+		fresh = fresh + 1
+	end
+	if zset.at and (zset.moved or fresh > 0 and (size or 0) == 0) then expire(key, zset.at) end
 end
 
 -- The newest time of a member; only a clock that stepped back between batches can lower it, until the next one.
-local raised = {}
+local last_told = {}
 local function raise(key, member, ms)
-	local known = raised[key] or {}
-	raised[key] = known
-	if known[member] and known[member] >= ms then return false end
-	known[member] = ms
-	return call('ZADD', key, ms, member) == 1
+	local known = last_told[key]
+	if not known then
+		known = { ms = {} }
+		last_told[key] = known
+	end
+	if ms > (known.ms[member] or -1) then known.ms[member] = ms end
+	return known
+end
+
+-- Addresses of a name: a new key needs an expiry, a full one loses its oldest.
+local function store_times(key, known)
+	local words = {}
+	for member, ms in pairs(known.ms) do
+		words[#words + 1] = string.format('%.0f', ms)
+		words[#words + 1] = member
+	end
+	local added = 0
+	for from = 1, #words, 200 do added = added + (call('ZADD', key, unpack(words, from, math.min(from + 199, #words))) or 0) end
+	if known.moved then expire(key, known.at) end
+	if added == 0 then return end
+	local size = call('ZCARD', key) or 0
+	if size == added then expire(key, known.at) end
+	if size > bound.name_addresses then
+		call('ZREMRANGEBYRANK', key, 0, -bound.name_addresses - 1)
+		drop('name_addresses')
+	end
 end
 
 local function hour_expiry(hour)
@@ -304,8 +558,6 @@ local function hour_expiry(hour)
 end
 
 -- Items ---------------------------------------------------------------------
-
-local ZSETS = { queries = true, watched = true, blocked = true }
 
 -- Adds the N counters at `at` to fields of a hash; times, if any, widen first_seen and last_seen. True when all fields are new, as in a key
 -- just created.
@@ -343,14 +595,14 @@ function apply.c(at)
 	local key = prefix .. 'client:' .. client
 	local created = add_counters(key, at + 4, first, last_ms)
 	expire_with(key, seen, pair_retention, created)
-	for k = 1, tonumber(ARGV[at + 4]) do
-		local counter, value = ARGV[at + 3 + 2 * k], ARGV[at + 4 + 2 * k]
+	local hourly = prefix .. 'hour:' .. hour_text(hour) .. ':'
+	for k = at + 5, at + 3 + 2 * tonumber(ARGV[at + 4]), 2 do
+		local counter, value = ARGV[k], tonumber(ARGV[k + 1])
 		if ZSETS[counter] then
-			local hourly = prefix .. 'hour:' .. hour_text(hour) .. ':' .. counter
-			call('ZINCRBY', prefix .. 'clients:' .. counter, value, client)
-			if add_bounded(hourly, client, value, bound.clients, 'clients') then expire(hourly, hour_expiry(hour)) end
+			add_score(prefix .. 'clients:' .. counter, client, value)
+			add_score(hourly .. counter, client, value, bound.clients, 'hour_clients').at = hour_expiry(hour)
 		end
-		if counter == 'queries' then queries = queries + tonumber(value) end
+		if counter == 'queries' then queries = queries + value end
 	end
 end
 
@@ -361,22 +613,21 @@ function apply.h(at)
 end
 
 function apply.q(at)
-	local hour, hits, last_ms = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5])
+	local hour, count, hits, last_ms = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5])
 	local client, client_seen = admit(clients, ARGV[at], last_ms)
 	local name, name_seen = admit(names, ARGV[at + 1], last_ms)
-	local of_client = prefix .. 'client:' .. client .. ':names'
-	local of_name = prefix .. 'name:' .. name .. ':clients'
-	local client_created = add_bounded(of_client, ARGV[at + 1], ARGV[at + 3], bound.client_names, 'client_names')
-	local name_created = add_bounded(of_name, client, ARGV[at + 3], bound.name_clients, 'name_clients')
-	expire_with(of_client, client_seen, retention, client_created)
-	expire_with(of_name, name_seen, retention, name_created)
+	local of_client = add_score(prefix .. 'client:' .. client .. ':names', ARGV[at + 1], count, bound.client_names, 'client_names')
+	local of_name = add_score(prefix .. 'name:' .. name .. ':clients', client, count, bound.name_clients, 'name_clients')
+	of_client.at, of_client.moved = client_seen.last / 1000 + retention, client_seen.moved
+	of_name.at, of_name.moved = name_seen.last / 1000 + retention, name_seen.moved
 	if hits > 0 then
 		local watched = prefix .. 'hour:' .. hour_text(hour) .. ':watched-names'
-		if add_bounded(watched, client .. ' ' .. ARGV[at + 1], hits, bound.hour_names, 'hour_names') then
-			expire(watched, hour_expiry(hour))
-		end
+		add_score(watched, client .. ' ' .. ARGV[at + 1], hits, bound.hour_names, 'hour_names').at = hour_expiry(hour)
 	end
 end
+
+-- How many fields a key holds: asked once, then counted on.
+local sizes = {}
 
 function apply.p(at)
 	local first, last_ms, count = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5])
@@ -387,7 +638,7 @@ function apply.p(at)
 	local old, created = call('HGET', key, field), false
 	if old == false then
 		sizes[key] = sizes[key] or call('HLEN', key)
-		if (sizes[key] or 0) >= bound.pairs then
+		if pressure > 0 or (sizes[key] or 0) >= bound.pairs then
 			field, owner = OTHER .. ' ' .. OTHER, OTHER
 			old = call('HGET', key, field)
 			drop('pairs')
@@ -406,14 +657,8 @@ function apply.p(at)
 	call('HSET', key, field, string.format('%.0f %.0f %.0f %s', first, last_ms, count, owner))
 	expire_with(key, seen, pair_retention, created)
 
-	local of_name = prefix .. 'name:' .. name
-	local size = raise(of_name, address, last_ms) and grow(of_name, 'ZCARD') or 0
-	if size > bound.name_addresses then
-		call('ZREMRANGEBYRANK', of_name, 0, -bound.name_addresses - 1)
-		sizes[of_name] = nil
-		drop('name_addresses')
-	end
-	expire_with(of_name, name_seen, retention, size == 1)
+	local of_name = raise(prefix .. 'name:' .. name, address, last_ms)
+	of_name.at, of_name.moved = name_seen.last / 1000 + retention, name_seen.moved
 end
 
 -- Hours of a timeline that are beyond their retention, once there are some.
@@ -436,37 +681,129 @@ function apply.t(at)
 	end
 end
 
-local function add_event(ts, json)
-	call('XADD', prefix .. 'events', 'MAXLEN', '~', bound.stream, '*', 'ts', ts, 'json', json)
+-- Streams are the first to become shorter when memory does.
+local function add_line(stream, ts, json)
+	if pressure > 1 then
+		drop('lines')
+		return
+	end
+	call('XADD', prefix .. stream, 'MAXLEN', '~', pressure > 0 and math.floor(bound.stream / 10) or bound.stream, '*', 'ts', ts, 'json', json)
 end
 
+-- The client of a full zone whose last hit is the oldest is counted under *other, unless it was lately.
+local function make_room_in_zone(key, most)
+	if (call('ZCARD', key .. ':last') or 0) < most then return true end
+	local oldest = call('ZRANGE', key .. ':last', 0, 0, 'WITHSCORES') or {}
+	if not oldest[1] or now - tonumber(oldest[2]) < clients.idle then return false end
+	local hits = call('ZSCORE', key, oldest[1])
+	if hits then add_score(key, OTHER, tonumber(hits)) end
+	call('ZREM', key, oldest[1])
+	call('ZREM', key .. ':last', oldest[1])
+	note_gone('folded_zone_clients')
+	return true
+end
+
+local last_hit = {}
 function apply.z(at)
 	local last_ms = tonumber(ARGV[at + 3])
 	local client = admit(clients, ARGV[at + 1], last_ms)
 	local key = prefix .. 'watch:' .. ARGV[at]
-	call('ZINCRBY', key, ARGV[at + 2], client)
-	local is_new = raise(key .. ':last', client, last_ms)
+	local is_new = client ~= OTHER and not (last_hit[key] and last_hit[key][client]) and not call('ZSCORE', key .. ':last', client)
+	if is_new and (pressure > 0 or not make_room_in_zone(key, bound.clients)) then
+		client, is_new = OTHER, false
+		drop('zone_clients')
+	end
+	add_score(key, client, tonumber(ARGV[at + 2]))
+	last_hit[key] = last_hit[key] or {}
+	if last_ms > (last_hit[key][client] or -1) then
+		call('ZADD', key .. ':last', last_ms, client)
+		last_hit[key][client] = last_ms
+	end
 	expire(key, last_ms / 1000 + pair_retention)
 	expire(key .. ':last', last_ms / 1000 + pair_retention)
-	if is_new and client ~= OTHER then
-		add_event(last_ms, cjson.encode({ ts = time_text(last_ms), kind = 'new-client', text = client .. ' in zone ' .. ARGV[at] }))
+	if is_new then
+		add_line('events', last_ms, cjson.encode({ ts = time_text(last_ms), kind = 'new-client', text = client .. ' in zone ' .. ARGV[at] }))
 	end
 end
 
-function apply.d(at)
-	local day = tonumber(ARGV[at])
+-- Heavy hitters: a Space-Saving sketch. `top:<day>` holds what was counted for certain, so its sum with *other is exact; `:estimate` that and
+-- what the name may have lost before it had a place. Beside them, `:error` says what any name may have lost besides: `missed` in the daemon
+-- (of every name), `evicted` here, the largest estimate that had to go (of a newcomer: it is in its estimate already).
+local days = {}
+local function sketch_of(day)
+	local sketch = days[day]
+	if sketch then return sketch end
 	local key = prefix .. 'top:' .. day_text(day)
-	if add_bounded(key, ARGV[at + 1], ARGV[at + 2], bound.top, 'top') then expire(key, (day + 1) * 86400 + retention) end
+	local evicted = call('HGET', key .. ':error', 'evicted')
+	sketch = { key = key, size = call('ZCARD', key .. ':estimate') or 0, evicted = tonumber(evicted or nil) or 0, other = 0, missed = 0, day = day }
+	sketch.before = sketch.evicted
+	sketch.created = sketch.size == 0
+	days[day] = sketch
+	return sketch
 end
 
-apply.n = apply.d
+local function evict_name(sketch)
+	local least = call('ZPOPMIN', sketch.key .. ':estimate')
+	if not least or not least[1] then return end
+	sketch.evicted = math.max(sketch.evicted, tonumber(least[2]))
+	sketch.other = sketch.other + tonumber(call('ZSCORE', sketch.key, least[1]) or 0)
+	call('ZREM', sketch.key, least[1])
+	sketch.size = sketch.size - 1
+	drop('top')
+end
+
+local function add_top(day, name, count, weight)
+	local sketch = sketch_of(day)
+	if name == OTHER then
+		sketch.other, sketch.missed = sketch.other + count, sketch.missed + weight
+		return
+	end
+	local known = call('ZSCORE', sketch.key .. ':estimate', name)
+	if not known then
+		if sketch.size >= bound.top or pressure > 0 then evict_name(sketch) end
+		if sketch.size >= bound.top then evict_name(sketch) end -- the bound was lowered: two go for each that comes
+		if pressure > 0 and sketch.size == 0 then
+			sketch.other, sketch.missed = sketch.other + count, sketch.missed + weight
+			return
+		end
+		weight = weight + sketch.evicted
+		sketch.size = sketch.size + 1
+	end
+	call('ZINCRBY', sketch.key .. ':estimate', string.format('%.0f', weight), name)
+	call('ZINCRBY', sketch.key, count, name)
+end
+
+function apply.n(at)
+	add_top(tonumber(ARGV[at]), ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]))
+end
+
+-- As version 1 had it: without an error.
+function apply.d(at)
+	local name, count = ARGV[at + 1], tonumber(ARGV[at + 2])
+	add_top(tonumber(ARGV[at]), name, count, name == OTHER and 0 or count)
+end
+
+local function store_sketch(sketch)
+	local at = (sketch.day + 1) * 86400 + retention
+	if sketch.other > 0 then call('ZINCRBY', sketch.key, string.format('%.0f', sketch.other), OTHER) end
+	if sketch.missed > 0 then call('HINCRBY', sketch.key .. ':error', 'missed', string.format('%.0f', sketch.missed)) end
+	if sketch.evicted > sketch.before then call('HSET', sketch.key .. ':error', 'evicted', string.format('%.0f', sketch.evicted)) end
+	if sketch.created or sketch.other > 0 then expire(sketch.key, at) end
+	if sketch.created then expire(sketch.key .. ':estimate', at) end
+	if sketch.missed > 0 or sketch.evicted > sketch.before then expire(sketch.key .. ':error', at) end
+end
 
 function apply.x(at)
-	call('XADD', prefix .. 'transactions', 'MAXLEN', '~', bound.stream, '*', 'ts', ARGV[at], 'json', ARGV[at + 1])
+	add_line('transactions', ARGV[at], ARGV[at + 1])
 end
 
 function apply.e(at)
-	add_event(ARGV[at], ARGV[at + 1])
+	add_line('events', ARGV[at], ARGV[at + 1])
+end
+
+-- Figures of the daemon that are no counts of answers.
+function apply.g(at)
+	call('HSET', meta, 'gauge_' .. ARGV[at], ARGV[at + 1])
 end
 
 local function close_hour(hour)
@@ -495,19 +832,32 @@ end
 
 -- Housekeeping ----------------------------------------------------------------
 
--- A few members of an index that were last seen before its retention; keys of names and addresses expire on their own.
-local function purge(index, most, remove)
+-- A few members that were last seen before their retention ended; other keys of theirs have expired.
+local function purge(index, most)
 	local before = string.format('(%.0f', now - index.retain * 1000)
-	local old = call('ZRANGEBYSCORE', index.key, '-inf', before, 'LIMIT', 0, most)
-	for _, member in ipairs(old or {}) do
-		call('ZREM', index.key, member)
-		if remove then remove(member) end
+	for _, member in ipairs(call('ZRANGEBYSCORE', index.key, '-inf', before, 'LIMIT', 0, most) or {}) do
+		if index ~= clients then
+			call('ZREM', index.key, member)
+		elseif member ~= OTHER and not index.seen[member] then
+			fold_client(member, true)
+		end
 	end
 end
 
-local function remove_client(client)
-	call('DEL', prefix .. 'client:' .. client, prefix .. 'client:' .. client .. ':names')
-	for counter in pairs(ZSETS) do call('ZREM', prefix .. 'clients:' .. counter, client) end
+-- What was folded into *other in this call.
+local function store_folded()
+	local words, old = {}, nil
+	local key = prefix .. 'client:' .. OTHER
+	for counter, value in pairs(folded.counters) do
+		call('HINCRBY', key, counter, string.format('%.0f', value))
+		words[1] = counter
+	end
+	if not words[1] then return end
+	old = call('HMGET', key, 'first_seen', 'last_seen') or {}
+	local last_ms = math.max(folded.last, tonumber(old[2] or nil) or 0)
+	call('HSET', key, 'first_seen', string.format('%.0f', math.min(folded.first, tonumber(old[1] or nil) or folded.first)),
+		'last_seen', string.format('%.0f', last_ms))
+	expire(key, last_ms / 1000 + pair_retention)
 end
 
 -- `applied` keeps the boots of last resort: the newest 64, by Redis's clock and never by a resolver's, which may start in 1970.
@@ -523,7 +873,8 @@ local function register_boot()
 end
 
 local function store_meta()
-	call('HSET', meta, 'schema', schema)
+	call('HSET', meta, 'schema', SCHEMA)
+	if memory then call('HSET', meta, unpack(memory)) end
 	if sender == '' or sender == boot then -- not a batch that an earlier boot left
 		call('HSET', meta, 'version', version, 'boot', boot, 'started', started, 'last_batch', number_text, 'last_batch_at', now_text)
 	end
@@ -536,6 +887,7 @@ local function store_meta()
 	end
 	if queries > 0 then call('HINCRBY', meta, 'queries', string.format('%.0f', queries)) end
 	for family, count in pairs(dropped) do call('HINCRBY', meta, 'dropped_' .. family, count) end
+	for what, count in pairs(gone) do call('HINCRBY', meta, what, count) end
 end
 
 -- The batch -------------------------------------------------------------------
@@ -543,11 +895,16 @@ end
 if not last then register_boot() end
 if not invalid then
 	for _, at in ipairs(positions) do apply[ARGV[at]](at + 1) end
-	for _, index in ipairs({ clients, names, addresses }) do store_index(index) end
-	for key, when in pairs(expiry) do call('EXPIREAT', key, when) end
-	purge(clients, 4, remove_client)
+	purge(clients, 2)
 	purge(names, 16)
 	purge(addresses, 16)
+	if pressure > 0 then gone.trimmed = trim(pressure > 1 and 16 or 4) end
+	for _, index in ipairs({ clients, names, addresses }) do store_index(index) end
+	for key, zset in pairs(zsets) do store_zset(key, zset) end
+	for key, known in pairs(last_told) do store_times(key, known) end
+	for _, sketch in pairs(days) do store_sketch(sketch) end
+	store_folded()
+	for key, when in pairs(expiry) do call('EXPIREAT', key, when) end
 end
 store_meta()
 if invalid then return answer('invalid', number, 1, 'argument ' .. invalid) end

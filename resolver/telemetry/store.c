@@ -360,7 +360,9 @@ static void on_lease(struct store *store, const struct redisReply *reply)
 {
 	if (!take_outcome(store, reply))
 		return;
-	if (store->state == STORE_LEASE) {
+	if (store->state == STORE_LEASE && reply->element[1]->integer > 0) {
+		send_lease(store, STORE_LEASE); /* the next step of a migration */
+	} else if (store->state == STORE_LEASE) {
 		send_applied(store);
 	} else if (store->state == STORE_RELEASE) {
 		store->state = STORE_RELEASED;

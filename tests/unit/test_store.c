@@ -31,6 +31,7 @@
 #include "resolver/telemetry/batch.h"
 #include "resolver/telemetry/pending.h"
 #include "resolver/telemetry/resp.h"
+#include "resolver/telemetry/schema.h"
 #include "resolver/telemetry/store.h"
 #include "resolver/telemetry/telemetry.h"
 
@@ -310,7 +311,7 @@ static void every_field_of_the_schema(void **state)
 	const char *hour = hour_text(&bed, 10);
 	int64_t ms = bed.now.wall_us / 1000;
 	char expected[128];
-	assert_text(ask("HGET teredown:{t}:meta schema"), "1");
+	assert_int_equal(number_of(ask("HGET teredown:{t}:meta schema")), SCHEMA_VERSION);
 	assert_text(ask("HGET teredown:{t}:meta version"), "1.2");
 	assert_text(ask("HGET teredown:{t}:meta boot"), "00000000000000aa");
 	assert_text(ask("HGET teredown:{t}:meta last_batch"), "1");
