@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "lib/base/log.h"
+#include "resolver/neighbours.h"
 #include "resolver/telemetry/identity_key.h"
 
 #define MINUTE_S 60
@@ -18,7 +19,9 @@
 struct clients {
 	const struct options *options;
 	struct identity_shared *shared;
+	struct neighbours *neighbours;
 	struct event *minute;
+	bool full; /* said once */
 };
 
 static int64_t wall_us(void)
@@ -44,6 +47,17 @@ static bool load_key(struct clients *clients)
 		log_info("anonymize: clients have new pseudonyms from now on");
 	identity_set_key(clients->shared, &key);
 	return true;
+}
+
+static void on_neighbour(void *context, const struct address *address, const uint8_t mac[6])
+{
+	struct clients *clients = context;
+
+	if (identity_set_neighbour(clients->shared, address, mac) || clients->full)
+		return;
+	clients->full = true;
+	log_warning("client-identity: more than %d neighbours; the rest are known by their address",
+		NEIGHBOURS_MAX);
 }
 
 static void on_minute(evutil_socket_t fd, short what, void *context)
@@ -94,6 +108,11 @@ bool clients_start(struct clients *clients, struct event_base *base)
 {
 	static const struct timeval minute = {.tv_sec = MINUTE_S};
 
+	if (clients->options->client_identity == CLIENT_IS_MAC) {
+		clients->neighbours = neighbours_open(base, on_neighbour, clients);
+		if (!clients->neighbours)
+			return false;
+	}
 	clients->minute = event_new(base, -1, EV_PERSIST, on_minute, clients);
 	return clients->minute && event_add(clients->minute, &minute) == 0;
 }
@@ -102,6 +121,7 @@ void clients_free(struct clients *clients)
 {
 	if (!clients)
 		return;
+	neighbours_close(clients->neighbours);
 	if (clients->minute)
 		event_free(clients->minute);
 	identity_shared_free(clients->shared);

@@ -7,6 +7,7 @@ resolver_libresolver_a_SOURCES = \
 	resolver/feeds.c resolver/feeds.h \
 	resolver/listen_tcp.c resolver/listen_tcp.h \
 	resolver/listen_udp.c resolver/listen_udp.h \
+	resolver/neighbours.c resolver/neighbours.h \
 	resolver/options.c resolver/options.h resolver/options_private.h \
 	resolver/options_print.c resolver/options_read.c resolver/options_table.c \
 	resolver/query.c resolver/query.h \

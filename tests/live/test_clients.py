@@ -3,8 +3,10 @@
 
 import os
 import re
+import shutil
 import stat
 import subprocess
+import sys
 
 import pytest
 
@@ -106,7 +108,44 @@ class TestExclude:
         assert done.returncode == 1 and 'exclude: "10.0.0.1/8" is none of these' in done.stderr
 
 
+# Runs in a network of its own, where neighbours can be made up.
+MAC_SCRIPT = """
+import subprocess, sys
+sys.path.insert(0, %r)
+import harness
+from harness import key, until
+ip = lambda words: subprocess.run(["ip"] + words.split(), check=True)
+for words in ("link set lo up", "link add d0 type veth peer name d1", "link set d0 up", "link set d1 up", "addr add 10.9.9.7/24 dev d0", "addr add 10.9.9.8/24 dev d0",
+        "neigh replace 10.9.9.7 lladdr 02:00:00:00:99:07 dev d0 nud permanent"):
+    ip(words)
+folder = harness.Folder()
+daemon = harness.Teredown(folder.path, "127.0.0.9", listen=["10.9.9.7"], redis="off", client_identity="mac", query_log="all")
+daemon.start(wait=False)
+ask = lambda source: harness.ask(53, "localhost", source=source, host="10.9.9.7", timeout_s=1)
+try:
+    until(lambda: ask("10.9.9.7"), "answers")
+    until(lambda: [r for r in daemon.records() if (r["client"], r.get("address")) == ("02:00:00:00:99:07", "10.9.9.7")], "the MAC address of the dump")
+    ask("10.9.9.8")
+    until(lambda: [r for r in daemon.records() if r["client"] == "10.9.9.8"], "the address of an unknown neighbour")
+    ip("neigh replace 10.9.9.8 lladdr 02:00:00:00:99:07 dev d0 nud permanent")
+    until(lambda: ask("10.9.9.8") and [r for r in daemon.records() if r.get("address") == "10.9.9.8"], "the MAC address of a new neighbour")
+    assert {r["client"] for r in daemon.records() if r.get("address") == "10.9.9.8"} == {"02:00:00:00:99:07"}
+finally:
+    daemon.stop()
+    folder.remove()
+print("seen")
+"""
+
+
 class TestIdentity:
+    def test_mac_of_the_neighbour_table(self):
+        alone = ["unshare", "--map-root-user", "--net"]
+        if not shutil.which("ip") or subprocess.run(alone + ["ip", "link", "add", "d0", "type", "veth", "peer", "name", "d1"], stderr=subprocess.DEVNULL).returncode != 0:
+            pytest.skip("no network namespace with an interface can be had here")
+        done = subprocess.run(alone + [sys.executable, "-c", MAC_SCRIPT % os.path.dirname(__file__)], stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, universal_newlines=True, timeout=60)
+        assert done.stdout.endswith("seen\n"), done.stdout
+
     def test_prefix_of_ipv6(self, teredown, nsd):
         daemon = teredown(nsd.endpoint, redis="embedded", query_log="all", client_identity="prefix")
         daemon.ask("www.example.org", host="::1")
