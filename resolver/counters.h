@@ -12,6 +12,7 @@
 	X(received)          /* queries taken from a socket */                                     \
 	X(answered)          /* replies given to the system */                                     \
 	X(dropped_malformed) /* under 12 octets, or a reply where a query belongs */               \
+	X(dropped_proxy)     /* from a proxy, without a PROXY header that can be read */            \
 	X(dropped_policy)    /* the DROP action of a zone */                                       \
 	X(dropped_overload)  /* too many questions waiting */                                      \
 	X(dropped_send)      /* the system did not take the reply */                               \

@@ -171,12 +171,20 @@ static void take_reloadable(struct options *into, struct options *from)
 	into->zone_count = from->zone_count;
 	into->allow = from->allow;
 	into->allow_count = from->allow_count;
+	into->proxies = from->proxies;
+	into->proxy_count = from->proxy_count;
+	into->forwarders = from->forwarders;
+	into->forwarder_count = from->forwarder_count;
 	into->mode = from->mode;
 	into->block_ttl_s = from->block_ttl_s;
 	from->zones = before.zones;
 	from->zone_count = before.zone_count;
 	from->allow = before.allow;
 	from->allow_count = before.allow_count;
+	from->proxies = before.proxies;
+	from->proxy_count = before.proxy_count;
+	from->forwarders = before.forwarders;
+	from->forwarder_count = before.forwarder_count;
 }
 
 struct rules *daemon_reload(struct daemon *daemon, uint8_t mode[POLICY_ZONES_MAX], char *restart,

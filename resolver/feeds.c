@@ -169,17 +169,36 @@ void feeds_modes(
 			mode[position] = (uint8_t)options->zones[i].mode;
 }
 
+/* To *at, which moves behind them. */
+static const struct prefix *copy_prefixes(
+	struct prefix **at, const struct prefix *prefixes, size_t count)
+{
+	struct prefix *copy = *at;
+
+	for (size_t i = 0; i < count; i++)
+		copy[i] = prefixes[i];
+	*at += count;
+	return copy;
+}
+
 struct query_policy *feeds_policy(struct rules *rules, const uint8_t mode[POLICY_ZONES_MAX],
 	const struct options *options, struct telemetry *telemetry)
 {
-	size_t allow_size = options->allow_count * sizeof options->allow[0];
-	struct query_policy *policy = calloc(1, sizeof *policy + allow_size);
+	size_t prefixes =
+		options->allow_count + options->proxy_count + options->forwarder_count;
+	struct query_policy *policy =
+		calloc(1, sizeof *policy + prefixes * sizeof(struct prefix));
 
 	if (!policy)
 		return NULL;
-	/* The list stands behind the policy in the same block, so that it lives as long. */
-	policy->allow = memcpy(policy + 1, options->allow, allow_size);
+	/* The lists stand behind the policy in the same block, so that they live as long. */
+	struct prefix *at = (struct prefix *)(policy + 1);
+	policy->allow = copy_prefixes(&at, options->allow, options->allow_count);
 	policy->allow_count = options->allow_count;
+	policy->proxies = copy_prefixes(&at, options->proxies, options->proxy_count);
+	policy->proxy_count = options->proxy_count;
+	policy->forwarders = copy_prefixes(&at, options->forwarders, options->forwarder_count);
+	policy->forwarder_count = options->forwarder_count;
 	policy->block_ttl_s = options->block_ttl_s;
 	policy->view.index = rules->index;
 	policy->view.generation = rules->generation;

@@ -7,6 +7,8 @@
  */
 #include "resolver/listen_tcp.h"
 
+#include "lib/dns/proxy.h"
+
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -29,6 +31,8 @@ struct connection {
 	struct tcp_server *server;
 	struct bufferevent *stream; /* NULL: the slot is free */
 	struct endpoint peer;
+	struct endpoint origin; /* for whom the peer speaks */
+	bool proxied;           /* the peer is a proxy, and its header has not come yet */
 	uint32_t slot, serial;
 	unsigned pending;
 	bool closing;    /* the client has sent all it wants to, or something that is not DNS */
@@ -75,6 +79,7 @@ static void connection_query(
 {
 	struct tcp_server *server = connection->server;
 	struct query_client client = {.peer = connection->peer,
+		.origin = connection->origin,
 		.path = {.connection = connection->slot + 1, .serial = connection->serial}};
 	size_t before = query_pending(server->config.engine);
 	size_t length = query_handle(server->config.engine, packet, size, &client, now,
@@ -110,6 +115,31 @@ static bool next_message(struct evbuffer *input, const uint8_t **packet, size_t 
 	return *packet != NULL;
 }
 
+/* The PROXY header at the beginning of a connection. False while it is not there as a whole; *bad
+ * when it cannot be one. */
+static bool take_proxy_header(
+	struct connection *connection, struct evbuffer *input, bool *bad)
+{
+	struct query_client client = {.peer = connection->peer};
+	size_t length, size = evbuffer_get_length(input);
+	const uint8_t *data =
+		evbuffer_pullup(input, size < PROXY_HEADER_MAX ? (ssize_t)size : PROXY_HEADER_MAX);
+
+	if (!data)
+		return false;
+	enum td_error error = query_read_proxy(
+		&client, data, size < PROXY_HEADER_MAX ? size : PROXY_HEADER_MAX, &length);
+	*bad = error == TD_MALFORMED;
+	if (*bad)
+		query_drop_proxied(connection->server->config.engine);
+	if (error != TD_OK)
+		return false;
+	connection->origin = client.origin;
+	connection->proxied = false;
+	evbuffer_drain(input, length);
+	return true;
+}
+
 /* Closed by the client and nothing more to send: the end. */
 static bool connection_is_done(const struct connection *connection)
 {
@@ -127,13 +157,14 @@ static void connection_read(struct connection *connection)
 	bool bad = false;
 
 	connection->processing = true;
-	while (!server->stopped && !connection_is_full(connection) &&
+	bool ready = !connection->proxied || take_proxy_header(connection, input, &bad);
+	while (ready && !server->stopped && !connection_is_full(connection) &&
 		next_message(input, &packet, &size, &bad)) {
 		connection_query(connection, packet, size, &now);
 		evbuffer_drain(input, size + 2);
 	}
 	connection->processing = false;
-	if (server->stopped)
+	if (server->stopped || (bad && connection->proxied))
 		evbuffer_drain(input, evbuffer_get_length(input));
 	server->config.turn(server->config.turn_context, &now);
 	connection->closing |= bad;
@@ -171,6 +202,7 @@ static void on_event(struct bufferevent *stream, short what, void *context)
 	connection_close(connection);
 }
 
+/* A proxy may have all connections: it has one for each of its own clients. */
 static struct connection *free_slot(struct tcp_server *server, const struct endpoint *peer)
 {
 	struct connection *found = NULL;
@@ -183,7 +215,10 @@ static struct connection *free_slot(struct tcp_server *server, const struct endp
 		else if (address_equal(&connection->peer.address, &peer->address))
 			same++;
 	}
-	return same < server->config.connections_per_client_max ? found : NULL;
+	return same < server->config.connections_per_client_max ||
+			       query_is_proxy(server->config.engine, &peer->address)
+		       ? found
+		       : NULL;
 }
 
 static void connection_open(struct tcp_server *server, int fd, const struct endpoint *peer)
@@ -203,6 +238,8 @@ static void connection_open(struct tcp_server *server, int fd, const struct endp
 	connection->server = server;
 	connection->stream = stream;
 	connection->peer = *peer;
+	connection->origin = *peer;
+	connection->proxied = query_is_proxy(server->config.engine, &peer->address);
 	connection->slot = (uint32_t)(connection - server->connections);
 	connection->pending = 0;
 	connection->closing = false;

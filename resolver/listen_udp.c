@@ -121,22 +121,44 @@ static int receive(struct udp_listener *listener)
 	return recvmmsg(listener->fd, batch->in, BATCH, MSG_DONTWAIT, NULL);
 }
 
+/* Takes a PROXY header off the packet. False when there has to be one and is not. */
+static bool take_proxy_header(struct udp_listener *listener, struct query_client *client,
+	const uint8_t **packet, size_t *size)
+{
+	size_t length;
+
+	client->origin = client->peer;
+	if (!query_is_proxy(listener->config.engine, &client->peer.address))
+		return true;
+	if (query_read_proxy(client, *packet, *size, &length) != TD_OK) {
+		query_drop_proxied(listener->config.engine);
+		return false;
+	}
+	*packet += length;
+	*size -= length;
+	return true;
+}
+
 /* Puts the reply for query i, if there is one now, into place `out` of the outgoing batch. */
 static bool handle(struct udp_listener *listener, unsigned i, unsigned out, const struct now *now)
 {
 	struct udp_batch *batch = listener->config.batch;
 	struct query_client client = {.path = {.listener = listener->config.index}};
 	struct msghdr *reply = &batch->out[out].msg_hdr;
+	const uint8_t *packet = batch->queries[i];
+	size_t size = batch->in[i].msg_len;
 
 	if (!endpoint_from_sockaddr(&client.peer, (struct sockaddr *)&batch->peers[i])) {
 		listener->config.counters->received++;
 		listener->config.counters->dropped_malformed++;
 		return false;
 	}
+	if (!take_proxy_header(listener, &client, &packet, &size))
+		return false;
 	if (listener->wildcard)
 		read_path(&batch->in[i].msg_hdr, &client.path);
 	batch->out_vec[out].iov_len =
-		query_handle(listener->config.engine, batch->queries[i], batch->in[i].msg_len,
+		query_handle(listener->config.engine, packet, size,
 			&client, now, &batch->slots[out], batch->replies[out], DNS_UDP_PAYLOAD);
 	if (batch->out_vec[out].iov_len == 0)
 		return false;

@@ -41,6 +41,10 @@ struct options {
 	size_t listen_count;
 	struct prefix *allow;
 	size_t allow_count;
+	struct prefix *proxies;
+	size_t proxy_count;
+	struct prefix *forwarders;
+	size_t forwarder_count;
 	struct endpoint *upstream; /* from the file, else from resolv.conf without our own listen
 				      addresses; may be none */
 	size_t upstream_count;

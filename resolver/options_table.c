@@ -423,9 +423,10 @@ static const char *const log_level_words[] = {"error", "warning", "info", "debug
 
 #define FIELD(name) \
 	.offset = offsetof(struct options, name), .size = sizeof(((struct options *)0)->name)
-#define LIST(name)                                \
+#define LIST_COUNTED(name, count)                 \
 	.offset = offsetof(struct options, name), \
-	.count_offset = offsetof(struct options, name##_count)
+	.count_offset = offsetof(struct options, count)
+#define LIST(name) LIST_COUNTED(name, name##_count)
 
 const struct option_row option_rows[] = {
 	{.name = "resolver-name",
@@ -514,6 +515,30 @@ const struct option_row option_rows[] = {
 			   "\"192.168.0.0/16\", \"169.254.0.0/16\", \"fe80::/10\", \"fc00::/7\" }",
 		.reloadable = true,
 		.help = "Networks whose clients are served. Everyone else is refused."},
+	{.name = "proxy-protocol",
+		.type = OPTION_PREFIXES,
+		.unit = "networks",
+		LIST_COUNTED(proxies, proxy_count),
+		.min = 0,
+		.max = 1024,
+		.initial = "{ }",
+		.reloadable = true,
+		.help = "Networks of proxies that begin every datagram and every connection with a "
+			"header of the PROXY protocol, version 2. The client is whom the header "
+			"names, also for allow. What comes from there without such a header is "
+			"dropped; a header from elsewhere is not understood."},
+	{.name = "trust-forwarder",
+		.type = OPTION_PREFIXES,
+		.unit = "networks",
+		LIST_COUNTED(forwarders, forwarder_count),
+		.min = 0,
+		.max = 1024,
+		.initial = "{ }",
+		.reloadable = true,
+		.help = "Networks of forwarders that are believed when they say for which client "
+			"they ask: by EDNS Client Subnet, or the options that dnsmasq has for MAC "
+			"addresses (--add-mac) and names (--add-cpe-id). Counts and records are "
+			"then about that client. The options go no further."},
 	{.name = "resolv-conf",
 		.type = OPTION_TEXT,
 		.unit = "an absolute path or \"\"",

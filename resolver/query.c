@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "lib/base/table.h"
+#include "lib/dns/proxy.h"
 #include "resolver/reply.h"
 
 #define FOREIGN_RETRIES_MAX 3
@@ -66,7 +67,9 @@ static void transaction_begin(
 	struct transaction *t, const struct request *request, const struct query_client *client)
 {
 	memset(t, 0, sizeof *t);
-	t->client = client->peer;
+	t->client = client->origin;
+	t->given = request->forwarded.client;
+	t->given_mac = request->forwarded.mac;
 	t->id = request->id;
 	t->tcp = is_tcp(client);
 	t->qname = request->qname_length ? request->folded : NULL;
@@ -187,7 +190,7 @@ static struct waiter *waiter_new(
 
 static uint32_t *pending_of(struct query_engine *engine, const struct query_client *client)
 {
-	const struct address *address = &client->peer.address;
+	const struct address *address = &client->origin.address;
 
 	return &engine->client_pending[hash_bytes(&engine->config.seed, address->octets,
 					       sizeof address->octets) %
@@ -463,12 +466,30 @@ static void flight_launch(struct query_flight *flight, const struct now *now)
 
 /* --- the query --- */
 
-static bool is_allowed(const struct query_engine *engine, const struct address *client)
+static bool is_in(const struct prefix *prefixes, size_t count, const struct address *client)
 {
-	for (size_t i = 0; i < engine->policy->allow_count; i++)
-		if (prefix_contains(&engine->policy->allow[i], client))
+	for (size_t i = 0; i < count; i++)
+		if (prefix_contains(&prefixes[i], client))
 			return true;
 	return false;
+}
+
+static bool is_allowed(const struct query_engine *engine, const struct address *client)
+{
+	return is_in(engine->policy->allow, engine->policy->allow_count, client);
+}
+
+/* What a trusted forwarder says of its client. It goes no further: upstream questions are composed
+ * anew. */
+static void read_forwarded(const struct query_engine *engine, const uint8_t *packet,
+	const struct query_client *client, struct request *request)
+{
+	const struct edns *edns = &request->edns;
+
+	if (is_in(engine->policy->forwarders, engine->policy->forwarder_count,
+		    &client->origin.address))
+		forwarded_read(packet + edns->options_offset, edns->options_length,
+			&request->forwarded);
 }
 
 static void wait_for_answer(struct query_engine *engine, const struct query_client *client,
@@ -554,6 +575,29 @@ static size_t refuse(struct query_slot *slot, uint8_t *reply, size_t limit, uint
 	return transaction_close(&slot->transaction, reply, length, source);
 }
 
+bool query_is_proxy(const struct query_engine *engine, const struct address *peer)
+{
+	return engine->policy->proxy_count &&
+	       is_in(engine->policy->proxies, engine->policy->proxy_count, peer);
+}
+
+enum td_error query_read_proxy(
+	struct query_client *client, const uint8_t *data, size_t size, size_t *length)
+{
+	struct proxy_header header;
+	enum td_error error = proxy_read(data, size, &header);
+
+	*length = header.length;
+	client->origin = error == TD_OK && !header.local ? header.source : client->peer;
+	return error;
+}
+
+void query_drop_proxied(struct query_engine *engine)
+{
+	engine->config.counters->received++;
+	engine->config.counters->dropped_proxy++;
+}
+
 size_t query_handle(struct query_engine *engine, const uint8_t *packet, size_t size,
 	const struct query_client *client, const struct now *now, struct query_slot *slot,
 	uint8_t *reply, size_t capacity)
@@ -570,8 +614,10 @@ size_t query_handle(struct query_engine *engine, const uint8_t *packet, size_t s
 	limit = reply_limit(&slot->request, is_tcp(client));
 	if (limit > capacity)
 		limit = capacity;
+	if (slot->request.edns.options_length && engine->policy->forwarder_count)
+		read_forwarded(engine, packet, client, &slot->request);
 	transaction_begin(&slot->transaction, &slot->request, client);
-	if (!is_allowed(engine, &client->peer.address))
+	if (!is_allowed(engine, &client->origin.address))
 		return refuse(slot, reply, limit, RCODE_REFUSED, EDE_PROHIBITED, SOURCE_LOCAL);
 	if (verdict == REQUEST_ERROR)
 		return refuse(slot, reply, limit, rcode, EDE_NONE,

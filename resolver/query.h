@@ -37,7 +37,8 @@ struct reply_path {
 };
 
 struct query_client {
-	struct endpoint peer;
+	struct endpoint peer;   /* where the reply goes */
+	struct endpoint origin; /* who asks: the peer, unless a PROXY header named another */
 	struct reply_path path;
 };
 
@@ -48,6 +49,10 @@ struct query_policy {
 	uint16_t zone_id[POLICY_ZONES_MAX];
 	const struct prefix *allow; /* clients outside are refused */
 	size_t allow_count;
+	const struct prefix *proxies; /* each of their datagrams and connections begins with a PROXY header */
+	size_t proxy_count;
+	const struct prefix *forwarders; /* what they say of their clients is believed (lib/dns/forwarded.h) */
+	size_t forwarder_count;
 	uint32_t block_ttl_s; /* of denials made here */
 };
 
@@ -111,6 +116,18 @@ void query_engine_free(struct query_engine *engine);
 
 /* Between two queries. The policy before it is not used any more when this returns. */
 void query_set_policy(struct query_engine *engine, const struct query_policy *policy);
+
+/* True when peer has to begin with a PROXY header. */
+bool query_is_proxy(const struct query_engine *engine, const struct address *peer);
+
+/*
+ * Takes a PROXY header of client->peer off: *length octets at the front, and client->origin. TD_OK;
+ * TD_TRUNCATED (of a stream: wait for more), TD_MALFORMED. What is then dropped is counted by
+ * query_drop_proxied.
+ */
+enum td_error query_read_proxy(
+	struct query_client *client, const uint8_t *data, size_t size, size_t *length);
+void query_drop_proxied(struct query_engine *engine);
 
 /*
  * A packet from a client. Returns the length of the reply put into reply (capacity at least 1232,

@@ -42,6 +42,8 @@ enum td_error edns_parse(
 	if (!rdata || !options_valid(&options))
 		return TD_MALFORMED;
 	out->present = true;
+	out->options_offset = (uint16_t)rr->rdata_offset;
+	out->options_length = rr->rdata_length;
 	out->extended_rcode = (uint8_t)(rr->ttl >> 24);
 	out->version = (uint8_t)(rr->ttl >> 16);
 	out->dnssec_ok = rr->ttl & 0x8000;

@@ -32,6 +32,7 @@ struct edns {
 	bool dnssec_ok;
 	uint8_t version;
 	uint8_t extended_rcode; /* upper 8 bits of the rcode */
+	uint16_t options_offset, options_length; /* within the message */
 	uint16_t udp_payload;   /* as sent; RFC 6891 6.2.3: below 512 means 512, done by the user of the value */
 };
 

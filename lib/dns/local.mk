@@ -3,8 +3,10 @@ lib_dns_libdns_a_SOURCES = \
 	lib/dns/address.c lib/dns/address.h \
 	lib/dns/compose.c lib/dns/compose.h \
 	lib/dns/edns.c lib/dns/edns.h \
+	lib/dns/forwarded.c lib/dns/forwarded.h \
 	lib/dns/message.c lib/dns/message.h \
 	lib/dns/name.c lib/dns/name.h \
+	lib/dns/proxy.c lib/dns/proxy.h \
 	lib/dns/request.c lib/dns/request.h \
 	lib/dns/text.c lib/dns/text.h \
 	lib/dns/tunnel.c lib/dns/tunnel.h \
@@ -14,6 +16,11 @@ if HAVE_CMOCKA
 DNS_TESTS = tests/unit/test_name tests/unit/test_message tests/unit/test_address tests/unit/test_text
 check_PROGRAMS += $(DNS_TESTS)
 TESTS += $(DNS_TESTS)
+check_PROGRAMS += tests/unit/test_forwarded
+TESTS += tests/unit/test_forwarded
+tests_unit_test_forwarded_SOURCES = tests/unit/test_forwarded.c
+tests_unit_test_forwarded_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_forwarded_LDADD = $(LIB_DNS) $(CMOCKA_LIBS)
 tests_unit_test_name_SOURCES = tests/unit/test_name.c
 tests_unit_test_name_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_name_LDADD = $(LIB_DNS) $(LDNS_LIBS) $(CMOCKA_LIBS)

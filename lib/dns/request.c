@@ -84,6 +84,7 @@ enum request_verdict request_parse(
 	out->qtype = 0;
 	out->qclass = 0;
 	out->edns = (struct edns){0};
+	out->forwarded = (struct forwarded){0};
 	bool readable = read_body(&reader, &header, out);
 	if (header.flags & DNS_FLAG_OPCODE)
 		*rcode = RCODE_NOTIMP;

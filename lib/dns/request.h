@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "lib/dns/edns.h"
+#include "lib/dns/forwarded.h"
 #include "lib/dns/message.h"
 
 struct request {
@@ -16,6 +17,7 @@ struct request {
 	uint8_t qname_length; /* 0 when there was no readable question */
 	uint16_t qtype, qclass;
 	struct edns edns;
+	struct forwarded forwarded; /* none: set by who trusts the sender */
 	uint8_t folded[NAME_WIRE_MAX]; /* qname in lower case, qname_length octets */
 };
 

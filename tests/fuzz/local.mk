@@ -4,6 +4,7 @@
 FUZZ_TARGETS = tests/fuzz/fuzz_request tests/fuzz/fuzz_message tests/fuzz/fuzz_name_text tests/fuzz/fuzz_text_rr \
 	tests/fuzz/fuzz_rpz \
 	tests/fuzz/fuzz_exchange tests/fuzz/fuzz_answer
+FUZZ_TARGETS += tests/fuzz/fuzz_forwarded
 EXTRA_DIST += tests/fuzz/seeds
 
 if ENABLE_FUZZERS
@@ -41,3 +42,6 @@ tests_fuzz_fuzz_exchange_LDADD = $(LIB_UPSTREAM)
 tests_fuzz_fuzz_answer_SOURCES = tests/fuzz/fuzz_answer.c tests/fuzz/fuzz.h $(FUZZ_MAIN)
 tests_fuzz_fuzz_answer_CFLAGS = $(AM_CFLAGS) $(FUZZ_FLAGS)
 tests_fuzz_fuzz_answer_LDADD = $(LIB_RESOLVER) $(LDNS_LIBS)
+tests_fuzz_fuzz_forwarded_SOURCES = tests/fuzz/fuzz_forwarded.c tests/fuzz/fuzz.h $(FUZZ_MAIN)
+tests_fuzz_fuzz_forwarded_CFLAGS = $(AM_CFLAGS) $(FUZZ_FLAGS)
+tests_fuzz_fuzz_forwarded_LDADD = $(LIB_DNS)

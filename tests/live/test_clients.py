@@ -1,16 +1,22 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Who a client is in what is stored and logged: anonymised, excluded, by prefix."""
+"""Who a client is in what is stored and logged: by prefix or MAC address, behind forwarders and proxies, anonymised, excluded."""
 
 import os
 import re
 import shutil
+import socket
 import stat
+import struct
 import subprocess
 import sys
 
+import dns.edns
+import dns.message
 import pytest
 
-from harness import DAEMON, key, until
+import harness
+from harness import DAEMON, addresses_of, key, make_query, rcode_of, read_framed, send_framed, tcp_socket, udp_socket, until
+from upstream import addresses
 
 TEREDO = "teredo.ipv6.microsoft.com"
 SECRET = "127.0.77.77"
@@ -155,3 +161,131 @@ class TestIdentity:
         assert by_client["::/64"]["address"] == "::1"
         assert "address" not in by_client["127.0.5.1"]
         assert daemon.store().hget(key("client", "::/64"), "queries") == "1"
+
+
+def mac_option(mac):
+    return dns.edns.GenericOption(65001, bytes(int(part, 16) for part in mac.split(":")))
+
+
+def proxied(source, packet, port=4242, command=0x21, transport=0x12):
+    addresses = socket.inet_aton(source) + socket.inet_aton("127.0.0.1") + struct.pack("!HH", port, 53)
+    body = addresses + b"\xe0\x00\x03xyz"
+    return b"\r\n\r\n\0\r\nQUIT\n" + struct.pack("!BBH", command, transport, len(body)) + body + packet
+
+
+def clients_of(daemon, qname):
+    return {(record["client"], record.get("address")) for record in daemon.records() if record["query"] == qname + "."}
+
+
+class TestForwarder:
+    def test_options_of_a_trusted_one(self, teredown, nsd):
+        daemon = teredown(nsd.endpoint, query_log="all", trust_forwarder=["127.0.6.0/24"])
+        ecs, mac = dns.edns.ECSOption("10.1.2.3", 32), mac_option("02:00:5e:10:00:01")
+        daemon.ask("h1.example.org", source="127.0.6.1", options=[ecs])
+        daemon.ask("h2.example.org", source="127.0.6.1", options=[dns.edns.ECSOption("10.1.2.0", 24)])
+        daemon.ask("h3.example.org", source="127.0.6.1", options=[mac])
+        daemon.ask("h4.example.org", source="127.0.6.1", options=[dns.edns.GenericOption(65074, b"branch7")], tcp=True)
+        daemon.ask("h5.example.org", source="127.0.6.1")
+        daemon.ask("h6.example.org", source="127.0.5.1", options=[ecs, mac])
+        for name, expected in (("h1", ("10.1.2.3", "127.0.6.1")), ("h2", ("10.1.2.0/24", "127.0.6.1")), ("h3", ("02:00:5e:10:00:01", "127.0.6.1")),
+                ("h4", ("id-branch7", "127.0.6.1")), ("h5", ("127.0.6.1", None)), ("h6", ("127.0.5.1", None))):
+            until(lambda: clients_of(daemon, name + ".example.org"), "a record of " + name)
+            assert clients_of(daemon, name + ".example.org") == {expected}
+
+    def test_coalesced_clients_stay_apart(self, teredown, upstream):
+        server = upstream({"held.example.org": "192.0.2.9"}, delay=0.3)
+        daemon = teredown(server.endpoint, query_log="all", trust_forwarder=["127.0.0.1"])
+        with udp_socket(daemon.port) as sock:
+            for number in range(1, 21):
+                sock.send(make_query("held.example.org", options=[dns.edns.ECSOption("10.0.0.%d" % number, 32)]).to_wire())
+            for _ in range(20):
+                sock.recv(4096)
+        expected = {("10.0.0.%d" % number, "127.0.0.1") for number in range(1, 21)}
+        until(lambda: clients_of(daemon, "held.example.org") == expected, "a record for each of 20 clients")
+
+    def test_nothing_of_it_goes_upstream(self, teredown, upstream):
+        packets, script = [], addresses({"plain.example.org": "192.0.2.9"})
+        server = upstream(lambda packet, asked, tcp: packets.append(bytes(packet)) or script(packet, asked, tcp))
+        daemon = teredown(server.endpoint, trust_forwarder=["127.0.0.0/8"])
+        daemon.ask("plain.example.org", options=[dns.edns.ECSOption("10.1.2.3", 32), mac_option("02:00:5e:10:00:01")])
+        assert packets and not any(b"\x0a\x01\x02\x03" in packet or b"\x02\x00\x5e\x10" in packet for packet in packets)
+
+    def test_dnsmasq(self, teredown, nsd, folder):
+        daemon = teredown(nsd.endpoint, query_log="all", trust_forwarder=["127.0.0.1"])
+        forwarder = harness.Dnsmasq(folder.path, daemon.port, extra=False)
+        forwarder.argv.append("--add-subnet=32,128")
+        forwarder.argv.append("--add-cpe-id=branch7")
+        forwarder.start()
+        try:
+            harness.ask(forwarder.port, "h7.example.org", source="127.0.8.7")
+            until(lambda: clients_of(daemon, "h7.example.org"), "a record")
+            assert clients_of(daemon, "h7.example.org") == {("127.0.8.7", "127.0.0.1")}
+        finally:
+            forwarder.stop()
+
+
+class TestProxy:
+    @pytest.fixture
+    def daemon(self, teredown, nsd):
+        return teredown(nsd.endpoint, query_log="all", proxy_protocol=["127.0.7.0/24"], allow=["127.0.0.0/8", "10.0.0.0/8"])
+
+    def test_udp(self, daemon):
+        query = make_query("h8.example.org")
+        with udp_socket(daemon.port, source="127.0.7.1") as sock:
+            sock.send(proxied("10.1.2.3", query.to_wire()))
+            assert addresses_of(dns.message.from_wire(sock.recv(4096)))
+            sock.send(proxied("192.0.2.1", make_query("h9.example.org").to_wire()))
+            assert rcode_of(dns.message.from_wire(sock.recv(4096))) == "REFUSED"
+            sock.send(proxied("10.9.9.9", make_query("h10.example.org").to_wire(), command=0x20))
+            sock.recv(4096)
+        until(lambda: clients_of(daemon, "h10.example.org"), "the last record")
+        (record,) = [r for r in daemon.records() if r["query"] == "h8.example.org."]
+        assert (record["client"], record["port"], record.get("address")) == ("10.1.2.3", 4242, None)
+        assert clients_of(daemon, "h9.example.org") == {("192.0.2.1", None)}
+        assert clients_of(daemon, "h10.example.org") == {("127.0.7.1", None)}
+
+    def test_without_a_header_it_is_dropped(self, daemon):
+        with udp_socket(daemon.port, source="127.0.7.1") as sock:
+            sock.send(make_query("h8.example.org").to_wire())
+            sock.send(proxied("10.1.2.3", b"")[:20])
+            until(lambda: harness.number(daemon.status(), "dropped_proxy") == 2, "two datagrams dropped")
+        with tcp_socket(daemon.port, source="127.0.7.1") as sock:
+            send_framed(sock, make_query("h8.example.org").to_wire())
+            assert sock.recv(10) == b""
+        status = daemon.status()
+        assert harness.number(status, "dropped_proxy") == 3
+        received, accounted = harness.balance(status)
+        assert received == accounted
+        # From elsewhere a header is no query that can be read.
+        with udp_socket(daemon.port, source="127.0.5.1") as sock:
+            sock.send(proxied("10.1.2.3", make_query("h11.example.org").to_wire()))
+            sock.recv(4096)
+        assert not clients_of(daemon, "h11.example.org")
+
+    def test_tcp_in_pieces(self, daemon):
+        query = make_query("h12.example.org").to_wire()
+        octets = proxied("10.1.2.4", struct.pack("!H", len(query)) + query, transport=0x11)
+        with tcp_socket(daemon.port, source="127.0.7.1") as sock:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for at in range(0, len(octets), 7):
+                sock.send(octets[at:at + 7])
+            assert addresses_of(dns.message.from_wire(read_framed(sock)))
+            send_framed(sock, query)
+            assert addresses_of(dns.message.from_wire(read_framed(sock)))
+        until(lambda: clients_of(daemon, "h12.example.org") == {("10.1.2.4", None)}, "its record")
+
+    def test_dnsdist(self, daemon, folder):
+        if not harness.find("dnsdist"):
+            pytest.skip("dnsdist is not installed")
+        port = harness.free_port()
+        config = folder.write("dnsdist.conf", "setLocal('127.0.0.1:%d')\nsetACL('127.0.0.0/8')\nsetSecurityPollSuffix('')\n"
+            "newServer({address='127.0.0.1:%d', source='127.0.7.2', useProxyProtocol=true, checkType='A', checkName='localhost.'})\n" % (port, daemon.port))
+        process = harness.Process("dnsdist", [harness.find("dnsdist"), "--supervised", "--disable-syslog", "-C", config], folder.path)
+        process.start()
+        try:
+            process.until(lambda: addresses_of(harness.ask(port, "h13.example.org", source="127.0.8.8", timeout_s=1.0)), "dnsdist answers")
+            harness.ask(port, "h14.example.org", source="127.0.8.9", tcp=True)
+            until(lambda: clients_of(daemon, "h14.example.org") == {("127.0.8.9", None)}, "the proxied client over TCP")
+            assert clients_of(daemon, "h13.example.org") == {("127.0.8.8", None)}
+        finally:
+            process.stop()

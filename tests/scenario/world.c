@@ -187,6 +187,7 @@ const struct world_reply *world_ask(
 	size_t length;
 
 	client.peer.address = address_v4(octets);
+	client.origin = client.peer;
 	length = query_handle(world->workers[worker].engine, packet, size, &client, &world->now,
 		&slot, reply, query->tcp ? sizeof reply : DNS_UDP_PAYLOAD);
 	if (length == 0)
