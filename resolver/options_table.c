@@ -20,6 +20,7 @@
 
 #include "resolver/options_private.h"
 #include "resolver/telemetry/rotate.h"
+#include "resolver/telemetry/sink_target.h"
 #include "resolver/upstream/exchange.h"
 
 #define DNS_PORT 53
@@ -170,11 +171,16 @@ static bool check_path_or_none(const struct options *options, const char *text, 
 
 static bool check_log_file(const struct options *options, const char *text, char *why)
 {
+	struct syslog_target target;
+	(void)options;
 	if (text[0] == '\0' || text[0] == '/' || strcmp(text, "-") == 0)
 		return true;
-	(void)options;
-	return refuse(why, "is not an absolute path, expected one that begins with /, or - for the "
-			   "standard output");
+	if (strncmp(text, "syslog", 6) != 0)
+		return refuse(why, "is not an absolute path, expected one that begins with /, - "
+				   "for the standard output, or syslog");
+	return syslog_target_parse(&target, text) ||
+	       refuse(why, "names no facility or destination of syslog, expected "
+			   "syslog[:FACILITY][@/PATH] or syslog[:FACILITY][@ADDRESS[:PORT]]");
 }
 
 static bool check_user(const struct options *options, const char *text, char *why)
@@ -626,14 +632,18 @@ const struct option_row option_rows[] = {
 			"or every one."},
 	{.name = "query-log-file",
 		.type = OPTION_TEXT,
-		.unit = "an absolute path, \"-\" or \"\"",
+		.unit = "an absolute path, \"-\", \"syslog\" or \"\"",
 		FIELD(query_log_file),
 		.min = 0,
 		.max = 1024,
 		.initial = "",
 		.check = check_log_file,
 		.help = "The file that takes a JSON line for each recorded transaction, opened "
-			"anew at SIGHUP; - is the standard output. Empty: none."},
+			"anew at SIGHUP; - is the standard output. "
+			"\"syslog[:FACILITY][@DESTINATION]\" gives each to the syslog daemon "
+			"behind a unix socket (/dev/log by default) or a UDP address, with the "
+			"facility daemon by default; a record longer than 8 kB goes there without "
+			"its addresses and answers, marked \"cut\":true. Empty: none."},
 	{.name = "query-log-size",
 		.type = OPTION_SIZE,
 		.unit = "bytes",

@@ -360,9 +360,9 @@ static void publish(struct collector *collector)
 	uint64_t refused = 0;
 	for (size_t i = 0; i < collector->count; i++)
 		refused += atomic_load(&collector->handovers[i].records.dropped);
-	status.records_dropped = refused + collector->sinks.file.dropped;
 	status.records_written = collector->sinks.writer.last_txn;
 	status.sink_count = sinks_status(&collector->sinks, refused, status.sinks);
+	status.records_dropped = status.sink_count ? status.sinks[0].dropped : refused;
 
 	pthread_mutex_lock(&collector->lock);
 	collector->status = status;
@@ -383,6 +383,7 @@ static void begin_to_stop(struct collector *collector)
 		if (rest)
 			tally_clear(rest);
 	}
+	sinks_finish(&collector->sinks, &collector->now);
 	event_add(collector->deadline, &wait);
 }
 
@@ -395,7 +396,8 @@ static void end_when_done(struct collector *collector, bool any)
 		return;
 	if (!evtimer_pending(collector->deadline, NULL))
 		begin_to_stop(collector);
-	else if (!collector->store || (sent && store_release(collector->store)))
+	else if (sinks_are_finished(&collector->sinks, &collector->now) &&
+		 (!collector->store || (sent && store_release(collector->store))))
 		event_base_loopbreak(collector->base);
 }
 
@@ -640,11 +642,11 @@ static void collector_free(struct collector *collector)
 		if (events[i])
 			event_free(events[i]);
 	}
+	sinks_deinit(&collector->sinks);
 	if (collector->base)
 		event_base_free(collector->base);
 	batcher_deinit(&collector->batcher);
 	pending_deinit(&collector->pending);
-	sinks_deinit(&collector->sinks);
 	strbuf_deinit(&collector->line);
 	strbuf_deinit(&collector->octets);
 	strbuf_deinit(&collector->replayed.text);
@@ -669,9 +671,9 @@ struct collector *collector_new(const struct telemetry_config *config, struct ha
 	collector->resolver_name = strdup(config->resolver_name);
 	collector->version = strdup(config->version);
 	collector->next_records = calloc(count, sizeof(*collector->next_records));
-	if (!sinks_init(&collector->sinks, config, zones, &collector->now) ||
-		!collector->resolver_name || !collector->version || !collector->next_records ||
-		!make_loop(collector) || !make_batcher(collector, config, zones) ||
+	if (!collector->resolver_name || !collector->version || !collector->next_records ||
+		!make_loop(collector) ||
+		!sinks_init(&collector->sinks, config, collector->base, zones, &collector->now) || !make_batcher(collector, config, zones) ||
 		!make_store(collector, config)) {
 		collector_free(collector);
 		return NULL;

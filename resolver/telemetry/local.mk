@@ -7,6 +7,7 @@ resolver_telemetry_libtelemetry_a_SOURCES = \
 	resolver/telemetry/identity_key.c resolver/telemetry/identity_key.h \
 	resolver/telemetry/journal.c resolver/telemetry/journal.h \
 	resolver/telemetry/keeper.c resolver/telemetry/keeper.h \
+	resolver/telemetry/outbox.c resolver/telemetry/outbox.h \
 	resolver/telemetry/pending.c resolver/telemetry/pending.h \
 	resolver/telemetry/querylog.c resolver/telemetry/querylog.h \
 	resolver/telemetry/reader.c resolver/telemetry/reader.h \
@@ -17,9 +18,11 @@ resolver_telemetry_libtelemetry_a_SOURCES = \
 	resolver/telemetry/resp.c resolver/telemetry/resp.h \
 	resolver/telemetry/rotate.c resolver/telemetry/rotate.h \
 	resolver/telemetry/schema.h \
+	resolver/telemetry/sink_target.c resolver/telemetry/sink_target.h \
 	resolver/telemetry/sinks.c resolver/telemetry/sinks.h \
 	resolver/telemetry/sketch.c resolver/telemetry/sketch.h \
 	resolver/telemetry/store.c resolver/telemetry/store.h \
+	resolver/telemetry/syslog_sink.c resolver/telemetry/syslog_sink.h \
 	resolver/telemetry/tally.c resolver/telemetry/tally.h \
 	resolver/telemetry/telemetry.c resolver/telemetry/telemetry.h \
 	resolver/telemetry/transaction.c resolver/telemetry/transaction.h \
@@ -64,7 +67,10 @@ tests_unit_test_store_SOURCES = tests/unit/test_store.c
 tests_unit_test_store_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_store_LDADD = $(TELEMETRY_TEST_LIBS)
 
-SINK_TESTS = tests/unit/test_querylog
+SINK_TESTS = tests/unit/test_querylog tests/unit/test_syslog
+tests_unit_test_syslog_SOURCES = tests/unit/test_syslog.c
+tests_unit_test_syslog_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_syslog_LDADD = $(TELEMETRY_TEST_LIBS)
 tests_unit_test_querylog_SOURCES = tests/unit/test_querylog.c
 tests_unit_test_querylog_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_querylog_LDADD = $(TELEMETRY_TEST_LIBS)

@@ -576,6 +576,7 @@ static void append_rest(struct record_writer *writer, const struct reply *reply,
 	}
 	at = PUT(at, ",\"duration_us\":");
 	at = decimal_put(at, record->duration_us);
+	writer->lists_at = (size_t)(at - out->data);
 	at = PUT(at, ",\"addresses\":[");
 	if (addresses->length)
 		at = put_bytes(at, addresses->data, addresses->length);

@@ -50,6 +50,8 @@ struct record_writer {
 	char time[20];     /* "2026-11-21T20:52:11." */
 	struct record_words words;
 
+	size_t lists_at; /* of the line written last: where its lists begin in out's data */
+
 	/* Of the line being written. One walk over the reply fills both lists. */
 	struct record_name question, last;
 	struct name last_wire; /* what `last` is written from */

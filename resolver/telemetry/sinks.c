@@ -9,30 +9,48 @@
 #include <stdio.h>
 #include <string.h>
 
-bool sinks_init(struct sinks *sinks, const struct telemetry_config *config,
-	const struct zone_ids *zones, const struct now *now)
+#define FINISH_US US_PER_S
+
+/* Opens what query-log-file names. */
+static bool open_log(struct sinks *sinks, const struct telemetry_config *config,
+	struct event_base *base, const struct now *now)
 {
 	const char *file = config->query_log == QUERY_LOG_OFF ? NULL : config->query_log_file;
+	struct syslog_target target;
 
-	sinks->level = config->query_log;
-	record_writer_init(&sinks->writer, config->resolver_name, zones);
-	strbuf_init(&sinks->line);
+	if (file)
+		snprintf(sinks->target, sizeof(sinks->target), "%s", file);
+	if (file && syslog_target_parse(&target, file)) {
+		sinks->syslog = syslog_sink_new(base, &target, config->resolver_name, now);
+		return sinks->syslog != NULL;
+	}
 	if (!querylog_init(&sinks->file, file, now))
 		return false;
 	querylog_set_turn(&sinks->file, config->query_log_size, config->query_log_keep);
 	return true;
 }
 
+bool sinks_init(struct sinks *sinks, const struct telemetry_config *config, struct event_base *base,
+	const struct zone_ids *zones, const struct now *now)
+{
+	sinks->level = config->query_log;
+	record_writer_init(&sinks->writer, config->resolver_name, zones);
+	strbuf_init(&sinks->line);
+	sinks->file.fd = -1;
+	return open_log(sinks, config, base, now);
+}
+
 void sinks_deinit(struct sinks *sinks)
 {
 	querylog_deinit(&sinks->file);
+	syslog_sink_free(&sinks->syslog);
 	record_writer_deinit(&sinks->writer);
 	strbuf_deinit(&sinks->line);
 }
 
 static bool is_logged(const struct sinks *sinks, const struct record *record)
 {
-	return querylog_is_on(&sinks->file) &&
+	return (sinks->syslog || querylog_is_on(&sinks->file)) &&
 	       (sinks->level == QUERY_LOG_ALL || record->action != TRANSACTION_NONE);
 }
 
@@ -48,7 +66,10 @@ const struct strbuf *sinks_record(
 	record_writer_append(&sinks->writer, record, line);
 	if (line->failed)
 		return NULL;
-	if (logged)
+	if (logged && sinks->syslog)
+		syslog_sink_append(
+			sinks->syslog, line->data, line->length, sinks->writer.lists_at, now);
+	else if (logged)
 		querylog_append(&sinks->file, line->data, line->length, now);
 	return line;
 }
@@ -56,6 +77,8 @@ const struct strbuf *sinks_record(
 void sinks_flush(struct sinks *sinks, const struct now *now)
 {
 	querylog_flush(&sinks->file, now);
+	if (sinks->syslog)
+		syslog_sink_flush(sinks->syslog, now);
 }
 
 void sinks_reopen(struct sinks *sinks, const struct now *now)
@@ -63,19 +86,48 @@ void sinks_reopen(struct sinks *sinks, const struct now *now)
 	querylog_reopen(&sinks->file, now);
 }
 
+void sinks_finish(struct sinks *sinks, const struct now *now)
+{
+	sinks->end_us = now->mono_us + FINISH_US;
+}
+
+bool sinks_are_finished(const struct sinks *sinks, const struct now *now)
+{
+	struct syslog_sink_status status = {0};
+
+	if (sinks->syslog)
+		syslog_sink_status(sinks->syslog, &status);
+	return status.waiting == 0 || now->mono_us >= sinks->end_us;
+}
+
+static void fill_file(const struct querylog *file, struct sink_status *out)
+{
+	out->state = file->fd < 0 ? "closed" : file->failing ? "failing" : "writing";
+	out->written = file->written;
+	out->dropped = file->dropped;
+}
+
+static void fill_syslog(const struct syslog_sink *sink, struct sink_status *out)
+{
+	struct syslog_sink_status status;
+
+	syslog_sink_status(sink, &status);
+	out->state = status.state;
+	out->written = status.written;
+	out->dropped = status.dropped;
+}
+
 size_t sinks_status(const struct sinks *sinks, uint64_t refused, struct sink_status out[SINKS_MAX])
 {
-	const struct querylog *file = &sinks->file;
-
-	if (!querylog_is_on(file))
+	if (!sinks->syslog && !querylog_is_on(&sinks->file))
 		return 0;
-	out[0] = (struct sink_status){.name = "query-log",
-		.state = file->fd < 0    ? "closed"
-			 : file->failing ? "failing"
-					 : "writing",
-		.written = file->written,
-		.dropped = file->dropped + refused};
+	out[0] = (struct sink_status){.name = "query-log"};
 	snprintf(out[0].target, sizeof(out[0].target), "%s",
-		strcmp(file->path, "-") == 0 ? "stdout" : file->path);
+		strcmp(sinks->target, "-") == 0 ? "stdout" : sinks->target);
+	if (sinks->syslog)
+		fill_syslog(sinks->syslog, &out[0]);
+	else
+		fill_file(&sinks->file, &out[0]);
+	out[0].dropped += refused;
 	return 1;
 }

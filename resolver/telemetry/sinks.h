@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Where records go beside Redis: the query log's file. The collector gives each record once and
- * knows nothing of lines or files. Collector thread only, after sinks_init.
+ * Where records go beside Redis: the query log's file, or a syslog daemon. The collector gives each
+ * record once and knows nothing of lines, files or sockets. Collector thread only, after
+ * sinks_init.
  */
 #pragma once
 
@@ -14,19 +15,25 @@
 #include "resolver/telemetry/querylog.h"
 #include "resolver/telemetry/record.h"
 #include "resolver/telemetry/record_json.h"
+#include "resolver/telemetry/syslog_sink.h"
 #include "resolver/telemetry/telemetry.h"
 #include "resolver/telemetry/zone_ids.h"
+
+struct event_base;
 
 struct sinks {
 	enum query_log level;
 	struct record_writer writer;
 	struct strbuf line;
 	struct querylog file;
+	struct syslog_sink *syslog;
+	char target[128]; /* of the query log, as configured */
+	int64_t end_us;   /* monotonic: until when slow ones are waited for, once it ends */
 };
 
-/* The config is read during the call, zones live longer. False when out of memory; deinit is fine
- * then. */
-bool sinks_init(struct sinks *sinks, const struct telemetry_config *config,
+/* The config is read during the call, base and zones live longer. False when out of memory; deinit
+ * is fine then. */
+bool sinks_init(struct sinks *sinks, const struct telemetry_config *config, struct event_base *base,
 	const struct zone_ids *zones, const struct now *now);
 void sinks_deinit(struct sinks *sinks); /* writes what is buffered, once */
 
@@ -40,6 +47,11 @@ void sinks_flush(struct sinks *sinks, const struct now *now);
 
 /* SIGHUP: files that were renamed are begun anew. */
 void sinks_reopen(struct sinks *sinks, const struct now *now);
+
+/* There will be no more records; what waits is sent, for a second at most, while sinks_flush is
+ * called. True when nothing is left to do, so that the loop may end. */
+void sinks_finish(struct sinks *sinks, const struct now *now);
+bool sinks_are_finished(const struct sinks *sinks, const struct now *now);
 
 /* refused: records that found no room on their way here. Returns how many of out are filled. */
 size_t sinks_status(const struct sinks *sinks, uint64_t refused, struct sink_status out[SINKS_MAX]);

@@ -5,6 +5,8 @@ import glob
 import json
 import os
 import signal
+import socket
+import time
 
 import harness
 from harness import number, until
@@ -82,3 +84,73 @@ def test_a_line_torn_by_a_crash_is_mended(teredown, nsd):
     ask_many(daemon, 10)
     until(lambda: len(daemon.records()) >= whole + 10, "lines behind the mended one")
     lines_of([daemon.query_log])
+
+
+# --- syslog ---
+
+class Syslog:
+    """A syslog daemon of the test's own."""
+
+    def __init__(self, path):
+        self.path = path
+        self.records = []
+        self.start()
+
+    def start(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.sock.bind(self.path)
+        self.sock.setblocking(False)
+
+    def stop(self):
+        self.sock.close()
+        os.unlink(self.path)
+
+    def read(self):
+        while True:
+            try:
+                message = self.sock.recv(65536).decode()
+            except BlockingIOError:
+                return len(self.records)
+            head, body = message.split("{", 1)
+            assert head.startswith("<30>") and " teredownd[" in head
+            self.records.append(json.loads("{" + body))
+
+
+def test_syslog_has_every_answer(teredown, nsd, folder):
+    log = Syslog(folder.path + "/log")
+    daemon = teredown(nsd.endpoint, query_log="all", query_log_file="syslog:daemon@" + log.path)
+    ask_many(daemon, 3000)  # many times what a daemon's queue holds
+    answered = number(daemon.status(), "answered")
+    until(lambda: log.read() == answered, "all records")
+    assert [record["txn"] for record in log.records] == list(range(1, answered + 1))
+    assert log.records[-1]["query"] == "www.example.org." and log.records[-1]["addresses"] == ["192.0.2.1"]
+    expected = {"sink": "query-log", "to": "syslog:daemon@" + log.path, "state": "writing", "written": answered, "dropped": 0}
+    until(lambda: sink(daemon.status(), "query-log") == expected, "the same in status")
+    log.sock.close()
+
+
+def test_a_syslog_daemon_that_does_not_read_or_is_gone(teredown, nsd, folder):
+    """Queries are answered as before, what waits comes when it is back, and the rest is counted."""
+    log = Syslog(folder.path + "/log")
+    daemon = teredown(nsd.endpoint, query_log="all", query_log_file="syslog@" + log.path)
+    began = time.monotonic()
+    ask_many(daemon, 12000)
+    usual = time.monotonic() - began
+    until(lambda: sink(daemon.status(), "query-log")["dropped"] > 0, "records that do not fit")
+    assert usual < 10
+    answered = number(daemon.status(), "answered")
+
+    def all_but_the_dropped():
+        return log.read() + sink(daemon.status(), "query-log")["dropped"] == answered
+    until(all_but_the_dropped, "what waited")
+    dropped = sink(daemon.status(), "query-log")["dropped"]
+
+    log.stop()
+    ask_many(daemon, 100)
+    until(lambda: sink(daemon.status(), "query-log")["state"] == "away", "its absence seen")
+    log.start()
+    until(lambda: sink(daemon.status(), "query-log")["state"] != "away", "its return seen")
+    answered = number(daemon.status(), "answered")
+    until(lambda: log.read() + dropped == answered, "what came in the meantime")
+    assert number(daemon.status(), "records_dropped") == dropped
+    log.sock.close()

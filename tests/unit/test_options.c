@@ -413,8 +413,10 @@ static const struct {
 	{"zone-dir = zones",
 		"t.conf:1: zone-dir: is not an absolute path, expected one that begins with /\n"},
 	{"query-log-file = q.log", "t.conf:1: query-log-file: is not an absolute path, expected "
-				   "one that begins with /, "
-				   "or - for the standard output\n"},
+				   "one that begins with /, - for the standard output, or syslog\n"},
+	{"query-log-file = \"syslog:nosuch\"",
+		"t.conf:1: query-log-file: names no facility or destination of syslog, expected "
+		"syslog[:FACILITY][@/PATH] or syslog[:FACILITY][@ADDRESS[:PORT]]\n"},
 	{"\nquery-log = all\n",
 		"t.conf:2: query-log: all writes every transaction to a file and none is named, "
 		"expected query-log-file as well: add query-log-file = "
