@@ -21,12 +21,16 @@ _teredown()
 		COMPREPLY=($(compgen -W "$(_teredown_zones)" -- "$cur"))
 		return
 		;;
+	-r | --resolver)
+		COMPREPLY=($(compgen -W "$(_teredown_ask status --fleet | sed -n '2,$s/^\([^ ]\{1,\}\)  .*/\1/p')" -- "$cur"))
+		return
+		;;
 	esac
 
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		word=${COMP_WORDS[i]}
 		case $word in
-		-c | --config | -n | --lines | -d | --days | -z | --zone) ((i++)) ;;
+		-c | --config | -n | --lines | -d | --days | -z | --zone | -r | --resolver) ((i++)) ;;
 		-*) ;;
 		*)
 			command=$word
@@ -35,21 +39,22 @@ _teredown()
 		esac
 	done
 
-	local options="--config --json --help"
+	local options="--config --json --help" reads="--resolver --fleet"
 	case $command in
 	"") COMPREPLY=($(compgen -W "$commands $options --version" -- "$cur")) ;;
 	help) COMPREPLY=($(compgen -W "${commands% help}" -- "$cur")) ;;
-	top) COMPREPLY=($(compgen -W "clients names watched --lines --days --once $options" -- "$cur")) ;;
-	who) COMPREPLY=($(compgen -W "--lines $options" -- "$cur")) ;;
-	tail) COMPREPLY=($(compgen -W "--lines --once $options" -- "$cur")) ;;
+	status) COMPREPLY=($(compgen -W "$reads $options" -- "$cur")) ;;
+	top) COMPREPLY=($(compgen -W "clients names watched --lines --days --once $reads $options" -- "$cur")) ;;
+	who) COMPREPLY=($(compgen -W "--lines $reads $options" -- "$cur")) ;;
+	tail) COMPREPLY=($(compgen -W "--lines --once $reads $options" -- "$cur")) ;;
 	mode) COMPREPLY=($(compgen -W "watch block ignore --zone $options" -- "$cur")) ;;
 	block) COMPREPLY=($(compgen -W "on off $options" -- "$cur")) ;;
 	*) COMPREPLY=($(compgen -W "$options" -- "$cur")) ;;
 	esac
 }
 
-# Zones of the running daemon; none when it does not answer.
-_teredown_zones()
+# What the command prints; nothing when the daemon or Redis does not answer.
+_teredown_ask()
 {
 	local i config=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
@@ -57,7 +62,12 @@ _teredown_zones()
 		-c | --config) config=(-c "${COMP_WORDS[i + 1]}") ;;
 		esac
 	done
-	"${COMP_WORDS[0]}" "${config[@]}" mode 2>/dev/null | sed -n 's/^\([a-z0-9-]\{1,\}\)  .*/\1/p'
+	"${COMP_WORDS[0]}" "${config[@]}" "$@" 2>/dev/null
+}
+
+_teredown_zones()
+{
+	_teredown_ask mode | sed -n 's/^\([a-z0-9-]\{1,\}\)  .*/\1/p'
 }
 
 complete -F _teredown teredown

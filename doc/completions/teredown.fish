@@ -23,6 +23,9 @@ complete -c teredown -n '__fish_seen_subcommand_from top' -a 'clients names watc
 complete -c teredown -n '__fish_seen_subcommand_from top' -s d -l days -x -d 'count the last N days'
 complete -c teredown -n '__fish_seen_subcommand_from top who tail' -s n -l lines -x -d 'at most N rows'
 complete -c teredown -n '__fish_seen_subcommand_from top tail' -s 1 -l once -d 'print once and end'
+complete -c teredown -n '__fish_seen_subcommand_from status top who tail' -s f -l fleet -d 'read all resolvers of this Redis'
+complete -c teredown -n '__fish_seen_subcommand_from status top who tail' -s r -l resolver -x -d 'read this resolver' \
+	-a "(teredown status --fleet 2>/dev/null | string match -rg '^(\S+)  ' | tail -n +2)"
 complete -c teredown -n '__fish_seen_subcommand_from mode' -a 'watch block ignore'
 complete -c teredown -n '__fish_seen_subcommand_from mode' -s z -l zone -x -d 'this zone only'
 complete -c teredown -n '__fish_seen_subcommand_from block' -a 'on off'

@@ -18,10 +18,8 @@
 #include <unistd.h>
 
 #include "config.h"
-#include "resolver/telemetry/schema.h"
 
 #define ASK_TIMEOUT_MS 5000
-#define READER_TIMEOUT_MS 5000
 #define PATH_MAX_SUN 108
 
 const struct command *const cli_commands[] = {
@@ -85,7 +83,8 @@ static void append_overview(struct strbuf *out)
 		"\nOptions: -c FILE names the daemon's configuration (default %s), --json prints "
 		"JSON, -V the version,\n"
 		"-h after a command its help with examples. Exit codes: 0 done, 1 error, 2 wrong "
-		"usage, 3 nothing found.\n",
+		"usage, 3 nothing found,\n"
+		"4 some resolvers of the fleet could not be read.\n",
 		options_default_path);
 }
 
@@ -185,8 +184,7 @@ void cli_next(struct cli *cli, struct strbuf *out, const char *words, const char
 	strbuf_append_char(out, '\n');
 }
 
-/* The daemon beside us when we were called by a path, else from PATH. */
-static void append_daemon_line(struct cli *cli, struct strbuf *out)
+void cli_daemon_line(struct cli *cli, struct strbuf *out)
 {
 	const char *slash = strrchr(cli->program, '/');
 	char path[1024] = "";
@@ -232,8 +230,7 @@ void cli_query_line(struct cli *cli, struct strbuf *out, const char *name)
 	strbuf_append_text(out, name);
 }
 
-/* Writes text, lines of our own, to stderr; "teredown: " before the first. */
-static void print_explanation(struct cli *cli, struct strbuf *text)
+void cli_explain(struct cli *cli, struct strbuf *text)
 {
 	if (!text->failed && text->length)
 		fprintf(cli->errors, "teredown: %s", text->data);
@@ -262,7 +259,7 @@ static void explain_silence(struct cli *cli, enum control_outcome outcome, const
 		strbuf_append_text(out, "teredownd is not running: nobody listens at ");
 		output_text(out, path);
 		strbuf_append_text(out, "\nStart it: ");
-		append_daemon_line(cli, out);
+		cli_daemon_line(cli, out);
 		break;
 	case CONTROL_DENIED:
 		strbuf_append_text(out, "the control socket belongs to another user: ");
@@ -305,12 +302,11 @@ enum control_outcome cli_ask(
 	enum control_outcome outcome = control_ask(path, ASK_TIMEOUT_MS, count, words, answer);
 	strbuf_init(&out);
 	explain_silence(cli, outcome, path, answer, &out);
-	print_explanation(cli, &out);
+	cli_explain(cli, &out);
 	return outcome;
 }
 
-/* Its status, without a word where it does not answer. */
-static bool ask_status_quietly(struct cli *cli, struct control_answer *answer)
+bool cli_ask_status(struct cli *cli, struct control_answer *answer)
 {
 	const char *const words[] = {"status"};
 	char path[PATH_MAX_SUN];
@@ -318,168 +314,6 @@ static bool ask_status_quietly(struct cli *cli, struct control_answer *answer)
 	*answer = (struct control_answer){.words = ""};
 	return options_control_path(cli->options, path, sizeof(path)) == TD_OK &&
 	       control_ask(path, ASK_TIMEOUT_MS, 1, words, answer) == CONTROL_OK;
-}
-
-/* --- Redis --- */
-
-/* Without what stands before an '@': there may be a password. */
-static void append_url(struct strbuf *out, const char *url)
-{
-	const char *at = strrchr(url, '@');
-	const char *scheme = strstr(url, "://");
-
-	if (at && scheme && scheme < at) {
-		strbuf_append(out, url, (size_t)(scheme - url) + 3);
-		strbuf_append_text(out, "***");
-		url = at;
-	}
-	output_text(out, url);
-}
-
-static const char *config_name(const struct cli *cli)
-{
-	return cli->config ? cli->config : options_default_path;
-}
-
-/* Redis is configured and cannot be read: says what the daemon knows about it. */
-static void explain_store(struct cli *cli, const char *url, const char *words, enum td_error error,
-	struct strbuf *out)
-{
-	bool embedded = strcmp(cli->options->redis, "embedded") == 0;
-	struct control_answer status;
-	bool running = ask_status_quietly(cli, &status);
-
-	if (embedded && !running) {
-		strbuf_append_text(
-			out, "teredownd is not running, and with it its private Redis (");
-		append_url(out, url);
-		strbuf_append_text(out, ": ");
-		output_text(out, words);
-		strbuf_append_text(out, ")\nStart it: ");
-		append_daemon_line(cli, out);
-		strbuf_append_char(out, '\n');
-	} else {
-		strbuf_printf(out, "Redis %s ",
-			error == TD_REFUSED ? "refuses us at" : "does not answer at");
-		append_url(out, url);
-		strbuf_append_text(out, ": ");
-		output_text(out, words);
-		strbuf_append_char(out, '\n');
-		if (running)
-			strbuf_printf(out,
-				"teredownd runs and answers all the same; %llu queries wait in its "
-				"memory to be counted.\n",
-				(unsigned long long)control_answer_u64(
-					&status, "queries_waiting", 0));
-		if (embedded)
-			cli_next(cli, out, "status", "See what it says");
-		else
-			strbuf_printf(out,
-				"Check that this Redis runs, and the option `redis` in %s\n",
-				config_name(cli));
-	}
-	control_answer_free(&status);
-}
-
-struct reader *cli_reader(struct cli *cli)
-{
-	char words[READER_WORDS_MAX];
-	enum td_error error = TD_NOMEM;
-	struct strbuf out;
-
-	if (!cli_load(cli))
-		return NULL;
-	if (strcmp(cli->options->redis, "off") == 0) {
-		cli_error(cli, "redis = \"off\" in %s: nothing is kept that could be read",
-			config_name(cli));
-		fprintf(cli->errors, "Set redis = \"embedded\" there and restart teredownd\n");
-		return NULL;
-	}
-	char *url = options_redis_url(cli->options);
-	struct reader *reader = url ? reader_open(url, cli->options->resolver_name,
-					      READER_TIMEOUT_MS, words, &error)
-				    : NULL;
-	if (!reader) {
-		strbuf_init(&out);
-		explain_store(cli, url ? url : "", url ? words : error_text(TD_NOMEM), error, &out);
-		print_explanation(cli, &out);
-	}
-	free(url);
-	return reader;
-}
-
-int cli_reader_failed(struct cli *cli, const struct reader *reader)
-{
-	cli_error(cli, "Redis: %s", reader_words(reader));
-	fprintf(cli->errors,
-		"Try again in a moment; `teredown status` says how teredownd finds it\n");
-	return CLI_ERROR;
-}
-
-enum td_error cli_coverage(struct cli *cli, struct reader *reader, struct cli_coverage *coverage)
-{
-	struct reader_fields meta;
-	enum td_error error = reader_meta(reader, &cli->arena, &meta);
-
-	*coverage = (struct cli_coverage){
-		.ever = meta.count > 0,
-		.since_ms = reader_field_i64(&meta, "recording_since", 0),
-	};
-	for (size_t i = 0; i < meta.count; i++)
-		if (strncmp(meta.rows[i].name, "dropped_", 8) == 0)
-			coverage->dropped += strtoull(meta.rows[i].value, NULL, 10);
-	return error;
-}
-
-static void explain_never(struct cli *cli, struct reader *reader, struct strbuf *out)
-{
-	struct control_answer status;
-	struct reader_ranks others;
-
-	strbuf_append_text(out, "Resolver \"");
-	output_text(out, cli->options->resolver_name);
-	strbuf_append_text(out, "\" has not recorded anything in this Redis yet.\n");
-	if (reader_resolvers(reader, &cli->arena, 10, &others) == TD_OK && others.count > 0) {
-		strbuf_append_text(out, "It holds the records of: ");
-		for (size_t i = 0; i < others.count; i++) {
-			strbuf_append_text(out, i ? ", " : "");
-			output_text(out, others.rows[i].member);
-		}
-		strbuf_printf(out, ". If one of them is meant, check resolver-name in %s\n",
-			config_name(cli));
-	}
-	if (ask_status_quietly(cli, &status)) {
-		strbuf_append_text(out, "teredownd is running; what it answers appears here about "
-					"a second later. Try: ");
-		cli_query_line(cli, out, "teredo.ipv6.microsoft.com");
-	} else {
-		strbuf_append_text(out, "teredownd is not running. Start it: ");
-		append_daemon_line(cli, out);
-	}
-	strbuf_append_char(out, '\n');
-	control_answer_free(&status);
-}
-
-void cli_coverage_text(struct cli *cli, struct reader *reader, const struct cli_coverage *coverage,
-	struct strbuf *out)
-{
-	if (!coverage->ever) {
-		explain_never(cli, reader, out);
-		return;
-	}
-	if (coverage->since_ms > 0) {
-		strbuf_append_text(out, "Recording since ");
-		output_time(out, coverage->since_ms);
-		strbuf_append_text(out, " (");
-		output_ago(out, cli->now_ms, coverage->since_ms);
-		strbuf_append_text(out, ").\n");
-	}
-	if (coverage->dropped > 0)
-		strbuf_printf(out,
-			"%llu times a bound was reached and a detail counted under %s only: totals "
-			"are right, some rows "
-			"are missing.\n",
-			(unsigned long long)coverage->dropped, SCHEMA_OTHER);
 }
 
 /* --- the program --- */

@@ -14,11 +14,11 @@
 #include "lib/base/arena.h"
 #include "lib/base/strbuf.h"
 #include "resolver/control/client.h"
+#include "resolver/control/fleet.h"
 #include "resolver/control/output.h"
 #include "resolver/options.h"
-#include "resolver/telemetry/reader.h"
 
-enum cli_exit { CLI_OK = 0, CLI_ERROR = 1, CLI_USAGE = 2, CLI_NOTHING = 3 };
+enum cli_exit { CLI_OK = 0, CLI_ERROR = 1, CLI_USAGE = 2, CLI_NOTHING = 3, CLI_PARTIAL = 4 };
 
 /* Options of commands; those of every command (-c, --json, -h, -V) are not here. letter, long name,
  * argument (NULL: none), help. */
@@ -26,13 +26,15 @@ enum cli_exit { CLI_OK = 0, CLI_ERROR = 1, CLI_USAGE = 2, CLI_NOTHING = 3 };
 	X(LINES, 'n', "lines", "N", "at most N rows")                                    \
 	X(ZONE, 'z', "zone", "ZONE", "this zone only")                                   \
 	X(DAYS, 'd', "days", "N", "count the last N days, today included (days in UTC)") \
-	X(ONCE, '1', "once", NULL, "print once and end")
+	X(ONCE, '1', "once", NULL, "print once and end")                                 \
+	X(RESOLVER, 'r', "resolver", "NAME", "read this resolver instead of our own")    \
+	X(FLEET, 'f', "fleet", NULL, "read all resolvers that record in this Redis")
 
 enum cli_option {
 #define X(name, letter, word, argument, help) CLI_##name,
 	CLI_OPTIONS(X)
 #undef X
-	CLI_OPTION_COUNT
+		CLI_OPTION_COUNT
 };
 
 struct cli {
@@ -94,19 +96,38 @@ bool cli_load(struct cli *cli);
 enum control_outcome cli_ask(
 	struct cli *cli, unsigned count, const char *const words[], struct control_answer *answer);
 
-/* Opens Redis; NULL, explained on stderr, when it cannot be read. */
-struct reader *cli_reader(struct cli *cli);
+/* Its status, without a word where it does not answer. */
+bool cli_ask_status(struct cli *cli, struct control_answer *answer);
+/* Writes text, lines of our own, to stderr, "teredown: " before the first; frees it. */
+void cli_explain(struct cli *cli, struct strbuf *text);
+/* How the daemon is started: the one beside us when we were called by a path, else from PATH. */
+void cli_daemon_line(struct cli *cli, struct strbuf *out);
+
+/* --- Redis (cli_store.c) --- */
+
+#define CLI_READS (1u << CLI_RESOLVER | 1u << CLI_FLEET) /* in `takes` of those that read Redis */
+#define CLI_READER_TIMEOUT_MS 5000
+
+/* Opens our resolver, or what --resolver and --fleet say; NULL, explained on stderr, when Redis
+ * cannot be read. */
+struct fleet *cli_fleet(struct cli *cli);
 /* For a query that failed in the middle: says why; CLI_ERROR. */
-int cli_reader_failed(struct cli *cli, const struct reader *reader);
+int cli_fleet_failed(struct cli *cli, const struct fleet *fleet);
+/* At the end: names on stderr what is missing; code, or CLI_PARTIAL when something is. */
+int cli_fleet_code(struct cli *cli, const struct fleet *fleet, int code);
+/* "resolver gw1", "3 resolvers". */
+void cli_fleet_name(const struct fleet *fleet, struct strbuf *out);
+/* "resolver":"gw1", or "resolvers":[…],"missing":[…]. */
+void cli_fleet_json(const struct fleet *fleet, struct strbuf *out);
 
 /* What is known about the recording itself. */
 struct cli_coverage {
-	bool ever;        /* this resolver wrote to this Redis */
-	int64_t since_ms; /* 0 unknown */
+	bool ever;        /* this resolver, or one of the fleet, wrote to this Redis */
+	int64_t since_ms; /* since when all of them do; 0 unknown */
 	uint64_t dropped; /* details that a bound of the store turned away */
 };
-enum td_error cli_coverage(struct cli *cli, struct reader *reader, struct cli_coverage *coverage);
+enum td_error cli_coverage(struct cli *cli, struct fleet *fleet, struct cli_coverage *coverage);
 /* "Recording since 2026-11-21 20:52:11 (3 min ago)." or why there is nothing, with what to do; ends
  * with a newline. */
-void cli_coverage_text(struct cli *cli, struct reader *reader, const struct cli_coverage *coverage,
+void cli_coverage_text(struct cli *cli, struct fleet *fleet, const struct cli_coverage *coverage,
 	struct strbuf *out);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "resolver/control/cli.h"
+#include "resolver/control/status_fleet.h"
 
 enum unit { UNIT_TEXT, UNIT_COUNT, UNIT_BYTES, UNIT_SECONDS, UNIT_TIME_US, UNIT_THING };
 
@@ -352,6 +353,8 @@ static int status_run(struct cli *cli, int count, char **words)
 	(void)words;
 	if (count > 0)
 		return cli_usage(cli, &command_status, "takes no arguments");
+	if (cli->option[CLI_FLEET] || cli->option[CLI_RESOLVER])
+		return status_fleet(cli);
 	enum control_outcome outcome = cli_ask(cli, 1, request, &answer);
 	if (outcome == CONTROL_OK && cli->json) {
 		strbuf_append_char(&cli->out, '{');
@@ -370,9 +373,15 @@ const struct command command_status = {
 	.name = "status",
 	.arguments = "",
 	.summary = "how the daemon is doing: queries, cache, upstreams, zones, Redis",
-	.help = "Shows what the running daemon says about itself. It works without Redis.\n\n"
+	.help = "Shows what the running daemon says about itself. It works without Redis.\n"
+		"With --fleet or --resolver it shows what Redis knows instead, a line for each "
+		"resolver: whether its daemon\n"
+		"writes, stopped, or fell silent, its last batch, since when it records, and what "
+		"bounds turned away.\n\n"
 		"Examples:\n"
 		"  teredown status\n"
+		"  teredown status --fleet\n"
 		"  teredown status --json | jq .answered",
+	.takes = CLI_READS,
 	.run = status_run,
 };

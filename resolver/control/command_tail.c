@@ -5,6 +5,7 @@
  * it is, escaped. When Redis goes away, tail waits and goes on behind the last record it has shown.
  */
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -16,7 +17,9 @@
 #define LINES_MAX 10000
 #define SLICE 500
 #define BLOCK_MS 2000
-#define FIELD_MAX 1100 /* a name in presentation format */
+#define POLL_MS 200            /* between two looks at several resolvers */
+#define ROUNDS_BEFORE_REOPEN 5 /* about a second */
+#define FIELD_MAX 1100         /* a name in presentation format */
 
 /* --- one record --- */
 
@@ -89,7 +92,7 @@ static void append_source(struct strbuf *out, const struct reader_record *record
 	strbuf_append_char(out, ')');
 }
 
-static void append_record(struct cli *cli, const struct reader_record *record)
+static void append_record(struct cli *cli, const struct reader_record *record, const char *resolver)
 {
 	struct strbuf *out = &cli->out;
 	char ts[FIELD_MAX], query[FIELD_MAX], action[FIELD_MAX];
@@ -100,6 +103,10 @@ static void append_record(struct cli *cli, const struct reader_record *record)
 		return;
 	}
 	append_when(out, ts);
+	if (resolver) {
+		strbuf_append_text(out, "  ");
+		output_text(out, resolver);
+	}
 	append_field(out, record, "  ", "client");
 	append_field(out, record, "  ", "type");
 	strbuf_append_char(out, ' ');
@@ -125,31 +132,94 @@ static void append_json(struct cli *cli, const struct reader_record *record)
 	strbuf_append_char(&cli->out, '\n');
 }
 
-static bool print_records(struct cli *cli, const struct reader_records *records, char last[64])
+/* --- one resolver or several --- */
+
+/* A place in a stream. */
+struct place {
+	struct fleet_member *member;
+	char last[64]; /* the entry read last */
+	bool waiting;  /* it was said that this resolver cannot be read */
+};
+
+struct tail {
+	struct cli *cli;
+	struct fleet *fleet;
+	struct place *places; /* one a member */
+	struct row {
+		const struct reader_record *record;
+		const struct place *place;
+		char ts[40];
+	} * rows;
+	size_t count;
+};
+
+/* Takes over what was read from a place. */
+static enum td_error add_rows(
+	struct tail *tail, struct place *place, const struct reader_records *records)
 {
+	char ts[FIELD_MAX];
+	struct row *rows =
+		arena_alloc(&tail->cli->arena, (tail->count + records->count + 1) * sizeof(*rows));
+
+	if (!rows)
+		return TD_NOMEM;
+	if (tail->count)
+		memcpy(rows, tail->rows, tail->count * sizeof(*rows));
+	tail->rows = rows;
 	for (size_t i = 0; i < records->count; i++) {
-		if (cli->json && records->rows[i].json_length)
-			append_json(cli, &records->rows[i]);
-		else if (records->rows[i].json_length)
-			append_record(cli, &records->rows[i]);
-		snprintf(last, 64, "%s", records->rows[i].id);
+		const struct reader_record *record = &records->rows[i];
+		struct row *row = &tail->rows[tail->count];
+		snprintf(place->last, sizeof(place->last), "%s", record->id);
+		if (!record->json_length)
+			continue;
+		field(record, "ts", ts);
+		*row = (struct row){.record = record, .place = place};
+		snprintf(row->ts, sizeof(row->ts), "%.39s", ts);
+		tail->count++;
 	}
+	return TD_OK;
+}
+
+/* By time; those of one moment in the order in which they were read. */
+static int compare_rows(const void *left, const void *right)
+{
+	const struct row *a = left, *b = right;
+	int order = strcmp(a->ts, b->ts);
+	if (order == 0)
+		order = a->record < b->record ? -1 : a->record > b->record;
+	return order;
+}
+
+/* Prints the newest of the rows, most at most, and forgets all. */
+static bool print_rows(struct tail *tail, size_t most)
+{
+	struct cli *cli = tail->cli;
+
+	if (tail->count)
+		qsort(tail->rows, tail->count, sizeof(*tail->rows), compare_rows);
+	for (size_t i = tail->count > most ? tail->count - most : 0; i < tail->count; i++) {
+		const struct row *row = &tail->rows[i];
+		if (cli->json)
+			append_json(cli, row->record);
+		else
+			append_record(cli, row->record,
+				tail->fleet->whole ? row->place->member->resolver : NULL);
+	}
+	tail->count = 0;
 	return cli_flush(cli);
 }
 
-/* --- following --- */
-
-static void explain_empty(struct cli *cli, struct reader *reader)
+static void explain_empty(struct cli *cli, struct fleet *fleet)
 {
 	struct cli_coverage coverage;
 	struct strbuf out;
 
 	strbuf_init(&out);
-	if (cli_coverage(cli, reader, &coverage) == TD_OK) {
+	if (cli_coverage(cli, fleet, &coverage) == TD_OK) {
 		if (coverage.ever)
 			strbuf_append_text(
 				&out, "No watched or blocked question has been recorded so far.\n");
-		cli_coverage_text(cli, reader, &coverage, &out);
+		cli_coverage_text(cli, fleet, &coverage, &out);
 		if (coverage.ever) {
 			strbuf_append_text(&out, "To see one: ");
 			cli_query_line(cli, &out, "teredo.ipv6.microsoft.com");
@@ -163,26 +233,32 @@ static void explain_empty(struct cli *cli, struct reader *reader)
 	strbuf_deinit(&out);
 }
 
-static void pause_second(void)
+/* Waits; true when nobody reads our output any more: seen without writing, so that `teredown tail |
+ * head` ends while nothing happens. */
+static bool reader_left(struct cli *cli, int wait_ms)
 {
-	struct timespec second = {.tv_sec = 1};
-	nanosleep(&second, NULL);
+	struct pollfd output = {.fd = fileno(cli->file), .events = 0};
+	return poll(&output, 1, wait_ms) == 1 && output.revents & POLLERR;
 }
 
-/* Until Redis can be read again. */
-static struct reader *reopen(struct cli *cli, struct reader *gone)
+/* Redis went away, or was not there yet: said once, until it can be read again. */
+static void reopen(struct cli *cli, struct place *place)
 {
-	char words[READER_WORDS_MAX];
+	struct fleet_member *member = place->member;
 	char *url = options_redis_url(cli->options);
 
-	cli_error(cli, "Redis: %s; waiting until it is back, Ctrl-C ends", reader_words(gone));
-	reader_close(&gone);
-	while (url && !gone) {
-		pause_second();
-		gone = reader_open(url, cli->options->resolver_name, BLOCK_MS + 3000, words, NULL);
-	}
+	if (member->reader)
+		snprintf(member->words, sizeof(member->words), "%s", reader_words(member->reader));
+	if (!place->waiting)
+		cli_error(cli, "Redis: %s: %s; waiting until it is back, Ctrl-C ends",
+			member->resolver, member->words);
+	place->waiting = true;
+	reader_close(&member->reader);
+	if (url)
+		member->reader =
+			reader_open(url, member->resolver, BLOCK_MS + 3000, member->words, NULL);
+	place->waiting = member->reader == NULL;
 	free(url);
-	return gone;
 }
 
 static void forget_results(struct cli *cli)
@@ -191,37 +267,109 @@ static void forget_results(struct cli *cli)
 	arena_init(&cli->arena);
 }
 
-/* Nobody reads our output any more: seen without writing, so that `teredown tail | head` ends while
- * nothing happens. */
-static bool reader_left(struct cli *cli)
+/* What came since; *idle stays true when that is nothing. */
+static enum td_error read_next(struct tail *tail, bool *idle)
 {
-	struct pollfd output = {.fd = fileno(cli->file), .events = 0};
-	return poll(&output, 1, 0) == 1 && output.revents & POLLERR;
+	struct cli *cli = tail->cli;
+	int block_ms = tail->fleet->count == 1 ? BLOCK_MS : 1;
+
+	for (size_t i = 0; i < tail->fleet->count; i++) {
+		struct place *place = &tail->places[i];
+		struct reader_records records = {NULL, 0};
+		if (!place->member->reader)
+			continue;
+		enum td_error error = reader_next_records(
+			place->member->reader, &cli->arena, place->last, block_ms, SLICE, &records);
+		if (error != TD_OK && error != TD_IO) {
+			snprintf(tail->fleet->words, sizeof(tail->fleet->words), "%s",
+				reader_words(place->member->reader));
+			return error;
+		}
+		if (error == TD_IO)
+			reopen(cli, place);
+		error = add_rows(tail, place, &records);
+		if (error != TD_OK)
+			return error;
+		*idle = *idle && records.count == 0;
+	}
+	return TD_OK;
 }
 
-static int follow(struct cli *cli, struct reader **reader, char last[64])
+static void reopen_missing(struct tail *tail)
 {
-	struct reader_records records;
+	for (size_t i = 0; i < tail->fleet->count; i++)
+		if (!tail->places[i].member->reader)
+			reopen(tail->cli, &tail->places[i]);
+}
 
-	for (;;) {
-		forget_results(cli);
-		enum td_error error =
-			reader_next_records(*reader, &cli->arena, last, BLOCK_MS, SLICE, &records);
-		if (error == TD_IO)
-			*reader = reopen(cli, *reader);
-		else if (error != TD_OK)
-			return cli_reader_failed(cli, *reader);
-		if (!*reader)
-			return CLI_ERROR;
-		if (!print_records(cli, &records, last) || reader_left(cli))
+/* One resolver is waited for in its stream; several are looked at in turn. */
+static int follow(struct tail *tail)
+{
+	for (unsigned rounds = 1;; rounds++) {
+		bool idle = true;
+		forget_results(tail->cli);
+		tail->rows = NULL;
+		if (read_next(tail, &idle) != TD_OK)
+			return cli_fleet_failed(tail->cli, tail->fleet);
+		if (!print_rows(tail, SIZE_MAX))
 			return CLI_OK;
+		bool missing = fleet_missing(tail->fleet) > 0;
+		bool polled = tail->fleet->count != 1 || missing;
+		if (reader_left(tail->cli, idle && polled ? POLL_MS : 0))
+			return CLI_OK;
+		if (missing && rounds % ROUNDS_BEFORE_REOPEN == 0)
+			reopen_missing(tail);
 	}
+}
+
+struct first_read {
+	struct tail *tail;
+	size_t lines;
+};
+
+static enum td_error read_last(void *context, struct fleet_member *member)
+{
+	struct first_read *first = context;
+	struct tail *tail = first->tail;
+	struct reader_records records;
+	enum td_error error =
+		reader_last_records(member->reader, &tail->cli->arena, first->lines, &records);
+
+	if (error != TD_OK)
+		return error;
+	return add_rows(tail, &tail->places[member - tail->fleet->members], &records);
+}
+
+static int tail_fleet(struct cli *cli, struct fleet *fleet, size_t lines)
+{
+	struct tail tail = {.cli = cli, .fleet = fleet};
+	struct first_read first = {&tail, lines};
+	enum td_error error = TD_NOMEM;
+
+	tail.places = calloc(fleet->count + 1, sizeof(*tail.places));
+	for (size_t i = 0; tail.places && i < fleet->count; i++)
+		/* "0-0": of an empty stream everything that comes */
+		tail.places[i] = (struct place){.member = &fleet->members[i], .last = "0-0"};
+	if (tail.places)
+		error = fleet_each(fleet, read_last, &first);
+	if (error != TD_OK) {
+		free(tail.places);
+		return cli_fleet_failed(cli, fleet);
+	}
+	int code = tail.count ? CLI_OK : CLI_NOTHING;
+	if (tail.count == 0)
+		explain_empty(cli, fleet);
+	bool printed = print_rows(&tail, lines);
+	if (cli->option[CLI_ONCE])
+		code = cli_fleet_code(cli, fleet, code);
+	else
+		code = printed ? follow(&tail) : CLI_OK;
+	free(tail.places);
+	return code;
 }
 
 static int tail_run(struct cli *cli, int count, char **words)
 {
-	struct reader_records records;
-	char last[64] = "0-0"; /* an empty stream: everything that comes */
 	size_t lines;
 
 	(void)words;
@@ -229,20 +377,11 @@ static int tail_run(struct cli *cli, int count, char **words)
 		return cli_usage(cli, &command_tail, "takes no arguments");
 	if (!cli_number(cli, CLI_LINES, LINES_DEFAULT, LINES_MAX, &lines))
 		return CLI_USAGE;
-	struct reader *reader = cli_reader(cli);
-	if (!reader)
+	struct fleet *fleet = cli_fleet(cli);
+	if (!fleet)
 		return CLI_ERROR;
-	int code = CLI_OK;
-	enum td_error error = reader_last_records(reader, &cli->arena, lines, &records);
-	if (error != TD_OK)
-		code = cli_reader_failed(cli, reader);
-	else if (records.count == 0)
-		explain_empty(cli, reader);
-	if (code == CLI_OK && print_records(cli, &records, last))
-		code = !cli->option[CLI_ONCE] ? follow(cli, &reader, last)
-		       : records.count        ? CLI_OK
-					      : CLI_NOTHING;
-	reader_close(&reader);
+	int code = tail_fleet(cli, fleet, lines);
+	fleet_close(&fleet);
 	return code;
 }
 
@@ -253,11 +392,12 @@ const struct command command_tail = {
 	.help = "Prints the last records of watched and blocked transactions and then each new "
 		"one, until Ctrl-C.\n"
 		"With --json each line is the record as it was written (see teredownd's "
-		"query-log).\n\n"
+		"query-log). With --fleet those of\n"
+		"all resolvers, in the order of their time.\n\n"
 		"Examples:\n"
 		"  teredown tail\n"
 		"  teredown tail -n 100 --once\n"
 		"  teredown tail --json | jq -r .client",
-	.takes = 1u << CLI_LINES | 1u << CLI_ONCE,
+	.takes = 1u << CLI_LINES | 1u << CLI_ONCE | CLI_READS,
 	.run = tail_run,
 };

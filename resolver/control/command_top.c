@@ -21,12 +21,20 @@
 #define DAYS_MAX 31
 #define REFRESH_MS 1000
 
-/* A ranking: fills cli->out with a frame. CLI_NOTHING when it is empty. */
+struct extent {
+	size_t limit, days;
+};
+struct outcome {
+	bool empty;
+	bool exact; /* else a row further down could belong higher up */
+};
+
+/* A ranking: fills cli->out with rows. */
 struct ranking {
 	const char *name;
 	const char *title;
-	enum td_error (*append)(
-		struct cli *cli, struct reader *reader, size_t limit, size_t days, bool *empty);
+	enum td_error (*append)(struct cli *cli, struct fleet *fleet, const struct extent *extent,
+		struct outcome *outcome);
 };
 
 static const char *member_words(const char *member)
@@ -45,7 +53,6 @@ static void append_json_open(struct cli *cli, const struct ranking *ranking)
 {
 	strbuf_append_char(&cli->out, '{');
 	strbuf_json_text(&cli->out, "top", ranking->name);
-	strbuf_json_text(&cli->out, "resolver", cli->options->resolver_name);
 	output_json_time(&cli->out, "time", cli->now_ms);
 	strbuf_json_key(&cli->out, "rows");
 	strbuf_append_char(&cli->out, '[');
@@ -79,24 +86,23 @@ static void client_row(
 }
 
 static enum td_error append_clients(
-	struct cli *cli, struct reader *reader, size_t limit, size_t days, bool *empty)
+	struct cli *cli, struct fleet *fleet, const struct extent *extent, struct outcome *outcome)
 {
 	struct reader_ranks ranks;
 	struct grid grid;
-	enum td_error error =
-		reader_ranks(reader, &cli->arena, READER_CLIENTS, "queries", limit, &ranks);
+	enum td_error error = fleet_ranks(fleet, &cli->arena, READER_CLIENTS, "queries",
+		extent->limit, &ranks, &outcome->exact);
 
-	(void)days;
 	grid_init(&grid, "CLIENT|>QUERIES|>WATCHED|>BLOCKED|>NXDOMAIN|>CACHED|LAST SEEN");
 	for (size_t i = 0; i < ranks.count && error == TD_OK; i++) {
 		struct reader_fields fields;
-		error = reader_client(reader, &cli->arena, ranks.rows[i].member, &fields);
+		error = fleet_client(fleet, &cli->arena, ranks.rows[i].member, &fields);
 		if (error == TD_OK)
 			client_row(cli, &grid, ranks.rows[i].member, &fields);
 	}
 	grid_print(&grid, &cli->out, 0, cli->colour);
 	grid_deinit(&grid);
-	*empty = ranks.count == 0;
+	outcome->empty = ranks.count == 0;
 	return error;
 }
 
@@ -123,53 +129,31 @@ static void name_rows(struct cli *cli, const struct reader_ranks *ranks)
 	grid_deinit(&grid);
 }
 
-static int compare_members(const void *left, const void *right)
+static void day_text(const struct cli *cli, size_t days_ago, char out[16])
 {
-	return strcmp(((const struct reader_rank *)left)->member,
-		((const struct reader_rank *)right)->member);
+	time_t then = (time_t)(cli->now_ms / 1000) - (time_t)days_ago * 86400;
+	struct tm parts;
+
+	gmtime_r(&then, &parts);
+	strftime(out, 16, "%Y%m%d", &parts);
 }
 
-static int compare_values(const void *left, const void *right)
-{
-	const struct reader_rank *a = left, *b = right;
-	if (a->value != b->value)
-		return a->value < b->value ? 1 : -1;
-	return strcmp(a->member, b->member);
-}
-
-/* Adds equal members up and puts the largest first. */
-static void sum_members(struct reader_ranks *ranks)
-{
-	size_t kept = 0;
-
-	if (ranks->count == 0)
-		return;
-	qsort(ranks->rows, ranks->count, sizeof(*ranks->rows), compare_members);
-	for (size_t i = 1; i < ranks->count; i++) {
-		if (strcmp(ranks->rows[kept].member, ranks->rows[i].member) == 0)
-			ranks->rows[kept].value += ranks->rows[i].value;
-		else
-			ranks->rows[++kept] = ranks->rows[i];
-	}
-	ranks->count = kept + 1;
-	qsort(ranks->rows, ranks->count, sizeof(*ranks->rows), compare_values);
-}
-
-/* The whole list of each day is read, so that the sums are right below the first rows too. */
+/* Of several days the whole list of each is read, so that the sums are right below the first rows
+ * too. */
 static enum td_error append_names(
-	struct cli *cli, struct reader *reader, size_t limit, size_t days, bool *empty)
+	struct cli *cli, struct fleet *fleet, const struct extent *extent, struct outcome *outcome)
 {
 	struct reader_ranks all = {NULL, 0, 0}, day;
+	size_t limit = extent->days == 1 ? extent->limit : READER_ROWS_MAX;
 	enum td_error error = TD_OK;
+	bool exact;
 
-	for (size_t d = 0; d < days && error == TD_OK; d++) {
-		time_t then = (time_t)(cli->now_ms / 1000) - (time_t)d * 86400;
+	for (size_t d = 0; d < extent->days && error == TD_OK; d++) {
 		char date[16];
-		struct tm parts;
-		gmtime_r(&then, &parts);
-		strftime(date, sizeof(date), "%Y%m%d", &parts);
-		error = reader_ranks(reader, &cli->arena, READER_DAY_NAMES, date,
-			days == 1 ? limit : READER_ROWS_MAX, &day);
+		day_text(cli, d, date);
+		error = fleet_ranks(
+			fleet, &cli->arena, READER_DAY_NAMES, date, limit, &day, &exact);
+		outcome->exact = outcome->exact && exact;
 		struct reader_rank *rows =
 			arena_alloc(&cli->arena, (all.count + day.count + 1) * sizeof(*rows));
 		if (!rows)
@@ -181,11 +165,11 @@ static enum td_error append_names(
 		all.rows = rows;
 		all.count += day.count;
 	}
-	sum_members(&all);
-	if (all.count > limit)
-		all.count = limit;
+	fleet_merge_ranks(&all, false);
+	if (all.count > extent->limit)
+		all.count = extent->limit;
 	name_rows(cli, &all);
-	*empty = all.count == 0;
+	outcome->empty = all.count == 0;
 	return error;
 }
 
@@ -193,7 +177,7 @@ static enum td_error append_names(
 
 struct watched_row {
 	const char *zone;
-	struct reader_hit hit;
+	struct fleet_hit hit;
 };
 
 static int compare_watched(const void *left, const void *right)
@@ -230,18 +214,18 @@ static void watched_rows(struct cli *cli, const struct watched_row *rows, size_t
 	grid_deinit(&grid);
 }
 
+/* The zones are those of our own configuration: Redis has no list of them. */
 static enum td_error append_watched(
-	struct cli *cli, struct reader *reader, size_t limit, size_t days, bool *empty)
+	struct cli *cli, struct fleet *fleet, const struct extent *extent, struct outcome *outcome)
 {
-	size_t zones = cli->options->zone_count, count = 0;
+	size_t zones = cli->options->zone_count, limit = extent->limit, count = 0;
 	struct watched_row *rows = arena_alloc(&cli->arena, (zones * limit + 1) * sizeof(*rows));
 	enum td_error error = rows ? TD_OK : TD_NOMEM;
 
-	(void)days;
 	for (size_t z = 0; z < zones && error == TD_OK; z++) {
-		struct reader_hits hits;
-		error = reader_zone_hits(
-			reader, &cli->arena, cli->options->zones[z].name, limit, &hits);
+		struct fleet_hits hits;
+		error = fleet_zone_hits(
+			fleet, &cli->arena, cli->options->zones[z].name, limit, &hits);
 		for (size_t i = 0; i < hits.count; i++)
 			rows[count++] =
 				(struct watched_row){cli->options->zones[z].name, hits.rows[i]};
@@ -251,7 +235,7 @@ static enum td_error append_watched(
 	if (count)
 		qsort(rows, count, sizeof(*rows), compare_watched);
 	watched_rows(cli, rows, count < limit ? count : limit);
-	*empty = count == 0;
+	outcome->empty = count == 0;
 	return TD_OK;
 }
 
@@ -284,15 +268,16 @@ static void explain_empty(struct cli *cli, const struct ranking *ranking,
 	}
 }
 
-static void append_title(struct cli *cli, const struct ranking *ranking, size_t days)
+static void append_title(
+	struct cli *cli, const struct fleet *fleet, const struct ranking *ranking, size_t days)
 {
 	struct strbuf *out = &cli->out;
 
 	output_style(out, cli->colour, STYLE_BOLD);
 	strbuf_append_text(out, ranking->title);
 	output_style(out, cli->colour, STYLE_PLAIN);
-	strbuf_append_text(out, ", resolver ");
-	output_text(out, cli->options->resolver_name);
+	strbuf_append_text(out, ", ");
+	cli_fleet_name(fleet, out);
 	if (strcmp(ranking->name, "names") == 0)
 		strbuf_printf(out, days == 1 ? ", today (UTC)" : ", last %zu days (UTC)", days);
 	strbuf_append_text(out, ", ");
@@ -300,38 +285,53 @@ static void append_title(struct cli *cli, const struct ranking *ranking, size_t 
 	strbuf_append_text(out, "\n\n");
 }
 
-static int append_frame(struct cli *cli, struct reader *reader, const struct ranking *ranking,
-	size_t limit, size_t days)
+static void append_end(struct cli *cli, struct fleet *fleet, const struct ranking *ranking,
+	const struct cli_coverage *coverage, const struct outcome *outcome)
+{
+	struct strbuf *out = &cli->out;
+
+	if (cli->json) {
+		strbuf_append_char(out, ']');
+		cli_fleet_json(fleet, out);
+		strbuf_json_bool(out, "exact", outcome->exact);
+		output_json_time(out, "recording_since", coverage->since_ms);
+		strbuf_append_text(out, "}\n");
+		return;
+	}
+	if (outcome->empty)
+		explain_empty(cli, ranking, coverage, out);
+	else
+		strbuf_append_char(out, '\n');
+	if (!outcome->exact)
+		strbuf_printf(out,
+			"Sums are right; a row that no resolver has among its first %d may be "
+			"missing.\n",
+			READER_ROWS_MAX);
+	cli_coverage_text(cli, fleet, coverage, out);
+}
+
+static int append_frame(struct cli *cli, struct fleet *fleet, const struct ranking *ranking,
+	const struct extent *extent)
 {
 	struct cli_coverage coverage;
-	bool empty = true;
+	struct outcome outcome = {.empty = true, .exact = true};
 
 	arena_deinit(&cli->arena);
 	arena_init(&cli->arena);
 	cli->now_ms = wall_ms();
-	enum td_error error = cli_coverage(cli, reader, &coverage);
+	enum td_error error = cli_coverage(cli, fleet, &coverage);
 	if (cli->json)
 		append_json_open(cli, ranking);
 	else
-		append_title(cli, ranking, days);
+		append_title(cli, fleet, ranking, extent->days);
 	if (error == TD_OK)
-		error = ranking->append(cli, reader, limit, days, &empty);
+		error = ranking->append(cli, fleet, extent, &outcome);
 	if (error != TD_OK) {
 		strbuf_clear(&cli->out);
-		return cli_reader_failed(cli, reader);
+		return cli_fleet_failed(cli, fleet);
 	}
-	if (cli->json) {
-		strbuf_append_char(&cli->out, ']');
-		output_json_time(&cli->out, "recording_since", coverage.since_ms);
-		strbuf_append_text(&cli->out, "}\n");
-		return empty ? CLI_NOTHING : CLI_OK;
-	}
-	if (empty)
-		explain_empty(cli, ranking, &coverage, &cli->out);
-	else
-		strbuf_append_char(&cli->out, '\n');
-	cli_coverage_text(cli, reader, &coverage, &cli->out);
-	return empty ? CLI_NOTHING : CLI_OK;
+	append_end(cli, fleet, ranking, &coverage, &outcome);
+	return outcome.empty ? CLI_NOTHING : CLI_OK;
 }
 
 /* --- in a terminal --- */
@@ -425,31 +425,34 @@ static void leave_screen(struct cli *cli, const struct termios *before)
 
 /* An empty ranking is no reason to end: rows may come. Redis going away is; the screen is restored
  * before that is said. */
-static int refresh(struct cli *cli, struct reader *reader, const struct ranking *ranking,
-	size_t limit, size_t days)
+static int refresh(struct cli *cli, struct fleet *fleet, const struct ranking *ranking,
+	const struct extent *extent)
 {
 	struct termios before;
 	int code = CLI_OK;
 
 	if (!enter_screen(cli, &before))
-		return append_frame(cli, reader, ranking, limit, days);
+		return append_frame(cli, fleet, ranking, extent);
 	do {
 		struct winsize size = {.ws_row = 24};
+		struct extent fitting = *extent;
 		ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
 		size_t room = size.ws_row > 8 ? size.ws_row - 6u : 2;
-		code = append_frame(cli, reader, ranking, room < limit ? room : limit, days);
+		if (room < fitting.limit)
+			fitting.limit = room;
+		code = append_frame(cli, fleet, ranking, &fitting);
 		if (code == CLI_ERROR)
 			break;
 		show_frame(cli);
 	} while (wait_second());
 	leave_screen(cli, &before);
-	return code == CLI_ERROR ? cli_reader_failed(cli, reader) : CLI_OK;
+	return code == CLI_ERROR ? cli_fleet_failed(cli, fleet) : CLI_OK;
 }
 
 static int top_run(struct cli *cli, int count, char **words)
 {
 	const struct ranking *ranking = &rankings[0];
-	size_t limit, days;
+	struct extent extent;
 
 	if (count > 1)
 		return cli_usage(cli, &command_top, "takes one of clients, names, watched");
@@ -460,17 +463,19 @@ static int top_run(struct cli *cli, int count, char **words)
 		if (strcmp(words[0], ranking->name) == 0)
 			break;
 	}
-	if (!cli_number(cli, CLI_LINES, ROWS_DEFAULT, ROWS_MAX, &limit) ||
-		!cli_number(cli, CLI_DAYS, 1, DAYS_MAX, &days))
+	if (!cli_number(cli, CLI_LINES, ROWS_DEFAULT, ROWS_MAX, &extent.limit) ||
+		!cli_number(cli, CLI_DAYS, 1, DAYS_MAX, &extent.days))
 		return CLI_USAGE;
-	struct reader *reader = cli_reader(cli);
-	if (!reader)
+	struct fleet *fleet = cli_fleet(cli);
+	if (!fleet)
 		return CLI_ERROR;
 	bool live = cli->terminal && !cli->json && !cli->option[CLI_ONCE];
-	int code = live ? refresh(cli, reader, ranking, cli->option[CLI_LINES] ? limit : ROWS_MAX,
-				  days)
-			: append_frame(cli, reader, ranking, limit, days);
-	reader_close(&reader);
+	if (live && !cli->option[CLI_LINES])
+		extent.limit = ROWS_MAX;
+	int code = live ? refresh(cli, fleet, ranking, &extent)
+			: append_frame(cli, fleet, ranking, &extent);
+	code = cli_fleet_code(cli, fleet, code);
+	fleet_close(&fleet);
 	return code;
 }
 
@@ -482,11 +487,13 @@ const struct command command_top = {
 		"today, or the clients\n"
 		"that asked for watched or blocked names. In a terminal it refreshes every second "
 		"until q or Ctrl-C;\n"
-		"into a pipe it prints once.\n\n"
+		"into a pipe it prints once. With --fleet the figures are sums over all "
+		"resolvers that record in this Redis.\n\n"
 		"Examples:\n"
 		"  teredown top\n"
 		"  teredown top watched -n 50 --once\n"
+		"  teredown top --fleet\n"
 		"  teredown top names --days 8 --json | jq '.rows[0]'",
-	.takes = 1u << CLI_LINES | 1u << CLI_DAYS | 1u << CLI_ONCE,
+	.takes = 1u << CLI_LINES | 1u << CLI_DAYS | 1u << CLI_ONCE | CLI_READS,
 	.run = top_run,
 };

@@ -69,7 +69,7 @@ static enum td_error show_views(struct who *who, bool *found)
 	struct reader_fields fields;
 	bool is_client = false;
 
-	enum td_error error = reader_client(who->reader, &who->cli->arena, client, &fields);
+	enum td_error error = fleet_client(who->fleet, &who->cli->arena, client, &fields);
 	if (error == TD_OK && fields.count > 0) {
 		open_view(who, "client");
 		error = who_show_client(who, client, &is_client);
@@ -97,12 +97,11 @@ static int answer(struct who *who)
 	struct strbuf *out = &who->cli->out;
 	bool found = false;
 
-	enum td_error error = cli_coverage(who->cli, who->reader, &who->coverage);
+	enum td_error error = cli_coverage(who->cli, who->fleet, &who->coverage);
 	if (who->cli->json) {
 		strbuf_append_char(out, '{');
 		strbuf_json_text(
 			out, "query", who->address.family ? who->address_words : who->name);
-		strbuf_json_text(out, "resolver", who->cli->options->resolver_name);
 		output_json_time(out, "recording_since", who->coverage.since_ms);
 		strbuf_json_u64(out, "dropped", who->coverage.dropped);
 		strbuf_json_key(out, "views");
@@ -112,10 +111,11 @@ static int answer(struct who *who)
 		error = show_views(who, &found);
 	if (error != TD_OK) {
 		strbuf_clear(out);
-		return cli_reader_failed(who->cli, who->reader);
+		return cli_fleet_failed(who->cli, who->fleet);
 	}
 	if (who->cli->json) {
 		strbuf_append_char(out, ']');
+		cli_fleet_json(who->fleet, out);
 		strbuf_json_bool(out, "found", found);
 		strbuf_append_text(out, "}\n");
 	}
@@ -133,14 +133,14 @@ static int who_run(struct cli *cli, int count, char **words)
 		return CLI_USAGE;
 	if (!classify(&who, words[0]))
 		return cli_usage(cli, &command_who, "this is neither an address nor a name");
-	who.reader = cli_reader(cli);
-	if (!who.reader) {
+	who.fleet = cli_fleet(cli);
+	if (!who.fleet) {
 		if (who.address.family && !cli->json)
 			known_describe(&who.address, true, &cli->out);
 		return CLI_ERROR;
 	}
-	int code = answer(&who);
-	reader_close(&who.reader);
+	int code = cli_fleet_code(cli, who.fleet, answer(&who));
+	fleet_close(&who.fleet);
 	return code;
 }
 
@@ -153,13 +153,14 @@ const struct command command_who = {
 		"asked it and which addresses each was told. For a client: its counters, names, "
 		"addresses and tunnel names.\n"
 		"A client, a name and an address stand in one row only if that client was told "
-		"that address for that name.\n\n"
+		"that address for that name. With --fleet all resolvers of this Redis are "
+		"asked, and each row names its resolver.\n\n"
 		"Examples:\n"
 		"  teredown who 65.55.158.118\n"
 		"  teredown who teredo.ipv6.microsoft.com\n"
 		"  teredown who 192.168.1.40 -n 200\n"
 		"  teredown who 65.55.158.118 --json | jq -r '.views[].pairs[] | [.client, .name, "
 		".count] | @tsv'",
-	.takes = 1u << CLI_LINES,
+	.takes = 1u << CLI_LINES | CLI_READS,
 	.run = who_run,
 };

@@ -1,6 +1,7 @@
 noinst_LIBRARIES += resolver/control/libcontrol.a
 resolver_control_libcontrol_a_SOURCES = \
 	resolver/control/cli.c resolver/control/cli.h \
+	resolver/control/cli_store.c \
 	resolver/control/client.c resolver/control/client.h \
 	resolver/control/command_decode.c \
 	resolver/control/command_policy.c \
@@ -8,11 +9,13 @@ resolver_control_libcontrol_a_SOURCES = \
 	resolver/control/command_tail.c \
 	resolver/control/command_top.c \
 	resolver/control/command_who.c \
+	resolver/control/fleet.c resolver/control/fleet.h \
 	resolver/control/json_view.c resolver/control/json_view.h \
 	resolver/control/known.c resolver/control/known.h \
 	resolver/control/output.c resolver/control/output.h \
 	resolver/control/protocol.c resolver/control/protocol.h \
 	resolver/control/server.c resolver/control/server.h \
+	resolver/control/status_fleet.c resolver/control/status_fleet.h \
 	resolver/control/who.h \
 	resolver/control/who_address.c \
 	resolver/control/who_client.c \
@@ -31,7 +34,7 @@ fishcompletiondir = $(datadir)/fish/vendor_completions.d
 dist_fishcompletion_DATA = doc/completions/teredown.fish
 
 if HAVE_CMOCKA
-CONTROL_TESTS = tests/unit/test_control tests/unit/test_cli tests/unit/test_reader
+CONTROL_TESTS = tests/unit/test_control tests/unit/test_cli tests/unit/test_fleet tests/unit/test_reader
 check_PROGRAMS += $(CONTROL_TESTS)
 TESTS += $(CONTROL_TESTS)
 CONTROL_TEST_LIBS = $(LIB_CONTROL) $(CONFUSE_LIBS) $(HIREDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS) $(CMOCKA_LIBS)
@@ -41,7 +44,10 @@ tests_unit_test_control_LDADD = resolver/control/libcontrol.a $(LIB_BASE) $(EVEN
 tests_unit_test_cli_SOURCES = tests/unit/test_cli.c
 tests_unit_test_cli_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_cli_LDADD = $(CONTROL_TEST_LIBS)
-tests_unit_test_reader_SOURCES = tests/unit/test_reader.c
+tests_unit_test_fleet_SOURCES = tests/unit/test_fleet.c tests/unit/redis_server.h
+tests_unit_test_fleet_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_fleet_LDADD = $(CONTROL_TEST_LIBS)
+tests_unit_test_reader_SOURCES = tests/unit/test_reader.c tests/unit/redis_server.h
 tests_unit_test_reader_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_reader_LDADD = $(CONTROL_TEST_LIBS)
 endif

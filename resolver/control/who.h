@@ -16,7 +16,7 @@
 
 struct who {
 	struct cli *cli;
-	struct reader *reader;
+	struct fleet *fleet;
 	size_t limit; /* rows of a table */
 	struct cli_coverage coverage;
 	const char *word;         /* as it was given */
@@ -58,7 +58,8 @@ void who_append_bold(struct who *who, const char *text);
 /* "first …, last … (3 min ago).\n" */
 void who_append_period(struct who *who, const struct summary *summary);
 /* A table of at most who->limit rows. headers as for grid_init; the first letter of each says
- * which: Address, Client, Name, Times, First, Last, By way of. */
+ * which: Address, Client, Name, Times, First, Last, By way of. Of a fleet each row names its
+ * resolver. */
 void who_append_pairs(struct who *who, const struct reader_pairs *pairs, const char *headers);
 /* Members and values under a title; nothing for none. */
 void who_append_ranks(

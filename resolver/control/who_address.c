@@ -28,8 +28,8 @@ static enum td_error find_asked(struct who *who, const struct known_place *place
 	*count = 0;
 	for (size_t i = 0; place && place->names[i] && *count < max && error == TD_OK; i++) {
 		struct reader_ranks clients;
-		error = reader_ranks(who->reader, &who->cli->arena, READER_NAME_CLIENTS,
-			place->names[i], READER_ROWS_MAX, &clients);
+		error = fleet_ranks(who->fleet, &who->cli->arena, READER_NAME_CLIENTS,
+			place->names[i], READER_ROWS_MAX, &clients, NULL);
 		if (clients.count == 0)
 			continue;
 		struct asked *row = &out[(*count)++];
@@ -140,7 +140,7 @@ static void address_text(struct who *who, const struct reader_pairs *pairs,
 	if (pairs->count == 0) {
 		append_untold(who);
 		known_describe(&who->address, true, out);
-		cli_coverage_text(who->cli, who->reader, &who->coverage, out);
+		cli_coverage_text(who->cli, who->fleet, &who->coverage, out);
 		append_asked(who, asked, asked_count);
 		append_untold_next(who, known_place(&who->address), asked_count);
 		return;
@@ -153,7 +153,7 @@ static void address_text(struct who *who, const struct reader_pairs *pairs,
 	who_append_pairs(who, pairs, "CLIENT|NAME ASKED|>TIMES|FIRST|LAST|BY WAY OF");
 	append_asked(who, asked, asked_count);
 	strbuf_append_char(out, '\n');
-	cli_coverage_text(who->cli, who->reader, &who->coverage, out);
+	cli_coverage_text(who->cli, who->fleet, &who->coverage, out);
 	if (known_place(&who->address))
 		cli_next(who->cli, out, "block on", "To answer NXDOMAIN to all tunnel names");
 }
@@ -180,8 +180,8 @@ enum td_error who_show_address(struct who *who, bool *found)
 	struct asked asked[ASKED_MAX];
 	size_t asked_count = 0;
 
-	enum td_error error = reader_address_pairs(
-		who->reader, &who->cli->arena, who->address_words, READER_ROWS_MAX, &pairs);
+	enum td_error error = fleet_address_pairs(
+		who->fleet, &who->cli->arena, who->address_words, READER_ROWS_MAX, &pairs);
 	if (error == TD_OK)
 		error = find_asked(who, known_place(&who->address), asked, ASKED_MAX, &asked_count);
 	if (error != TD_OK)

@@ -5,9 +5,15 @@
 
 #include "resolver/control/who.h"
 
-/* Every address that the client was told, by way of the names it asked. */
-static enum td_error find_client_pairs(struct who *who, const char *client,
-	const struct reader_ranks *names, struct reader_pairs *out)
+struct client_pairs {
+	struct who *who;
+	const char *client;
+	struct reader_pairs *all;
+};
+
+/* Every address that the client was told by this resolver, by way of the names it asked. */
+static enum td_error find_client_pairs(struct who *who, struct fleet_member *member,
+	const char *client, const struct reader_ranks *names, struct reader_pairs *out)
 {
 	struct arena *arena = &who->cli->arena;
 	struct reader_pair *rows = arena_alloc(arena, WHO_ASKS_MAX * sizeof(*rows));
@@ -20,8 +26,8 @@ static enum td_error find_client_pairs(struct who *who, const char *client,
 	for (size_t n = 0; n < names->count && count < WHO_ASKS_MAX; n++) {
 		struct reader_ranks addresses;
 		const char *name = names->rows[n].member;
-		enum td_error error = reader_ranks(who->reader, arena, READER_NAME_ADDRESSES, name,
-			WHO_ADDRESSES_MAX, &addresses);
+		enum td_error error = reader_ranks(member->reader, arena, READER_NAME_ADDRESSES,
+			name, WHO_ADDRESSES_MAX, &addresses);
 		if (error != TD_OK)
 			return error;
 		cut = cut || addresses.total > addresses.count ||
@@ -31,9 +37,25 @@ static enum td_error find_client_pairs(struct who *who, const char *client,
 				.client = client,
 				.name = name};
 	}
-	enum td_error error = reader_find_pairs(who->reader, arena, rows, count, out);
+	enum td_error error = reader_find_pairs(member->reader, arena, rows, count, out);
 	out->cut = cut;
 	return error;
+}
+
+static enum td_error add_client_pairs(void *context, struct fleet_member *member)
+{
+	struct client_pairs *client_pairs = context;
+	struct who *who = client_pairs->who;
+	struct reader_ranks names;
+	struct reader_pairs pairs;
+
+	enum td_error error = reader_ranks(member->reader, &who->cli->arena, READER_CLIENT_NAMES,
+		client_pairs->client, READER_ROWS_MAX, &names);
+	if (error == TD_OK)
+		error = find_client_pairs(who, member, client_pairs->client, &names, &pairs);
+	return error == TD_OK
+		       ? fleet_append_pairs(&who->cli->arena, client_pairs->all, &pairs, member)
+		       : error;
 }
 
 struct client_view {
@@ -43,7 +65,7 @@ struct client_view {
 	struct reader_pairs pairs;
 	struct {
 		const char *zone;
-		struct reader_hit hit;
+		struct fleet_hit hit;
 	} * hits;
 	size_t hit_count;
 };
@@ -58,8 +80,9 @@ static enum td_error load_hits(struct who *who, struct client_view *view)
 	if (!view->hits)
 		return TD_NOMEM;
 	for (size_t z = 0; z < options->zone_count && error == TD_OK; z++) {
-		struct reader_hit hit;
-		error = reader_client_hits(who->reader, options->zones[z].name, view->client, &hit);
+		struct fleet_hit hit;
+		error = fleet_client_hits(
+			who->fleet, &who->cli->arena, options->zones[z].name, view->client, &hit);
 		if (error != TD_OK || hit.hits == 0)
 			continue;
 		view->hits[view->hit_count].zone = options->zones[z].name;
@@ -124,7 +147,7 @@ static void client_text(struct who *who, const struct client_view *view)
 		strbuf_append_text(out, "\nAddresses it was told:\n");
 	who_append_pairs(who, &view->pairs, "ADDRESS|NAME ASKED|>TIMES|FIRST|LAST|BY WAY OF");
 	strbuf_append_char(out, '\n');
-	cli_coverage_text(who->cli, who->reader, &who->coverage, out);
+	cli_coverage_text(who->cli, who->fleet, &who->coverage, out);
 }
 
 static void client_json(struct who *who, const struct client_view *view)
@@ -159,17 +182,18 @@ static void client_json(struct who *who, const struct client_view *view)
 /* found stays false when there is no such client; nothing is printed then. */
 enum td_error who_show_client(struct who *who, const char *client, bool *found)
 {
-	struct arena *arena = &who->cli->arena;
 	struct client_view view = {.client = client};
+	struct arena *arena = &who->cli->arena;
+	struct client_pairs client_pairs = {who, client, &view.pairs};
 
-	enum td_error error = reader_client(who->reader, arena, client, &view.fields);
+	enum td_error error = fleet_client(who->fleet, arena, client, &view.fields);
 	if (error != TD_OK || view.fields.count == 0)
 		return error;
 	*found = true;
-	error = reader_ranks(
-		who->reader, arena, READER_CLIENT_NAMES, client, READER_ROWS_MAX, &view.names);
+	error = fleet_ranks(
+		who->fleet, arena, READER_CLIENT_NAMES, client, READER_ROWS_MAX, &view.names, NULL);
 	if (error == TD_OK)
-		error = find_client_pairs(who, client, &view.names, &view.pairs);
+		error = fleet_each(who->fleet, add_client_pairs, &client_pairs);
 	if (error == TD_OK)
 		error = load_hits(who, &view);
 	if (error != TD_OK)

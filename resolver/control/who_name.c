@@ -6,9 +6,15 @@
 #include "resolver/control/known.h"
 #include "resolver/control/who.h"
 
+struct name_pairs {
+	struct who *who;
+	struct reader_pairs *all;
+};
+
 /* Every pair of these addresses and clients that exists for the name. */
-static enum td_error find_name_pairs(struct who *who, const struct reader_ranks *addresses,
-	const struct reader_ranks *clients, struct reader_pairs *out)
+static enum td_error find_name_pairs(struct who *who, struct fleet_member *member,
+	const struct reader_ranks *addresses, const struct reader_ranks *clients,
+	struct reader_pairs *out)
 {
 	struct arena *arena = &who->cli->arena;
 	size_t possible = addresses->count * clients->count, count = 0;
@@ -23,10 +29,28 @@ static enum td_error find_name_pairs(struct who *who, const struct reader_ranks 
 			rows[count++] = (struct reader_pair){.address = addresses->rows[a].member,
 				.client = clients->rows[c].member,
 				.name = who->name};
-	enum td_error error = reader_find_pairs(who->reader, arena, rows, count, out);
+	enum td_error error = reader_find_pairs(member->reader, arena, rows, count, out);
 	out->cut = possible > room || addresses->total > addresses->count ||
 		   clients->total > clients->count || who_has_other(clients);
 	return error;
+}
+
+static enum td_error add_name_pairs(void *context, struct fleet_member *member)
+{
+	struct name_pairs *name_pairs = context;
+	struct who *who = name_pairs->who;
+	struct arena *arena = &who->cli->arena;
+	struct reader_ranks addresses, clients;
+	struct reader_pairs pairs;
+
+	enum td_error error = reader_ranks(member->reader, arena, READER_NAME_ADDRESSES, who->name,
+		WHO_ADDRESSES_MAX, &addresses);
+	if (error == TD_OK)
+		error = reader_ranks(member->reader, arena, READER_NAME_CLIENTS, who->name,
+			READER_ROWS_MAX, &clients);
+	if (error == TD_OK)
+		error = find_name_pairs(who, member, &addresses, &clients, &pairs);
+	return error == TD_OK ? fleet_append_pairs(arena, name_pairs->all, &pairs, member) : error;
 }
 
 static void append_known_name(struct who *who)
@@ -44,7 +68,7 @@ static void append_unasked(struct who *who)
 	strbuf_append_text(
 		out, who->coverage.ever ? " was asked by no client.\n" : ": nothing recorded.\n");
 	append_known_name(who);
-	cli_coverage_text(who->cli, who->reader, &who->coverage, out);
+	cli_coverage_text(who->cli, who->fleet, &who->coverage, out);
 	if (!who->coverage.ever)
 		return;
 	strbuf_append_text(out, "Only this very name was looked for, not names below it. To see "
@@ -87,22 +111,19 @@ static void name_text(
 	}
 	who_append_ranks(who, clients, "Queries, whatever was answered:", "CLIENT|>QUERIES");
 	strbuf_append_char(out, '\n');
-	cli_coverage_text(who->cli, who->reader, &who->coverage, out);
+	cli_coverage_text(who->cli, who->fleet, &who->coverage, out);
 }
 
 enum td_error who_show_name(struct who *who, bool *found)
 {
-	struct arena *arena = &who->cli->arena;
-	struct reader_ranks addresses, clients;
-	struct reader_pairs pairs;
+	struct reader_ranks clients;
+	struct reader_pairs pairs = {NULL, 0, false};
+	struct name_pairs name_pairs = {who, &pairs};
 
-	enum td_error error = reader_ranks(who->reader, arena, READER_NAME_ADDRESSES, who->name,
-		WHO_ADDRESSES_MAX, &addresses);
+	enum td_error error = fleet_ranks(who->fleet, &who->cli->arena, READER_NAME_CLIENTS,
+		who->name, READER_ROWS_MAX, &clients, NULL);
 	if (error == TD_OK)
-		error = reader_ranks(who->reader, arena, READER_NAME_CLIENTS, who->name,
-			READER_ROWS_MAX, &clients);
-	if (error == TD_OK)
-		error = find_name_pairs(who, &addresses, &clients, &pairs);
+		error = fleet_each(who->fleet, add_name_pairs, &name_pairs);
 	if (error != TD_OK)
 		return error;
 	who_sort(&pairs);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Tables and sums of pairs that the views of `teredown who` share. A pair is one row everywhere;
  * nothing here takes it apart. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,7 +32,8 @@ static int compare_counts(const void *left, const void *right)
 		return a->last_ms < b->last_ms ? 1 : -1;
 	int order = strcmp(a->client, b->client);
 	order = order ? order : strcmp(a->name, b->name);
-	return order ? order : strcmp(a->address, b->address);
+	order = order ? order : strcmp(a->address, b->address);
+	return order ? order : strcmp(a->resolver, b->resolver);
 }
 
 void who_sort(struct reader_pairs *pairs)
@@ -105,11 +107,15 @@ static void append_cut(struct who *who, size_t all, bool more)
 
 void who_append_pairs(struct who *who, const struct reader_pairs *pairs, const char *headers)
 {
+	char fleet_headers[128];
 	struct grid grid;
 
-	grid_init(&grid, headers);
+	snprintf(fleet_headers, sizeof(fleet_headers), "RESOLVER|%s", headers);
+	grid_init(&grid, who->fleet->whole ? fleet_headers : headers);
 	for (size_t i = 0; i < pairs->count && i < who->limit; i++) {
 		const struct reader_pair *pair = &pairs->rows[i];
+		if (who->fleet->whole)
+			grid_cell(&grid, pair->resolver);
 		for (const char *header = headers; header; header = strchr(header, '|')) {
 			header += *header == '|';
 			header += *header == '>';
@@ -161,6 +167,8 @@ void who_append_pairs_json(struct who *who, const struct reader_pairs *pairs)
 		const struct reader_pair *pair = &pairs->rows[i];
 		output_json_next(out);
 		strbuf_append_char(out, '{');
+		if (who->fleet->whole)
+			strbuf_json_text(out, "resolver", pair->resolver);
 		strbuf_json_text(out, "address", pair->address);
 		strbuf_json_text(out, "client", pair->client);
 		strbuf_json_text(out, "name", pair->name);

@@ -238,6 +238,21 @@ static enum td_error read_hash(
 	return error;
 }
 
+enum td_error reader_time(struct reader *reader, int64_t *ms)
+{
+	enum td_error error = TD_OK;
+
+	*ms = 0;
+	READER_PUT(reader, "TIME");
+	redisReply *reply = reader_take(reader, REDIS_REPLY_ARRAY, REDIS_REPLY_ARRAY, &error);
+	if (reply && reply->elements == 2 && reader_is_text(reply->element[0]) &&
+		reader_is_text(reply->element[1]))
+		*ms = strtoll(reply->element[0]->str, NULL, 10) * 1000 +
+		      strtoll(reply->element[1]->str, NULL, 10) / 1000;
+	freeReplyObject(reply);
+	return error;
+}
+
 enum td_error reader_meta(struct reader *reader, struct arena *arena, struct reader_fields *out)
 {
 	char key[READER_KEY_MAX];

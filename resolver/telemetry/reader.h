@@ -48,6 +48,9 @@ struct reader_fields {
 const char *reader_field_text(const struct reader_fields *fields, const char *name);
 int64_t reader_field_i64(const struct reader_fields *fields, const char *name, int64_t missing);
 
+/* The clock of this Redis, Unix ms. */
+enum td_error reader_time(struct reader *reader, int64_t *ms);
+
 /* The meta hash. Empty when this resolver never wrote here. */
 enum td_error reader_meta(struct reader *reader, struct arena *arena, struct reader_fields *out);
 /* The counters of a client, by the names of client_counter_name, with first_seen and last_seen
@@ -77,30 +80,18 @@ enum reader_ranking {
 				  (Unix ms): the name */
 	READER_NAME_CLIENTS,   /* clients that asked a name, by queries: the name */
 	READER_ZONE_CLIENTS,   /* clients by hits of a policy zone: the zone */
+	READER_ZONE_LAST,      /* clients by their last hit (Unix ms): the zone */
 };
 enum td_error reader_ranks(struct reader *reader, struct arena *arena, enum reader_ranking ranking,
 	const char *of, size_t limit, struct reader_ranks *out);
 
-/* Hits of a policy zone. */
-struct reader_hit {
-	const char *client;
-	uint64_t hits;
-	int64_t last_ms; /* 0 unknown */
-};
-struct reader_hits {
-	struct reader_hit *rows;
-	size_t count;
-	uint64_t total;
-};
-/* By client, most hits first. */
-enum td_error reader_zone_hits(struct reader *reader, struct arena *arena, const char *zone,
-	size_t limit, struct reader_hits *out);
-/* Of one client; hits 0 when it has none. */
-enum td_error reader_client_hits(
-	struct reader *reader, const char *zone, const char *client, struct reader_hit *out);
+/* The values of the members that the caller set in rows; 0 for one that is not there. */
+enum td_error reader_scores(struct reader *reader, enum reader_ranking ranking, const char *of,
+	struct reader_rank *rows, size_t count);
 
 /* Who was told an address, by which question: never projected apart. */
 struct reader_pair {
+	const char *resolver; /* set by fleet.h; NULL here */
 	const char *address, *client, *name;
 	const char *owner; /* of the address record: the end of the CNAME chain; "" unknown */
 	int64_t first_ms, last_ms;

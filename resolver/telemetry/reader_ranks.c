@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Sorted sets read from the top: clients, names, addresses, hits of zones. */
 #include <hiredis/hiredis.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "resolver/telemetry/reader.h"
 #include "resolver/telemetry/reader_private.h"
@@ -24,6 +27,8 @@ static bool make_ranking_key(struct reader *reader, char key[READER_KEY_MAX],
 		return reader_make_key(reader, key, KEY_NAME_CLIENTS, reader->resolver, of);
 	case READER_ZONE_CLIENTS:
 		return reader_make_key(reader, key, KEY_WATCH, reader->resolver, of);
+	case READER_ZONE_LAST:
+		return reader_make_key(reader, key, KEY_WATCH_LAST, reader->resolver, of);
 	}
 	return false;
 }
@@ -85,38 +90,71 @@ enum td_error reader_ranks(struct reader *reader, struct arena *arena, enum read
 	return read_ranks(reader, arena, key, limit, out);
 }
 
-enum td_error reader_resolvers(
-	struct reader *reader, struct arena *arena, size_t limit, struct reader_ranks *out)
+/* One turn of SSCAN; the cursor is "0" at the end. */
+static enum td_error scan_resolvers(struct reader *reader, struct arena *arena, char cursor[24],
+	size_t limit, struct reader_ranks *out)
 {
 	enum td_error error = TD_OK;
-	char count[24];
 
-	*out = (struct reader_ranks){NULL, 0, 0};
-	READER_PUT(reader, "SSCAN", KEY_RESOLVERS, "0", "COUNT", reader_limit_text(count, limit));
+	READER_PUT(reader, "SSCAN", KEY_RESOLVERS, cursor, "COUNT", "1000");
 	redisReply *reply = reader_take(reader, REDIS_REPLY_ARRAY, REDIS_REPLY_ARRAY, &error);
 	if (!reply)
 		return error;
-	const redisReply *names = reply->elements == 2 ? reply->element[1] : NULL;
-	size_t found = names && names->type == REDIS_REPLY_ARRAY ? names->elements : 0;
-	out->rows = reader_rows_new(arena, found, sizeof(*out->rows));
-	if (!out->rows)
-		error = TD_NOMEM;
-	for (size_t i = 0; out->rows && i < found && out->count < limit; i++) {
-		const char *name = reader_is_text(names->element[i])
-					   ? reader_keep_reply(arena, names->element[i])
-					   : NULL;
-		if (name)
-			out->rows[out->count++] = (struct reader_rank){name, 0};
+	snprintf(cursor, 24, "0");
+	if (reply->elements == 2 && reader_is_text(reply->element[0]) &&
+		reply->element[1]->type == REDIS_REPLY_ARRAY) {
+		const redisReply *names = reply->element[1];
+		snprintf(cursor, 24, "%s", reply->element[0]->str);
+		for (size_t i = 0; i < names->elements && out->count < 2 * limit; i++) {
+			const char *name = reader_is_text(names->element[i])
+						   ? reader_keep_reply(arena, names->element[i])
+						   : NULL;
+			if (name)
+				out->rows[out->count++] = (struct reader_rank){name, 0};
+		}
 	}
-	out->total = found;
 	freeReplyObject(reply);
 	return error;
 }
 
-/* --- hits of zones --- */
+static int compare_names(const void *left, const void *right)
+{
+	return strcmp(((const struct reader_rank *)left)->member,
+		((const struct reader_rank *)right)->member);
+}
 
-/* The scores of the replies that wait, one a row. */
-static enum td_error take_last_times(struct reader *reader, struct reader_hit *rows, size_t count)
+/* SSCAN may return a member twice, so there is room for that, and they are sorted. */
+enum td_error reader_resolvers(
+	struct reader *reader, struct arena *arena, size_t limit, struct reader_ranks *out)
+{
+	enum td_error error = TD_OK;
+	char cursor[24] = "0";
+	size_t kept = 0;
+
+	*out = (struct reader_ranks){NULL, 0, 0};
+	if (limit > READER_ROWS_MAX)
+		limit = READER_ROWS_MAX;
+	out->rows = reader_rows_new(arena, 2 * limit, sizeof(*out->rows));
+	if (!out->rows)
+		return TD_NOMEM;
+	do
+		error = scan_resolvers(reader, arena, cursor, limit, out);
+	while (error == TD_OK && strcmp(cursor, "0") != 0 && out->count < 2 * limit);
+	if (error != TD_OK)
+		out->count = 0;
+	if (out->count)
+		qsort(out->rows, out->count, sizeof(*out->rows), compare_names);
+	for (size_t i = 0; i < out->count; i++)
+		if (i == 0 || strcmp(out->rows[i].member, out->rows[kept - 1].member) != 0)
+			out->rows[kept++] = out->rows[i];
+	out->total = kept;
+	out->count = kept < limit ? kept : limit;
+	return error;
+}
+
+/* --- values of some members --- */
+
+static enum td_error take_scores(struct reader *reader, struct reader_rank *rows, size_t count)
 {
 	enum td_error error = TD_OK;
 
@@ -125,59 +163,25 @@ static enum td_error take_last_times(struct reader *reader, struct reader_hit *r
 			reader_take(reader, REDIS_REPLY_STRING, REDIS_REPLY_NIL, &error);
 		if (!reply && !reader->redis)
 			return error;
-		if (reply)
-			rows[i].last_ms = reader_score(reply);
+		rows[i].value = reply ? reader_score(reply) : 0;
 		freeReplyObject(reply);
 	}
 	return error;
 }
 
-enum td_error reader_zone_hits(struct reader *reader, struct arena *arena, const char *zone,
-	size_t limit, struct reader_hits *out)
+enum td_error reader_scores(struct reader *reader, enum reader_ranking ranking, const char *of,
+	struct reader_rank *rows, size_t count)
 {
 	char key[READER_KEY_MAX];
-	struct reader_ranks ranks;
+	enum td_error error = TD_OK;
 
-	*out = (struct reader_hits){NULL, 0, 0};
-	if (!reader_make_key(reader, key, KEY_WATCH, reader->resolver, zone))
+	if (!make_ranking_key(reader, key, ranking, of))
 		return TD_TOO_LONG;
-	enum td_error error = read_ranks(reader, arena, key, limit, &ranks);
-	if (error != TD_OK)
-		return error;
-	out->rows = reader_rows_new(arena, ranks.count, sizeof(*out->rows));
-	if (!out->rows)
-		return TD_NOMEM;
-	for (size_t i = 0; i < ranks.count; i++)
-		out->rows[i] =
-			(struct reader_hit){ranks.rows[i].member, (uint64_t)ranks.rows[i].value, 0};
-	if (!reader_make_key(reader, key, KEY_WATCH_LAST, reader->resolver, zone))
-		return TD_TOO_LONG;
-	for (size_t done = 0; done < ranks.count && error == TD_OK; done += READER_SLICE) {
-		size_t slice =
-			ranks.count - done < READER_SLICE ? ranks.count - done : READER_SLICE;
+	for (size_t done = 0; done < count && error == TD_OK; done += READER_SLICE) {
+		size_t slice = count - done < READER_SLICE ? count - done : READER_SLICE;
 		for (size_t i = done; i < done + slice; i++)
-			READER_PUT(reader, "ZSCORE", key, out->rows[i].client);
-		error = take_last_times(reader, out->rows + done, slice);
+			READER_PUT(reader, "ZSCORE", key, rows[i].member);
+		error = take_scores(reader, rows + done, slice);
 	}
-	out->count = error == TD_OK ? ranks.count : 0;
-	out->total = ranks.total;
-	return error;
-}
-
-enum td_error reader_client_hits(
-	struct reader *reader, const char *zone, const char *client, struct reader_hit *out)
-{
-	char hits[READER_KEY_MAX], last[READER_KEY_MAX];
-	struct reader_hit scores[2] = {{client, 0, 0}, {client, 0, 0}};
-
-	*out = (struct reader_hit){client, 0, 0};
-	if (!reader_make_key(reader, hits, KEY_WATCH, reader->resolver, zone) ||
-		!reader_make_key(reader, last, KEY_WATCH_LAST, reader->resolver, zone))
-		return TD_TOO_LONG;
-	READER_PUT(reader, "ZSCORE", hits, client);
-	READER_PUT(reader, "ZSCORE", last, client);
-	enum td_error error = take_last_times(reader, scores, 2);
-	if (error == TD_OK)
-		*out = (struct reader_hit){client, (uint64_t)scores[0].last_ms, scores[1].last_ms};
 	return error;
 }

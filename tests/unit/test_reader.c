@@ -5,117 +5,39 @@
  * view may show a client with the other's name. Where redis-server is not installed the tests are
  * skipped, and say so.
  */
-#include <fcntl.h>
-#include <hiredis/hiredis.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "resolver/control/cli.h"
 #include "resolver/telemetry/reader.h"
+#include "tests/unit/redis_server.h"
 
 #define TIMEOUT_MS 10000
 #define P "teredown:{gw1}:"
 
-static char folder[64], socket_path[96], url[112], config[96];
-static pid_t server_pid;
-static redisContext *redis;
+static char config[96];
 
-/* --- a server of our own --- */
-
-/* Its log says when it takes connections. */
-static bool wait_ready(int fd)
+static int start(void **state)
 {
-	char log[16384];
-	size_t length = 0;
-
-	while (length + 1 < sizeof(log)) {
-		ssize_t n = read(fd, log + length, sizeof(log) - 1 - length);
-		if (n <= 0)
-			return false;
-		length += (size_t)n;
-		log[length] = '\0';
-		if (strstr(log, "Ready to accept connections") ||
-			strstr(log, "ready to accept connections"))
-			return true;
-	}
-	return false;
-}
-
-static void write_config(const char *path, const char *resolver)
-{
-	FILE *file = fopen(path, "w");
-
-	assert_non_null(file);
-	fprintf(file, "resolver-name = \"%s\"\nstate-dir = \"%s\"\nredis = \"%s\"\n", resolver,
-		folder, url);
-	fprintf(file, "listen = { \"127.0.0.1:10953\" }\nupstream = { \"127.0.0.1\" }\n");
-	fclose(file);
-}
-
-static int start_server(void **state)
-{
-	int log[2];
-
-	(void)state;
-	snprintf(folder, sizeof(folder), "/tmp/teredown-reader-XXXXXX");
-	if (!mkdtemp(folder) || pipe2(log, O_CLOEXEC) != 0)
+	if (start_server(state) != 0)
 		return -1;
-	snprintf(socket_path, sizeof(socket_path), "%s/redis.sock", folder);
-	snprintf(url, sizeof(url), "unix:%s", socket_path);
 	snprintf(config, sizeof(config), "%s/teredown.conf", folder);
 	write_config(config, "gw1");
-	server_pid = fork();
-	if (server_pid < 0)
-		return -1;
-	if (server_pid == 0) {
-		dup2(log[1], STDOUT_FILENO);
-		execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", socket_path,
-			"--save", "", "--appendonly", "no", "--dir", folder, (char *)NULL);
-		_exit(127);
-	}
-	close(log[1]);
-	if (wait_ready(log[0]))
-		redis = redisConnectUnix(socket_path);
-	else
-		print_message("redis-server cannot be run: the tests of the reader are skipped\n");
-	return 0; /* the pipe stays open: writing into a broken one would end the server */
-}
-
-static int stop_server(void **state)
-{
-	(void)state;
-	if (redis)
-		redisFree(redis);
-	if (server_pid > 0) {
-		kill(server_pid, SIGTERM);
-		waitpid(server_pid, NULL, 0);
-	}
-	unlink(config);
-	unlink(socket_path);
-	rmdir(folder);
 	return 0;
 }
 
-static void put(const char *format, ...)
+static int stop(void **state)
 {
-	va_list arguments;
-
-	va_start(arguments, format);
-	redisReply *reply = redisvCommand(redis, format, arguments);
-	va_end(arguments);
-	assert_non_null(reply);
-	assert_int_not_equal(reply->type, REDIS_REPLY_ERROR);
-	freeReplyObject(reply);
+	unlink(config);
+	return stop_server(state);
 }
 
 static const char microsoft[] = "teredo.ipv6.microsoft.com.";
@@ -243,25 +165,31 @@ static void test_ranks(void **state)
 	reader_close(&reader);
 }
 
-static void test_zone_hits(void **state)
+static void test_scores(void **state)
 {
 	struct reader *reader = open_filled();
-	struct reader_hits hits;
-	struct reader_hit hit;
+	struct reader_rank rows[1100];
+	struct reader_ranks ranks;
 	struct arena arena;
 
 	(void)state;
 	arena_init(&arena);
-	assert_int_equal(reader_zone_hits(reader, &arena, "teredo", 10, &hits), TD_OK);
-	assert_int_equal(hits.count, 2);
-	assert_string_equal(hits.rows[0].client, "192.0.2.1");
-	assert_int_equal(hits.rows[0].hits, 3);
-	assert_true(hits.rows[0].last_ms == INT64_C(1700000009000));
-	assert_int_equal(hits.rows[1].last_ms, 0);
-	assert_int_equal(reader_client_hits(reader, "teredo", "192.0.2.2", &hit), TD_OK);
-	assert_int_equal(hit.hits, 1);
-	assert_int_equal(reader_client_hits(reader, "6to4", "192.0.2.2", &hit), TD_OK);
-	assert_int_equal(hit.hits, 0);
+	assert_int_equal(
+		reader_ranks(reader, &arena, READER_ZONE_CLIENTS, "teredo", 10, &ranks), TD_OK);
+	assert_int_equal(ranks.count, 2);
+	assert_string_equal(ranks.rows[0].member, "192.0.2.1");
+	assert_int_equal(ranks.rows[0].value, 3);
+	for (size_t i = 0; i < 1100; i++)
+		rows[i] = (struct reader_rank){i % 2 ? "192.0.2.2" : "192.0.2.1", -1};
+	assert_int_equal(reader_scores(reader, READER_ZONE_LAST, "teredo", rows, 1100), TD_OK);
+	assert_true(rows[1098].value == INT64_C(1700000009000));
+	assert_int_equal(rows[1099].value, 0);
+	assert_int_equal(reader_scores(reader, READER_ZONE_CLIENTS, "6to4", rows, 2), TD_OK);
+	assert_int_equal(rows[0].value, 0);
+	put("SET " P "watch:wrong x");
+	assert_int_equal(reader_scores(reader, READER_ZONE_CLIENTS, "wrong", rows, 3), TD_REFUSED);
+	assert_int_equal(reader_scores(reader, READER_ZONE_CLIENTS, "teredo", rows, 1), TD_OK);
+	assert_int_equal(rows[0].value, 3);
 	arena_deinit(&arena);
 	reader_close(&reader);
 }
@@ -658,7 +586,7 @@ int main(void)
 		cmocka_unit_test(test_meta),
 		cmocka_unit_test(test_never_wrote),
 		cmocka_unit_test(test_ranks),
-		cmocka_unit_test(test_zone_hits),
+		cmocka_unit_test(test_scores),
 		cmocka_unit_test(test_address_pairs),
 		cmocka_unit_test(test_many_pairs),
 		cmocka_unit_test(test_find_pairs),
@@ -675,5 +603,5 @@ int main(void)
 		cmocka_unit_test(test_hostile_names),
 	};
 
-	return cmocka_run_group_tests(tests, start_server, stop_server);
+	return cmocka_run_group_tests(tests, start, stop);
 }

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* For unit tests that read Redis: a redis-server of their own on a socket in a temporary folder,
+ * and a connection to fill it; NULL where it is not installed. Included by one file of a program.
+ */
+#pragma once
+
+#include <fcntl.h>
+#include <hiredis/hiredis.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char folder[64], socket_path[96], url[112];
+static pid_t server_pid;
+static redisContext *redis;
+
+/* --- a server of our own --- */
+
+/* Its log says when it takes connections. */
+static bool wait_ready(int fd)
+{
+	char log[16384];
+	size_t length = 0;
+
+	while (length + 1 < sizeof(log)) {
+		ssize_t n = read(fd, log + length, sizeof(log) - 1 - length);
+		if (n <= 0)
+			return false;
+		length += (size_t)n;
+		log[length] = '\0';
+		if (strstr(log, "Ready to accept connections") ||
+			strstr(log, "ready to accept connections"))
+			return true;
+	}
+	return false;
+}
+
+static void write_config(const char *path, const char *resolver)
+{
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	fprintf(file, "resolver-name = \"%s\"\nstate-dir = \"%s\"\nredis = \"%s\"\n", resolver,
+		folder, url);
+	fprintf(file, "listen = { \"127.0.0.1:10953\" }\nupstream = { \"127.0.0.1\" }\n");
+	fclose(file);
+}
+
+static int start_server(void **state)
+{
+	int log[2];
+
+	(void)state;
+	snprintf(folder, sizeof(folder), "/tmp/teredown-reader-XXXXXX");
+	if (!mkdtemp(folder) || pipe2(log, O_CLOEXEC) != 0)
+		return -1;
+	snprintf(socket_path, sizeof(socket_path), "%s/redis.sock", folder);
+	snprintf(url, sizeof(url), "unix:%s", socket_path);
+	server_pid = fork();
+	if (server_pid < 0)
+		return -1;
+	if (server_pid == 0) {
+		dup2(log[1], STDOUT_FILENO);
+		execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", socket_path,
+			"--save", "", "--appendonly", "no", "--dir", folder, (char *)NULL);
+		_exit(127);
+	}
+	close(log[1]);
+	if (wait_ready(log[0]))
+		redis = redisConnectUnix(socket_path);
+	else
+		print_message("redis-server cannot be run: the tests that need it are skipped\n");
+	return 0; /* the pipe stays open: writing into a broken one would end the server */
+}
+
+static int stop_server(void **state)
+{
+	(void)state;
+	if (redis)
+		redisFree(redis);
+	if (server_pid > 0) {
+		kill(server_pid, SIGTERM);
+		waitpid(server_pid, NULL, 0);
+	}
+	unlink(socket_path);
+	rmdir(folder);
+	return 0;
+}
+
+static void put(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	redisReply *reply = redisvCommand(redis, format, arguments);
+	va_end(arguments);
+	assert_non_null(reply);
+	assert_int_not_equal(reply->type, REDIS_REPLY_ERROR);
+	freeReplyObject(reply);
+}
