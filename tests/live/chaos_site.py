@@ -91,6 +91,23 @@ def counted(store, clients):
     return out
 
 
+def sums(store):
+    """What Redis says in other places, each of which counts every answer once: it must agree with itself as well."""
+    def places(*parts):
+        pattern = key(*parts)
+        return [place for place in store.scan_iter(match=pattern, count=1000) if place.count(":") == pattern.count(":")]
+
+    def scores(*parts):
+        return sum(int(score) for place in places(*parts) for _, score in store.zrange(place, 0, -1, withscores=True))
+    return collections.Counter({
+        "meta": int(store.hget(key("meta"), "queries") or 0),
+        "clients:queries": scores("clients", "queries"),
+        "hour:<H>": sum(int(store.hget(place, "queries") or 0) for place in places("hour", "*")),
+        "top:<day>": scores("top", "*"),
+        "client:<client>:names": scores("client", "*", "names"),
+    })
+
+
 class Site:
     """One daemon with its surroundings. store is the Redis behind it: url, client(), stop()."""
     FIRST = {"standalone": "127.40.0.1", "cut": "127.41.0.1", "sentinel": "127.42.0.1", "cluster": "127.43.0.1", "clock": "127.44.0.1"}
@@ -107,6 +124,7 @@ class Site:
         self.rounds, self.kills, self.ambiguous = [], 0, 0
         self._answered = 0
         self._unanswered, self._ambiguous = collections.Counter(), collections.Counter()
+        self._apart = {}  # how far Redis's own sums were apart, after the last round
         self._base = collections.Counter()  # Redis minus clients, as far as earlier rounds have reported it
 
     # --- the load ---
@@ -141,6 +159,7 @@ class Site:
         tally = self.crowd.pause()
         status = self.settle()
         self._judge(result, tally, (self.kills - kills) * KILL_BOUND * WORKERS)
+        self._judge_sums(result, status, self.kills > kills)
         received, accounted = harness.balance(status)
         if received != accounted:
             result.words.append("received %d, answered + dropped + pending %d" % (received, accounted))
@@ -182,6 +201,17 @@ class Site:
         for place, error in errors.items():
             self._base[place] += error
         self._answered = tally.sums["answered"]
+
+    def _judge_sums(self, result, status, killed):
+        found = sums(self.store.client())
+        apart = {name: count - found["meta"] for name, count in found.items()}
+        if number(status, "details_dropped"):
+            del apart["client:<client>:names"]
+        before = self._apart
+        if not killed:
+            result.words += ["%s: %d, meta has %d" % (name, found[name] - before.get(name, 0), found["meta"]) for name in apart
+                if apart[name] != before.get(name, 0)]
+        self._apart = apart
 
     @staticmethod
     def _judge_kill(result, errors, bound):
