@@ -350,6 +350,7 @@ static bool open_telemetry(struct daemon *daemon)
 		.version = PACKAGE_VERSION,
 		.state_dir = options->state_dir,
 		.journal_fsync = options->journal_fsync,
+		.memory_dir = options->memory_dir,
 		.redis = redis,
 		.query_log = options->query_log,
 		.query_log_file = options->query_log_file,

@@ -142,6 +142,11 @@ static void add_telemetry(const struct daemon *daemon, struct control_reply *rep
 	control_reply_add_u64(reply, "journal_bytes", status.journal_bytes);
 	control_reply_add_u64(reply, "journal_failures", status.journal_failures);
 	control_reply_add_u64(reply, "batches_replayed", status.batches_replayed);
+	control_reply_add(reply, "memory", status.memory_on ? "on" : "off");
+	control_reply_add_u64(reply, "memory_bytes", status.memory_bytes);
+	control_reply_add_u64(reply, "memory_failures", status.memory_failures);
+	control_reply_add_u64(reply, "queries_healed", status.queries_healed);
+	control_reply_add_u64(reply, "clock_steps", status.clock_steps);
 	control_reply_add_u64(reply, "details_dropped", status.details_dropped);
 	control_reply_add_u64(reply, "records_dropped", status.records_dropped);
 	control_reply_add_u64(reply, "stream_dropped", status.stream_dropped);

@@ -56,6 +56,7 @@ struct options {
 	char *redis_password_file; /* "" = none */
 	unsigned redis_memory_mb;  /* of the embedded one */
 	enum journal_fsync journal_fsync;
+	char *memory_dir; /* "auto", "" = none, or a path */
 	enum query_log query_log;
 	char *query_log_file;
 	uint64_t query_log_size; /* octets; 0: the file is never turned */

@@ -169,6 +169,13 @@ static bool check_path_or_none(const struct options *options, const char *text, 
 	return text[0] == '\0' || check_path(options, text, why);
 }
 
+static bool check_memory_dir(const struct options *options, const char *text, char *why)
+{
+	if (strcmp(text, "auto") == 0)
+		return true;
+	return check_path_or_none(options, text, why);
+}
+
 static bool check_log_file(const struct options *options, const char *text, char *why)
 {
 	struct syslog_target target;
@@ -623,6 +630,19 @@ const struct option_row option_rows[] = {
 			"state-dir before they are sent, are forced to the disk: never (by the "
 			"system, in its time), each batch, or once a second. Only a power cut or "
 			"a crash of the system makes a difference."},
+	{.name = "memory-dir",
+		.type = OPTION_TEXT,
+		.unit = "an absolute path, \"auto\" or \"\"",
+		FIELD(memory_dir),
+		.min = 0,
+		.max = 1024,
+		.initial = "auto",
+		.check = check_memory_dir,
+		.help = "The directory on tmpfs where counts that were not sent yet outlive a "
+			"crash of the daemon, in a folder of their own that only its user can "
+			"enter: about 2 MB for each worker, and what waits for Redis. auto: "
+			"/run/teredown where that is writable, else /dev/shm. Empty: plain memory, "
+			"which a crash loses."},
 	{.name = "query-log",
 		.type = OPTION_WORD,
 		FIELD(query_log),

@@ -20,6 +20,7 @@ LIVE_MODULES = \
 	tests/live/test_lifecycle.py \
 	tests/live/test_log.py \
 	tests/live/test_policy.py \
+	tests/live/test_memory.py \
 	tests/live/test_redis.py \
 	tests/live/test_redis_cluster.py \
 	tests/live/test_replay.py \

@@ -25,8 +25,11 @@
 #include "lib/base/mailbox.h"
 #include "lib/base/strbuf.h"
 #include "resolver/telemetry/batch.h"
+#include "resolver/telemetry/clock_watch.h"
 #include "resolver/telemetry/journal.h"
+#include "resolver/telemetry/memory.h"
 #include "resolver/telemetry/pending.h"
+#include "resolver/telemetry/pending_log.h"
 #include "resolver/telemetry/sinks.h"
 #include "resolver/telemetry/store.h"
 
@@ -44,6 +47,11 @@ struct event_letter {
 
 struct collector {
 	struct handover *handovers;
+	struct taken {
+		struct tally *tally;
+		struct handover *from;
+	} *taken; /* merged in this look */
+	size_t taken_count;
 	const struct record **next_records; /* of each handover, while records are taken */
 	size_t count;
 	struct bell *bell;
@@ -55,6 +63,9 @@ struct collector {
 	struct batcher batcher;
 	struct store *store;     /* NULL: redis is "off" */
 	struct journal *journal; /* NULL: none can be kept */
+	struct memory *memory;
+	struct clock_watch clock;
+	bool warned_of_clock;
 	struct batch replayed;   /* what the journal gave back to be sent */
 	struct strbuf octets;    /* of a batch, to or from the journal */
 	uint64_t replays;        /* acknowledged, ever */
@@ -80,17 +91,38 @@ struct collector {
 	struct telemetry_status status;
 };
 
+static int64_t read_clock(clockid_t id)
+{
+	struct timespec time;
+
+	clock_gettime(id, &time);
+	return time.tv_sec * US_PER_S + time.tv_nsec / 1000;
+}
+
 static void read_now(struct now *now)
 {
-	struct timespec mono, wall;
+	now->mono_us = read_clock(CLOCK_MONOTONIC);
+	now->wall_us = read_clock(CLOCK_REALTIME);
+}
 
-	clock_gettime(CLOCK_MONOTONIC, &mono);
-	clock_gettime(CLOCK_REALTIME, &wall);
-	now->mono_us = mono.tv_sec * US_PER_S + mono.tv_nsec / 1000;
-	now->wall_us = wall.tv_sec * US_PER_S + wall.tv_nsec / 1000;
+static int64_t read_slept(const struct now *now)
+{
+	return read_clock(CLOCK_BOOTTIME) - now->mono_us;
 }
 
 /* --- taking what was given --- */
+
+static void merge(struct collector *collector, struct tally *tally)
+{
+	int64_t shift_us = clock_watch_shift(&collector->clock, tally->clock_us);
+
+	if (!collector->store)
+		return;
+	if (shift_us)
+		tally_shift(tally, shift_us);
+	pending_merge(&collector->pending, tally);
+	memory_merged(collector->memory, tally);
+}
 
 static bool take_tallies(struct collector *collector, struct handover *handover)
 {
@@ -98,13 +130,22 @@ static bool take_tallies(struct collector *collector, struct handover *handover)
 
 	for (struct tally *tally = handover_take(&handover->full); tally;
 		tally = handover_take(&handover->full)) {
-		if (collector->store)
-			pending_merge(&collector->pending, tally);
-		tally_clear(tally);
-		handover_give(&handover->empty, tally);
+		merge(collector, tally);
+		collector->taken[collector->taken_count++] = (struct taken){tally, handover};
 		any = true;
 	}
 	return any;
+}
+
+/* Until the memory holds what was merged, the tallies do. */
+static void give_tallies_back(struct collector *collector)
+{
+	memory_commit(collector->memory);
+	for (size_t i = 0; i < collector->taken_count; i++) {
+		tally_clear(collector->taken[i].tally);
+		handover_give(&collector->taken[i].from->empty, collector->taken[i].tally);
+	}
+	collector->taken_count = 0;
 }
 
 static void write_record(struct collector *collector, const struct record *record)
@@ -193,13 +234,14 @@ static bool take_all(struct collector *collector)
 
 	for (size_t i = 0; i < collector->count; i++)
 		any |= take_tallies(collector, &collector->handovers[i]);
+	give_tallies_back(collector);
 	any |= take_records(collector);
 	return any;
 }
 
 /* --- the journal --- */
 
-/* False when it is not on disk: then it is sent all the same, and only a crash could lose it. */
+/* False when it is not on disk: then it is sent all the same, held in memory meanwhile. */
 static bool keep_batch(struct collector *collector, const struct batch *batch)
 {
 	struct journal_key key = {.number = batch->number, .queries = batch->queries};
@@ -216,7 +258,46 @@ static bool keep_batch(struct collector *collector, const struct batch *batch)
 	if (error == TD_FULL && !collector->journal_full)
 		log_warning("journal: it is full of batches that wait for Redis");
 	collector->journal_full = error == TD_FULL;
+	if (error == TD_OK)
+		memory_release(collector->memory, key.boot, key.number);
+	else
+		memory_hold(collector->memory, &key, collector->octets.data,
+			collector->octets.length);
 	return error == TD_OK;
+}
+
+/* The frozen batch or a new one; the memory knows what left `pending` for it. */
+static struct batch *freeze_batch(struct collector *collector, bool even_if_empty)
+{
+	struct batcher *batcher = &collector->batcher;
+	uint64_t last = batcher->last_number;
+	struct batch *batch =
+		batch_cut(batcher, &collector->pending, &collector->now, even_if_empty);
+
+	if (batcher->last_number != last)
+		memory_frozen(collector->memory, batcher->last_number);
+	return batch;
+}
+
+/* As far as the journal could not take them at the start. NULL when there is none. */
+static struct batch *next_held(struct collector *collector)
+{
+	struct batch *batch = &collector->replayed;
+	const struct memory_held *held = memory_next_held(collector->memory);
+
+	while (held && batch_load(batch, held->octets, held->length) != TD_OK) {
+		log_error("memory: batch %llu of boot %s cannot be used; its %llu queries are lost",
+			(unsigned long long)held->key.number, held->key.boot,
+			(unsigned long long)held->key.queries);
+		memory_release(collector->memory, held->key.boot, held->key.number);
+		held = memory_next_held(collector->memory);
+	}
+	if (!held)
+		return NULL;
+	snprintf(batch->boot, sizeof(batch->boot), "%s", held->key.boot);
+	batch->number = held->key.number;
+	batch->queries = held->key.queries;
+	return batch;
 }
 
 /* The oldest batch that Redis lacks, of this boot or an earlier one; NULL when there is none. */
@@ -242,7 +323,7 @@ static struct batch *next_replay(struct collector *collector)
 			(unsigned long long)key.queries);
 		journal_drop(collector->journal, key.boot, key.number);
 	}
-	return NULL;
+	return next_held(collector);
 }
 
 static bool has_replays(const struct collector *collector)
@@ -251,7 +332,7 @@ static bool has_replays(const struct collector *collector)
 
 	if (collector->journal)
 		journal_status(collector->journal, &status);
-	return status.due_batches > 0;
+	return status.due_batches > 0 || memory_next_held(collector->memory);
 }
 
 static void on_connected(
@@ -288,9 +369,8 @@ static void keep_the_rest(struct collector *collector)
 	if (!collector->store || !collector->journal)
 		return;
 	journal_hurry(collector->journal);
-	for (struct batch *batch = batch_cut(batcher, &collector->pending, &collector->now, false);
-		batch && keep_batch(collector, batch);
-		batch = batch_cut(batcher, &collector->pending, &collector->now, false)) {
+	for (struct batch *batch = freeze_batch(collector, false);
+		batch && keep_batch(collector, batch); batch = freeze_batch(collector, false)) {
 		queries += batch->queries;
 		batch_set_aside(batcher);
 	}
@@ -301,6 +381,22 @@ static void keep_the_rest(struct collector *collector)
 
 /* --- sending --- */
 
+/* A batch carries hours, so none is frozen while the clock cannot be right; not for ever, and not
+ * at the end. */
+static bool waits_for_clock(struct collector *collector)
+{
+	bool unset = collector->now.wall_us < CLOCK_UNSET_US;
+
+	if (!unset || atomic_load(&collector->stop))
+		return false;
+	if (clock_watch_must_wait(&collector->clock, &collector->now))
+		return true;
+	if (!collector->warned_of_clock)
+		log_warning("clock: it is not set; counts are stored under the hours that it says");
+	collector->warned_of_clock = true;
+	return false;
+}
+
 static void send_pending(struct collector *collector)
 {
 	if (!collector->store || !store_is_ready(collector->store))
@@ -310,11 +406,12 @@ static void send_pending(struct collector *collector)
 		store_send(collector->store, replay);
 		return;
 	}
+	if (waits_for_clock(collector))
+		return;
 	/* The same hour a batch of now would close; an empty one is sent for it, and the first one
 	 * at once: it says that recording began. */
 	int64_t closing = (collector->now.wall_us - 60 * US_PER_S) / US_PER_HOUR - 1;
-	struct batch *batch = batch_cut(&collector->batcher, &collector->pending, &collector->now,
-		closing > collector->closed_hour);
+	struct batch *batch = freeze_batch(collector, closing > collector->closed_hour);
 	if (!batch)
 		return;
 	if (pending_is_empty(&collector->pending))
@@ -353,6 +450,13 @@ static void publish(struct collector *collector)
 		status.journal_bytes = journal.bytes;
 		status.journal_failures = journal.failures;
 	}
+	struct memory_status memory;
+	memory_status(collector->memory, &memory);
+	status.memory_on = memory.on;
+	status.memory_bytes = memory.bytes;
+	status.memory_failures = memory.failures;
+	status.queries_healed = memory.healed;
+	status.clock_steps = collector->clock.steps;
 	status.batches_replayed = collector->replays;
 	status.details_dropped = pending->details_dropped;
 	status.events_dropped = atomic_load(&collector->events_dropped);
@@ -377,11 +481,13 @@ static void begin_to_stop(struct collector *collector)
 	struct timeval wait = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
 
 	for (size_t i = 0; i < collector->count; i++) {
-		struct tally *rest = collector->handovers[i].rest;
-		if (rest && collector->store)
-			pending_merge(&collector->pending, rest);
-		if (rest)
-			tally_clear(rest);
+		if (collector->handovers[i].rest)
+			merge(collector, collector->handovers[i].rest);
+	}
+	memory_commit(collector->memory);
+	for (size_t i = 0; i < collector->count; i++) {
+		if (collector->handovers[i].rest)
+			tally_clear(collector->handovers[i].rest);
 	}
 	sinks_finish(&collector->sinks, &collector->now);
 	event_add(collector->deadline, &wait);
@@ -435,15 +541,43 @@ static void rest_or_look_again(struct collector *collector, bool any)
 	}
 }
 
-static void work(struct collector *collector)
+/* What was timed by the clock as it was before, and was not sent, moves along. */
+static void follow_clock(struct collector *collector, int64_t step_us)
+{
+	char text[96];
+
+	snprintf(text, sizeof(text), "the clock stepped by %+lld.%03d s",
+		(long long)(step_us / US_PER_S), abs((int)(step_us % US_PER_S / US_PER_MS)));
+	log_info("clock: %s; what was not sent yet moves along", text);
+	collector->batcher.settings.started_us += step_us;
+	collector->changed_us += step_us;
+	if (step_us < 0)
+		collector->closed_hour = -1;
+	if (!pending_shift(&collector->pending, step_us))
+		log_warning("clock: too little memory; what was not sent stays where it was");
+	memory_rewrite(collector->memory);
+	add_event(collector, "clock", text);
+}
+
+static void look_at_clocks(struct collector *collector)
 {
 	read_now(&collector->now);
+	int64_t step_us = clock_watch_look(
+		&collector->clock, &collector->now, read_slept(&collector->now));
+	if (step_us)
+		follow_clock(collector, step_us);
+}
+
+static void work(struct collector *collector)
+{
+	look_at_clocks(collector);
 	if (atomic_exchange(&collector->reopen, false))
 		sinks_reopen(&collector->sinks, &collector->now);
 	bool any = take_all(collector);
 	rest_or_look_again(collector, any);
 	sinks_flush(&collector->sinks, &collector->now);
 	send_pending(collector);
+	memory_settle(collector->memory, &collector->now);
 	publish(collector);
 	if (atomic_load(&collector->stop))
 		end_when_done(collector, any);
@@ -474,7 +608,7 @@ static void on_ready(void *context)
 {
 	struct collector *collector = context;
 
-	read_now(&collector->now);
+	look_at_clocks(collector);
 	send_pending(collector);
 	publish(collector);
 }
@@ -486,6 +620,7 @@ static void on_applied(void *context, const struct batch *batch, const char *sto
 
 	if (collector->journal)
 		journal_acknowledge(collector->journal, batch->boot, batch->number, store);
+	memory_release(collector->memory, batch->boot, batch->number);
 	collector->replays += batch == &collector->replayed;
 	if (strcmp(batch->boot, collector->batcher.settings.boot) == 0)
 		batch_acknowledged(&collector->batcher, batch->number);
@@ -585,7 +720,22 @@ static void open_journal(struct collector *collector, const struct telemetry_con
 		log_warning("journal: there is none, so a crash loses what waits for Redis");
 }
 
-static bool make_store(struct collector *collector, const struct telemetry_config *config)
+static bool open_memory(struct collector *collector, const struct telemetry_config *config,
+	struct zone_ids *zones)
+{
+	struct memory_settings settings = {
+		.dir = config->memory_dir ? config->memory_dir : "",
+		.boot = collector->batcher.settings.boot,
+		.tallies = collector->count * HANDOVER_TALLIES,
+	};
+
+	collector->memory = memory_open(
+		&settings, &collector->pending, zones, collector->journal, &collector->clock);
+	return collector->memory != NULL;
+}
+
+static bool make_store(struct collector *collector, const struct telemetry_config *config,
+	struct zone_ids *zones)
 {
 	static const struct store_callbacks callbacks = {.connected = on_connected,
 		.ready = on_ready,
@@ -596,9 +746,9 @@ static bool make_store(struct collector *collector, const struct telemetry_confi
 	char instance[BOOT_TEXT_SIZE];
 
 	if (strcmp(config->redis, "off") == 0)
-		return true;
+		return open_memory(collector, config, zones);
 	open_journal(collector, config);
-	if (!make_boot(instance))
+	if (!open_memory(collector, config, zones) || !make_boot(instance))
 		return false;
 	identity.instance = collector->journal ? journal_instance(collector->journal) : instance;
 	collector->store =
@@ -623,6 +773,7 @@ static void make_plain_parts(struct collector *collector, const struct telemetry
 	mailbox_init(&collector->events);
 	pthread_mutex_init(&collector->lock, NULL);
 	read_now(&collector->now);
+	clock_watch_init(&collector->clock, &collector->now, read_slept(&collector->now));
 	collector->closed_hour = -1;
 	collector->changed_us = collector->now.wall_us;
 }
@@ -635,6 +786,7 @@ static void collector_free(struct collector *collector)
 		letter = next;
 	}
 	store_free(&collector->store);
+	memory_close(&collector->memory);
 	journal_close(&collector->journal);
 	struct event *const events[] = {
 		collector->rung, collector->look, collector->beat, collector->deadline};
@@ -652,13 +804,14 @@ static void collector_free(struct collector *collector)
 	strbuf_deinit(&collector->replayed.text);
 	pthread_mutex_destroy(&collector->lock);
 	free(collector->next_records);
+	free(collector->taken);
 	free(collector->resolver_name);
 	free(collector->version);
 	free(collector);
 }
 
 struct collector *collector_new(const struct telemetry_config *config, struct handover *handovers,
-	size_t count, const struct zone_ids *zones, struct bell *bell)
+	size_t count, struct zone_ids *zones, struct bell *bell)
 {
 	struct collector *collector = calloc(1, sizeof(*collector));
 
@@ -671,16 +824,22 @@ struct collector *collector_new(const struct telemetry_config *config, struct ha
 	collector->resolver_name = strdup(config->resolver_name);
 	collector->version = strdup(config->version);
 	collector->next_records = calloc(count, sizeof(*collector->next_records));
+	collector->taken = calloc(count * HANDOVER_TALLIES, sizeof(*collector->taken));
 	if (!collector->resolver_name || !collector->version || !collector->next_records ||
-		!make_loop(collector) ||
-		!sinks_init(&collector->sinks, config, collector->base, zones, &collector->now) || !make_batcher(collector, config, zones) ||
-		!make_store(collector, config)) {
+		!collector->taken || !make_loop(collector) ||
+		!sinks_init(&collector->sinks, config, collector->base, zones, &collector->now) ||
+		!make_batcher(collector, config, zones) || !make_store(collector, config, zones)) {
 		collector_free(collector);
 		return NULL;
 	}
 	collector->to_store = collector->store != NULL;
 	publish(collector);
 	return collector;
+}
+
+struct tally *collector_tallies(const struct collector *collector, size_t worker)
+{
+	return memory_tally(collector->memory, worker * HANDOVER_TALLIES);
 }
 
 enum td_error collector_start(struct collector *collector)
@@ -705,7 +864,12 @@ static void log_unsent(const struct collector *collector)
 	uint64_t queries = collector->pending.queries + collector->pending.queries_lost +
 			   (collector->batcher.frozen ? collector->batcher.batch->queries : 0);
 
-	if (collector->store && queries)
+	struct memory_status memory;
+	memory_status(collector->memory, &memory);
+	if (collector->store && queries && memory.on)
+		log_info("memory: %llu answered queries wait there for the next start",
+			(unsigned long long)queries);
+	else if (collector->store && queries)
 		log_warning("redis: %llu answered queries could not be stored before the end",
 			(unsigned long long)queries);
 }

@@ -16,10 +16,13 @@
 
 struct collector;
 
-/* handovers, zones and bell outlive the collector; config during the call. NULL and a logged error.
- */
+/* handovers, whose rings may be made later, zones and bell outlive the collector; config during the
+ * call. Recovers what an earlier process left (memory.h). NULL and a logged error. */
 struct collector *collector_new(const struct telemetry_config *config, struct handover *handovers,
-	size_t count, const struct zone_ids *zones, struct bell *bell);
+	size_t count, struct zone_ids *zones, struct bell *bell);
+
+/* The HANDOVER_TALLIES tallies of a worker, empty; they live as long as the collector. */
+struct tally *collector_tallies(const struct collector *collector, size_t worker);
 
 /* Starts the thread. */
 enum td_error collector_start(struct collector *collector);

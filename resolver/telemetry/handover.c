@@ -54,7 +54,7 @@ void bell_wake(struct bell *bell)
 	atomic_store(&bell->asleep, false);
 }
 
-bool handover_init(struct handover *handover, size_t records_bytes)
+bool handover_init(struct handover *handover, struct tally *tallies, size_t records_bytes)
 {
 	memset(handover, 0, sizeof(*handover));
 	atomic_init(&handover->urged, false);
@@ -62,19 +62,13 @@ bool handover_init(struct handover *handover, size_t records_bytes)
 		!ring_init(&handover->empty, POINTER_RING_BYTES) ||
 		!ring_init(&handover->records, records_bytes))
 		return false;
-	for (size_t i = 0; i < HANDOVER_TALLIES; i++) {
-		handover->tallies[i] = tally_new();
-		if (!handover->tallies[i])
-			return false;
-		handover_give(&handover->empty, handover->tallies[i]);
-	}
+	for (size_t i = 0; i < HANDOVER_TALLIES; i++)
+		handover_give(&handover->empty, &tallies[i]);
 	return true;
 }
 
 void handover_deinit(struct handover *handover)
 {
-	for (size_t i = 0; i < HANDOVER_TALLIES; i++)
-		tally_free(handover->tallies[i]);
 	ring_deinit(&handover->full);
 	ring_deinit(&handover->empty);
 	ring_deinit(&handover->records);

@@ -16,7 +16,7 @@
 #include "lib/base/ring.h"
 #include "resolver/telemetry/tally.h"
 
-#define HANDOVER_TALLIES 8
+#define HANDOVER_TALLIES 4 /* one is filled, two are on their way, one is spare */
 
 struct bell {
 	int fd;             /* eventfd; readable when it rang */
@@ -29,7 +29,6 @@ struct handover {
 	struct ring records; /* worker → collector: struct record */
 	atomic_bool urged;   /* the bell rang because `records` was half full, and the collector has
 				not looked yet */
-	struct tally *tallies[HANDOVER_TALLIES]; /* all of them, to be freed */
 	struct tally *rest; /* at the end: what the worker could not hand over, or NULL; set when
 			       its thread is gone */
 };
@@ -47,8 +46,9 @@ void bell_ring_hard(struct bell *bell);
 void bell_sleep(struct bell *bell);
 void bell_wake(struct bell *bell); /* does not sleep after all */
 
-/* All tallies lie in `empty` at first. False when out of memory; deinit is fine then. */
-bool handover_init(struct handover *handover, size_t records_bytes);
+/* The HANDOVER_TALLIES tallies, which outlive it, lie in `empty` at first. False when out of memory;
+ * deinit is fine then. */
+bool handover_init(struct handover *handover, struct tally *tallies, size_t records_bytes);
 void handover_deinit(struct handover *handover);
 
 /* A tally into or out of one of the two rings, each of which has room for all; NULL when there is

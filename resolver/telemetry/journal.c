@@ -512,6 +512,11 @@ void journal_acknowledge(
 		set_done(journal, entry, store);
 }
 
+bool journal_has(const struct journal *journal, const char *boot, uint64_t number)
+{
+	return find_entry(journal, boot, number) != NULL;
+}
+
 void journal_drop(struct journal *journal, const char *boot, uint64_t number)
 {
 	struct entry *entry = find_entry(journal, boot, number);

@@ -90,6 +90,9 @@ uint64_t journal_compare(struct journal *journal, const char *store,
  * acknowledged or dropped. */
 bool journal_next_due(struct journal *journal, struct journal_key *key, struct strbuf *out);
 
+/* True when it has the batch, in whatever state. */
+bool journal_has(const struct journal *journal, const char *boot, uint64_t number);
+
 /* Forgets a batch that nobody can use. */
 void journal_drop(struct journal *journal, const char *boot, uint64_t number);
 

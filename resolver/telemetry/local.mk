@@ -1,20 +1,27 @@
 noinst_LIBRARIES += resolver/telemetry/libtelemetry.a
 resolver_telemetry_libtelemetry_a_SOURCES = \
 	resolver/telemetry/batch.c resolver/telemetry/batch.h \
+	resolver/telemetry/clock_watch.c resolver/telemetry/clock_watch.h \
 	resolver/telemetry/collector.c resolver/telemetry/collector.h \
 	resolver/telemetry/handover.c resolver/telemetry/handover.h \
 	resolver/telemetry/identity.c resolver/telemetry/identity.h \
 	resolver/telemetry/identity_key.c resolver/telemetry/identity_key.h \
 	resolver/telemetry/journal.c resolver/telemetry/journal.h \
 	resolver/telemetry/keeper.c resolver/telemetry/keeper.h \
+	resolver/telemetry/memory.c resolver/telemetry/memory.h \
+	resolver/telemetry/memory_log.c resolver/telemetry/memory_log.h \
+	resolver/telemetry/memory_place.c resolver/telemetry/memory_place.h \
+	resolver/telemetry/memory_recover.c resolver/telemetry/memory_recover.h \
 	resolver/telemetry/outbox.c resolver/telemetry/outbox.h \
 	resolver/telemetry/pending.c resolver/telemetry/pending.h \
+	resolver/telemetry/pending_log.c resolver/telemetry/pending_log.h \
 	resolver/telemetry/querylog.c resolver/telemetry/querylog.h \
 	resolver/telemetry/reader.c resolver/telemetry/reader.h \
 	resolver/telemetry/reader_pairs.c resolver/telemetry/reader_private.h \
 	resolver/telemetry/reader_ranks.c resolver/telemetry/reader_records.c \
 	resolver/telemetry/record.c resolver/telemetry/record.h \
 	resolver/telemetry/record_json.c resolver/telemetry/record_json.h \
+	resolver/telemetry/region.c resolver/telemetry/region.h \
 	resolver/telemetry/resp.c resolver/telemetry/resp.h \
 	resolver/telemetry/rotate.c resolver/telemetry/rotate.h \
 	resolver/telemetry/schema.h \
@@ -38,7 +45,7 @@ resolver/telemetry/script.inc: resolver/telemetry/script.lua
 resolver/telemetry/store.$(OBJEXT): resolver/telemetry/script.inc
 
 if HAVE_CMOCKA
-TELEMETRY_TESTS = tests/unit/test_tally tests/unit/test_pending tests/unit/test_sketch tests/unit/test_record \
+TELEMETRY_TESTS = tests/unit/test_tally tests/unit/test_memory tests/unit/test_pending tests/unit/test_sketch tests/unit/test_record \
 	tests/unit/test_journal tests/unit/test_store
 check_PROGRAMS += $(TELEMETRY_TESTS) $(SINK_TESTS)
 TESTS += $(TELEMETRY_TESTS) $(SINK_TESTS)
@@ -46,6 +53,9 @@ TELEMETRY_TEST_LIBS = $(LIB_TELEMETRY) $(HIREDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS
 tests_unit_test_tally_SOURCES = tests/unit/test_tally.c
 tests_unit_test_tally_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_tally_LDADD = $(TELEMETRY_TEST_LIBS)
+tests_unit_test_memory_SOURCES = tests/unit/test_memory.c
+tests_unit_test_memory_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_memory_LDADD = $(TELEMETRY_TEST_LIBS)
 tests_unit_test_pending_SOURCES = tests/unit/test_pending.c
 tests_unit_test_pending_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_pending_LDADD = $(TELEMETRY_TEST_LIBS)

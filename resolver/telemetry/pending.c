@@ -49,7 +49,7 @@ static bool item_is(const void *item, const void *key)
 
 /* --- items --- */
 
-static size_t counts_of(enum pending_kind kind)
+size_t pending_counts_of(enum pending_kind kind)
 {
 	if (kind == PENDING_CLIENT)
 		return CLIENT_COUNTER_COUNT;
@@ -58,7 +58,7 @@ static size_t counts_of(enum pending_kind kind)
 
 static struct pending_item *item_new(const struct pending_key *key, uint64_t hash)
 {
-	size_t counts = counts_of(key->kind) * sizeof(uint64_t);
+	size_t counts = pending_counts_of(key->kind) * sizeof(uint64_t);
 	size_t fixed = (offsetof(struct pending_item, key) + key_length(key) + 7) & ~(size_t)7;
 	struct pending_item *item = malloc(fixed + counts);
 
@@ -69,6 +69,9 @@ static struct pending_item *item_new(const struct pending_key *key, uint64_t has
 	item->first_us = INT64_MAX;
 	item->last_us = 0;
 	item->owner = NULL;
+	item->list_link = NULL;
+	item->changed = false;
+	item->logged = false;
 	item->counts = memset((char *)item + fixed, 0, counts);
 	memcpy(&item->key, key, key_length(key));
 	return item;
@@ -88,6 +91,50 @@ static void item_seen(struct pending_item *item, int64_t first_us, int64_t last_
 		item->first_us = first_us;
 	if (last_us > item->last_us)
 		item->last_us = last_us;
+}
+
+/* --- what the log has to learn --- */
+
+static void list_remove(struct pending_item *item)
+{
+	if (!item->list_link)
+		return;
+	*item->list_link = item->list_next;
+	if (item->list_next)
+		item->list_next->list_link = item->list_link;
+	item->list_link = NULL;
+}
+
+void pending_list_put(struct pending_item **list, struct pending_item *item)
+{
+	list_remove(item);
+	item->list_next = *list;
+	item->list_link = list;
+	if (*list)
+		(*list)->list_link = &item->list_next;
+	*list = item;
+}
+
+/* Whoever asks for an item is about to change it. */
+static struct pending_item *touch(struct pending *pending, struct pending_item *item)
+{
+	if (!item->changed)
+		pending_list_put(&pending->changed, item);
+	item->changed = true;
+	return item;
+}
+
+static void note_new(struct pending *pending, struct pending_item *item)
+{
+	item->id = ++pending->last_id;
+	touch(pending, item);
+}
+
+static void note_gone(struct pending *pending, struct pending_item *item)
+{
+	list_remove(item);
+	if (item->logged)
+		strbuf_append(&pending->gone, &item->id, sizeof(item->id));
 }
 
 /* --- queues --- */
@@ -145,7 +192,16 @@ static struct pending_item *make(
 		pending_item_free(item);
 		return NULL;
 	}
+	if (item)
+		note_new(pending, item);
 	return item;
+}
+
+static void discard(struct pending *pending, struct pending_item *item)
+{
+	table_remove(&pending->table, item->hash, item_is, item);
+	note_gone(pending, item);
+	pending_item_free(item);
 }
 
 /* The item of this key, made if it is new; NULL when its class is full (unless forced) or memory
@@ -156,7 +212,7 @@ static struct pending_item *upsert(
 	uint64_t hash;
 	struct pending_item *item = find(pending, key, &hash);
 	if (item)
-		return item;
+		return touch(pending, item);
 	struct pending_queue *queue = queue_of(pending, key->kind);
 	if (queue->count >= limit_of(pending, key->kind) && !force)
 		return NULL;
@@ -175,7 +231,7 @@ static struct pending_item *other_of(struct pending *pending, uint32_t day)
 	struct pending_item *other = find(pending, &key, &hash);
 
 	if (other)
-		return other;
+		return touch(pending, other);
 	other = make(pending, &key, hash);
 	if (other)
 		queue_push(&pending->others, other);
@@ -195,8 +251,7 @@ static bool evict_top(struct pending *pending)
 	other->counts[PENDING_COUNT_QUERIES] += item->counts[PENDING_COUNT_QUERIES];
 	if (sketch_estimate(item) > other->counts[PENDING_COUNT_ERROR])
 		other->counts[PENDING_COUNT_ERROR] = sketch_estimate(item);
-	table_remove(&pending->table, item->hash, item_is, item);
-	pending_item_free(item);
+	discard(pending, item);
 	return true;
 }
 
@@ -210,21 +265,20 @@ static uint64_t floor_of(const struct pending *pending, uint32_t day)
 	return other ? other->counts[PENDING_COUNT_ERROR] : 0;
 }
 
-static bool add_new_top(
+static struct pending_item *new_top(
 	struct pending *pending, const struct pending_key *key, uint64_t hash, uint64_t queries)
 {
 	if (sketch_is_full(&pending->sketch) && !evict_top(pending))
-		return false;
+		return NULL;
 	struct pending_item *item = make(pending, key, hash);
 	if (!item)
-		return false;
+		return NULL;
 	item->counts[PENDING_COUNT_QUERIES] = queries;
 	item->counts[PENDING_COUNT_ERROR] = floor_of(pending, key->when);
 	if (sketch_push(&pending->sketch, item))
-		return true;
-	table_remove(&pending->table, item->hash, item_is, item);
-	pending_item_free(item);
-	return false;
+		return item;
+	discard(pending, item);
+	return NULL;
 }
 
 /* And not of the generation before: an item of a queue has its `next` where others have `place`. */
@@ -233,18 +287,19 @@ static bool is_in_sketch(const struct pending *pending, const struct pending_ite
 	return item->place < pending->sketch.count && pending->sketch.heap[item->place] == item;
 }
 
-/* False when the queries could not be counted under the name. */
-static bool add_top(struct pending *pending, const struct pending_key *key, uint64_t queries)
+/* NULL when the queries could not be counted under the name. */
+static struct pending_item *add_top(
+	struct pending *pending, const struct pending_key *key, uint64_t queries)
 {
 	uint64_t hash;
 	struct pending_item *item = find(pending, key, &hash);
 
 	if (!item)
-		return add_new_top(pending, key, hash, queries);
-	item->counts[PENDING_COUNT_QUERIES] += queries;
+		return new_top(pending, key, hash, queries);
+	touch(pending, item)->counts[PENDING_COUNT_QUERIES] += queries;
 	if (is_in_sketch(pending, item))
 		sketch_raised(&pending->sketch, item);
-	return true;
+	return item;
 }
 
 static void add_other(struct pending *pending, uint32_t day, uint64_t queries, uint64_t unnamed)
@@ -296,18 +351,16 @@ static bool add_detail(
 	return true;
 }
 
-static void set_owner(
-	struct pending_item *item, const struct tally *tally, const struct tally_told *told)
+static void set_owner(struct pending_item *item, const uint8_t *owner, size_t length)
 {
-	const uint8_t *owner = tally->bytes + told->owner;
-	if (item->owner && name_wire_length(item->owner, NAME_WIRE_MAX) == told->owner_length &&
-		memcmp(item->owner, owner, told->owner_length) == 0)
+	if (item->owner && name_wire_length(item->owner, NAME_WIRE_MAX) == length &&
+		memcmp(item->owner, owner, length) == 0)
 		return;
-	uint8_t *copy = malloc(told->owner_length);
+	uint8_t *copy = malloc(length);
 	if (!copy)
 		return;
 	free(item->owner);
-	item->owner = memcpy(copy, owner, told->owner_length);
+	item->owner = memcpy(copy, owner, length);
 }
 
 static bool add_told(struct pending *pending, const struct tally *tally,
@@ -324,7 +377,7 @@ static bool add_told(struct pending *pending, const struct tally *tally,
 		if (pair) {
 			pair->counts[PENDING_COUNT_QUERIES] += from->queries;
 			item_seen(pair, from->first_us, from->last_us);
-			set_owner(pair, tally, &told[i]);
+			set_owner(pair, tally->bytes + told[i].owner, told[i].owner_length);
 		}
 		timeline.address = told[i].address;
 		complete = add_detail(pending, &timeline, from) && pair && complete;
@@ -363,7 +416,10 @@ static void merge_tops(struct pending *pending, const struct tally *tally)
 		const struct tally_detail *from = &tally->details[i];
 		key.name_length = from->qname_length;
 		memcpy(key.name, tally->bytes + from->qname, from->qname_length);
-		if (add_top(pending, &key, from->queries))
+		struct pending_item *item = add_top(pending, &key, from->queries);
+		if (item)
+			item_seen(item, from->first_us, from->last_us);
+		if (item)
 			other -= from->queries;
 		else
 			unnamed += from->queries;
@@ -386,19 +442,34 @@ void pending_init(
 	queue_init(&pending->clients);
 	queue_init(&pending->tops);
 	queue_init(&pending->details);
+	strbuf_init(&pending->gone);
 	pending->lines_tail = &pending->lines;
 }
 
-void pending_deinit(struct pending *pending)
+void pending_drop_items(struct pending *pending)
 {
+	size_t limit = pending->table.limit;
+
 	for (struct pending_item *item = sketch_pop(&pending->sketch); item;
 		item = sketch_pop(&pending->sketch))
 		pending_item_free(item);
-	sketch_deinit(&pending->sketch);
 	queue_free(&pending->others);
 	queue_free(&pending->clients);
 	queue_free(&pending->tops);
 	queue_free(&pending->details);
+	pending->changed = pending->unchanged = NULL;
+	pending->floor_count = 0;
+	pending->queries = 0;
+	strbuf_clear(&pending->gone);
+	table_deinit(&pending->table);
+	table_init(&pending->table, limit);
+}
+
+void pending_deinit(struct pending *pending)
+{
+	pending_drop_items(pending);
+	sketch_deinit(&pending->sketch);
+	strbuf_deinit(&pending->gone);
 	for (struct pending_line *line = pending_take_line(pending); line;
 		line = pending_take_line(pending))
 		free(line);
@@ -421,6 +492,76 @@ void pending_merge(struct pending *pending, const struct tally *tally)
 	if (tally->queries)
 		merge_tops(pending, tally);
 	pending->details_dropped += tally->details_dropped;
+}
+
+/* Two generations become one: of its errors a name keeps the larger one. */
+static void put_top(struct pending *pending, const struct pending_key *key, const uint64_t *counts,
+	int64_t first_us, int64_t last_us)
+{
+	struct pending_item *item = key->name_length
+					    ? add_top(pending, key, counts[PENDING_COUNT_QUERIES])
+					    : other_of(pending, key->when);
+
+	if (!item) {
+		add_other(pending, key->when, counts[PENDING_COUNT_QUERIES],
+			counts[PENDING_COUNT_QUERIES]);
+		return;
+	}
+	item_seen(item, first_us, last_us);
+	if (key->name_length == 0) {
+		item->counts[PENDING_COUNT_QUERIES] += counts[PENDING_COUNT_QUERIES];
+		item->counts[PENDING_COUNT_UNNAMED] += counts[PENDING_COUNT_UNNAMED];
+	}
+	if (counts[PENDING_COUNT_ERROR] > item->counts[PENDING_COUNT_ERROR])
+		item->counts[PENDING_COUNT_ERROR] = counts[PENDING_COUNT_ERROR];
+	if (key->name_length && is_in_sketch(pending, item))
+		sketch_raised(&pending->sketch, item);
+}
+
+/* What finds no memory under its own name is "*other", as when it is merged. */
+static void put_client(struct pending *pending, const struct pending_key *key,
+	const uint64_t *counts, int64_t first_us, int64_t last_us)
+{
+	struct pending_key other = {.kind = PENDING_CLIENT, .when = key->when};
+	struct pending_item *item = upsert(pending, key, true);
+
+	if (!item)
+		item = upsert(pending, &other, true);
+	if (!item) {
+		pending->queries_lost += counts[COUNTER_queries];
+		return;
+	}
+	for (size_t i = 0; i < CLIENT_COUNTER_COUNT; i++)
+		item->counts[i] += counts[i];
+	item_seen(item, first_us, last_us);
+	pending->queries += counts[COUNTER_queries];
+}
+
+static void put_detail(struct pending *pending, const struct pending_key *key,
+	const uint64_t *counts, int64_t first_us, int64_t last_us, const uint8_t *owner)
+{
+	struct pending_item *item = upsert(pending, key, true);
+
+	if (!item) {
+		pending->details_dropped += counts[PENDING_COUNT_QUERIES];
+		return;
+	}
+	for (size_t i = 0; i < PENDING_COUNTS; i++)
+		item->counts[i] += counts[i];
+	item_seen(item, first_us, last_us);
+	if (owner)
+		set_owner(item, owner, name_wire_length(owner, NAME_WIRE_MAX));
+}
+
+void pending_put(struct pending *pending, const struct pending_key *key, const uint64_t *counts,
+	int64_t first_us, int64_t last_us, const uint8_t *owner)
+{
+	if (key->kind == PENDING_CLIENT)
+		put_client(pending, key, counts, first_us, last_us);
+	else if (key->kind == PENDING_TOP)
+		put_top(pending, key, counts, first_us, last_us);
+	else
+		put_detail(pending, key, counts, first_us, last_us, owner);
 }
 
 static bool has_room_for_line(const struct pending *pending, size_t length)
@@ -516,6 +657,7 @@ struct pending_item *pending_take(struct pending *pending, struct pending_queue 
 		queue->tail = &queue->head;
 	queue->count--;
 	table_remove(&pending->table, item->hash, item_is, item);
+	note_gone(pending, item);
 	if (item->key.kind == PENDING_CLIENT)
 		pending->queries -= item->counts[COUNTER_queries];
 	return item;

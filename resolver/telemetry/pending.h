@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "lib/base/hash.h"
+#include "lib/base/strbuf.h"
 #include "lib/base/table.h"
 #include "lib/dns/address.h"
 #include "lib/dns/name.h"
@@ -71,6 +72,11 @@ struct pending_item {
 	uint8_t *owner;   /* PENDING_PAIR: a folded wire name, newest first told; else NULL */
 	uint64_t *counts; /* CLIENT_COUNTER_COUNT of PENDING_CLIENT, PENDING_TOP_COUNTS of
 			     PENDING_TOP, else PENDING_COUNTS; within the same allocation */
+	/* For the log that outlives the process (pending_log.h). */
+	struct pending_item *list_next, **list_link; /* of `changed` or of `unchanged` */
+	uint64_t id;                                 /* in order of creation, never given twice */
+	bool changed;                                /* since it was written to the log */
+	bool logged;                                 /* the log knows what its id stands for */
 	struct pending_key key; /* allocated as far as the name reaches */
 };
 
@@ -111,6 +117,9 @@ struct pending {
 		uint64_t floor;
 	} floors[PENDING_FLOORS]; /* of the generation in `tops` */
 	size_t floor_count;
+	struct pending_item *changed, *unchanged; /* every item is in one of the two */
+	uint64_t last_id;
+	struct strbuf gone; /* ids of logged items that were taken since the log was written */
 	struct pending_line *lines;
 	struct pending_line **lines_tail;
 	size_t line_count, line_bytes;
@@ -127,6 +136,18 @@ void pending_deinit(struct pending *pending);
 
 /* Adds everything in the tally. */
 void pending_merge(struct pending *pending, const struct tally *tally);
+
+/* Adds to the item of this key what another process counted, whatever the limits say; as many
+ * counts as its kind has. first_us INT64_MAX: no times; owner: a wire name or NULL. */
+void pending_put(struct pending *pending, const struct pending_key *key, const uint64_t *counts,
+	int64_t first_us, int64_t last_us, const uint8_t *owner);
+size_t pending_counts_of(enum pending_kind kind);
+
+/* Moves an item to this list. */
+void pending_list_put(struct pending_item **list, struct pending_item *item);
+
+/* Frees all items and keeps lines and counters. */
+void pending_drop_items(struct pending *pending);
 
 /* Appends a line, without its newline; the oldest are dropped and counted where it exceeds the
  * bounds. */

@@ -11,6 +11,7 @@
  */
 #include "resolver/telemetry/tally.h"
 
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -19,6 +20,13 @@
 #include "lib/dns/wire.h"
 
 #define OTHER 0
+
+/* What was stored before is in memory no later than what is stored behind: a killed thread's stores
+ * all arrive, in its own order, so only the compiler has to be told. */
+static inline void publish(void)
+{
+	atomic_signal_fence(memory_order_release);
+}
 
 /* Multiplies two keyed words and folds the product: a full mix for keys of fixed size, where
  * SipHash would cost four times as much. */
@@ -64,6 +72,7 @@ static uint32_t client_append(
 	client->first_us = wall_us;
 	client->last_us = wall_us;
 	client->slot = slot;
+	publish();
 	tally->client_count = index + 1;
 	return index;
 }
@@ -130,6 +139,7 @@ static enum client_counter counter_of_outcome(
 	}
 }
 
+/* `queries` comes last: mend_client knows by it how far the others came. */
 static void client_count(struct tally_client *client, const struct transaction *transaction)
 {
 	struct wire_reader reader = wire_reader_init(transaction->reply, transaction->reply_length);
@@ -137,7 +147,6 @@ static void client_count(struct tally_client *client, const struct transaction *
 	unsigned flags = header ? (unsigned)(header[2] << 8 | header[3]) : 0;
 	bool answered = header && (header[6] | header[7]) != 0; /* ANCOUNT */
 
-	client->counters[COUNTER_queries]++;
 	client->counters[counter_of_origin(transaction)]++;
 	client->counters[counter_of_outcome(transaction, flags, answered)]++;
 	if (transaction->action == TRANSACTION_WATCH)
@@ -146,6 +155,8 @@ static void client_count(struct tally_client *client, const struct transaction *
 		client->counters[COUNTER_truncated]++;
 	if (transaction->tcp)
 		client->counters[COUNTER_tcp]++;
+	publish();
+	client->counters[COUNTER_queries]++;
 }
 
 /* --- the appended bytes --- */
@@ -299,6 +310,7 @@ static struct tally_detail *detail_append(struct tally *tally, uint32_t client,
 	detail->slot = slot;
 	detail->first_us = wall_us;
 	detail->last_us = wall_us;
+	publish();
 	tally->detail_count++;
 	return detail;
 }
@@ -347,6 +359,7 @@ void tally_add(struct tally *tally, const struct hash_seed *seed,
 {
 	if (tally->queries == 0) {
 		tally->hour = wall_us / US_PER_HOUR;
+		publish();
 		if (tally->client_count == 0)
 			client_append(tally, &(struct address){0}, wall_us, 0);
 	}
@@ -356,6 +369,7 @@ void tally_add(struct tally *tally, const struct hash_seed *seed,
 		client->first_us = wall_us;
 	client_count(client, transaction);
 	raise_last(&client->last_us, wall_us);
+	publish();
 	tally->queries++;
 
 	if (!transaction->qname || transaction->qname_length == 0)
@@ -365,6 +379,7 @@ void tally_add(struct tally *tally, const struct hash_seed *seed,
 		tally->details_dropped++;
 		return;
 	}
+	publish();
 	detail->queries++;
 	raise_last(&detail->last_us, wall_us);
 }
@@ -389,10 +404,128 @@ void tally_clear(struct tally *tally)
 		tally->client_slots[tally->clients[i].slot].entry = 0;
 	for (uint32_t i = 0; i < tally->detail_count; i++)
 		tally->detail_slots[tally->details[i].slot].entry = 0;
+	tally->detail_count = 0;
+	publish();
+	tally->client_count = 0;
 	tally->queries = 0;
 	tally->hour = 0;
 	tally->details_dropped = 0;
-	tally->client_count = 0;
-	tally->detail_count = 0;
 	tally->bytes_used = 0;
+	publish();
+	tally->generation++;
+}
+
+/* --- what a dead process left --- */
+
+static uint64_t sum_of(const struct tally_client *client, enum client_counter first,
+	enum client_counter last)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = first; i <= last; i++)
+		sum += client->counters[i];
+	return sum;
+}
+
+/* At most one query is half counted; it is completed. Its origin was counted first. */
+static void mend_client(struct tally_client *client)
+{
+	uint64_t origins = client->counters[COUNTER_blocked] +
+			   sum_of(client, COUNTER_cached, COUNTER_local);
+	uint64_t outcomes = sum_of(client, COUNTER_noerror, COUNTER_other);
+
+	client->counters[COUNTER_queries] = origins;
+	if (outcomes < origins)
+		client->counters[COUNTER_other] += origins - outcomes;
+}
+
+static bool is_inside(const struct tally *tally, uint32_t offset, size_t size)
+{
+	return offset <= tally->bytes_used && tally->bytes_used - offset >= size;
+}
+
+static bool name_is_sound(const struct tally *tally, uint32_t offset, uint8_t length)
+{
+	return length > 0 && is_inside(tally, offset, length) &&
+	       name_wire_length(tally->bytes + offset, length) == length;
+}
+
+static bool told_is_sound(const struct tally *tally, const struct tally_detail *detail)
+{
+	const struct tally_told *told = (const void *)(tally->bytes + detail->told);
+
+	if (detail->told_count == 0)
+		return true;
+	if (detail->told % _Alignof(struct tally_told) != 0 ||
+		!is_inside(tally, detail->told, detail->told_count * sizeof(*told)))
+		return false;
+	for (unsigned i = 0; i < detail->told_count; i++) {
+		if ((told[i].address.family != 4 && told[i].address.family != 6) ||
+			!name_is_sound(tally, told[i].owner, told[i].owner_length))
+			return false;
+	}
+	return true;
+}
+
+static bool detail_is_sound(const struct tally *tally, const struct tally_detail *detail)
+{
+	return detail->client < tally->client_count && detail->action <= TRANSACTION_BLOCK &&
+	       detail->queries <= tally->queries &&
+	       name_is_sound(tally, detail->qname, detail->qname_length) &&
+	       told_is_sound(tally, detail);
+}
+
+/* What no detail accounts for was dropped, or is the one query that was being counted. */
+static void mend_details(struct tally *tally)
+{
+	uint64_t sum = 0;
+	uint32_t sound = 0;
+
+	for (; sound < tally->detail_count; sound++) {
+		const struct tally_detail *detail = &tally->details[sound];
+		if (!detail_is_sound(tally, detail) || detail->queries > tally->queries - sum)
+			break;
+		sum += detail->queries;
+	}
+	if (sound == tally->detail_count)
+		return;
+	tally->detail_count = sound;
+	tally->details_dropped = tally->queries - sum;
+}
+
+bool tally_mend(struct tally *tally)
+{
+	if (tally->client_count > TALLY_CLIENTS || tally->detail_count > TALLY_DETAILS ||
+		tally->bytes_used > TALLY_BYTES || tally->hour < 0 || tally->hour > UINT32_MAX)
+		return false;
+	tally->queries = 0;
+	for (uint32_t i = 0; i < tally->client_count; i++) {
+		struct tally_client *client = &tally->clients[i];
+		uint8_t family = client->address.family;
+		if ((i == OTHER) != (family == ADDRESS_NONE) || family > ADDRESS_EXCLUDED)
+			return false;
+		mend_client(client);
+		tally->queries += client->counters[COUNTER_queries];
+	}
+	mend_details(tally);
+	return true;
+}
+
+void tally_shift(struct tally *tally, int64_t shift_us)
+{
+	int64_t first_us = INT64_MAX;
+
+	for (uint32_t i = 0; i < tally->client_count; i++) {
+		tally->clients[i].first_us += shift_us;
+		tally->clients[i].last_us += shift_us;
+		if (tally->clients[i].first_us < first_us)
+			first_us = tally->clients[i].first_us;
+	}
+	for (uint32_t i = 0; i < tally->detail_count; i++) {
+		tally->details[i].first_us += shift_us;
+		tally->details[i].last_us += shift_us;
+	}
+	if (first_us != INT64_MAX)
+		tally->hour = first_us > 0 ? first_us / US_PER_HOUR : 0;
+	tally->clock_us += shift_us;
 }

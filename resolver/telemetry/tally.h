@@ -2,10 +2,11 @@
 /*
  * What one worker adds up for a second or so: counters by client, and details (who asked what,
  * which addresses were told). One flat block of fixed size with indexes instead of pointers, so
- * that it can lie in memory that outlives the process (tmpfs) and be read there by the next one: an
- * entry is filled before the count that publishes it. All bytes zero is an empty tally. Pages that
- * no entry reached are never touched, by adding or by clearing. Not locked: the worker that fills
- * it, then the collector it was handed to.
+ * that it can lie in memory that outlives the process (region.h) and be read there by the next one:
+ * an entry is filled before the count that publishes it, and the counters of one query are raised
+ * in a fixed order, so whatever a kill at any instant leaves can be mended (tally_mend). All bytes
+ * zero is an empty tally. Pages that no entry reached are never touched, by adding or by clearing.
+ * Not locked: the worker that fills it, then the collector it was handed to.
  */
 #pragma once
 
@@ -17,9 +18,9 @@
 #include "lib/dns/address.h"
 #include "resolver/telemetry/transaction.h"
 
-#define TALLY_CLIENTS 2048 /* entry 0 is "*other": what the table turned away */
-#define TALLY_DETAILS 4096
-#define TALLY_BYTES (256 * 1024)
+#define TALLY_CLIENTS 1024 /* entry 0 is "*other": what the table turned away */
+#define TALLY_DETAILS 2048
+#define TALLY_BYTES (128 * 1024)
 #define TALLY_SLOTS(entries) (2 * (entries))
 
 #define US_PER_HOUR INT64_C(3600000000)
@@ -63,7 +64,11 @@ struct tally_told {
 };
 
 struct tally {
-	uint64_t queries;         /* added since it was cleared; the sum over all clients */
+	uint64_t queries;    /* added since it was cleared; the sum over all clients. Stays first:
+				whoever finds a tally of another layout counts what is lost by it */
+	uint64_t generation; /* how often it was cleared */
+	int64_t clock_us;    /* wall clock minus monotonic clock at the first addition; the adder's
+				to set */
 	int64_t hour;             /* hours since 1970, UTC, of the first addition */
 	uint64_t details_dropped; /* additions whose detail found no room; their counters are in */
 	uint32_t client_count;    /* entries in use, *other included; 0 in an empty tally */
@@ -91,5 +96,15 @@ bool tally_is_hour(const struct tally *tally, int64_t wall_us);
 /* True when some part is three quarters full: the next additions may lose detail. */
 bool tally_wants_handover(const struct tally *tally);
 
-/* Back to empty, in time proportional to the entries used. */
+/* Back to empty, in time proportional to the entries used; the generation is raised last. */
 void tally_clear(struct tally *tally);
+
+/*
+ * For a tally found in memory after its process died: makes the sums agree again, where that died
+ * amidst an addition, and cuts off details that are not sound (counted in details_dropped). False:
+ * it cannot be a tally. Afterwards it can be merged and cleared, not added to.
+ */
+bool tally_mend(struct tally *tally);
+
+/* Its clock was wrong by so much: moves all times, and the hour with them. */
+void tally_shift(struct tally *tally, int64_t shift_us);

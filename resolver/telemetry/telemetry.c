@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "lib/base/log.h"
+#include "resolver/telemetry/clock_watch.h"
 #include "resolver/telemetry/collector.h"
 #include "resolver/telemetry/handover.h"
 #include "resolver/telemetry/record.h"
@@ -82,12 +83,23 @@ static void ring_if_half_full(struct telemetry_worker *worker)
 		bell_ring_hard(worker->bell);
 }
 
+/* Its hour, by the clock that it was begun by. */
+static bool is_its_time(const struct tally *tally, const struct now *now)
+{
+	int64_t step_us = now->wall_us - now->mono_us - tally->clock_us;
+
+	return tally_is_hour(tally, now->wall_us) &&
+	       (tally->queries == 0 || (step_us <= CLOCK_STEP_US && step_us >= -CLOCK_STEP_US));
+}
+
 static void answer(struct telemetry_worker *worker, const struct transaction *transaction,
 	const struct now *now)
 {
 	if (worker->count) {
-		if (!tally_is_hour(worker->current, now->wall_us))
+		if (!is_its_time(worker->current, now))
 			worker->handed |= hand_over(worker, now);
+		if (worker->current->queries == 0)
+			worker->current->clock_us = now->wall_us - now->mono_us;
 		tally_add(worker->current, &worker->seed, transaction, now->wall_us);
 	}
 	if (!worker->record_all &&
@@ -119,7 +131,7 @@ void telemetry_turn(struct telemetry_worker *worker, const struct now *now)
 
 	if (current->queries > 0 &&
 		(now->mono_us - worker->handed_us >= HANDOVER_US || tally_wants_handover(current) ||
-			!tally_is_hour(current, now->wall_us)))
+			!is_its_time(current, now)))
 		given |= hand_over(worker, now);
 	if (worker->recorded)
 		ring_if_half_full(worker);
@@ -139,8 +151,8 @@ void telemetry_flush(struct telemetry_worker *worker, const struct now *now)
 
 /* --- making and ending --- */
 
-static struct telemetry_worker *worker_new(
-	const struct telemetry_config *config, struct handover *handover, struct bell *bell)
+static struct telemetry_worker *worker_new(const struct telemetry_config *config,
+	struct handover *handover, struct tally *tallies, struct bell *bell)
 {
 	bool store = strcmp(config->redis, "off") != 0;
 	bool file = config->query_log_file && config->query_log_file[0] != '\0';
@@ -159,7 +171,7 @@ static struct telemetry_worker *worker_new(
 		.bell = bell,
 	};
 	size_t bytes = worker->record_all ? RECORDS_ALL_BYTES : RECORDS_HIT_BYTES;
-	if (!handover_init(handover, bytes)) {
+	if (!handover_init(handover, tallies, bytes)) {
 		free(worker);
 		return NULL;
 	}
@@ -171,8 +183,7 @@ static struct telemetry_worker *worker_new(
 static void telemetry_free(struct telemetry *telemetry)
 {
 	for (unsigned i = 0; i < telemetry->workers; i++) {
-		if (telemetry->handovers)
-			handover_deinit(&telemetry->handovers[i]);
+		handover_deinit(&telemetry->handovers[i]);
 		if (telemetry->handles)
 			free(telemetry->handles[i]);
 	}
@@ -185,23 +196,29 @@ static void telemetry_free(struct telemetry *telemetry)
 	free(telemetry);
 }
 
-static bool make_workers(struct telemetry *telemetry, const struct telemetry_config *config)
+static bool make_handovers(struct telemetry *telemetry, unsigned workers)
 {
-	size_t size = config->workers * sizeof(struct handover);
+	size_t size = workers * sizeof(struct handover);
 
-	telemetry->handles = calloc(config->workers, sizeof(*telemetry->handles));
 	telemetry->handovers = aligned_alloc(_Alignof(struct handover), size);
-	if (!telemetry->handles || !telemetry->handovers)
+	if (!telemetry->handovers)
 		return false;
 	memset(telemetry->handovers, 0, size);
-	telemetry->workers = config->workers;
+	telemetry->workers = workers;
+	return true;
+}
+
+static bool make_workers(struct telemetry *telemetry, const struct telemetry_config *config)
+{
+	telemetry->handles = calloc(config->workers, sizeof(*telemetry->handles));
 	telemetry->identity = identity_rules_new(&config->identity);
 	telemetry->identities = calloc(config->workers, sizeof(*telemetry->identities));
-	if (!telemetry->identity || !telemetry->identities)
+	if (!telemetry->handles || !telemetry->identity || !telemetry->identities)
 		return false;
 	for (unsigned i = 0; i < config->workers; i++) {
 		telemetry->handles[i] =
-			worker_new(config, &telemetry->handovers[i], &telemetry->bell);
+			worker_new(config, &telemetry->handovers[i],
+				collector_tallies(telemetry->collector, i), &telemetry->bell);
 		if (!telemetry->handles[i])
 			return false;
 		identity_init(&telemetry->identities[i], telemetry->identity);
@@ -220,10 +237,11 @@ struct telemetry *telemetry_new(const struct telemetry_config *config)
 		return NULL;
 	}
 	zone_ids_init(&telemetry->zones);
-	if (bell_init(&telemetry->bell) && make_workers(telemetry, config))
+	if (bell_init(&telemetry->bell) && make_handovers(telemetry, config->workers))
 		telemetry->collector = collector_new(config, telemetry->handovers, config->workers,
 			&telemetry->zones, &telemetry->bell);
-	if (!telemetry->collector) {
+	if (!telemetry->collector || !make_workers(telemetry, config)) {
+		collector_stop(&telemetry->collector, 0);
 		log_error("telemetry: it could not be set up (its configuration, or too little "
 			  "memory)");
 		telemetry_free(telemetry);

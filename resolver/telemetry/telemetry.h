@@ -29,6 +29,7 @@ struct telemetry_config {
 	const char *resolver_name; /* strings are copied */
 	const char *version;
 	const char *state_dir; /* of the journal; NULL: none is kept */
+	const char *memory_dir; /* "auto", "" or a folder on tmpfs: where counts outlive a crash */
 	enum journal_fsync journal_fsync;
 	const char *redis;         /* "unix:/path", "redis://[user:password@]host:port/db", or "off"; "embedded" is given as the keeper's unix path */
 	enum query_log query_log;
@@ -103,6 +104,10 @@ struct telemetry_status {
 	uint64_t journal_waiting, journal_queries; /* batches in it that were not acknowledged, and the queries in them */
 	uint64_t journal_due;      /* of earlier boots, or lost by Redis: to be sent first */
 	uint64_t journal_bytes, journal_failures;
+	bool memory_on;            /* counts outlive a crash */
+	uint64_t memory_bytes, memory_failures; /* of the log of what is pending; writes that failed */
+	uint64_t queries_healed;   /* that an earlier process had left in memory, at the start */
+	uint64_t clock_steps;
 	uint64_t batches_replayed; /* acknowledged out of the journal; not in batches_applied unless of this boot and for the first time */
 	uint64_t details_dropped, events_dropped;
 	uint64_t records_dropped; /* not written to the query log, and not in the stream either */

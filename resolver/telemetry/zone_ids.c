@@ -5,6 +5,7 @@
  */
 #include "resolver/telemetry/zone_ids.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 void zone_ids_init(struct zone_ids *ids)
 {
 	ids->count = 0;
+	ids->kept = NULL;
 	for (unsigned i = 0; i < ZONE_IDS_MAX; i++)
 		atomic_init(&ids->names[i], NULL);
 }
@@ -22,6 +24,19 @@ void zone_ids_deinit(struct zone_ids *ids)
 	for (unsigned i = 0; i < ids->count; i++)
 		free(atomic_load(&ids->names[i]));
 	zone_ids_init(ids);
+}
+
+static void keep_name(struct zone_ids *ids, unsigned id)
+{
+	if (ids->kept)
+		snprintf(ids->kept[id], ZONE_IDS_NAME_SIZE, "%s", atomic_load(&ids->names[id]));
+}
+
+void zone_ids_keep(struct zone_ids *ids, char (*table)[ZONE_IDS_NAME_SIZE])
+{
+	ids->kept = table;
+	for (unsigned i = 0; i < ids->count; i++)
+		keep_name(ids, i);
 }
 
 uint16_t zone_ids_add(struct zone_ids *ids, const char *name)
@@ -36,6 +51,7 @@ uint16_t zone_ids_add(struct zone_ids *ids, const char *name)
 	if (!copy)
 		return ZONE_ID_NONE;
 	atomic_store(&ids->names[ids->count], copy);
+	keep_name(ids, ids->count);
 	return (uint16_t)ids->count++;
 }
 

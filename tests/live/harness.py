@@ -152,6 +152,15 @@ class Process:
             self.child.wait()
 
 
+def memory_folder(folder):
+    """Where counts outlive a SIGKILL: on tmpfs if there is one, and removed with the folder."""
+    if not os.access("/dev/shm", os.W_OK):
+        return folder
+    path = os.path.join("/dev/shm", os.path.basename(folder))
+    os.makedirs(path, mode=0o700, exist_ok=True)
+    return path
+
+
 class Folder:
     """A short temporary folder, removed at the end unless TEREDOWN_KEEP=1."""
 
@@ -167,6 +176,7 @@ class Folder:
     def remove(self):
         if os.environ.get("TEREDOWN_KEEP") != "1":
             shutil.rmtree(self.path, ignore_errors=True)
+            shutil.rmtree(os.path.join("/dev/shm", os.path.basename(self.path)), ignore_errors=True)
 
 
 # --- clients ---
@@ -395,7 +405,7 @@ class Teredown(Process):
         settings = {
             "resolver-name": RESOLVER, "state-dir": self.state, "zone-dir": os.path.join(SOURCE, "zones"), "workers": 2,
             "listen": ["127.0.0.1:%d" % self.port, "[::1]:%d" % self.port],
-            "upstream": [upstream] if isinstance(upstream, str) else list(upstream), "redis": "off",
+            "upstream": [upstream] if isinstance(upstream, str) else list(upstream), "redis": "off", "memory-dir": memory_folder(folder),
         }
         settings.update({key.replace("_", "-"): value for key, value in options.items()})
         if settings.get("query-log") not in (None, "off"):
@@ -459,12 +469,12 @@ class Teredown(Process):
         return self.json("status")
 
     def until_counted(self, queries, deadline_s=DEADLINE_S):
-        """Waits until Redis has acknowledged every answered query, at least so many, and the details that go in later batches;
-        returns the status of that moment."""
+        """Waits until Redis has acknowledged every answered query, at least so many, and the details that go in later batches,
+        with what an earlier daemon had left in memory; returns the status of that moment."""
         def counted():
             status = self.status()
             done, waiting = number(status, "queries_applied"), number(status, "queries_waiting") + number(status, "batches_waiting")
-            return status if done >= queries and waiting == 0 and number(status, "answered") == done else None
+            return status if done >= queries and waiting == 0 and number(status, "answered") + number(status, "queries_healed") == done else None
         return until(counted, "%d queries counted in Redis" % queries, deadline_s, 0.1)
 
     def store(self):

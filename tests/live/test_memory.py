@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Counts outlive a SIGKILL of the daemon: what clients were answered is what Redis counts in the end, but for the answers that had left
+and were not counted yet, at most one receive batch of each worker and kill. And the clock: what was timed wrongly is moved before it is sent."""
+
+import glob
+import os
+import random
+import select
+import signal
+import time
+
+import pytest
+
+import harness
+from harness import until
+
+BATCH = 64  # LISTEN_UDP: the most that one recvmmsg takes
+WORKERS = 2
+
+
+class Crowd:
+    """A few clients that ask without a pause, and know how often each was answered."""
+
+    def __init__(self, daemon, first, count=6):
+        self.clients = ["127.0.%d.%d" % (first, i + 1) for i in range(count)]
+        self.sockets = {harness.udp_socket(daemon.port, source=client): client for client in self.clients}
+        for sock in self.sockets:
+            sock.setblocking(False)
+        self.answered = dict.fromkeys(self.clients, 0)
+        names = ["www.example.org"] * 4 + ["nowhere%d.example.org" % i for i in range(20)] + ["teredo.ipv6.microsoft.com"]
+        self.questions = [harness.make_query(name).to_wire()[2:] for name in names]
+        self.asked = 0
+
+    def _ask(self, sock, count):
+        for _ in range(count):
+            self.asked += 1
+            try:
+                sock.send((self.asked & 0xffff).to_bytes(2, "big") + self.questions[self.asked % len(self.questions)])
+            except OSError:
+                return
+
+    def _receive(self, sock):
+        count = 0
+        while True:
+            try:
+                sock.recv(4096)
+                count += 1
+            except BlockingIOError:
+                break
+            except OSError:  # the port was closed: replies that came before are still to be read
+                continue
+        self.answered[self.sockets[sock]] += count
+        return count
+
+    def run(self, seconds):
+        end = time.monotonic() + seconds
+        for sock in self.sockets:
+            self._ask(sock, 40)
+        while time.monotonic() < end:
+            for sock in select.select(list(self.sockets), [], [], 0.05)[0]:
+                self._ask(sock, self._receive(sock))
+
+    def drain(self):
+        """What a daemon that is gone had still sent."""
+        while any([self._receive(sock) for sock in self.sockets]):
+            pass
+
+    def close(self):
+        for sock in self.sockets:
+            sock.close()
+
+
+def counted(store, clients):
+    return {client: int(store.hget(harness.key("client", client), "queries") or 0) for client in clients}
+
+
+def hourly(store, clients):
+    sums = dict.fromkeys(clients, 0)
+    for key in store.scan_iter(match=harness.key("hour", "*", "queries"), count=1000):
+        for client in clients:
+            sums[client] += int(store.zscore(key, client) or 0)
+    return sums
+
+
+def until_settled(daemon):
+    """Nothing waits anywhere."""
+    def settled():
+        status = daemon.status()
+        waiting = ("queries_waiting", "batches_waiting", "journal_waiting")
+        return status if status["redis"] == "connected" and not any(harness.number(status, key) for key in waiting) else None
+    return until(settled, "nothing waits", 30, 0.1)
+
+
+def memory_files(daemon):
+    return glob.glob(os.path.join(daemon.settings["memory-dir"], "*", "*"))
+
+
+def check(store, crowd, kills):
+    for clients in (counted(store, crowd.clients), hourly(store, crowd.clients)):
+        lost = {client: crowd.answered[client] - clients[client] for client in crowd.clients}
+        assert all(count >= 0 for count in lost.values()), "counted and not answered: %r" % lost
+        assert sum(lost.values()) <= BATCH * WORKERS * kills, "answered and not counted: %r of %d" % (lost, sum(crowd.answered.values()))
+    return sum(lost.values())
+
+
+@pytest.mark.parametrize("redis_is", ["up", "stopped", "killed"])
+def test_killed_under_load(redis_server, folder, nsd, redis_is):
+    daemon = harness.Teredown(folder.path, nsd.endpoint, redis=redis_server.url, workers=WORKERS)
+    crowd, kills, dice = Crowd(daemon, 30), 6, random.Random(7)
+    try:
+        for turn in range(kills):
+            daemon.start()
+            if redis_is == "stopped":
+                redis_server.send(signal.SIGSTOP)
+            elif redis_is == "killed" and turn == 1:
+                until_settled(daemon)
+                redis_server.kill()
+            crowd.run(dice.uniform(0.1, 1.6))
+            daemon.kill()
+            crowd.drain()
+            if redis_is == "stopped":
+                redis_server.send(signal.SIGCONT)
+        if redis_is == "killed":
+            redis_server.start()
+        daemon.start()
+        status = until_settled(daemon)
+        print("answered %d, lost %d, healed at the end %s" % (sum(crowd.answered.values()), check(redis_server.client(), crowd, kills), status["queries_healed"]))
+        assert sum(crowd.answered.values()) > 1000
+        daemon.stop()
+        assert memory_files(daemon) == []
+    finally:
+        crowd.close()
+        daemon.kill()
+
+
+@pytest.mark.parametrize("redis_is", ["up", "away"])
+def test_killed_at_rest_loses_nothing(redis_server, folder, nsd, redis_is):
+    daemon = harness.Teredown(folder.path, nsd.endpoint, redis=redis_server.url, workers=WORKERS).start()
+    crowd = Crowd(daemon, 31)
+    try:
+        until_settled(daemon)
+        if redis_is == "away":
+            redis_server.kill()
+        for turn in range(3):
+            crowd.run(0.4)
+            until(lambda: crowd.drain() or harness.balance(daemon.status())[0] == harness.number(daemon.status(), "answered"), "all is answered")
+            crowd.drain()
+            daemon.kill()
+            daemon.start()
+        if redis_is == "away":
+            assert harness.number(daemon.status(), "queries_healed") >= sum(crowd.answered.values())
+            redis_server.start()
+        until_settled(daemon)
+        assert counted(redis_server.client(), crowd.clients) == crowd.answered
+        assert hourly(redis_server.client(), crowd.clients) == crowd.answered
+        daemon.stop()
+        assert memory_files(daemon) == []
+    finally:
+        crowd.close()
+        daemon.kill()
+
+
+def test_workers_change_between_kill_and_start(redis_server, folder, nsd):
+    daemon = harness.Teredown(folder.path, nsd.endpoint, redis=redis_server.url, workers=4).start()
+    until_settled(daemon)
+    redis_server.kill()
+    for i in range(12):
+        daemon.ask("www.example.org", source="127.0.32.1")
+    until(lambda: harness.number(daemon.status(), "answered") >= 12, "all is counted")
+    daemon.kill()
+    daemon.configure(workers=1)
+    daemon.start()
+    redis_server.start()
+    until_settled(daemon)
+    assert counted(redis_server.client(), ["127.0.32.1"]) == {"127.0.32.1": 12}
+    daemon.stop()
+
+
+def test_without_memory(redis_server, folder, nsd):
+    daemon = harness.Teredown(folder.path, nsd.endpoint, redis=redis_server.url, memory_dir="").start()
+    assert daemon.status()["memory"] == "off"
+    daemon.ask("www.example.org", source="127.0.32.2")
+    until(lambda: counted(redis_server.client(), ["127.0.32.2"]) == {"127.0.32.2": 1}, "one query is counted")
+    daemon.stop()
+
+
+def test_a_folder_that_is_not_ours_alone_is_refused(redis_server, folder, nsd):
+    daemon = harness.Teredown(folder.path, nsd.endpoint, redis=redis_server.url).start()
+    assert daemon.status()["memory"] == "on"
+    made = glob.glob(os.path.join(daemon.settings["memory-dir"], "*"))
+    assert [oct(os.stat(path).st_mode & 0o777) for path in made] == ["0o700"]
+    assert {oct(os.stat(path).st_mode & 0o777) for path in memory_files(daemon)} == {"0o600"}
+    daemon.kill()
+    os.chmod(made[0], 0o755)
+    daemon.start()
+    assert daemon.status()["memory"] == "off"
+    assert "Operation not permitted" in daemon.log()
+    daemon.stop()
