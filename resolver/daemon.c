@@ -346,12 +346,14 @@ static bool open_telemetry(struct daemon *daemon)
 {
 	const struct options *options = daemon->options;
 	char *redis = options_redis_url(options);
+	struct redis_access access = options_redis_access(options);
 	struct telemetry_config config = {.resolver_name = options->resolver_name,
 		.version = PACKAGE_VERSION,
 		.state_dir = options->state_dir,
 		.journal_fsync = options->journal_fsync,
 		.memory_dir = options->memory_dir,
 		.redis = redis,
+		.redis_access = &access,
 		.query_log = options->query_log,
 		.query_log_file = options->query_log_file,
 		.query_log_size = options->query_log_size,
@@ -362,6 +364,8 @@ static bool open_telemetry(struct daemon *daemon)
 		.clients_max = CLIENTS_MAX,
 		.details_max = DETAILS_MAX};
 
+	access.name_servers = options->upstream;
+	access.name_server_count = options->upstream_count;
 	seed_new(&config.seed);
 	config.identity = clients_identity(daemon->clients);
 	if (strcmp(options->redis, "embedded") == 0) {

@@ -9,7 +9,7 @@ resolver_libresolver_a_SOURCES = \
 	resolver/listen_udp.c resolver/listen_udp.h \
 	resolver/neighbours.c resolver/neighbours.h \
 	resolver/options.c resolver/options.h resolver/options_private.h \
-	resolver/options_print.c resolver/options_read.c resolver/options_table.c \
+	resolver/options_print.c resolver/options_read.c resolver/options_redis.c resolver/options_table.c \
 	resolver/query.c resolver/query.h \
 	resolver/reply.c resolver/reply.h \
 	resolver/sockets.c resolver/sockets.h \
@@ -20,7 +20,7 @@ teredownd_SOURCES = \
 	resolver/daemon.c resolver/daemon.h \
 	resolver/daemon_control.c \
 	resolver/main.c
-teredownd_LDADD = $(LIB_CONTROL) $(CONFUSE_LIBS) $(HIREDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS)
+teredownd_LDADD = $(LIB_CONTROL) $(CONFUSE_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS)
 
 if HAVE_CMOCKA
 RESOLVER_TESTS = tests/unit/test_cache tests/scenario/test_query

@@ -15,7 +15,6 @@
 #include "resolver/options_private.h"
 #include "resolver/upstream/exchange.h"
 
-#define PASSWORD_MAX 512
 #define ZONE_FILE_MAX 1024
 
 const char options_default_path[] = SYSCONFDIR "/teredown.conf";
@@ -29,7 +28,7 @@ static size_t row_index(const char *name)
 }
 
 /* Where the file gives an option; 0: it does not. */
-static unsigned line_of(const struct settings *settings, const char *name)
+unsigned settings_line(const struct settings *settings, const char *name)
 {
 	return settings->rows[row_index(name)].line;
 }
@@ -91,80 +90,10 @@ static void check_query_log(
 	if (options->query_log != QUERY_LOG_ALL || !options->query_log_file ||
 		options->query_log_file[0] != '\0')
 		return;
-	faults_add(faults, line_of(settings, "query-log"),
+	faults_add(faults, settings_line(settings, "query-log"),
 		"query-log: all writes every transaction to a file and none is named, "
 		"expected query-log-file as well: add query-log-file = "
 		"\"/var/log/teredown/query.log\"");
-}
-
-/* The first line of the file, without its end; false and a fault. The password itself is in no
- * message. */
-static bool read_password(
-	const char *path, char *out, size_t size, unsigned line, struct faults *faults)
-{
-	FILE *file = fopen(path, "re");
-	if (!file || !fgets(out, (int)size, file)) {
-		faults_add(faults, line,
-			"redis-password-file: \"%.200s\" %s%s, expected a readable file with a "
-			"password in its "
-			"first line",
-			path,
-			file ? "is empty" : "cannot be opened: ", file ? "" : strerror(errno));
-		if (file)
-			fclose(file);
-		return false;
-	}
-	fclose(file);
-	size_t length = strcspn(out, "\r\n");
-	bool whole = length < size - 1;
-	out[length] = '\0';
-	if (whole && length > 0 && !option_has_control(out))
-		return true;
-	faults_add(faults, line,
-		"redis-password-file: the first line of \"%.200s\" is no password, expected 1 to "
-		"%zu "
-		"printable bytes",
-		path, size - 2);
-	return false;
-}
-
-static void apply_redis_password(
-	struct options *options, const struct settings *settings, struct faults *faults)
-{
-	const char *file = options->redis_password_file, *url = options->redis;
-	if (!file || !url)
-		return;
-	unsigned line = line_of(settings, "redis-password-file");
-	bool is_url = strncmp(url, "redis://", 8) == 0;
-	const char *at = is_url ? strrchr(url, '@') : NULL;
-	bool has_password = at && memchr(url + 8, ':', (size_t)(at - url - 8));
-	if (file[0] == '\0') {
-		if (at && !has_password)
-			faults_add(faults, line_of(settings, "redis"),
-				"redis: names a user without a password, expected "
-				"redis://user:password@host or "
-				"redis-password-file");
-		return;
-	}
-	if (!is_url || has_password) {
-		faults_add(faults, line,
-			"redis-password-file: %s, expected it with redis = \"redis://[user@]host\" "
-			"only",
-			has_password ? "the option redis has a password already"
-				     : "the option redis needs no password");
-		return;
-	}
-	char password[PASSWORD_MAX + 2];
-	if (!read_password(file, password, sizeof(password), line, faults))
-		return;
-	char *complete = option_redis_with_password(url, password);
-	explicit_bzero(password, sizeof(password));
-	if (!complete) {
-		faults->no_memory = true;
-		return;
-	}
-	free(options->redis);
-	options->redis = complete;
 }
 
 /* --- upstreams from resolv.conf --- */
@@ -211,12 +140,12 @@ static void apply_resolv_conf(
 {
 	const char *path = options->resolv_conf;
 	unsigned ourselves = 0;
-	if (line_of(settings, "upstream") || !path || path[0] == '\0')
+	if (settings_line(settings, "upstream") || !path || path[0] == '\0')
 		return;
 	FILE *file = fopen(path, "re");
 	if (!file) {
-		if (line_of(settings, "resolv-conf"))
-			faults_add(faults, line_of(settings, "resolv-conf"),
+		if (settings_line(settings, "resolv-conf"))
+			faults_add(faults, settings_line(settings, "resolv-conf"),
 				"resolv-conf: \"%.200s\" cannot be opened: %s, expected a readable "
 				"file or \"\"",
 				path, strerror(errno));
@@ -416,7 +345,7 @@ static void apply_settings(
 	if (!whole)
 		return;
 	apply_resolv_conf(options, settings, faults);
-	apply_redis_password(options, settings, faults);
+	options_apply_redis(options, settings, faults);
 	check_query_log(options, settings, faults);
 }
 
@@ -456,6 +385,7 @@ void options_free(struct options *options)
 	}
 	free(options->zones);
 	option_fields_free(options);
+	options_forget_redis(options);
 	free(options);
 }
 
@@ -482,12 +412,4 @@ enum td_error options_control_path(const struct options *options, char *out, siz
 {
 	int length = snprintf(out, size, "%s/control.sock", options->state_dir);
 	return length < 0 || (size_t)length >= size ? TD_TOO_LONG : TD_OK;
-}
-
-char *options_redis_url(const struct options *options)
-{
-	if (strcmp(options->redis, "embedded") != 0)
-		return strdup(options->redis);
-	char *url = NULL;
-	return asprintf(&url, "unix:%s/redis.sock", options->state_dir) < 0 ? NULL : url;
 }

@@ -12,6 +12,7 @@
 
 #include "lib/dns/address.h"
 #include "policy/policy.h"
+#include "resolver/telemetry/redis_address.h"
 #include "resolver/telemetry/telemetry.h"
 
 enum zone_format { FORMAT_RPZ, FORMAT_PATTERNS };
@@ -51,9 +52,13 @@ struct options {
 	bool upstream_from_resolv_conf;
 	char *resolv_conf; /* path; "" = none is read */
 	unsigned upstream_timeout_ms;
-	char *redis; /* "embedded", "off", a URL, with the password of redis_password_file;
-			passwords are never printed */
-	char *redis_password_file; /* "" = none */
+	char *redis; /* "embedded", "off" or a URL (redis_address.h), which may hold a password */
+	char *redis_user, *redis_sentinel_user; /* these and the rest: "" = none */
+	char *redis_password_file, *redis_sentinel_password_file;
+	char *redis_password, *redis_sentinel_password; /* out of a file or the environment; NULL =
+							   none; never printed */
+	unsigned redis_tls;                             /* 0 or 1 */
+	char *redis_ca_file, *redis_cert_file, *redis_key_file, *redis_tls_name;
 	unsigned redis_memory_mb;  /* of the embedded one */
 	enum journal_fsync journal_fsync;
 	char *memory_dir; /* "auto", "" = none, or a path */
@@ -107,6 +112,10 @@ enum td_error options_control_path(const struct options *options, char *out, siz
 /* The Redis that commands read: options->redis, with "embedded" as "unix:<state-dir>/redis.sock".
  * malloc'd. */
 char *options_redis_url(const struct options *options);
+
+/* What the URL does not say; its strings are those of options. Name servers are not set: commands
+ * ask the system. */
+struct redis_access options_redis_access(const struct options *options);
 
 /* Default path of the configuration file (SYSCONFDIR "/teredown.conf"). */
 extern const char options_default_path[];

@@ -18,12 +18,13 @@ static void print_row(const struct options *options, const struct option_row *ro
 {
 	bool from_resolv_conf = row->offset == offsetof(struct options, upstream) &&
 				options->upstream_from_resolv_conf;
-	bool redis = row->offset == offsetof(struct options, redis);
+	bool redis = row->offset == offsetof(struct options, redis), user, password_in_url;
+	redis_address_userinfo(options->redis, &user, &password_in_url);
 	if (from_resolv_conf)
 		fputs("# from resolv-conf: ", out);
 	fprintf(out, "%s = ", row->name);
 	option_print_value(options, row, out);
-	if (redis && strchr(options->redis, '@'))
+	if (redis && password_in_url)
 		fputs(" # the password is not shown", out);
 	fputc('\n', out);
 }

@@ -75,8 +75,11 @@ void option_describe(const struct option_row *row, char *out);
 /* Frees what the fields of the table hold. */
 void option_fields_free(struct options *options);
 
-/* Puts the password into a redis:// URL that has none, percent-encoded. NULL: out of memory. */
-char *option_redis_with_password(const char *url, const char *password);
+/* A URL with *** in the place of its password. */
+void option_print_redis(const char *url, FILE *out);
+
+/* (options_redis.c) What `redis` may say; the check of its row. */
+bool option_check_redis(const struct options *options, const char *text, char *why);
 
 /* As endpoint_from_text with port 53, and with an interface's name behind the %. */
 bool option_read_endpoint(struct endpoint *out, const char *text);
@@ -161,3 +164,13 @@ char *settings_load_text(const char *path, struct faults *faults);
  */
 bool settings_read(struct settings *settings, const char *text, struct faults *faults);
 void settings_free(struct settings *settings);
+
+/* Where the file gives an option of the table; 0: it does not. */
+unsigned settings_line(const struct settings *settings, const char *name);
+
+/* --- Redis (options_redis.c) --- */
+
+/* After the rows: reads passwords, and says what does not fit together. */
+void options_apply_redis(
+	struct options *options, const struct settings *settings, struct faults *faults);
+void options_forget_redis(struct options *options);

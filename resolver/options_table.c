@@ -200,90 +200,6 @@ static bool check_user(const struct options *options, const char *text, char *wh
 	return false;
 }
 
-/* "user:password" with reserved characters percent-encoded. The password may stand in a file of its
- * own. */
-static bool is_userinfo(const char *text, size_t size)
-{
-	for (size_t i = 0; i < size; i++) {
-		if (strchr("@/?#\"\\ ", text[i]))
-			return false;
-		if (text[i] == '%' && (size - i < 3 || !isxdigit((unsigned char)text[i + 1]) ||
-					      !isxdigit((unsigned char)text[i + 2])))
-			return false;
-	}
-	return true;
-}
-
-/* "host", "host:port", "[address]:port", each with or without "/db". */
-static bool is_host_and_db(const char *text)
-{
-	size_t length = strcspn(text, text[0] == '[' ? "]" : ":/");
-	if (text[0] == '[') {
-		char inside[ADDRESS_TEXT_MAX];
-		struct address address;
-		if (text[length] != ']' || length > sizeof(inside))
-			return false;
-		snprintf(inside, sizeof(inside), "%.*s", (int)length - 1, text + 1);
-		if (!address_from_text(&address, inside) || address.family != 6)
-			return false;
-		length++;
-	} else if (length == 0 || length > 253 ||
-		   strspn(text,
-			   "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") !=
-			   length) {
-		return false;
-	}
-	uint64_t number;
-	char *end = (char *)text + length;
-	if (*end == ':' &&
-		(!parse_digits(end + 1, &number, &end) || number < 1 || number > REDIS_PORT_MAX))
-		return false;
-	if (*end == '/' && end[1] == '\0')
-		return true;
-	if (*end == '/' && (!parse_digits(end + 1, &number, &end) || number > 65535))
-		return false;
-	return *end == '\0';
-}
-
-static bool check_redis_url(const char *rest, char *why)
-{
-	const char *at = strrchr(rest, '@');
-	const char *host = at ? at + 1 : rest;
-	if ((at && !is_userinfo(rest, (size_t)(at - rest))) || !is_host_and_db(host))
-		return refuse(why, "is not a URL of the expected form "
-				   "redis://[user:password@]host[:port][/db] "
-				   "(write reserved characters of a password as %XX)");
-	return true;
-}
-
-/* A value may hold a password: it is never repeated in why. */
-static bool check_redis(const struct options *options, const char *text, char *why)
-{
-	static const char *const later[] = {"rediss://", "sentinel://", "cluster://"};
-	(void)options;
-	if (strcmp(text, "embedded") == 0 || strcmp(text, "off") == 0)
-		return true;
-	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
-		if (strncmp(text, later[i], strlen(later[i])) == 0) {
-			snprintf(why, WHY_MAX,
-				"%s is not available in this build, expected redis:// or "
-				"unix:/PATH",
-				later[i]);
-			return false;
-		}
-	}
-	if (strncmp(text, "redis://", 8) == 0)
-		return check_redis_url(text + 8, why);
-	if (strncmp(text, "unix:", 5) != 0)
-		return refuse(why,
-			"is not known, expected \"embedded\", \"off\", \"unix:/PATH\" or "
-			"\"redis://[user:password@]host[:port][/db]\"");
-	if (text[5] != '/' || strlen(text + 5) > SOCKET_PATH_MAX)
-		return refuse(why,
-			"is not the path of a socket, expected unix:/PATH of at most 107 bytes");
-	return true;
-}
-
 /* --- addresses --- */
 
 static bool address_is_zero(const struct address *address)
@@ -429,6 +345,7 @@ static void compute_cores(char *out, size_t size)
 const char *const option_mode_words[] = {"ignore", "watch", "block", NULL};
 const char *const option_format_words[] = {"rpz", "patterns", NULL};
 static const char *const journal_fsync_words[] = {"never", "batch", "second", NULL};
+static const char *const redis_tls_words[] = {"off", "on", NULL};
 static const char *const query_log_words[] = {"off", "watched", "all", NULL};
 static const char *const client_identity_words[] = {"address", "prefix", "mac", NULL};
 static const char *const anonymize_words[] = {"off", "prefix", "hash", NULL};
@@ -597,11 +514,24 @@ const struct option_row option_rows[] = {
 		.min = 1,
 		.max = 1024,
 		.initial = "embedded",
-		.check = check_redis,
+		.check = option_check_redis,
 		.help = "Where counts and records are kept: \"embedded\" (a private Redis in "
-			"state-dir), \"off\", \"unix:/PATH\", or "
-			"\"redis://[user:password@]host[:port][/db]\". Passwords are never "
-			"printed."},
+			"state-dir), \"off\", \"unix:/PATH\", "
+			"\"redis://[user:password@]host[:port][/db]\", the same as "
+			"\"rediss://…\" for TLS, \"sentinel://NAME@host[:port],host…\" for the "
+			"master that these sentinels call NAME, or "
+			"\"cluster://[user:password@]host[:port],host…\". Names of hosts are asked "
+			"of the servers in upstream, never of teredownd itself. Passwords are "
+			"never printed."},
+	{.name = "redis-user",
+		.type = OPTION_TEXT,
+		.unit = "a name or \"\"",
+		FIELD(redis_user),
+		.min = 0,
+		.max = 127,
+		.initial = "",
+		.help = "The user of Redis (ACL) for a URL that names none. Empty: the default "
+			"user."},
 	{.name = "redis-password-file",
 		.type = OPTION_TEXT,
 		.unit = "an absolute path or \"\"",
@@ -610,8 +540,72 @@ const struct option_row option_rows[] = {
 		.max = 1024,
 		.initial = "",
 		.check = check_path_or_none,
-		.help = "A file whose first line is the password for a redis:// URL that has none, "
-			"so that this file need not be secret."},
+		.help = "A file whose first line is the password of Redis, for a URL that has none. "
+			"Without one, the environment's TEREDOWN_REDIS_PASSWORD is taken."},
+	{.name = "redis-sentinel-user",
+		.type = OPTION_TEXT,
+		.unit = "a name or \"\"",
+		FIELD(redis_sentinel_user),
+		.min = 0,
+		.max = 127,
+		.initial = "",
+		.help = "The user at the sentinels, where they have users of their own."},
+	{.name = "redis-sentinel-password-file",
+		.type = OPTION_TEXT,
+		.unit = "an absolute path or \"\"",
+		FIELD(redis_sentinel_password_file),
+		.min = 0,
+		.max = 1024,
+		.initial = "",
+		.check = check_path_or_none,
+		.help = "A file whose first line is the password of the sentinels, where it is "
+			"another than that of Redis. Without one, the environment's "
+			"TEREDOWN_REDIS_SENTINEL_PASSWORD is taken."},
+	{.name = "redis-tls",
+		.type = OPTION_WORD,
+		FIELD(redis_tls),
+		.initial = "off",
+		.words = redis_tls_words,
+		.help = "Whether the servers of sentinel:// and cluster://, and the sentinels, "
+			"speak TLS (1.2 or later). One server is said to by rediss://."},
+	{.name = "redis-ca-file",
+		.type = OPTION_TEXT,
+		.unit = "an absolute path or \"\"",
+		FIELD(redis_ca_file),
+		.min = 0,
+		.max = 1024,
+		.initial = "",
+		.check = check_path_or_none,
+		.help = "The authorities (PEM) to which the certificates of Redis must lead. "
+			"Empty: those of the system."},
+	{.name = "redis-cert-file",
+		.type = OPTION_TEXT,
+		.unit = "an absolute path or \"\"",
+		FIELD(redis_cert_file),
+		.min = 0,
+		.max = 1024,
+		.initial = "",
+		.check = check_path_or_none,
+		.help = "Our own certificate (PEM, with what leads to its authority), where Redis "
+			"asks for one."},
+	{.name = "redis-key-file",
+		.type = OPTION_TEXT,
+		.unit = "an absolute path or \"\"",
+		FIELD(redis_key_file),
+		.min = 0,
+		.max = 1024,
+		.initial = "",
+		.check = check_path_or_none,
+		.help = "The private key (PEM) of redis-cert-file."},
+	{.name = "redis-tls-name",
+		.type = OPTION_TEXT,
+		.unit = "a name, an address or \"\"",
+		FIELD(redis_tls_name),
+		.min = 0,
+		.max = 253,
+		.initial = "",
+		.help = "What the certificates of Redis must name. Empty: the host that is "
+			"connected."},
 	{.name = "redis-memory",
 		.type = OPTION_SIZE,
 		.unit = "whole megabytes",
@@ -1070,27 +1064,6 @@ void option_print_quoted(const char *text, FILE *out)
 	fputc('"', out);
 }
 
-/* The URL with "***" for a password it was configured with, and without one that came from a file.
- */
-static void print_redis(const struct options *options, FILE *out)
-{
-	const char *url = options->redis, *at = strrchr(url, '@');
-	const char *user = at ? strip_scheme(url, "redis://") : NULL;
-	const char *colon = user ? memchr(user, ':', (size_t)(at - user)) : NULL;
-	if (!colon) {
-		option_print_quoted(url, out);
-		return;
-	}
-	char shown[2048];
-	int user_length = (int)(colon - user);
-	if (options->redis_password_file[0] == '\0')
-		snprintf(shown, sizeof(shown), "redis://%.*s:***%s", user_length, user, at);
-	else
-		snprintf(shown, sizeof(shown), "redis://%.*s%s", user_length, user,
-			user_length ? at : at + 1);
-	option_print_quoted(shown, out);
-}
-
 static void print_endpoint(const struct endpoint *endpoint, FILE *out)
 {
 	char text[ENDPOINT_TEXT_MAX];
@@ -1138,7 +1111,7 @@ void option_print_value(const struct options *options, const struct option_row *
 		break;
 	case OPTION_TEXT:
 		if (row->offset == offsetof(struct options, redis))
-			print_redis(options, out);
+			option_print_redis(options->redis, out);
 		else
 			option_print_quoted(pointer_of(options, row), out);
 		break;
@@ -1196,27 +1169,4 @@ void option_fields_free(struct options *options)
 		if (option_is_list(&option_rows[i]) || option_rows[i].type == OPTION_TEXT)
 			free(pointer_of(options, &option_rows[i]));
 	}
-}
-
-char *option_redis_with_password(const char *url, const char *password)
-{
-	static const char hex[] = "0123456789ABCDEF";
-	const char *rest = url + strlen("redis://"), *at = strrchr(rest, '@');
-	const char *host = at ? at + 1 : rest;
-	size_t size = strlen(url) + 3 * strlen(password) + sizeof(":@");
-	char *out = malloc(size);
-	if (!out)
-		return NULL;
-	char *p = out + snprintf(out, size, "redis://%.*s:", at ? (int)(at - rest) : 0, rest);
-	for (const unsigned char *c = (const unsigned char *)password; *c; c++) {
-		if (isalnum(*c) || strchr("-._~", *c)) {
-			*p++ = (char)*c;
-			continue;
-		}
-		*p++ = '%';
-		*p++ = hex[*c >> 4];
-		*p++ = hex[*c & 15];
-	}
-	snprintf(p, size - (size_t)(p - out), "@%s", host);
-	return out;
 }

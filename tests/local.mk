@@ -2,6 +2,7 @@
 # The live tests: one entry of TESTS, which runs pytest over tests/live against the programs of this build.
 
 LIVE_MODULES = \
+	tests/live/asker.py \
 	tests/live/batches.py \
 	tests/live/chaos_faults.py \
 	tests/live/chaos_sets.py \
@@ -23,6 +24,8 @@ LIVE_MODULES = \
 	tests/live/test_memory.py \
 	tests/live/test_redis.py \
 	tests/live/test_redis_cluster.py \
+	tests/live/test_redis_sentinel.py \
+	tests/live/test_redis_tls.py \
 	tests/live/test_replay.py \
 	tests/live/test_schema.py \
 	tests/live/test_transport.py \

@@ -9,13 +9,14 @@
 #include "resolver/control/cli.h"
 #include "resolver/telemetry/schema.h"
 
-/* Without what stands before an '@': there may be a password. */
+/* Without what stands before an '@': there may be a password, but for sentinels, which have a name
+ * there. */
 static void append_url(struct strbuf *out, const char *url)
 {
 	const char *at = strrchr(url, '@');
 	const char *scheme = strstr(url, "://");
 
-	if (at && scheme && scheme < at) {
+	if (at && scheme && scheme < at && strncmp(url, "sentinel:", 9) != 0) {
 		strbuf_append(out, url, (size_t)(scheme - url) + 3);
 		strbuf_append_text(out, "***");
 		url = at;
@@ -99,9 +100,10 @@ struct fleet *cli_fleet(struct cli *cli)
 	if (!cli_load(cli) || explain_off(cli))
 		return NULL;
 	char *url = options_redis_url(cli->options);
-	struct fleet *fleet =
-		url ? fleet_open(url, wanted_resolver(cli), CLI_READER_TIMEOUT_MS, words, &error)
-		    : NULL;
+	struct redis_access access = options_redis_access(cli->options);
+	struct fleet *fleet = url ? fleet_open(url, &access, wanted_resolver(cli),
+					    CLI_READER_TIMEOUT_MS, words, &error)
+				  : NULL;
 	if (!fleet) {
 		strbuf_init(&out);
 		explain_store(cli, url ? url : "", url ? words : error_text(TD_NOMEM), error, &out);

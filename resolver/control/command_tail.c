@@ -246,6 +246,7 @@ static void reopen(struct cli *cli, struct place *place)
 {
 	struct fleet_member *member = place->member;
 	char *url = options_redis_url(cli->options);
+	struct redis_access access = options_redis_access(cli->options);
 
 	if (member->reader)
 		snprintf(member->words, sizeof(member->words), "%s", reader_words(member->reader));
@@ -255,8 +256,8 @@ static void reopen(struct cli *cli, struct place *place)
 	place->waiting = true;
 	reader_close(&member->reader);
 	if (url)
-		member->reader =
-			reader_open(url, member->resolver, BLOCK_MS + 3000, member->words, NULL);
+		member->reader = reader_open(url, &access, member->resolver, BLOCK_MS + 3000,
+			member->words, NULL);
 	place->waiting = member->reader == NULL;
 	free(url);
 }

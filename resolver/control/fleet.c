@@ -56,10 +56,10 @@ void fleet_close(struct fleet **fleet)
 
 /* All that registered, each with a reader or the reason why it has none. NULL: the list of them
  * cannot be read, or memory ran out. */
-static struct fleet *open_whole(
-	const char *url, int timeout_ms, char *words, enum td_error *error, struct arena *arena)
+static struct fleet *open_whole(const char *url, const struct redis_access *access, int timeout_ms,
+	char *words, enum td_error *error, struct arena *arena)
 {
-	struct reader *reader = reader_open(url, "", timeout_ms, words, error);
+	struct reader *reader = reader_open(url, access, "", timeout_ms, words, error);
 	struct reader_ranks names;
 
 	if (!reader)
@@ -83,14 +83,14 @@ static struct fleet *open_whole(
 	for (size_t i = 0; i < fleet->count; i++) {
 		struct fleet_member *member = &fleet->members[i];
 		enum td_error unused;
-		member->reader =
-			reader_open(url, member->resolver, timeout_ms, member->words, &unused);
+		member->reader = reader_open(
+			url, access, member->resolver, timeout_ms, member->words, &unused);
 	}
 	return fleet;
 }
 
-static struct fleet *open_one(
-	const char *url, const char *resolver, int timeout_ms, char *words, enum td_error *error)
+static struct fleet *open_one(const char *url, const struct redis_access *access,
+	const char *resolver, int timeout_ms, char *words, enum td_error *error)
 {
 	struct fleet *fleet = fleet_new(1);
 
@@ -99,22 +99,23 @@ static struct fleet *open_one(
 		fleet_close(&fleet);
 		return NULL;
 	}
-	fleet->members[0].reader = reader_open(url, resolver, timeout_ms, words, error);
+	fleet->members[0].reader =
+		reader_open(url, access, resolver, timeout_ms, words, error);
 	if (!fleet->members[0].reader)
 		fleet_close(&fleet);
 	return fleet;
 }
 
-struct fleet *fleet_open(
-	const char *url, const char *resolver, int timeout_ms, char *words, enum td_error *error)
+struct fleet *fleet_open(const char *url, const struct redis_access *access, const char *resolver,
+	int timeout_ms, char *words, enum td_error *error)
 {
 	struct arena arena;
 
 	snprintf(words, READER_WORDS_MAX, "%s", error_text(TD_NOMEM));
 	if (resolver)
-		return open_one(url, resolver, timeout_ms, words, error);
+		return open_one(url, access, resolver, timeout_ms, words, error);
 	arena_init(&arena);
-	struct fleet *fleet = open_whole(url, timeout_ms, words, error, &arena);
+	struct fleet *fleet = open_whole(url, access, timeout_ms, words, error, &arena);
 	arena_deinit(&arena);
 	return fleet;
 }

@@ -36,8 +36,8 @@ struct fleet {
 
 /* Opens the named resolver, or for NULL all that registered in this Redis. Failure as reader_open:
  * NULL, words, *error. */
-struct fleet *fleet_open(
-	const char *url, const char *resolver, int timeout_ms, char *words, enum td_error *error);
+struct fleet *fleet_open(const char *url, const struct redis_access *access, const char *resolver,
+	int timeout_ms, char *words, enum td_error *error);
 void fleet_close(struct fleet **fleet); /* a NULL inside is fine */
 
 const char *fleet_words(const struct fleet *fleet);

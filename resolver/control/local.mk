@@ -24,7 +24,7 @@ resolver_control_libcontrol_a_SOURCES = \
 
 bin_PROGRAMS += teredown
 teredown_SOURCES = resolver/control/teredown.c
-teredown_LDADD = $(LIB_CONTROL) $(CONFUSE_LIBS) $(HIREDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS)
+teredown_LDADD = $(LIB_CONTROL) $(CONFUSE_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS)
 
 bashcompletiondir = $(datadir)/bash-completion/completions
 dist_bashcompletion_DATA = doc/completions/teredown.bash
@@ -37,7 +37,7 @@ if HAVE_CMOCKA
 CONTROL_TESTS = tests/unit/test_control tests/unit/test_cli tests/unit/test_fleet tests/unit/test_reader
 check_PROGRAMS += $(CONTROL_TESTS)
 TESTS += $(CONTROL_TESTS)
-CONTROL_TEST_LIBS = $(LIB_CONTROL) $(CONFUSE_LIBS) $(HIREDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS) $(CMOCKA_LIBS)
+CONTROL_TEST_LIBS = $(LIB_CONTROL) $(CONFUSE_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_control_SOURCES = tests/unit/test_control.c
 tests_unit_test_control_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_control_LDADD = resolver/control/libcontrol.a $(LIB_BASE) $(EVENT_LIBS) $(CMOCKA_LIBS)

@@ -752,7 +752,8 @@ static bool make_store(struct collector *collector, const struct telemetry_confi
 		return false;
 	identity.instance = collector->journal ? journal_instance(collector->journal) : instance;
 	collector->store =
-		store_new(collector->base, config->redis, &identity, &callbacks, collector);
+		store_new(collector->base, config->redis, config->redis_access, &identity, &callbacks,
+			collector);
 	return collector->store != NULL;
 }
 

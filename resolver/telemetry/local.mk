@@ -12,6 +12,7 @@ resolver_telemetry_libtelemetry_a_SOURCES = \
 	resolver/telemetry/memory_log.c resolver/telemetry/memory_log.h \
 	resolver/telemetry/memory_place.c resolver/telemetry/memory_place.h \
 	resolver/telemetry/memory_recover.c resolver/telemetry/memory_recover.h \
+	resolver/telemetry/lookup.c resolver/telemetry/lookup.h \
 	resolver/telemetry/outbox.c resolver/telemetry/outbox.h \
 	resolver/telemetry/pending.c resolver/telemetry/pending.h \
 	resolver/telemetry/pending_log.c resolver/telemetry/pending_log.h \
@@ -19,9 +20,14 @@ resolver_telemetry_libtelemetry_a_SOURCES = \
 	resolver/telemetry/reader.c resolver/telemetry/reader.h \
 	resolver/telemetry/reader_pairs.c resolver/telemetry/reader_private.h \
 	resolver/telemetry/reader_ranks.c resolver/telemetry/reader_records.c \
+	resolver/telemetry/reader_connection.c resolver/telemetry/reader_connection.h \
 	resolver/telemetry/record.c resolver/telemetry/record.h \
 	resolver/telemetry/record_json.c resolver/telemetry/record_json.h \
 	resolver/telemetry/region.c resolver/telemetry/region.h \
+	resolver/telemetry/redis_address.c resolver/telemetry/redis_address.h \
+	resolver/telemetry/redis_find.c resolver/telemetry/redis_find.h \
+	resolver/telemetry/redis_link.c resolver/telemetry/redis_link.h \
+	resolver/telemetry/redis_tls.c resolver/telemetry/redis_tls.h \
 	resolver/telemetry/resp.c resolver/telemetry/resp.h \
 	resolver/telemetry/rotate.c resolver/telemetry/rotate.h \
 	resolver/telemetry/schema.h \
@@ -46,10 +52,10 @@ resolver/telemetry/store.$(OBJEXT): resolver/telemetry/script.inc
 
 if HAVE_CMOCKA
 TELEMETRY_TESTS = tests/unit/test_tally tests/unit/test_memory tests/unit/test_pending tests/unit/test_sketch tests/unit/test_record \
-	tests/unit/test_journal tests/unit/test_store
+	tests/unit/test_journal tests/unit/test_redis tests/unit/test_store
 check_PROGRAMS += $(TELEMETRY_TESTS) $(SINK_TESTS)
 TESTS += $(TELEMETRY_TESTS) $(SINK_TESTS)
-TELEMETRY_TEST_LIBS = $(LIB_TELEMETRY) $(HIREDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS) $(CMOCKA_LIBS)
+TELEMETRY_TEST_LIBS = $(LIB_TELEMETRY) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_tally_SOURCES = tests/unit/test_tally.c
 tests_unit_test_tally_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_tally_LDADD = $(TELEMETRY_TEST_LIBS)
@@ -73,6 +79,9 @@ TESTS += tests/unit/test_identity
 tests_unit_test_identity_SOURCES = tests/unit/test_identity.c
 tests_unit_test_identity_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_identity_LDADD = $(TELEMETRY_TEST_LIBS)
+tests_unit_test_redis_SOURCES = tests/unit/test_redis.c
+tests_unit_test_redis_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_redis_LDADD = $(TELEMETRY_TEST_LIBS)
 tests_unit_test_store_SOURCES = tests/unit/test_store.c
 tests_unit_test_store_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_store_LDADD = $(TELEMETRY_TEST_LIBS)

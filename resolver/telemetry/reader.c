@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Queries of the commands, one after the other over a blocking hiredis context: a command asks,
- * prints and ends, so the event loop of the store would only be in the way. Where many small
+ * Queries of the commands, one after the other over a connection that waits: a command asks,
+ * prints and ends, so the callbacks of the store would only be in the way. Where many small
  * answers are needed they are pipelined in slices, so that neither side buffers without bound.
  *
  * Here: the connection, what all queries share, and hashes. Sorted sets, pairs and streams have
@@ -9,15 +9,15 @@
  */
 #include "resolver/telemetry/reader.h"
 
-#include <errno.h>
 #include <hiredis/hiredis.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "resolver/telemetry/reader_private.h"
-#include "resolver/telemetry/resp.h"
+#include "resolver/telemetry/reader_connection.h"
 #include "resolver/telemetry/schema.h"
 
 /* --- the connection --- */
@@ -27,26 +27,15 @@ void reader_note(struct reader *reader, const char *words)
 	snprintf(reader->words, sizeof(reader->words), "%s", words);
 }
 
-/* The connection is of no use any more. */
-static enum td_error lost(struct reader *reader)
-{
-	if (!reader->redis)
-		return TD_IO;
-	reader_note(reader, reader->redis->err == REDIS_ERR_IO && errno == EAGAIN
-				    ? "no answer in time"
-				    : reader->redis->errstr);
-	redisFree(reader->redis);
-	reader->redis = NULL;
-	return TD_IO;
-}
-
 /* The next reply of one of two types, or NULL and *error. */
 redisReply *reader_take(struct reader *reader, int type, int other_type, enum td_error *error)
 {
-	redisReply *reply = NULL;
+	redisReply *reply = reader_connection_take(reader->connection);
 
-	if (!reader->redis || redisGetReply(reader->redis, (void **)&reply) != REDIS_OK || !reply) {
-		*error = lost(reader);
+	if (!reply) {
+		reader->is_lost = true;
+		reader_note(reader, reader_connection_words(reader->connection));
+		*error = TD_IO;
 		return NULL;
 	}
 	if (reply->type == type || reply->type == other_type)
@@ -60,74 +49,57 @@ redisReply *reader_take(struct reader *reader, int type, int other_type, enum td
 
 void reader_put(struct reader *reader, int count, const char *const arguments[])
 {
-	if (reader->redis)
-		redisAppendCommandArgv(reader->redis, count, (const char **)arguments, NULL);
+	reader_connection_put(reader->connection, (size_t)count, arguments);
 }
 
-/* The status that a command of the login answers; anything else is a failure. */
-static enum td_error expect_status(struct reader *reader)
+static enum td_error connect_to(
+	struct reader *reader, struct reader_connection **connection, const char *key)
+{
+	return reader_connection_open(connection, reader->url, reader->access, key,
+		reader->timeout_ms, reader->words, sizeof(reader->words));
+}
+
+enum td_error reader_use_common(struct reader *reader)
 {
 	enum td_error error = TD_OK;
-	redisReply *reply = reader_take(reader, REDIS_REPLY_STATUS, REDIS_REPLY_STATUS, &error);
 
-	freeReplyObject(reply);
+	if (strncasecmp(reader->url, "cluster:", 8) != 0)
+		return TD_OK;
+	if (!reader->common)
+		error = connect_to(reader, &reader->common, KEY_RESOLVERS);
+	if (error == TD_OK)
+		reader->connection = reader->common;
 	return error;
 }
 
-static enum td_error log_in(struct reader *reader, const struct resp_url *place)
+void reader_use_own(struct reader *reader)
 {
-	enum td_error error = TD_OK;
-	char database[16];
-
-	if (place->password[0]) {
-		if (place->user[0])
-			READER_PUT(reader, "AUTH", place->user, place->password);
-		else
-			READER_PUT(reader, "AUTH", place->password);
-		error = expect_status(reader);
-	}
-	if (error == TD_OK && place->database) {
-		snprintf(database, sizeof(database), "%u", place->database);
-		READER_PUT(reader, "SELECT", database);
-		error = expect_status(reader);
-	}
-	return error;
+	reader->connection = reader->own;
 }
 
-static enum td_error connect_to(struct reader *reader, const struct resp_url *place, int timeout_ms)
-{
-	struct timeval timeout = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
-
-	reader->redis = place->is_unix ? redisConnectUnixWithTimeout(place->path, timeout)
-				       : redisConnectWithTimeout(place->host, place->port, timeout);
-	if (!reader->redis) {
-		reader_note(reader, error_text(TD_NOMEM));
-		return TD_NOMEM;
-	}
-	if (reader->redis->err != 0 || redisSetTimeout(reader->redis, timeout) != REDIS_OK)
-		return lost(reader);
-	return log_in(reader, place);
-}
-
-struct reader *reader_open(
-	const char *url, const char *resolver, int timeout_ms, char *words, enum td_error *error)
+struct reader *reader_open(const char *url, const struct redis_access *access, const char *resolver,
+	int timeout_ms, char *words, enum td_error *error)
 {
 	struct reader *reader = calloc(1, sizeof(*reader));
 	enum td_error result = TD_NOMEM;
-	struct resp_url place;
+	char key[READER_KEY_MAX];
 
 	words[0] = '\0';
-	if (reader)
+	if (reader) {
+		reader->access = access;
+		reader->timeout_ms = timeout_ms;
 		reader->resolver = strdup(resolver);
-	if (reader && reader->resolver) {
-		result = resp_url_parse(&place, url, reader->words, sizeof(reader->words));
-		if (result == TD_OK)
-			result = connect_to(reader, &place, timeout_ms);
-		explicit_bzero(&place, sizeof(place));
+		reader->url = strdup(url);
 	}
+	if (reader && reader->resolver && reader->url)
+		result = reader_make_key(reader, key, KEY_META, resolver)
+				 ? connect_to(reader, &reader->own, key)
+				 : TD_TOO_LONG;
+	if (result == TD_OK)
+		reader_use_own(reader);
 	if (result != TD_OK) {
 		snprintf(words, READER_WORDS_MAX, "%s",
-			reader ? reader->words : error_text(TD_NOMEM));
+			reader && reader->words[0] ? reader->words : error_text(result));
 		reader_close(&reader);
 	}
 	if (error)
@@ -139,9 +111,12 @@ void reader_close(struct reader **reader)
 {
 	if (!*reader)
 		return;
-	if ((*reader)->redis)
-		redisFree((*reader)->redis);
+	reader_connection_close(&(*reader)->own);
+	reader_connection_close(&(*reader)->common);
 	free((*reader)->resolver);
+	if ((*reader)->url)
+		explicit_bzero((*reader)->url, strlen((*reader)->url));
+	free((*reader)->url);
 	free(*reader);
 	*reader = NULL;
 }

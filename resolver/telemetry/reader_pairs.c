@@ -155,7 +155,7 @@ enum td_error reader_find_pairs(struct reader *reader, struct arena *arena,
 	enum td_error error = TD_OK;
 
 	*out = (struct reader_pairs){rows, 0, false};
-	for (size_t done = 0; done < count && reader->redis; done += READER_SLICE) {
+	for (size_t done = 0; done < count && !reader->is_lost; done += READER_SLICE) {
 		size_t end = count - done < READER_SLICE ? count : done + READER_SLICE;
 		bool sent[READER_SLICE];
 		for (size_t i = done; i < end; i++)
@@ -171,7 +171,7 @@ enum td_error reader_find_pairs(struct reader *reader, struct arena *arena,
 			freeReplyObject(reply);
 		}
 	}
-	if (error == TD_OK && !reader->redis)
+	if (error == TD_OK && reader->is_lost)
 		error = TD_IO;
 	if (error != TD_OK)
 		out->count = 0;

@@ -13,17 +13,27 @@
 #define READER_KEY_MAX 1536 /* a name takes up to 1025 */
 #define READER_SLICE 512    /* commands in one pipeline */
 
-struct redisContext;
+struct reader_connection;
 struct redisReply;
 
 struct reader {
-	struct redisContext *redis; /* NULL once it failed */
-	char *resolver;
+	struct reader_connection *connection; /* the one in use */
+	struct reader_connection *own;    /* to where the resolver's keys are */
+	struct reader_connection *common; /* in a cluster: to the set of resolvers; NULL: not yet */
+	bool is_lost;
+	char *url, *resolver;
+	const struct redis_access *access;
+	int timeout_ms;
 	char words[READER_WORDS_MAX];
 };
 
 /* Sets what reader_words returns. */
 void reader_note(struct reader *reader, const char *words);
+
+/* From here to reader_use_own commands go to where the set of resolvers is: in a cluster it has a
+ * slot of its own. */
+enum td_error reader_use_common(struct reader *reader);
+void reader_use_own(struct reader *reader);
 
 /* Appends a command to the pipeline; nothing on a connection that failed. */
 void reader_put(struct reader *reader, int count, const char *const arguments[]);

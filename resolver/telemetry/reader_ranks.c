@@ -137,9 +137,11 @@ enum td_error reader_resolvers(
 	out->rows = reader_rows_new(arena, 2 * limit, sizeof(*out->rows));
 	if (!out->rows)
 		return TD_NOMEM;
-	do
+	error = reader_use_common(reader);
+	for (bool more = true; error == TD_OK && more;
+		more = strcmp(cursor, "0") != 0 && out->count < 2 * limit)
 		error = scan_resolvers(reader, arena, cursor, limit, out);
-	while (error == TD_OK && strcmp(cursor, "0") != 0 && out->count < 2 * limit);
+	reader_use_own(reader);
 	if (error != TD_OK)
 		out->count = 0;
 	if (out->count)
@@ -161,7 +163,7 @@ static enum td_error take_scores(struct reader *reader, struct reader_rank *rows
 	for (size_t i = 0; i < count; i++) {
 		redisReply *reply =
 			reader_take(reader, REDIS_REPLY_STRING, REDIS_REPLY_NIL, &error);
-		if (!reply && !reader->redis)
+		if (!reply && reader->is_lost)
 			return error;
 		rows[i].value = reply ? reader_score(reply) : 0;
 		freeReplyObject(reply);

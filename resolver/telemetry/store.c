@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A state machine over one connection (resp.h): each state sends one command, and its reply moves
- * on to the next.
+ * A state machine over one link (redis_link.h), which finds the server and logs in: each state
+ * sends one command, and its reply moves on to the next.
  *
- *   connect → AUTH → SELECT → HMGET meta → SADD resolvers → SCRIPT LOAD → lease → HGETALL applied
- *           → ready ⇄ EVALSHA
+ *   link → HMGET meta → SADD resolvers → SCRIPT LOAD → lease → HGETALL applied → ready ⇄ EVALSHA
  *
  * Every failure takes the same way: close, wait, begin again, compare, send what is lacking. That
  * is right for a lost connection, where nobody knows whether the batch was applied (its number
  * decides), and good enough for LOADING, BUSY, OOM, MISCONF, READONLY and a lease that is taken,
- * which all mean "not now" and where the repeated handshake every few seconds costs nothing. Only
- * NOSCRIPT is answered on the spot, by loading the script again.
+ * which all mean "not now" and where the repeated handshake every few seconds costs nothing.
+ * NOSCRIPT is answered on the spot, by loading the script again; a slot that moved and a master
+ * that changed are followed at once, and are no fault.
+ *
+ * A second link runs errands: beside Sentinel it asks now and then who the master is, because a
+ * master that was cut off goes on taking writes that are lost in the end; in a cluster it writes
+ * the one key that lies in another slot.
  */
 #include "resolver/telemetry/store.h"
 
@@ -22,11 +26,14 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
-#include "resolver/telemetry/resp.h"
+#include "resolver/telemetry/redis_link.h"
+#include "resolver/telemetry/redis_tls.h"
 #include "resolver/telemetry/schema.h"
 
 #define CONNECT_TIMEOUT_MS 3000
 #define REPLY_TIMEOUT_MS 5000
+#define REPLY_BYTES_MAX \
+	((size_t)4 << 20) /* nothing asked for here is near this; more is not Redis */
 #define BACKOFF_MIN_MS 100
 #define BACKOFF_MAX_MS 5000
 #define QUIET_FAILURES \
@@ -39,11 +46,11 @@ const char store_script[] =
 #include "resolver/telemetry/script.inc"
 	;
 
+#define STORE_WORDS_MAX 256
+
 enum store_state {
 	STORE_WAITING,
-	STORE_CONNECTING,
-	STORE_AUTH,
-	STORE_SELECT,
+	STORE_FINDING,
 	STORE_SCHEMA,
 	STORE_REGISTER,
 	STORE_LOAD,
@@ -57,24 +64,28 @@ enum store_state {
 };
 
 struct store {
-	struct resp_url url;
+	struct redis_address address;
+	struct redis_tls *tls;
 	char *resolver_name;
 	char applied_key[512];
 	char instance[JOURNAL_ID_SIZE], boot[JOURNAL_ID_SIZE], marker[JOURNAL_ID_SIZE];
 	struct store_callbacks callbacks;
 	void *context;
-	struct resp *resp;
+	struct redis_link *link;
+	struct redis_link *errand; /* NULL: Redis is one server */
+	bool errand_runs;
 	struct event *retry, *beat;
 	enum store_state state;
 	int backoff_ms;
 	unsigned failures; /* since it was healthy */
 	bool healthy;
+	bool followed;     /* another server, and it was not said yet */
 	bool spoke;        /* since the last beat */
 	bool batch_failed; /* the last one: that one is connected again does not make it well */
 	bool loaded_twice; /* NOSCRIPT came right after a load */
 	char sha[SHA_SIZE];
 	struct batch *batch; /* sent, until applied or the connection is lost */
-	char words[192];
+	char words[STORE_WORDS_MAX];
 	int64_t recording_since_ms;
 };
 
@@ -82,42 +93,91 @@ struct store {
 
 static void set_healthy(struct store *store)
 {
+	char place[REDIS_NODE_TEXT_SIZE];
+
 	store->backoff_ms = BACKOFF_MIN_MS;
 	store->failures = 0;
 	store->words[0] = '\0';
-	if (store->healthy)
+	if (store->healthy && !store->followed)
 		return;
+	log_info("redis: connected to %s, counts are being stored",
+		redis_node_to_text(redis_link_node(store->link), place));
 	store->healthy = true;
-	log_info("redis: connected, counts are being stored");
+	store->followed = false;
 	store->callbacks.changed(store->context);
 }
 
-static void wait_and_retry(struct store *store)
+static void disconnect(struct store *store, int wait_ms)
 {
-	struct timeval wait = {
-		.tv_sec = store->backoff_ms / 1000, .tv_usec = store->backoff_ms % 1000 * 1000};
+	struct timeval wait = {.tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000};
 
+	store->batch = NULL;
+	store->errand_runs = false;
+	redis_link_close(store->link);
+	if (store->errand)
+		redis_link_close(store->errand);
 	store->state = STORE_WAITING;
 	event_add(store->retry, &wait);
-	store->backoff_ms =
-		store->backoff_ms * 2 < BACKOFF_MAX_MS ? store->backoff_ms * 2 : BACKOFF_MAX_MS;
+}
+
+/* What only a person can mend is said at once, and with what would mend it. */
+static const char *advice_for(const char *words)
+{
+	static const struct {
+		const char *part, *advice;
+	} known[] = {
+		{"NOAUTH", "give redis-password-file"},
+		{"WRONGPASS", "look at redis-user and redis-password-file"},
+		{"invalid password", "look at redis-password-file"},
+		{"NOPERM", "the ACL of the Redis user lacks something, see redis-schema.md"},
+		{"MISCONF", "look at the disk of Redis"},
+		{"OOM ", "Redis has reached its maxmemory"},
+		{"TLS: ", "look at redis-ca-file and redis-tls-name"},
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (strstr(words, known[i].part))
+			return known[i].advice;
+	}
+	return NULL;
 }
 
 static void fail(struct store *store, const char *words)
 {
+	const char *advice = advice_for(words);
 	bool new_words = strcmp(store->words, words) != 0;
+	bool urgent = advice && new_words;
 
 	snprintf(store->words, sizeof(store->words), "%s", words);
 	store->failures++;
 	store->batch_failed |= store->state == STORE_SENT;
-	store->batch = NULL;
-	if (store->healthy || store->failures == QUIET_FAILURES ||
+	if (store->healthy || urgent || store->failures == QUIET_FAILURES ||
 		(store->failures > QUIET_FAILURES && new_words))
-		log_warning("redis: %s; counts wait in memory, trying again", words);
+		log_warning("redis: %s%s%s%s; counts wait, trying again", words, advice ? " (" : "",
+			advice ? advice : "", advice ? ")" : "");
 	store->healthy = false;
-	resp_close(store->resp);
-	wait_and_retry(store);
+	disconnect(store, store->backoff_ms);
+	store->backoff_ms =
+		store->backoff_ms * 2 < BACKOFF_MAX_MS ? store->backoff_ms * 2 : BACKOFF_MAX_MS;
 	store->callbacks.changed(store->context);
+}
+
+/* The server was the right one until now. If the next is not found at once, that is a failure. */
+static void follow(struct store *store, const char *words)
+{
+	log_info("redis: %s", words);
+	store->followed = true;
+	disconnect(store, 0);
+}
+
+static void lose(struct store *store, const char *words)
+{
+	bool moved = strncmp(words, "MOVED ", 6) == 0 || strncmp(words, "READONLY", 8) == 0;
+
+	if (moved && store->healthy && store->errand)
+		follow(store, words);
+	else
+		fail(store, words);
 }
 
 /* --- sending --- */
@@ -130,27 +190,7 @@ static void send_words(
 	for (size_t i = 0; i < argc; i++)
 		lengths[i] = strlen(argv[i]);
 	store->state = state;
-	resp_command(store->resp, argc, argv, lengths, REPLY_TIMEOUT_MS);
-}
-
-static void send_select(struct store *store)
-{
-	char number[16];
-
-	snprintf(number, sizeof(number), "%u", store->url.database);
-	send_words(store, STORE_SELECT, 2, (const char *const[]){"SELECT", number});
-}
-
-static void send_auth(struct store *store)
-{
-	const char *user = store->url.user, *password = store->url.password;
-
-	if (password[0] == '\0')
-		send_select(store);
-	else if (user[0] == '\0')
-		send_words(store, STORE_AUTH, 2, (const char *const[]){"AUTH", password});
-	else
-		send_words(store, STORE_AUTH, 3, (const char *const[]){"AUTH", user, password});
+	redis_link_command(store->link, argc, argv, lengths);
 }
 
 static void send_schema(struct store *store)
@@ -206,7 +246,7 @@ static void send_batch(struct store *store)
 	fill_slots(store, batch->argv, batch->lengths, lease_text(lease));
 	store->state = STORE_SENT;
 	store->spoke = true;
-	resp_command(store->resp, batch->argc, batch->argv, batch->lengths, REPLY_TIMEOUT_MS);
+	redis_link_command(store->link, batch->argc, batch->argv, batch->lengths);
 }
 
 /* The script without a batch: takes, renews or gives back the lease. */
@@ -221,7 +261,7 @@ static void send_lease(struct store *store, enum store_state state)
 	fill_slots(store, argv, lengths, state == STORE_RELEASE ? "0" : lease_text(lease));
 	store->state = state;
 	store->spoke = true;
-	resp_command(store->resp, BATCH_ARGV_HEADER, argv, lengths, REPLY_TIMEOUT_MS);
+	redis_link_command(store->link, BATCH_ARGV_HEADER, argv, lengths);
 }
 
 static void send_applied(struct store *store)
@@ -386,6 +426,14 @@ static void be_fenced(struct store *store, const char *boot)
 	fail(store, words);
 }
 
+static void run_errand(struct store *store)
+{
+	if (!store->errand || store->errand_runs)
+		return;
+	store->errand_runs = true;
+	redis_link_open(store->errand);
+}
+
 static bool runs_script(const struct store *store)
 {
 	return store->state == STORE_SENT || store->state == STORE_LEASE ||
@@ -404,14 +452,16 @@ static void on_error(struct store *store, const char *words)
 			(unsigned long long)store->batch->number, store->batch->boot, words + 9);
 		finish_batch(store);
 	} else if (store->state == STORE_REGISTER) {
-		send_load(store); /* the set of resolvers is a convenience for readers; batches say
-				     what is wrong */
+		/* The set of resolvers is a convenience for readers; batches say what is wrong. */
+		if (strncmp(words, "MOVED ", 6) == 0)
+			run_errand(store);
+		send_load(store);
 	} else {
-		fail(store, words);
+		lose(store, words);
 	}
 }
 
-static void on_replied(void *context, const struct redisReply *reply)
+static void on_replied(void *context, struct redisReply *reply)
 {
 	struct store *store = context;
 
@@ -420,12 +470,6 @@ static void on_replied(void *context, const struct redisReply *reply)
 		return;
 	}
 	switch (store->state) {
-	case STORE_AUTH:
-		send_select(store);
-		break;
-	case STORE_SELECT:
-		send_schema(store);
-		break;
 	case STORE_SCHEMA:
 		on_schema(store, reply);
 		break;
@@ -451,12 +495,12 @@ static void on_replied(void *context, const struct redisReply *reply)
 	}
 }
 
-static void on_connected(void *context)
+static void on_opened(void *context)
 {
 	struct store *store = context;
 
 	store->loaded_twice = false;
-	send_auth(store);
+	send_schema(store);
 }
 
 static void on_lost(void *context, const char *words)
@@ -464,14 +508,54 @@ static void on_lost(void *context, const char *words)
 	fail(context, words);
 }
 
+/* --- errands --- */
+
+static void end_errand(struct store *store)
+{
+	redis_link_close(store->errand);
+	store->errand_runs = false;
+}
+
+static void on_errand_opened(void *context)
+{
+	struct store *store = context;
+	const char *const argv[] = {"SADD", KEY_RESOLVERS, store->resolver_name};
+	const size_t lengths[] = {4, strlen(KEY_RESOLVERS), strlen(store->resolver_name)};
+
+	if (store->address.kind == REDIS_CLUSTER) {
+		redis_link_command(store->errand, 3, argv, lengths);
+		return;
+	}
+	bool same = redis_node_equal(redis_link_node(store->errand), redis_link_node(store->link));
+	end_errand(store);
+	if (!same && (store->state == STORE_READY || store->state == STORE_SENT))
+		follow(store, "Sentinel names another master");
+}
+
+static void on_errand_replied(void *context, struct redisReply *reply)
+{
+	(void)reply;
+	end_errand(context);
+}
+
+static void on_errand_lost(void *context, const char *words)
+{
+	struct store *store = context;
+
+	(void)words; /* the link itself finds out when it matters */
+	store->errand_runs = false;
+}
+
+/* --- timers --- */
+
 static void on_retry(evutil_socket_t fd, short what, void *context)
 {
 	struct store *store = context;
 
 	(void)fd;
 	(void)what;
-	store->state = STORE_CONNECTING;
-	resp_connect(store->resp, CONNECT_TIMEOUT_MS);
+	store->state = STORE_FINDING;
+	redis_link_open(store->link);
 }
 
 static void on_beat(evutil_socket_t fd, short what, void *context)
@@ -483,25 +567,76 @@ static void on_beat(evutil_socket_t fd, short what, void *context)
 	if (store->state == STORE_READY && !store->spoke)
 		send_lease(store, STORE_BEAT);
 	store->spoke = false;
+	if (store->address.kind == REDIS_SENTINEL && store->healthy)
+		run_errand(store);
 }
 
 /* --- public --- */
 
-struct store *store_new(struct event_base *base, const char *url,
+static bool understand(struct store *store, const char *url, const struct redis_access *access)
+{
+	char why[STORE_WORDS_MAX];
+
+	if (redis_address_complete(&store->address, url, access, why, sizeof(why)) != TD_OK) {
+		log_error("redis: %s", why);
+		return false;
+	}
+	if (!store->address.tls)
+		return true;
+	store->tls = redis_tls_new(access, why, sizeof(why));
+	if (!store->tls)
+		log_error("redis: %s", why);
+	return store->tls != NULL;
+}
+
+static bool make_links(
+	struct store *store, struct event_base *base, const struct redis_access *access)
+{
+	static const struct redis_link_callbacks callbacks = {
+		.opened = on_opened, .replied = on_replied, .lost = on_lost};
+	static const struct redis_link_callbacks errand_callbacks = {
+		.opened = on_errand_opened, .replied = on_errand_replied, .lost = on_errand_lost};
+	struct redis_link_settings settings = {.address = &store->address,
+		.key = store->applied_key,
+		.resp = {.tls = store->tls, .reply_bytes_max = REPLY_BYTES_MAX},
+		.connect_timeout_ms = CONNECT_TIMEOUT_MS,
+		.reply_timeout_ms = REPLY_TIMEOUT_MS};
+
+	if (access) {
+		settings.resp.name_servers = access->name_servers;
+		settings.resp.name_server_count = access->name_server_count;
+	}
+	store->link = redis_link_new(base, &settings, &callbacks, store);
+	if (store->address.kind != REDIS_SENTINEL && store->address.kind != REDIS_CLUSTER)
+		return store->link != NULL;
+	settings.key = KEY_RESOLVERS;
+	settings.aim = FIND_NAME;
+	store->errand = redis_link_new(base, &settings, &errand_callbacks, store);
+	return store->link && store->errand;
+}
+
+static bool make_timers(struct store *store, struct event_base *base)
+{
+	static const struct timeval beat = {.tv_sec = BEAT_S};
+
+	store->retry = evtimer_new(base, on_retry, store);
+	store->beat = event_new(base, -1, EV_PERSIST, on_beat, store);
+	return store->retry && store->beat && event_add(store->beat, &beat) == 0 &&
+	       event_add(store->retry, &(struct timeval){0}) == 0;
+}
+
+struct store *store_new(struct event_base *base, const char *url, const struct redis_access *access,
 	const struct store_identity *identity, const struct store_callbacks *callbacks,
 	void *context)
 {
-	static const struct timeval beat = {.tv_sec = BEAT_S};
-	static const struct resp_callbacks resp_callbacks = {
-		.connected = on_connected, .replied = on_replied, .lost = on_lost};
 	struct store *store = calloc(1, sizeof(*store));
-	char why[128];
 
-	if (!store)
-		goto out_of_memory;
-	if (resp_url_parse(&store->url, url, why, sizeof(why)) != TD_OK) {
-		log_error("redis: %s", why);
-		free(store);
+	if (!store) {
+		log_error("redis: %s", error_text(TD_NOMEM));
+		return NULL;
+	}
+	if (!understand(store, url, access)) {
+		store_free(&store);
 		return NULL;
 	}
 	store->callbacks = *callbacks;
@@ -512,32 +647,27 @@ struct store *store_new(struct event_base *base, const char *url,
 		identity->resolver_name);
 	snprintf(store->instance, sizeof(store->instance), "%s", identity->instance);
 	snprintf(store->boot, sizeof(store->boot), "%s", identity->boot);
-	store->resp = resp_new(base, &store->url, &resp_callbacks, store);
-	store->retry = evtimer_new(base, on_retry, store);
-	store->beat = event_new(base, -1, EV_PERSIST, on_beat, store);
-	if (!store->resolver_name || !store->resp || !store->retry || !store->beat ||
-		event_add(store->beat, &beat) != 0)
-		goto out_of_memory;
-	event_add(store->retry, &(struct timeval){0});
+	if (!store->resolver_name || !make_links(store, base, access) ||
+		!make_timers(store, base)) {
+		log_error("redis: %s", error_text(TD_NOMEM));
+		store_free(&store);
+	}
 	return store;
-
-out_of_memory:
-	log_error("redis: %s", error_text(TD_NOMEM));
-	store_free(&store);
-	return NULL;
 }
 
 void store_free(struct store **store)
 {
 	if (!*store)
 		return;
-	resp_free(&(*store)->resp);
+	redis_link_free(&(*store)->link);
+	redis_link_free(&(*store)->errand);
+	redis_tls_free(&(*store)->tls);
 	if ((*store)->retry)
 		event_free((*store)->retry);
 	if ((*store)->beat)
 		event_free((*store)->beat);
 	free((*store)->resolver_name);
-	explicit_bzero((*store)->url.password, sizeof((*store)->url.password));
+	redis_address_forget(&(*store)->address);
 	free(*store);
 	*store = NULL;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The way into Redis: keeps a connection (AUTH, SELECT, schema check, script, lease), sends one
+ * The way into Redis: keeps a connection (redis_link.h; schema check, script, lease), sends one
  * batch at a time and says when it was applied. Whatever goes wrong, it connects again after a
  * back-off of 100 ms to 5 s, says what Redis holds, and asks for the batch again; nothing here ever
  * waits. Loop thread only.
@@ -19,6 +19,7 @@
 #include "resolver/telemetry/journal.h"
 
 struct event_base;
+struct redis_access;
 struct store;
 
 struct store_callbacks {
@@ -48,11 +49,11 @@ struct store_identity {
 
 #define STORE_LEASE_MS 15000
 
-/* NULL and a logged error: the URL is not understood, out of memory. Connects when the loop runs.
- */
+/* access is what the URL does not say, NULL for nothing; it is copied. NULL and a logged error: the
+ * URL is not understood, TLS cannot be set up, out of memory. Connects when the loop runs. */
 struct store *store_new(struct event_base *base, const char *url,
-	const struct store_identity *identity, const struct store_callbacks *callbacks,
-	void *context);
+	const struct redis_access *access, const struct store_identity *identity,
+	const struct store_callbacks *callbacks, void *context);
 void store_free(struct store **store); /* no callback */
 
 bool store_is_ready(const struct store *store);

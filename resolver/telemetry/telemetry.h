@@ -25,13 +25,16 @@ enum query_log { QUERY_LOG_OFF, QUERY_LOG_WATCHED, QUERY_LOG_ALL };
 /* When the journal's writes are forced to the disk. A killed process loses nothing in either case; a power cut what was not forced. */
 enum journal_fsync { JOURNAL_FSYNC_NEVER, JOURNAL_FSYNC_BATCH, JOURNAL_FSYNC_SECOND };
 
+struct redis_access;
+
 struct telemetry_config {
 	const char *resolver_name; /* strings are copied */
 	const char *version;
 	const char *state_dir; /* of the journal; NULL: none is kept */
 	const char *memory_dir; /* "auto", "" or a folder on tmpfs: where counts outlive a crash */
 	enum journal_fsync journal_fsync;
-	const char *redis;         /* "unix:/path", "redis://[user:password@]host:port/db", or "off"; "embedded" is given as the keeper's unix path */
+	const char *redis;         /* a URL (redis_address.h), or "off"; "embedded" is given as the keeper's unix path */
+	const struct redis_access *redis_access; /* what the URL does not say; NULL: nothing */
 	enum query_log query_log;
 	const char *query_log_file; /* NULL or "": none; "-": stdout */
 	uint64_t query_log_size;    /* octets at which the file is turned; 0: never */
@@ -95,7 +98,7 @@ struct sink_status {
 struct telemetry_status {
 	bool store_on;          /* redis is not "off" */
 	bool store_connected;
-	char store_error[128];  /* last failure in words, "" when none */
+	char store_error[256];  /* last failure in words, "" when none */
 	int64_t store_since_us; /* wall: when it became connected or was lost */
 	int64_t recording_since_us; /* wall: from Redis's meta, 0 unknown */
 	uint64_t batches_applied, batches_waiting; /* waiting counts the one in flight */

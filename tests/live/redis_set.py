@@ -40,16 +40,33 @@ def slot_of(key):
     return crc % CLUSTER_SLOTS
 
 
-class Node(harness.Process):
-    """A redis-server on 127.0.0.1 with a folder of its own; extra options as keyword arguments, an underscore stands for a hyphen."""
+def _tls_settings(port, tls):
+    certificate, private, authority = tls
+    return {"port": 0, "tls-port": port, "tls-cert-file": certificate, "tls-key-file": private, "tls-ca-cert-file": authority,
+        "tls-auth-clients": "no"}
 
-    def __init__(self, parent, name, port=None, **options):
+
+def _client_tls(tls):
+    # What the tests' own client thinks of certificates is no test of ours.
+    return dict(ssl=True, ssl_cert_reqs="none") if tls else {}
+
+
+class Node(harness.Process):
+    """A redis-server on 127.0.0.1 with a folder of its own; extra options as keyword arguments, an underscore stands for a hyphen. With tls, which
+    is (certificate, key, authority), it speaks nothing else."""
+
+    def __init__(self, parent, name, tls=None, **options):
         folder = os.path.join(parent, name)
         os.makedirs(folder, exist_ok=True)
-        self.port = port or free_port()
-        self.password = options.get("requirepass")
+        self.port, self.tls = free_port(), tls
+        self.password = (options.get("requirepass") or "").strip('"') or None
         settings = {"port": self.port, "bind": "127.0.0.1", "dir": folder, "save": "", "appendonly": "yes", "appendfsync": "no",
             "daemonize": "no", "repl-diskless-sync-delay": 0, "repl-ping-replica-period": 1}
+        if tls:
+            settings.update(_tls_settings(self.port, tls))
+            settings["tls-replication"] = "yes"
+            if "cluster_enabled" in options:
+                settings["tls-cluster"] = "yes"
         settings.update({key.replace("_", "-"): value for key, value in options.items()})
         # Sentinel and CONFIG REWRITE write into it.
         self.config = os.path.join(folder, "redis.conf")
@@ -64,7 +81,7 @@ class Node(harness.Process):
         return "127.0.0.1:%d" % self.port
 
     def client(self, **options):
-        settings = dict(host="127.0.0.1", port=self.port, decode_responses=True, socket_timeout=5, password=self.password)
+        settings = dict(host="127.0.0.1", port=self.port, decode_responses=True, socket_timeout=5, password=self.password, **_client_tls(self.tls))
         settings.update(options)
         return redis.Redis(**settings)
 
@@ -120,13 +137,12 @@ class Sentinels(_Set):
     """One master, two replicas, three sentinels with a quorum of two. A master that is gone is noticed after down_ms."""
     NAME = "teredown-live"
 
-    def __init__(self, folder, down_ms=500, sentinel_password=None, **options):
+    def __init__(self, folder, down_ms=500, sentinel_password=None, tls=None, **options):
         super().__init__()
-        self.nodes = [Node(folder, "redis%d" % number, **options) for number in range(3)]
+        self.nodes = [Node(folder, "redis%d" % number, tls=tls, **options) for number in range(3)]
         password = options.get("requirepass")
-        self.sentinels = []
-        for number in range(3):
-            self.sentinels.append(_Sentinel(folder, "sentinel%d" % number, self.NAME, self.nodes[0].port, down_ms, password, sentinel_password))
+        self.sentinels = [_Sentinel(folder, "sentinel%d" % number, self.NAME, self.nodes[0].port, down_ms, password, sentinel_password, tls)
+            for number in range(3)]
         self.processes = self.sentinels + self.nodes
 
     def start(self):
@@ -235,10 +251,10 @@ class Sentinels(_Set):
 
 
 class _Sentinel(harness.Process):
-    def __init__(self, parent, name, master_name, master_port, down_ms, password, own_password):
+    def __init__(self, parent, name, master_name, master_port, down_ms, password, own_password, tls):
         folder = os.path.join(parent, name)
         os.makedirs(folder, exist_ok=True)
-        self.port, self.password = free_port(), own_password
+        self.port, self.password, self.tls = free_port(), own_password, tls
         config = os.path.join(folder, "sentinel.conf")
         lines = ["port %d" % self.port, "bind 127.0.0.1", "dir %s" % folder, "daemonize no",
             "sentinel monitor %s 127.0.0.1 %d 2" % (master_name, master_port),
@@ -248,6 +264,9 @@ class _Sentinel(harness.Process):
             lines.append("sentinel auth-pass %s %s" % (master_name, password))
         if own_password:
             lines += ["requirepass %s" % own_password, "sentinel sentinel-pass %s" % own_password]
+        if tls:
+            lines[0] = "tls-replication yes"
+            lines += ["%s %s" % setting for setting in _tls_settings(self.port, tls).items()]
         with open(config, "w") as out:
             out.write("\n".join(lines) + "\n")
         super().__init__(name, [find("redis-server"), config, "--sentinel"], folder)
@@ -257,7 +276,7 @@ class _Sentinel(harness.Process):
         return "127.0.0.1:%d" % self.port
 
     def client(self):
-        return redis.Redis(host="127.0.0.1", port=self.port, decode_responses=True, socket_timeout=5, password=self.password)
+        return redis.Redis(host="127.0.0.1", port=self.port, decode_responses=True, socket_timeout=5, password=self.password, **_client_tls(self.tls))
 
     def start(self):
         super().start()
@@ -327,7 +346,8 @@ class Cluster(_Set):
         """Follows MOVED by itself."""
         def connected():
             nodes = [redis.cluster.ClusterNode("127.0.0.1", node.port) for node in self.nodes if node.running()]
-            return redis.cluster.RedisCluster(startup_nodes=nodes, decode_responses=True, cluster_error_retry_attempts=20, socket_timeout=5)
+            return redis.cluster.RedisCluster(startup_nodes=nodes, decode_responses=True, cluster_error_retry_attempts=20, socket_timeout=5,
+                **_client_tls(self.nodes[0].tls))
         return until(connected, "a cluster client connects")
 
     @staticmethod
@@ -457,13 +477,7 @@ class Tls(Node):
     def __init__(self, folder, name="tls", alternatives=("IP:127.0.0.1", "DNS:localhost"), authority=None, days=2, **options):
         self.authority = authority or Authority(folder)
         self.ca = self.authority.ca
-        certificate, key = self.authority.issue(name, alternatives, days)
-        port = free_port()
-        settings = dict(tls_port=port, tls_cert_file=certificate, tls_key_file=key, tls_ca_cert_file=self.ca, tls_auth_clients="no",
-            tls_replication="yes", tls_cluster="yes")
-        settings.update(options)
-        super().__init__(folder, name, port=0, **settings)
-        self.port = port
+        super().__init__(folder, name, tls=(*self.authority.issue(name, alternatives, days), self.ca), **options)
 
     def __enter__(self):
         return self.start()
@@ -473,7 +487,3 @@ class Tls(Node):
 
     def url(self, host="127.0.0.1"):
         return "rediss://%s:%d" % (host, self.port)
-
-    def client(self, **options):
-        # What the client thinks of certificates is no test of ours.
-        return super().client(ssl=True, ssl_cert_reqs="none", **options)

@@ -27,7 +27,7 @@ static struct fleet *open_fleet(const char *resolver)
 {
 	char words[READER_WORDS_MAX];
 	enum td_error error;
-	struct fleet *fleet = fleet_open(url, resolver, TIMEOUT_MS, words, &error);
+	struct fleet *fleet = fleet_open(url, NULL, resolver, TIMEOUT_MS, words, &error);
 
 	assert_non_null(fleet);
 	return fleet;
@@ -72,7 +72,7 @@ static void test_members(void **state)
 	fleet = open_fleet(NULL);
 	assert_int_equal(fleet->count, 0);
 	fleet_close(&fleet);
-	assert_null(fleet_open("unix:/nonexistent", NULL, 1000, words, &error));
+	assert_null(fleet_open("unix:/nonexistent", NULL, NULL, 1000, words, &error));
 	assert_int_equal(error, TD_IO);
 	assert_true(words[0] != '\0');
 }

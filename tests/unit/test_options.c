@@ -232,8 +232,9 @@ static void test_words(void **state)
 		for (unsigned k = 0; row->words && row->words[k]; k++) {
 			char text[256];
 			snprintf(text, sizeof(text),
-				NO_RESOLV_CONF "query-log-file = \"-\"\n%s = %s\n", row->name,
-				row->words[k]);
+				NO_RESOLV_CONF "query-log-file = \"-\"\n"
+					       "redis = \"cluster://h\"\n%s = %s\n",
+				row->name, row->words[k]);
 			struct options *o = load_good(text);
 			assert_true(value_of(o, row) == k);
 			options_free(o);
@@ -460,28 +461,36 @@ static const struct {
 	{"\nresolv-conf = \"\"",
 		"t.conf:2: resolv-conf: given again, expected once (first on line 1)\n"},
 	/* redis */
-	{"redis = \"rediss://h\"", "t.conf:1: redis: rediss:// is not available in this build, "
-				   "expected redis:// or unix:/PATH\n"},
-	{"redis = \"sentinel://n@h:1,h:2\"", "t.conf:1: redis: sentinel:// is not available in "
-					     "this build, expected redis:// or unix:/PATH\n"},
-	{"redis = \"cluster://h:1,h:2\"", "t.conf:1: redis: cluster:// is not available in this "
-					  "build, expected redis:// or unix:/PATH\n"},
+	{"redis = \"sentinel://h:1,h:2\"", "t.conf:1: redis: the master's name is missing, expected "
+					   "sentinel://NAME@HOST,HOST\n"},
+	{"redis = \"cluster://h:1,h:0\"", "t.conf:1: redis: a port is not valid, expected a number "
+					  "from 1 to 65535 behind a colon\n"},
 	{"redis = \"on\"",
-		"t.conf:1: redis: is not known, expected \"embedded\", \"off\", \"unix:/PATH\" or "
-		"\"redis://[user:password@]host[:port][/db]\"\n"},
+		"t.conf:1: redis: is not known, expected \"embedded\", \"off\", unix:/PATH, "
+		"redis://HOST, rediss://HOST, sentinel://NAME@HOST,HOST or cluster://HOST,HOST\n"},
+	{"\nredis-tls = on redis = \"redis://h\"",
+		"t.conf:2: redis-tls: expected it with sentinel:// or cluster:// only; for one "
+		"server write rediss://HOST\n"},
+	{"\nredis-ca-file = \"/ca\" redis = \"cluster://h\"",
+		"t.conf:2: redis-ca-file: expected it with TLS: rediss://, or redis-tls = on\n"},
+	{"\nredis-user = \"u\" redis = \"redis://v:p@h\"",
+		"t.conf:2: redis-user: goes with a Redis of your own whose URL names no user, "
+		"expected e.g. redis = \"redis://HOST\"\n"},
+	{"\nredis-sentinel-user = \"u\" redis = \"cluster://h\"",
+		"t.conf:2: redis-sentinel-user: expected it with redis = \"sentinel://…\" only\n"},
 	{"redis = \"unix:redis.sock\"", "t.conf:1: redis: is not the path of a socket, expected "
 					"unix:/PATH of at most 107 bytes\n"},
 	{"redis = \"redis://alice@h\"",
 		"t.conf:1: redis: names a user without a password, expected "
-		"redis://user:password@host or redis-password-file\n"},
+		"redis://user:password@host, redis-password-file, or the password in the "
+		"environment as TEREDOWN_REDIS_PASSWORD\n"},
 	{"\nredis-password-file = \"/nonexistent/p\" redis = \"redis://h\"",
 		"t.conf:2: redis-password-file: \"/nonexistent/p\" cannot be opened: No such file "
 		"or directory, expected a "
 		"readable file with a password in its first line\n"},
 	{"\nredis-password-file = \"/nonexistent/p\"",
-		"t.conf:2: redis-password-file: the option redis needs no password, expected it "
-		"with redis = "
-		"\"redis://[user@]host\" only\n"},
+		"t.conf:2: redis-password-file: goes with a Redis of your own whose URL has no "
+		"password, expected e.g. redis = \"redis://[USER@]HOST\"\n"},
 	/* unknown and repeated */
 	{"\n\nworker = 2\n",
 		"t.conf:3: worker: unknown option, expected one of teredown.conf(5)\n"},
@@ -747,34 +756,29 @@ static void test_password_is_not_printed(void **state)
 static void test_password_file(void **state)
 {
 	(void)state;
-	static const struct {
-		const char *url, *whole, *shown;
-	} cases[] = {
-		{"redis://h", "redis://:p%40s%2Fs%20%25@h", "redis = \"redis://h\""},
-		{"redis://bob@[::1]:6380/3", "redis://bob:p%40s%2Fs%20%25@[::1]:6380/3",
-			"redis = \"redis://bob@[::1]:6380/3\""},
-	};
+	static const char *const urls[] = {"redis://h", "redis://bob@[::1]:6380/3",
+		"sentinel://name@a,b", "cluster://a,b", "unix:/run/redis.sock"};
 	char folder[2048], text[4096], line[2200];
 	assert_non_null(getcwd(folder, sizeof(folder)));
 	write_file("password", "p@s/s %\nsecond line\n");
 	snprintf(line, sizeof(line), "redis-password-file = \"%s/password\"\n", folder);
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		snprintf(text, sizeof(text), NO_RESOLV_CONF "redis = \"%s\"\n%s", cases[i].url,
-			line);
+	for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
+		snprintf(text, sizeof(text), NO_RESOLV_CONF "redis = \"%s\"\n%s", urls[i], line);
 		struct options *o = load_good(text);
-		assert_string_equal(o->redis, cases[i].whole);
+		assert_string_equal(o->redis, urls[i]);
+		assert_string_equal(options_redis_access(o).password, "p@s/s %");
 		char *shown = printed(o);
-		assert_non_null(strstr(shown, cases[i].shown));
+		assert_non_null(strstr(shown, urls[i]));
 		assert_non_null(strstr(shown, line));
-		assert_null(strstr(shown, "p%40"));
+		assert_null(strstr(shown, "p@s"));
 		assert_round_trip(o);
 		free(shown);
 		options_free(o);
 	}
 	snprintf(text, sizeof(text), NO_RESOLV_CONF "redis = \"redis://a:b@h\"\n%s", line);
-	expect_faults(text, "t.conf:2: redis-password-file: the option redis has a password "
-			    "already, expected it with redis "
-			    "= \"redis://[user@]host\" only\n");
+	expect_faults(text,
+		"t.conf:2: redis-password-file: goes with a Redis of your own whose URL has no "
+		"password, expected e.g. redis = \"redis://[USER@]HOST\"\n");
 }
 
 static void test_bad_password_files(void **state)
@@ -795,11 +799,37 @@ static void test_bad_password_files(void **state)
 	long_line[sizeof(long_line) - 1] = '\0';
 	write_file("password", long_line);
 	assert_null(load(text));
-	assert_non_null(strstr(said, "is no password, expected 1 to 512 printable bytes"));
+	assert_non_null(strstr(said, "is no password, expected 1 to 511 printable bytes"));
 	assert_null(strstr(said, "xxx"));
-	long_line[512] = '\0';
+	long_line[511] = '\0';
 	write_file("password", long_line);
 	options_free(load_good(text));
+}
+
+static void test_password_of_the_environment(void **state)
+{
+	(void)state;
+	setenv("TEREDOWN_REDIS_PASSWORD", "hunter2", 1);
+	setenv("TEREDOWN_REDIS_SENTINEL_PASSWORD", "other", 1);
+	struct options *o = load_good(NO_RESOLV_CONF "redis = \"redis://h\" redis-user = u");
+	assert_string_equal(options_redis_access(o).password, "hunter2");
+	assert_null(options_redis_access(o).sentinel_password);
+	char *text = printed(o);
+	assert_null(strstr(text, "hunter2"));
+	free(text);
+	options_free(o);
+	o = load_good(NO_RESOLV_CONF "redis = \"sentinel://n@h\" redis-tls = off");
+	assert_string_equal(options_redis_access(o).password, "hunter2");
+	assert_string_equal(options_redis_access(o).sentinel_password, "other");
+	options_free(o);
+	o = load_good(NO_RESOLV_CONF "redis = \"redis://:mine@h\"");
+	assert_null(options_redis_access(o).password);
+	options_free(o);
+	o = load_good(NO_RESOLV_CONF);
+	assert_null(options_redis_access(o).password);
+	options_free(o);
+	unsetenv("TEREDOWN_REDIS_PASSWORD");
+	unsetenv("TEREDOWN_REDIS_SENTINEL_PASSWORD");
 }
 
 /* Whatever is wrong with the URL, no message repeats a part of it. */
@@ -809,7 +839,7 @@ static void test_password_is_in_no_message(void **state)
 	static const char *const values[] = {"\"redis://u:hunter2@h:99999\"",
 		"\"redis://u:hunter2/x@h\"", "\"redis://u:hunter2@h@i\"",
 		"\"redis://u:hunter2%4@h\"", "\"redis://u:hunter2@\"", "\"redis://u:hunter2@h/x\"",
-		"\"redis://u:hunter2@[::1\"", "\"redis://hunter2@h\"", "\"rediss://u:hunter2@h\"",
+		"\"redis://u:hunter2@[::1\"", "\"redis://hunter2@h\"", "\"rediss://u:hunter2@\"",
 		"\"valkey://u:hunter2@h\"", "\"redis://u:hunter2\\x01@h\"", "redis://u:x hunter2@h",
 		"redis://u:x#hunter2@h\nhunter2@h", "\"redis://u:x\\9hunter2@h\"",
 		"\"redis://u:hunter2@h", "redis://u:x,hunter2@h", "redis://u:x=hunter2@h",
@@ -831,7 +861,8 @@ static void test_redis_forms(void **state)
 	(void)state;
 	static const char *const good[] = {"off", "unix:/run/r.sock", "redis://h",
 		"redis://192.0.2.1:6379", "redis://[::1]", "redis://[2001:db8::1]:1/0",
-		"redis://h.example:65535/15", "redis://:p@h", "redis://u:p@h/", "redis://h_1-x/7"};
+		"redis://h.example:65535/15", "redis://:p@h", "redis://u:p@h/", "redis://h_1-x/7",
+		"sentinel://n@h,[::1]:2", "cluster://u:p@h,i:3"};
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
 		char text[256];
 		snprintf(text, sizeof(text), NO_RESOLV_CONF "redis = \"%s\"\n", good[i]);
@@ -1178,6 +1209,7 @@ int main(void)
 		cmocka_unit_test(test_password_is_not_printed),
 		cmocka_unit_test(test_password_file),
 		cmocka_unit_test(test_bad_password_files),
+		cmocka_unit_test(test_password_of_the_environment),
 		cmocka_unit_test(test_password_is_in_no_message),
 		cmocka_unit_test(test_redis_forms),
 		cmocka_unit_test(test_resolv_conf),

@@ -80,7 +80,7 @@ static struct reader *open_filled(void)
 	if (!redis)
 		skip();
 	fill();
-	struct reader *reader = reader_open(url, "gw1", TIMEOUT_MS, words, NULL);
+	struct reader *reader = reader_open(url, NULL, "gw1", TIMEOUT_MS, words, NULL);
 	assert_non_null(reader);
 	return reader;
 }
@@ -121,7 +121,7 @@ static void test_never_wrote(void **state)
 
 	(void)state;
 	reader_close(&reader);
-	reader = reader_open(url, "nobody", TIMEOUT_MS, words, NULL);
+	reader = reader_open(url, NULL, "nobody", TIMEOUT_MS, words, NULL);
 	arena_init(&arena);
 	assert_int_equal(reader_meta(reader, &arena, &fields), TD_OK);
 	assert_int_equal(fields.count, 0);
@@ -340,10 +340,10 @@ static void test_cannot_open(void **state)
 	enum td_error error;
 
 	(void)state;
-	assert_null(reader_open("unix:/nonexistent/redis.sock", "gw1", 1000, words, &error));
+	assert_null(reader_open("unix:/nonexistent/redis.sock", NULL, "gw1", 1000, words, &error));
 	assert_int_equal(error, TD_IO);
 	assert_true(words[0] != '\0');
-	assert_null(reader_open("http://user:secret@host", "gw1", 1000, words, &error));
+	assert_null(reader_open("http://user:secret@host", NULL, "gw1", 1000, words, &error));
 	assert_int_equal(error, TD_INVALID);
 	assert_null(strstr(words, "secret"));
 }
@@ -359,7 +359,7 @@ static void test_refused(void **state)
 	(void)state;
 	reader_close(&reader);
 	put("CONFIG SET requirepass secret");
-	reader = reader_open(url, "gw1", TIMEOUT_MS, words, &error);
+	reader = reader_open(url, NULL, "gw1", TIMEOUT_MS, words, &error);
 	assert_non_null(reader); /* a unix socket alone carries no password */
 	arena_init(&arena);
 	assert_int_equal(reader_meta(reader, &arena, &fields), TD_REFUSED);

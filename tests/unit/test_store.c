@@ -30,7 +30,6 @@
 #include "lib/dns/name.h"
 #include "resolver/telemetry/batch.h"
 #include "resolver/telemetry/pending.h"
-#include "resolver/telemetry/resp.h"
 #include "resolver/telemetry/schema.h"
 #include "resolver/telemetry/store.h"
 #include "resolver/telemetry/telemetry.h"
@@ -593,52 +592,6 @@ static void only_the_last_boots_are_kept(void **state)
 	assert_int_equal(number_of(ask("HEXISTS teredown:{t}:applied %016x", 99)), 1);
 	assert_int_equal(number_of(ask("HEXISTS teredown:{t}:applied %016x", 35)), 0);
 	bed_close(&bed);
-}
-
-/* --- URLs --- */
-
-static void urls(void **state)
-{
-	struct resp_url parsed;
-	char why[128];
-	(void)state;
-
-	assert_int_equal(resp_url_parse(&parsed, "unix:/run/redis.sock", why, sizeof(why)), TD_OK);
-	assert_true(parsed.is_unix);
-	assert_string_equal(parsed.path, "/run/redis.sock");
-	assert_int_equal(resp_url_parse(&parsed, "redis://us%3Aer:p%40ss%2f@192.0.2.1:7000/3", why,
-				 sizeof(why)),
-		TD_OK);
-	assert_string_equal(parsed.user, "us:er");
-	assert_string_equal(parsed.password, "p@ss/");
-	assert_string_equal(parsed.host, "192.0.2.1");
-	assert_int_equal(parsed.port, 7000);
-	assert_int_equal(parsed.database, 3);
-	assert_int_equal(
-		resp_url_parse(&parsed, "redis://:secret@[2001:db8::1]", why, sizeof(why)), TD_OK);
-	assert_string_equal(parsed.user, "");
-	assert_string_equal(parsed.password, "secret");
-	assert_string_equal(parsed.host, "2001:db8::1");
-	assert_int_equal(parsed.port, 6379);
-	assert_int_equal(resp_url_parse(&parsed, "redis://localhost", why, sizeof(why)), TD_OK);
-	assert_string_equal(parsed.host, "127.0.0.1");
-
-	static const char *const bad[] = {"", "http://x", "unix:relative", "redis://",
-		"redis://host.example", "redis://1.2.3.4:0", "redis://1.2.3.4:70000",
-		"redis://1.2.3.4:12x", "redis://1.2.3.4/x", "redis://1.2.3.4/-1",
-		"redis://user@1.2.3.4", "redis://u:p%zz@1.2.3.4", "redis://u:p%4@1.2.3.4",
-		"redis://u:p%00@1.2.3.4", "redis://[::1", "redis://[::1]x"};
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		why[0] = '\0';
-		assert_int_equal(resp_url_parse(&parsed, bad[i], why, sizeof(why)), TD_INVALID);
-		assert_true(why[0] != '\0');
-		assert_null(strstr(why, "p%"));
-	}
-	char longest[160] = "unix:/";
-	memset(longest + 6, 'a', 106);
-	assert_int_equal(resp_url_parse(&parsed, longest, why, sizeof(why)), TD_OK);
-	longest[112] = 'a';
-	assert_int_equal(resp_url_parse(&parsed, longest, why, sizeof(why)), TD_INVALID);
 }
 
 /* --- everything together, Redis killed in the middle --- */
@@ -1298,7 +1251,6 @@ static int close_redis(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(urls),
 		cmocka_unit_test_setup(every_field_of_the_schema, setup),
 		cmocka_unit_test_setup(later_batches_merge, setup),
 		cmocka_unit_test_setup(a_closed_hour_gets_one_entry, setup),
