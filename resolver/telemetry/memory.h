@@ -46,7 +46,7 @@ struct memory_held {
 struct memory_status {
 	bool on;           /* and not failing */
 	uint64_t bytes;    /* of the log */
-	uint64_t healed;   /* answered queries that an earlier process had left, at the start */
+	uint64_t healed;   /* answered queries that an earlier process had left, and no batch had */
 	uint64_t failures; /* writes that failed, ever */
 };
 

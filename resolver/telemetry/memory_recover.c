@@ -287,14 +287,12 @@ static void take_tallies(struct recovery *it, struct pending *pending)
 
 /* --- batches that the journal had refused --- */
 
-static uint64_t place_held(struct recovery *it)
+static void place_held(struct recovery *it)
 {
 	struct memory_held **link = &it->held;
-	uint64_t queries = 0;
 
 	while (*link) {
 		struct memory_held *held = *link;
-		queries += held->key.queries;
 		if (journal_append(it->journal, &held->key, held->octets, held->length, 0) ==
 			TD_OK) {
 			*link = held->next;
@@ -303,7 +301,6 @@ static uint64_t place_held(struct recovery *it)
 			link = &held->next;
 		}
 	}
-	return queries;
 }
 
 uint64_t memory_recover(const struct memory_place *place, struct pending *pending,
@@ -329,8 +326,8 @@ uint64_t memory_recover(const struct memory_place *place, struct pending *pendin
 	pending->details_dropped += it->details_dropped;
 	pending->queries_lost += it->queries_lost;
 	take_tallies(it, pending);
-	uint64_t queries = place_held(it) + pending->queries - before;
+	place_held(it);
 	*held = it->held;
 	free(it);
-	return queries;
+	return pending->queries - before;
 }

@@ -24,7 +24,7 @@ enum memory_section {
 /*
  * Puts what is in the folder into pending; frozen batches that the journal lacks go there, and
  * where it refuses them, into *held (malloc'd). Changes no file of the folder, but for setting
- * aside what another version wrote. Returns how many answered queries were found.
+ * aside what another version wrote. Returns how many answered queries came into pending.
  */
 uint64_t memory_recover(const struct memory_place *place, struct pending *pending,
 	struct zone_ids *zones, struct journal *journal, const struct clock_watch *clock,

@@ -252,12 +252,13 @@ STEPS_S = (3600, -3600, 86400, -86400, 7200, -600, 1800)
 
 @fault("clock-step", "clock")
 def clock_step(site):
-    """Forwards and backwards by minutes to a day. Nothing is asked while the clients' clocks and the daemon's may differ."""
+    """Forwards and backwards by minutes to a day. Nothing is asked while the clients' clocks and the daemon's may differ, and nothing waits
+    that the daemon would move to the hours of the new clock (test_memory.py looks at that)."""
     step = site.random.choice(STEPS_S)
     if abs(site.clock.seconds + step) > 2 * 86400:
         step = -step
     site.crowd.go(0)
-    time.sleep(0.4)
+    site.settle()
     site.clock.set(site.clock.seconds + step)
     site.crowd.set_offset(site.clock.seconds)
     time.sleep(0.2)
@@ -268,7 +269,7 @@ def clock_step(site):
 def hour_turn(site):
     """The turn of an hour by the daemon's clock, under load but for half a second."""
     site.crowd.go(0)
-    time.sleep(0.4)
+    site.settle()
     site.clock.set(site.clock.seconds + 3600 - int(time.time() + site.clock.seconds) % 3600 - 2)
     site.crowd.set_offset(site.clock.seconds)
     time.sleep(0.2)

@@ -173,7 +173,8 @@ class Site:
         def settled():
             status = self.status()
             waiting = sum(number(status, name) for name in ("queries_waiting", "batches_waiting", "journal_due", "journal_waiting", "pending"))
-            return status if status["redis"] == "connected" and not waiting and number(status, "answered") == number(status, "queries_applied") else None
+            all_counted = number(status, "answered") + number(status, "queries_healed") == number(status, "queries_applied")
+            return status if status["redis"] == "connected" and not waiting and all_counted else None
         try:
             return until(settled, "%s: everything is counted" % self.name, SETTLE_S, 0.1)
         except harness.Failure as failure:
