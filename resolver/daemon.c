@@ -22,6 +22,7 @@
 
 #include "config.h"
 #include "lib/base/log.h"
+#include "resolver/telemetry/sink_target.h"
 #include "resolver/upstream/random.h"
 
 #define CACHE_SHARDS 16
@@ -342,6 +343,15 @@ static void seed_new(struct hash_seed *seed)
 	random_bytes(&pool, seed, sizeof *seed);
 }
 
+static unsigned dnstap_messages(const struct options *options)
+{
+	unsigned messages = 0;
+
+	if (options->dnstap[0])
+		dnstap_messages_parse(&messages, options->dnstap_messages);
+	return messages;
+}
+
 static bool open_telemetry(struct daemon *daemon)
 {
 	const struct options *options = daemon->options;
@@ -358,6 +368,8 @@ static bool open_telemetry(struct daemon *daemon)
 		.query_log_file = options->query_log_file,
 		.query_log_size = options->query_log_size,
 		.query_log_keep = options->query_log_keep,
+		.dnstap = options->dnstap,
+		.dnstap_messages = dnstap_messages(options),
 		.workers = options->workers,
 		.retention_days = options->retention_days,
 		.pair_retention_days = options->pair_retention_days,
@@ -401,6 +413,9 @@ static bool open_workers(struct daemon *daemon)
 		.query = {.limits = {.ttl_max_s = TTL_MAX_S,
 				  .negative_ttl_max_s = NEGATIVE_TTL_MAX_S},
 			.waiters_max = WAITERS_MAX,
+			.keep_queries = (dnstap_messages(options) & DNSTAP_CLIENT) != 0,
+			.listen = options->listen,
+			.listen_count = options->listen_count,
 			.waiters_per_client_max = WAITERS_PER_CLIENT_MAX},
 		.upstream = {.servers = options->upstream,
 			.server_count = options->upstream_count,
@@ -410,6 +425,7 @@ static bool open_workers(struct daemon *daemon)
 		.tcp_connections_per_client_max = TCP_PER_CLIENT_MAX,
 		.tcp_idle_timeout_ms = TCP_IDLE_MS + options->upstream_timeout_ms,
 		.drain_ms = DRAIN_MS,
+		.tap = (dnstap_messages(options) & DNSTAP_FORWARDER) != 0,
 		.peers = daemon->workers,
 		.reply = on_worker_reply,
 		.reply_context = daemon};

@@ -34,6 +34,7 @@ struct connection {
 	struct endpoint origin; /* for whom the peer speaks */
 	bool proxied;           /* the peer is a proxy, and its header has not come yet */
 	uint32_t slot, serial;
+	uint32_t listener; /* index of the address that was asked */
 	unsigned pending;
 	bool closing;    /* the client has sent all it wants to, or something that is not DNS */
 	bool processing; /* on_read is on the stack */
@@ -80,7 +81,9 @@ static void connection_query(
 	struct tcp_server *server = connection->server;
 	struct query_client client = {.peer = connection->peer,
 		.origin = connection->origin,
-		.path = {.connection = connection->slot + 1, .serial = connection->serial}};
+		.path = {.listener = connection->listener,
+			.connection = connection->slot + 1,
+			.serial = connection->serial}};
 	size_t before = query_pending(server->config.engine);
 	size_t length = query_handle(server->config.engine, packet, size, &client, now,
 		&server->slot, server->reply, sizeof server->reply);
@@ -221,7 +224,8 @@ static struct connection *free_slot(struct tcp_server *server, const struct endp
 		       : NULL;
 }
 
-static void connection_open(struct tcp_server *server, int fd, const struct endpoint *peer)
+static void connection_open(struct tcp_server *server, int fd, const struct endpoint *peer,
+	uint32_t listener)
 {
 	struct connection *connection = free_slot(server, peer);
 	struct timeval idle = {.tv_sec = server->config.idle_timeout_ms / 1000,
@@ -241,6 +245,7 @@ static void connection_open(struct tcp_server *server, int fd, const struct endp
 	connection->origin = *peer;
 	connection->proxied = query_is_proxy(server->config.engine, &peer->address);
 	connection->slot = (uint32_t)(connection - server->connections);
+	connection->listener = listener;
 	connection->pending = 0;
 	connection->closing = false;
 	server->open++;
@@ -276,6 +281,16 @@ static bool is_shortage(int error)
 	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
+static uint32_t listener_index(const struct tcp_server *server, evutil_socket_t listener)
+{
+	uint32_t index = 0;
+
+	while (index < server->listener_count &&
+		event_get_fd(server->listeners[index]) != listener)
+		index++;
+	return index;
+}
+
 static void on_accept(evutil_socket_t listener, short what, void *context)
 {
 	struct tcp_server *server = context;
@@ -292,7 +307,7 @@ static void on_accept(evutil_socket_t listener, short what, void *context)
 		if (fd < 0)
 			return;
 		if (endpoint_from_sockaddr(&peer, (struct sockaddr *)&sa))
-			connection_open(server, fd, &peer);
+			connection_open(server, fd, &peer, listener_index(server, listener));
 		else
 			close(fd);
 	}

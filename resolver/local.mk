@@ -20,7 +20,7 @@ teredownd_SOURCES = \
 	resolver/daemon.c resolver/daemon.h \
 	resolver/daemon_control.c \
 	resolver/main.c
-teredownd_LDADD = $(LIB_CONTROL) $(CONFUSE_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS)
+teredownd_LDADD = $(LIB_CONTROL) $(CONFUSE_LIBS) $(DNSTAP_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS)
 
 if HAVE_CMOCKA
 RESOLVER_TESTS = tests/unit/test_cache tests/scenario/test_query

@@ -190,6 +190,29 @@ static bool check_log_file(const struct options *options, const char *text, char
 			   "syslog[:FACILITY][@/PATH] or syslog[:FACILITY][@ADDRESS[:PORT]]");
 }
 
+static bool check_dnstap(const struct options *options, const char *text, char *why)
+{
+	struct dnstap_target target;
+	(void)options;
+	if (text[0] == '\0')
+		return true;
+	if (!dnstap_is_available())
+		return refuse(why, "cannot be used: this build is without dnstap, expected \"\" "
+				   "(build it with libfstrm, libprotobuf-c and protoc-c)");
+	return dnstap_target_parse(&target, text) ||
+	       refuse(why, "is not known, expected file:/PATH or unix:/PATH (of at most 107 "
+			   "bytes) or tcp://ADDRESS:PORT");
+}
+
+static bool check_dnstap_messages(const struct options *options, const char *text, char *why)
+{
+	unsigned messages;
+	(void)options;
+	return dnstap_messages_parse(&messages, text) ||
+	       refuse(why, "is not known, expected some of client-query, client-response, "
+			   "forwarder-query and forwarder-response with commas between them");
+}
+
 static bool check_user(const struct options *options, const char *text, char *why)
 {
 	(void)options;
@@ -676,7 +699,34 @@ const struct option_row option_rows[] = {
 		.min = 1,
 		.max = ROTATE_KEEP_MAX,
 		.initial = "7",
-		.help = "How many old files are kept when query-log-size turns the log."},
+		.help = "How many old files are kept when query-log-size turns the log, or "
+			"a dnstap file."},
+	{.name = "dnstap",
+		.type = OPTION_TEXT,
+		.unit = "one of these forms",
+		FIELD(dnstap),
+		.min = 0,
+		.max = 1024,
+		.initial = "",
+		.check = check_dnstap,
+		.help = "Where DNS messages go in dnstap's form (Frame Streams, "
+			"protobuf:dnstap.Dnstap): \"file:/PATH\" (turned by query-log-size, or "
+			"after a rename at SIGHUP; what is there at the start is kept as "
+			"FILE.1), or a reader at \"unix:/PATH\" or \"tcp://ADDRESS:PORT\". "
+			"Empty: none."},
+	{.name = "dnstap-messages",
+		.type = OPTION_TEXT,
+		.unit = "words of this list",
+		FIELD(dnstap_messages),
+		.min = 1,
+		.max = 128,
+		.initial = "client-response",
+		.check = check_dnstap_messages,
+		.help = "What becomes a dnstap message, with commas between: client-response "
+			"(each answer, the very bytes that left), client-query (the query of "
+			"each answer; its bytes are left out under anonymize), "
+			"forwarder-query and forwarder-response (each packet to and from an "
+			"upstream server)."},
 	{.name = "retention",
 		.type = OPTION_DURATION,
 		.unit = "days",

@@ -24,6 +24,8 @@ struct waiter {
 	int64_t received_us;
 	struct request request; /* its qname points to spelling */
 	uint8_t spelling[NAME_WIRE_MAX];
+	size_t query_length;
+	uint8_t query[]; /* the client's own bytes, where they are asked for */
 };
 
 struct query_flight {
@@ -76,6 +78,35 @@ static void transaction_begin(
 	t->qname_length = request->qname_length;
 	t->qtype = request->qtype;
 	t->zone = ZONE_ID_NONE;
+}
+
+/* Who wants to know the query itself, wants to know where it came in as well. */
+static void transaction_keep_query(const struct query_engine *engine, struct transaction *t,
+	const struct reply_path *path, const uint8_t *query, size_t length)
+{
+	static const struct address any[2] = {{.family = ADDRESS_V4}, {.family = ADDRESS_V6}};
+
+	if (!engine->config.keep_queries)
+		return;
+	t->query = query;
+	t->query_length = length;
+	if (path->listener < engine->config.listen_count)
+		t->server = engine->config.listen[path->listener];
+	if (path->local.family)
+		t->server.address = path->local;
+	else if (address_equal(&t->server.address, &any[0]) ||
+		 address_equal(&t->server.address, &any[1]))
+		t->server.address.family = ADDRESS_NONE;
+}
+
+/* A waiter's transaction begins anew when its reply is at hand. */
+static void transaction_resume(
+	const struct query_engine *engine, struct query_slot *slot, const struct waiter *waiter)
+{
+	slot->request = waiter->request;
+	transaction_begin(&slot->transaction, &slot->request, &waiter->client);
+	transaction_keep_query(engine, &slot->transaction, &waiter->client.path, waiter->query,
+		waiter->query_length);
 }
 
 static size_t transaction_close(
@@ -172,10 +203,12 @@ static size_t judge(struct query_engine *engine, struct query_slot *slot,
 
 /* --- waiting --- */
 
-static struct waiter *waiter_new(
-	const struct query_client *client, const struct request *request, int64_t now_us)
+static struct waiter *waiter_new(const struct query_client *client, const struct query_slot *slot,
+	int64_t now_us)
 {
-	struct waiter *waiter = malloc(sizeof *waiter);
+	const struct request *request = &slot->request;
+	size_t query_length = slot->transaction.query_length;
+	struct waiter *waiter = malloc(sizeof *waiter + query_length);
 
 	if (!waiter)
 		return NULL;
@@ -185,6 +218,9 @@ static struct waiter *waiter_new(
 	waiter->request = *request;
 	memcpy(waiter->spelling, request->qname, request->qname_length);
 	waiter->request.qname = waiter->spelling;
+	waiter->query_length = query_length;
+	if (query_length)
+		memcpy(waiter->query, slot->transaction.query, query_length);
 	return waiter;
 }
 
@@ -236,8 +272,7 @@ static void waiter_answer(struct query_engine *engine, const struct waiter *wait
 		.match_count = answer->match_count};
 	bool tcp = is_tcp(&waiter->client);
 
-	slot.request = waiter->request;
-	transaction_begin(&slot.transaction, &slot.request, &waiter->client);
+	transaction_resume(engine, &slot, waiter);
 	slot.transaction.upstream = answer->upstream;
 	memcpy(hit.matches, answer->matches, sizeof hit.matches);
 	hit.length = answer_write(answer, now->mono_us, engine->buffer,
@@ -255,8 +290,7 @@ static void waiter_fail(struct query_engine *engine, const struct waiter *waiter
 	struct policy_match matches[POLICY_MATCHES_MAX];
 	bool tcp = is_tcp(&waiter->client);
 
-	slot.request = waiter->request;
-	transaction_begin(&slot.transaction, &slot.request, &waiter->client);
+	transaction_resume(engine, &slot, waiter);
 	size_t count = policy_match_name(engine->policy->view.index, slot.request.folded,
 		slot.request.qname_length, matches);
 	struct policy_verdict verdict = policy_decide(&engine->policy->view, matches, count);
@@ -418,8 +452,7 @@ static void flight_serve_cached(struct query_flight *flight, const struct now *n
 	for (const struct waiter *waiter = flight->first; waiter; waiter = waiter->next) {
 		struct query_slot slot;
 		bool tcp = is_tcp(&waiter->client);
-		slot.request = waiter->request;
-		transaction_begin(&slot.transaction, &slot.request, &waiter->client);
+		transaction_resume(engine, &slot, waiter);
 		if (cache_lookup(engine->config.cache, &flight->key, now->mono_us, false, 0,
 			    engine->buffer, reply_room(&slot.request, tcp), &hit,
 			    &owner) != CACHE_HIT)
@@ -493,12 +526,13 @@ static void read_forwarded(const struct query_engine *engine, const uint8_t *pac
 }
 
 static void wait_for_answer(struct query_engine *engine, const struct query_client *client,
-	const struct request *request, const struct cache_key *key, const struct now *now)
+	const struct query_slot *slot, const struct cache_key *key, const struct now *now)
 {
+	const struct request *request = &slot->request;
 	struct query_flight *flight = flight_find(engine, key);
 	struct waiter *waiter;
 
-	if (is_full(engine, client) || !(waiter = waiter_new(client, request, now->mono_us))) {
+	if (is_full(engine, client) || !(waiter = waiter_new(client, slot, now->mono_us))) {
 		engine->config.counters->dropped_overload++;
 		return;
 	}
@@ -541,7 +575,7 @@ static size_t answer_uncached(struct query_engine *engine, const struct query_cl
 	if (request->qtype == TYPE_ANY)
 		return transaction_close(&slot->transaction, reply,
 			reply_minimal_any(request, reply, limit), SOURCE_LOCAL);
-	wait_for_answer(engine, client, request, key, now);
+	wait_for_answer(engine, client, slot, key, now);
 	return 0;
 }
 
@@ -617,6 +651,7 @@ size_t query_handle(struct query_engine *engine, const uint8_t *packet, size_t s
 	if (slot->request.edns.options_length && engine->policy->forwarder_count)
 		read_forwarded(engine, packet, client, &slot->request);
 	transaction_begin(&slot->transaction, &slot->request, client);
+	transaction_keep_query(engine, &slot->transaction, &client->path, packet, size);
 	if (!is_allowed(engine, &client->origin.address))
 		return refuse(slot, reply, limit, RCODE_REFUSED, EDE_PROHIBITED, SOURCE_LOCAL);
 	if (verdict == REQUEST_ERROR)

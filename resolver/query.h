@@ -29,7 +29,7 @@
 
 /* Where a reply has to go: opaque to this module, copied with the query. */
 struct reply_path {
-	uint32_t listener;    /* index of the socket that was asked */
+	uint32_t listener;    /* index of the address that was asked */
 	uint32_t connection;  /* TCP: slot + 1; 0: UDP */
 	uint32_t serial;      /* TCP: which connection of that slot */
 	uint32_t interface;   /* UDP on a wildcard address: where the query came in */
@@ -102,6 +102,9 @@ struct query_config {
 	struct worker_counters *counters;
 	struct query_io io;
 	struct answer_limits limits;
+	bool keep_queries; /* transactions carry the client's own bytes and where they came in */
+	const struct endpoint *listen; /* by a path's listener; outlives the engine */
+	size_t listen_count;
 	size_t waiters_max;            /* queries pending at once */
 	size_t waiters_per_client_max; /* of one client, so that it leaves room for the others */
 	struct hash_seed seed;

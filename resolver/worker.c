@@ -19,6 +19,7 @@
 #include "lib/base/log.h"
 #include "resolver/listen_tcp.h"
 #include "resolver/listen_udp.h"
+#include "resolver/telemetry/record.h"
 
 #define TICK_MS 250 /* how long a quiet worker keeps counts to itself */
 #define DRAIN_POLL_MS 10
@@ -143,6 +144,21 @@ static void io_mail(void *context, unsigned to, struct query_letter *letter)
 
 	if (mailbox_post(&peer->letters, &letter->letter))
 		wake(peer);
+}
+
+static void on_upstream_packet(void *context, const struct upstream_packet *packet)
+{
+	struct worker *worker = context;
+	struct now now = read_clock();
+	struct record_packet record = {
+		.kind = packet->reply ? RECORD_UPSTREAM_REPLY : RECORD_UPSTREAM_QUERY,
+		.server = *packet->server,
+		.tcp = packet->tcp,
+		.octets = packet->octets,
+		.length = packet->length,
+		.duration_us = (uint32_t)packet->took_us};
+
+	telemetry_forwarded(worker->config.telemetry, &record, &now);
 }
 
 static void io_record(void *context, const struct transaction *transaction, const struct now *now)
@@ -277,7 +293,12 @@ static bool open_engine(struct worker *worker)
 	query.counters = &worker->counters;
 	query.io = (struct query_io){worker, io_ask, io_cancel, io_respond, io_mail, io_record};
 	worker->engine = query_engine_new(&query);
-	worker->upstream = upstream_new(worker->base, &worker->config.upstream);
+	struct upstream_config upstream = worker->config.upstream;
+	if (worker->config.tap) {
+		upstream.tap = on_upstream_packet;
+		upstream.tap_context = worker;
+	}
+	worker->upstream = upstream_new(worker->base, &upstream);
 	if (!worker->engine || !worker->upstream)
 		return false;
 	query_set_policy(worker->engine, worker->config.policy);

@@ -49,7 +49,8 @@ struct worker_config {
 	struct telemetry_worker *telemetry;
 	const struct query_policy *policy;
 	struct query_config query; /* worker, cache, counters and io are filled in by the worker */
-	struct upstream_config upstream;
+	struct upstream_config upstream; /* without tap */
+	bool tap;                        /* telemetry is shown what goes to and from upstream */
 	unsigned tcp_connections_max, tcp_connections_per_client_max, tcp_idle_timeout_ms;
 	unsigned drain_ms; /* at a stop: how long pending queries and slow TCP readers may take */
 	struct worker **peers; /* [count], filled before any thread starts */

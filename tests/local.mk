@@ -18,6 +18,7 @@ LIVE_MODULES = \
 	tests/live/test_cache.py \
 	tests/live/test_clients.py \
 	tests/live/test_control.py \
+	tests/live/test_dnstap.py \
 	tests/live/test_lifecycle.py \
 	tests/live/test_log.py \
 	tests/live/test_policy.py \

@@ -461,12 +461,17 @@ static void publish(struct collector *collector)
 	status.details_dropped = pending->details_dropped;
 	status.events_dropped = atomic_load(&collector->events_dropped);
 	status.stream_dropped = pending->lines_dropped;
-	uint64_t refused = 0;
-	for (size_t i = 0; i < collector->count; i++)
-		refused += atomic_load(&collector->handovers[i].records.dropped);
+	uint64_t lines_lost = 0, taps_lost = 0;
+	for (size_t i = 0; i < collector->count; i++) {
+		lines_lost += atomic_load(&collector->handovers[i].lines_lost);
+		taps_lost += atomic_load(&collector->handovers[i].taps_lost);
+	}
 	status.records_written = collector->sinks.writer.last_txn;
-	status.sink_count = sinks_status(&collector->sinks, refused, status.sinks);
-	status.records_dropped = status.sink_count ? status.sinks[0].dropped : refused;
+	status.sink_count =
+		sinks_status(&collector->sinks, lines_lost, taps_lost, status.sinks);
+	status.records_dropped = lines_lost;
+	if (status.sink_count && strcmp(status.sinks[0].name, "query-log") == 0)
+		status.records_dropped = status.sinks[0].dropped;
 
 	pthread_mutex_lock(&collector->lock);
 	collector->status = status;

@@ -58,6 +58,8 @@ bool handover_init(struct handover *handover, struct tally *tallies, size_t reco
 {
 	memset(handover, 0, sizeof(*handover));
 	atomic_init(&handover->urged, false);
+	atomic_init(&handover->lines_lost, 0);
+	atomic_init(&handover->taps_lost, 0);
 	if (!ring_init(&handover->full, POINTER_RING_BYTES) ||
 		!ring_init(&handover->empty, POINTER_RING_BYTES) ||
 		!ring_init(&handover->records, records_bytes))

@@ -27,6 +27,9 @@ struct handover {
 	struct ring full;    /* worker → collector: struct tally * */
 	struct ring empty;   /* collector → worker: struct tally * */
 	struct ring records; /* worker → collector: struct record */
+	/* What a record refused by the full ring would have become: lines of the query log, and
+	 * dnstap messages. Written by the worker. */
+	_Atomic uint64_t lines_lost, taps_lost;
 	atomic_bool urged;   /* the bell rang because `records` was half full, and the collector has
 				not looked yet */
 	struct tally *rest; /* at the end: what the worker could not hand over, or NULL; set when

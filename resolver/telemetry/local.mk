@@ -3,6 +3,7 @@ resolver_telemetry_libtelemetry_a_SOURCES = \
 	resolver/telemetry/batch.c resolver/telemetry/batch.h \
 	resolver/telemetry/clock_watch.c resolver/telemetry/clock_watch.h \
 	resolver/telemetry/collector.c resolver/telemetry/collector.h \
+	resolver/telemetry/dnstap.h \
 	resolver/telemetry/handover.c resolver/telemetry/handover.h \
 	resolver/telemetry/identity.c resolver/telemetry/identity.h \
 	resolver/telemetry/identity_key.c resolver/telemetry/identity_key.h \
@@ -41,6 +42,29 @@ resolver_telemetry_libtelemetry_a_SOURCES = \
 	resolver/telemetry/transaction.c resolver/telemetry/transaction.h \
 	resolver/telemetry/zone_ids.c resolver/telemetry/zone_ids.h
 
+# dnstap: where libfstrm and protobuf-c are at hand.
+EXTRA_DIST += resolver/telemetry/dnstap.proto
+if HAVE_DNSTAP
+resolver_telemetry_libtelemetry_a_SOURCES += \
+	resolver/telemetry/dnstap.c \
+	resolver/telemetry/dnstap_message.c resolver/telemetry/dnstap_message.h \
+	resolver/telemetry/frame_stream.c resolver/telemetry/frame_stream.h
+nodist_resolver_telemetry_libtelemetry_a_SOURCES = \
+	resolver/telemetry/dnstap.pb-c.c resolver/telemetry/dnstap.pb-c.h
+CLEANFILES += resolver/telemetry/dnstap.pb-c.c resolver/telemetry/dnstap.pb-c.h
+resolver/telemetry/dnstap.pb-c.c: resolver/telemetry/dnstap.proto
+	$(AM_V_GEN)$(MKDIR_P) resolver/telemetry && \
+	$(PROTOC_C) --proto_path=$(srcdir)/resolver/telemetry --c_out=resolver/telemetry \
+		$(srcdir)/resolver/telemetry/dnstap.proto
+resolver/telemetry/dnstap.pb-c.h: resolver/telemetry/dnstap.pb-c.c
+resolver/telemetry/dnstap_message.$(OBJEXT): resolver/telemetry/dnstap.pb-c.h
+else
+resolver_telemetry_libtelemetry_a_SOURCES += resolver/telemetry/dnstap_none.c
+EXTRA_DIST += resolver/telemetry/dnstap.c \
+	resolver/telemetry/dnstap_message.c resolver/telemetry/dnstap_message.h \
+	resolver/telemetry/frame_stream.c resolver/telemetry/frame_stream.h
+endif
+
 # The script that Redis runs, as the text of a C string.
 EXTRA_DIST += resolver/telemetry/script.lua
 CLEANFILES += resolver/telemetry/script.inc
@@ -55,7 +79,7 @@ TELEMETRY_TESTS = tests/unit/test_tally tests/unit/test_memory tests/unit/test_p
 	tests/unit/test_journal tests/unit/test_redis tests/unit/test_store
 check_PROGRAMS += $(TELEMETRY_TESTS) $(SINK_TESTS)
 TESTS += $(TELEMETRY_TESTS) $(SINK_TESTS)
-TELEMETRY_TEST_LIBS = $(LIB_TELEMETRY) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS) $(CMOCKA_LIBS)
+TELEMETRY_TEST_LIBS = $(LIB_TELEMETRY) $(DNSTAP_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_tally_SOURCES = tests/unit/test_tally.c
 tests_unit_test_tally_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_tally_LDADD = $(TELEMETRY_TEST_LIBS)
@@ -87,6 +111,14 @@ tests_unit_test_store_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_store_LDADD = $(TELEMETRY_TEST_LIBS)
 
 SINK_TESTS = tests/unit/test_querylog tests/unit/test_syslog
+if HAVE_DNSTAP
+SINK_TESTS += tests/unit/test_dnstap
+tests_unit_test_dnstap_SOURCES = tests/unit/test_dnstap.c
+tests_unit_test_dnstap_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_dnstap_LDADD = $(TELEMETRY_TEST_LIBS)
+else
+EXTRA_DIST += tests/unit/test_dnstap.c
+endif
 tests_unit_test_syslog_SOURCES = tests/unit/test_syslog.c
 tests_unit_test_syslog_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_syslog_LDADD = $(TELEMETRY_TEST_LIBS)

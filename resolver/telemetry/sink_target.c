@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "config.h"
+
 #define SYSLOG_PATH "/dev/log"
 #define SYSLOG_PORT 514
 #define FACILITY_DAEMON 3
@@ -50,4 +52,59 @@ bool syslog_target_parse(struct syslog_target *out, const char *text)
 	out->path[0] = '\0';
 	return parse_path(out->path, text + 1) ||
 	       endpoint_from_text(&out->endpoint, text + 1, SYSLOG_PORT) == TD_OK;
+}
+
+/* --- dnstap --- */
+
+bool dnstap_is_available(void)
+{
+#ifdef HAVE_DNSTAP
+	return true;
+#else
+	return false;
+#endif
+}
+
+bool dnstap_target_parse(struct dnstap_target *out, const char *text)
+{
+	*out = (struct dnstap_target){.kind = DNSTAP_FILE};
+	if (strncmp(text, "file:", 5) == 0)
+		return parse_path(out->path, text + 5);
+	out->kind = DNSTAP_UNIX;
+	if (strncmp(text, "unix:", 5) == 0)
+		return parse_path(out->path, text + 5);
+	out->kind = DNSTAP_TCP;
+	return strncmp(text, "tcp://", 6) == 0 &&
+	       endpoint_from_text(&out->endpoint, text + 6, 0) == TD_OK && out->endpoint.port != 0;
+}
+
+void dnstap_target_to_text(const struct dnstap_target *target, char *out)
+{
+	char text[ENDPOINT_TEXT_MAX];
+
+	if (target->kind == DNSTAP_TCP)
+		snprintf(out, SINK_PATH_MAX + 8, "tcp://%s",
+			endpoint_to_text(&target->endpoint, text));
+	else
+		snprintf(out, SINK_PATH_MAX + 8, "%s:%s",
+			target->kind == DNSTAP_FILE ? "file" : "unix", target->path);
+}
+
+bool dnstap_messages_parse(unsigned *out, const char *text)
+{
+	static const char *const words[] = {
+		"client-query", "client-response", "forwarder-query", "forwarder-response"};
+	size_t length;
+
+	*out = 0;
+	for (text += strspn(text, ", \t"); *text; text += length + strspn(text + length, ", \t")) {
+		unsigned before = *out;
+		length = strcspn(text, ", \t");
+		for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+			if (strlen(words[i]) == length && memcmp(words[i], text, length) == 0)
+				*out |= 1U << i;
+		if (*out == before)
+			return false;
+	}
+	return *out != 0;
 }

@@ -30,6 +30,26 @@ static bool open_log(struct sinks *sinks, const struct telemetry_config *config,
 	return true;
 }
 
+static bool open_dnstap(struct sinks *sinks, const struct telemetry_config *config,
+	struct event_base *base, const struct now *now)
+{
+	struct dnstap_target target;
+	char version[64];
+
+	if (!config->dnstap || !dnstap_target_parse(&target, config->dnstap))
+		return true;
+	snprintf(version, sizeof(version), "teredown %s", config->version);
+	const struct dnstap_settings settings = {.target = &target,
+		.messages = config->dnstap_messages,
+		.identity = config->resolver_name,
+		.version = version,
+		.size_max = config->query_log_size,
+		.keep = config->query_log_keep};
+	sinks->dnstap = dnstap_new(base, &settings, now);
+	snprintf(sinks->dnstap_target, sizeof(sinks->dnstap_target), "%s", config->dnstap);
+	return sinks->dnstap != NULL;
+}
+
 bool sinks_init(struct sinks *sinks, const struct telemetry_config *config, struct event_base *base,
 	const struct zone_ids *zones, const struct now *now)
 {
@@ -37,20 +57,21 @@ bool sinks_init(struct sinks *sinks, const struct telemetry_config *config, stru
 	record_writer_init(&sinks->writer, config->resolver_name, zones);
 	strbuf_init(&sinks->line);
 	sinks->file.fd = -1;
-	return open_log(sinks, config, base, now);
+	return open_log(sinks, config, base, now) && open_dnstap(sinks, config, base, now);
 }
 
 void sinks_deinit(struct sinks *sinks)
 {
 	querylog_deinit(&sinks->file);
 	syslog_sink_free(&sinks->syslog);
+	dnstap_free(&sinks->dnstap);
 	record_writer_deinit(&sinks->writer);
 	strbuf_deinit(&sinks->line);
 }
 
 static bool is_logged(const struct sinks *sinks, const struct record *record)
 {
-	return (sinks->syslog || querylog_is_on(&sinks->file)) &&
+	return record->kind == RECORD_ANSWER && (sinks->syslog || querylog_is_on(&sinks->file)) &&
 	       (sinks->level == QUERY_LOG_ALL || record->action != TRANSACTION_NONE);
 }
 
@@ -60,6 +81,8 @@ const struct strbuf *sinks_record(
 	struct strbuf *line = &sinks->line;
 	bool logged = is_logged(sinks, record);
 
+	if (sinks->dnstap)
+		dnstap_record(sinks->dnstap, record, now);
 	if (!logged && !wanted)
 		return NULL;
 	strbuf_clear(line);
@@ -79,16 +102,22 @@ void sinks_flush(struct sinks *sinks, const struct now *now)
 	querylog_flush(&sinks->file, now);
 	if (sinks->syslog)
 		syslog_sink_flush(sinks->syslog, now);
+	if (sinks->dnstap)
+		dnstap_flush(sinks->dnstap, now);
 }
 
 void sinks_reopen(struct sinks *sinks, const struct now *now)
 {
 	querylog_reopen(&sinks->file, now);
+	if (sinks->dnstap)
+		dnstap_reopen(sinks->dnstap, now);
 }
 
 void sinks_finish(struct sinks *sinks, const struct now *now)
 {
 	sinks->end_us = now->mono_us + FINISH_US;
+	if (sinks->dnstap)
+		dnstap_finish(sinks->dnstap, now);
 }
 
 bool sinks_are_finished(const struct sinks *sinks, const struct now *now)
@@ -97,7 +126,8 @@ bool sinks_are_finished(const struct sinks *sinks, const struct now *now)
 
 	if (sinks->syslog)
 		syslog_sink_status(sinks->syslog, &status);
-	return status.waiting == 0 || now->mono_us >= sinks->end_us;
+	bool done = status.waiting == 0 && (!sinks->dnstap || dnstap_is_finished(sinks->dnstap));
+	return done || now->mono_us >= sinks->end_us;
 }
 
 static void fill_file(const struct querylog *file, struct sink_status *out)
@@ -117,17 +147,41 @@ static void fill_syslog(const struct syslog_sink *sink, struct sink_status *out)
 	out->dropped = status.dropped;
 }
 
-size_t sinks_status(const struct sinks *sinks, uint64_t refused, struct sink_status out[SINKS_MAX])
+static void fill_log(const struct sinks *sinks, struct sink_status *out)
 {
-	if (!sinks->syslog && !querylog_is_on(&sinks->file))
-		return 0;
-	out[0] = (struct sink_status){.name = "query-log"};
-	snprintf(out[0].target, sizeof(out[0].target), "%s",
+	*out = (struct sink_status){.name = "query-log"};
+	snprintf(out->target, sizeof(out->target), "%s",
 		strcmp(sinks->target, "-") == 0 ? "stdout" : sinks->target);
 	if (sinks->syslog)
-		fill_syslog(sinks->syslog, &out[0]);
+		fill_syslog(sinks->syslog, out);
 	else
-		fill_file(&sinks->file, &out[0]);
-	out[0].dropped += refused;
-	return 1;
+		fill_file(&sinks->file, out);
+}
+
+static void fill_dnstap(const struct sinks *sinks, struct sink_status *out)
+{
+	struct dnstap_status status;
+
+	dnstap_status(sinks->dnstap, &status);
+	*out = (struct sink_status){.name = "dnstap",
+		.state = status.state,
+		.written = status.written,
+		.dropped = status.dropped};
+	snprintf(out->target, sizeof(out->target), "%s", sinks->dnstap_target);
+}
+
+size_t sinks_status(const struct sinks *sinks, uint64_t lines_lost, uint64_t taps_lost,
+	struct sink_status out[SINKS_MAX])
+{
+	size_t count = 0;
+
+	if (sinks->syslog || querylog_is_on(&sinks->file)) {
+		fill_log(sinks, &out[count]);
+		out[count++].dropped += lines_lost;
+	}
+	if (sinks->dnstap) {
+		fill_dnstap(sinks, &out[count]);
+		out[count++].dropped += taps_lost;
+	}
+	return count;
 }

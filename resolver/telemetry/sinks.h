@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Where records go beside Redis: the query log's file, or a syslog daemon. The collector gives each
- * record once and knows nothing of lines, files or sockets. Collector thread only, after
+ * Where records go beside Redis: the query log's file or a syslog daemon, and dnstap. The collector
+ * gives each record once and knows nothing of lines, files or sockets. Collector thread only, after
  * sinks_init.
  */
 #pragma once
@@ -12,6 +12,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/strbuf.h"
+#include "resolver/telemetry/dnstap.h"
 #include "resolver/telemetry/querylog.h"
 #include "resolver/telemetry/record.h"
 #include "resolver/telemetry/record_json.h"
@@ -27,8 +28,9 @@ struct sinks {
 	struct strbuf line;
 	struct querylog file;
 	struct syslog_sink *syslog;
-	char target[128]; /* of the query log, as configured */
-	int64_t end_us;   /* monotonic: until when slow ones are waited for, once it ends */
+	struct dnstap *dnstap;                /* NULL: off */
+	char target[128], dnstap_target[128]; /* as configured */
+	int64_t end_us; /* monotonic: until when slow ones are waited for, once it ends */
 };
 
 /* The config is read during the call, base and zones live longer. False when out of memory; deinit
@@ -53,5 +55,6 @@ void sinks_reopen(struct sinks *sinks, const struct now *now);
 void sinks_finish(struct sinks *sinks, const struct now *now);
 bool sinks_are_finished(const struct sinks *sinks, const struct now *now);
 
-/* refused: records that found no room on their way here. Returns how many of out are filled. */
-size_t sinks_status(const struct sinks *sinks, uint64_t refused, struct sink_status out[SINKS_MAX]);
+/* lines_lost, taps_lost: what found no room on its way here. Returns how many of out are filled. */
+size_t sinks_status(const struct sinks *sinks, uint64_t lines_lost, uint64_t taps_lost,
+	struct sink_status out[SINKS_MAX]);

@@ -11,10 +11,13 @@
 #include <string.h>
 
 #include "lib/base/log.h"
+#include "lib/dns/message.h"
+#include "lib/dns/wire.h"
 #include "resolver/telemetry/clock_watch.h"
 #include "resolver/telemetry/collector.h"
 #include "resolver/telemetry/handover.h"
 #include "resolver/telemetry/record.h"
+#include "resolver/telemetry/sink_target.h"
 #include "resolver/telemetry/tally.h"
 #include "resolver/telemetry/zone_ids.h"
 
@@ -27,9 +30,11 @@ struct telemetry_worker {
 	int64_t handed_us; /* monotonic: last handover */
 	bool count;        /* Redis is on */
 	bool record_all, record_hits;
+	unsigned taps; /* dnstap messages that an answer becomes */
 	bool recorded; /* since the last turn */
 	bool handed;   /* since the last turn, where no system call is allowed */
 	bool identify; /* a client may be something else than its address */
+	bool query_may_be_kept; /* its own bytes may name a client that is not to be known */
 	struct identity *identity;
 	struct hash_seed seed;
 	struct handover *handover;
@@ -92,6 +97,12 @@ static bool is_its_time(const struct tally *tally, const struct now *now)
 	       (tally->queries == 0 || (step_us <= CLOCK_STEP_US && step_us >= -CLOCK_STEP_US));
 }
 
+static void note_lost(struct handover *handover, unsigned lines, unsigned taps)
+{
+	atomic_fetch_add_explicit(&handover->lines_lost, lines, memory_order_relaxed);
+	atomic_fetch_add_explicit(&handover->taps_lost, taps, memory_order_relaxed);
+}
+
 static void answer(struct telemetry_worker *worker, const struct transaction *transaction,
 	const struct now *now)
 {
@@ -102,12 +113,14 @@ static void answer(struct telemetry_worker *worker, const struct transaction *tr
 			worker->current->clock_us = now->wall_us - now->mono_us;
 		tally_add(worker->current, &worker->seed, transaction, now->wall_us);
 	}
-	if (!worker->record_all &&
-		(!worker->record_hits || transaction->action == TRANSACTION_NONE))
+	bool line = worker->record_all ||
+		    (worker->record_hits && transaction->action != TRANSACTION_NONE);
+	if (!line && !worker->taps)
 		return;
 	if (transaction->client.address.family == ADDRESS_EXCLUDED)
 		return;
-	record_write(&worker->handover->records, transaction, now->wall_us);
+	if (!record_write(&worker->handover->records, transaction, now->wall_us))
+		note_lost(worker->handover, line, worker->taps);
 	worker->recorded = true;
 }
 
@@ -121,7 +134,39 @@ void telemetry_answer(struct telemetry_worker *worker, const struct transaction 
 	}
 	struct transaction identified = *transaction;
 	identity_apply(worker->identity, &identified);
+	if (!worker->query_may_be_kept)
+		identified.query_length = 0;
 	answer(worker, &identified, now);
+}
+
+/* True when the question in a message is one that is never recorded, whoever asks it. */
+static bool is_excluded(struct telemetry_worker *worker, const struct record_packet *packet)
+{
+	struct wire_reader reader = wire_reader_init(packet->octets, packet->length);
+	struct transaction transaction = {.zone = ZONE_ID_NONE};
+	struct name name;
+
+	message_read_header(&reader);
+	if (!worker->identify)
+		return false;
+	name_read(&reader, &name);
+	if (name.length == 0)
+		return false;
+	name_fold(name.wire, name.wire, name.length);
+	transaction.qname = name.wire;
+	transaction.qname_length = name.length;
+	identity_apply(worker->identity, &transaction);
+	return transaction.client.address.family == ADDRESS_EXCLUDED;
+}
+
+void telemetry_forwarded(struct telemetry_worker *worker, const struct record_packet *packet,
+	const struct now *now)
+{
+	if (is_excluded(worker, packet))
+		return;
+	if (!record_write_packet(&worker->handover->records, packet, now->wall_us))
+		note_lost(worker->handover, 0, 1);
+	worker->recorded = true;
 }
 
 void telemetry_turn(struct telemetry_worker *worker, const struct now *now)
@@ -156,6 +201,8 @@ static struct telemetry_worker *worker_new(const struct telemetry_config *config
 {
 	bool store = strcmp(config->redis, "off") != 0;
 	bool file = config->query_log_file && config->query_log_file[0] != '\0';
+	bool tap = config->dnstap && config->dnstap[0] != '\0';
+	unsigned taps = tap ? config->dnstap_messages & DNSTAP_CLIENT : 0;
 	size_t size = (sizeof(struct telemetry_worker) + 63) & ~(size_t)63;
 	struct telemetry_worker *worker = aligned_alloc(64, size);
 
@@ -166,11 +213,13 @@ static struct telemetry_worker *worker_new(const struct telemetry_config *config
 		.count = store,
 		.record_all = config->query_log == QUERY_LOG_ALL && file,
 		.record_hits = config->query_log != QUERY_LOG_OFF && (file || store),
+		.taps = (taps & 1) + (taps >> 1),
+		.query_may_be_kept = config->identity.anonymize == ANONYMIZE_OFF,
 		.seed = config->seed,
 		.handover = handover,
 		.bell = bell,
 	};
-	size_t bytes = worker->record_all ? RECORDS_ALL_BYTES : RECORDS_HIT_BYTES;
+	size_t bytes = worker->record_all || tap ? RECORDS_ALL_BYTES : RECORDS_HIT_BYTES;
 	if (!handover_init(handover, tallies, bytes)) {
 		free(worker);
 		return NULL;

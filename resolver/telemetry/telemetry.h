@@ -38,7 +38,9 @@ struct telemetry_config {
 	enum query_log query_log;
 	const char *query_log_file; /* NULL or "": none; "-": stdout */
 	uint64_t query_log_size;    /* octets at which the file is turned; 0: never */
-	unsigned query_log_keep;    /* old files kept then */
+	unsigned query_log_keep;    /* old files kept then, and of dnstap's */
+	const char *dnstap;         /* as dnstap_target_parse takes it; NULL or "": none */
+	unsigned dnstap_messages;   /* DNSTAP_CLIENT_QUERY and so on, sink_target.h */
 	unsigned workers;
 	unsigned retention_days;      /* hours, names, timelines */
 	unsigned pair_retention_days;
@@ -48,6 +50,7 @@ struct telemetry_config {
 	struct identity_config identity; /* all zero: a client is its address */
 };
 
+struct record_packet;
 struct telemetry;        /* all of it */
 struct telemetry_worker; /* one worker's side: that thread only */
 
@@ -68,6 +71,9 @@ struct telemetry_worker *telemetry_worker(struct telemetry *telemetry, unsigned 
 
 /* Worker: the reply of this transaction leaves now. No allocation, no lock, no system call, no formatting. */
 void telemetry_answer(struct telemetry_worker *worker, const struct transaction *transaction, const struct now *now);
+
+/* Worker: a packet left for an upstream server, or its reply came (only if dnstap's messages ask for it). Costs as much as telemetry_answer. */
+void telemetry_forwarded(struct telemetry_worker *worker, const struct record_packet *packet, const struct now *now);
 
 /* Worker: once a loop turn, after the replies were sent: hands the tally over when it is time, wakes the collector when it sleeps. */
 void telemetry_turn(struct telemetry_worker *worker, const struct now *now);

@@ -63,6 +63,9 @@ struct transaction {
 	uint16_t zone;   /* from telemetry_zone_id(), or ZONE_ID_NONE */
 	const char *rule; /* presentation text of the rule that was hit, or NULL; read during the call only */
 	struct endpoint upstream; /* family 0 unless source is upstream */
+	const uint8_t *query; /* the client's own bytes, where they are asked for; else NULL */
+	size_t query_length;
+	struct endpoint server; /* where they came in, as far as it is known */
 	uint32_t duration_us;
 	/*
 	 * Same non-zero value = same question asked and same addresses told as in an earlier transaction, to whomever: the worker's

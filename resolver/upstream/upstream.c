@@ -59,6 +59,8 @@ struct upstream {
 	size_t server_count;
 	int64_t timeout_us;
 	size_t requests_max;
+	upstream_tap_fn *tap;
+	void *tap_context;
 	size_t pending; /* open, probes not counted */
 	struct upstream_request *open;
 	struct upstream_request *free;
@@ -221,6 +223,23 @@ static struct server_state *request_server(struct upstream_request *request)
 	return &request->exchange.servers[request->exchange.server];
 }
 
+static void tap(const struct upstream *upstream, const struct upstream_packet *packet)
+{
+	if (upstream->tap)
+		upstream->tap(upstream->tap_context, packet);
+}
+
+static void tap_question(struct upstream_request *request)
+{
+	const struct exchange *exchange = &request->exchange;
+
+	tap(request->upstream,
+		&(struct upstream_packet){.server = &request_server(request)->endpoint,
+			.octets = exchange->packet,
+			.length = exchange->packet_length,
+			.tcp = exchange->over_tcp});
+}
+
 static void on_deadline(evutil_socket_t fd, short what, void *context);
 static void on_tcp(evutil_socket_t fd, short what, void *context);
 
@@ -239,6 +258,8 @@ static enum td_error request_send_udp(struct upstream_request *request, int64_t 
 	if (error == TD_OK &&
 		send(request->port->fd, exchange->packet, exchange->packet_length, 0) < 0)
 		error = TD_IO;
+	if (error == TD_OK)
+		tap_question(request);
 	return error;
 }
 
@@ -349,6 +370,12 @@ static bool request_input(struct upstream_request *request, const uint8_t *packe
 	struct upstream *upstream = request->upstream;
 	struct exchange *exchange = &request->exchange;
 	int64_t now_us = mono_us();
+	struct upstream_packet seen = {.server = &request_server(request)->endpoint,
+		.octets = packet,
+		.length = size,
+		.reply = true,
+		.tcp = exchange->over_tcp,
+		.took_us = now_us - exchange->sent_us};
 	enum exchange_step step =
 		exchange_input(exchange, packet, size, random_u16(&upstream->random), now_us);
 
@@ -357,6 +384,7 @@ static bool request_input(struct upstream_request *request, const uint8_t *packe
 		return false;
 	}
 	upstream->counters.upstream_answers++;
+	tap(upstream, &seen);
 	request_put_port(request);
 	if (exchange->keep)
 		request_keep(request, packet, size);
@@ -489,6 +517,8 @@ static void on_tcp_writable(struct upstream_request *request)
 {
 	enum transfer result = tcp_send(request);
 
+	if (result == TRANSFER_COMPLETE)
+		tap_question(request);
 	if (result == TRANSFER_BROKEN)
 		request_broken(request);
 	else
@@ -520,6 +550,8 @@ struct upstream *upstream_new(struct event_base *base, const struct upstream_con
 		&upstream->counters.upstream_mismatched);
 	upstream->timeout_us = config->timeout_ms * US_PER_MS;
 	upstream->requests_max = config->requests_max;
+	upstream->tap = config->tap;
+	upstream->tap_context = config->tap_context;
 	upstream->server_count = config->server_count;
 	if (upstream->server_count > UPSTREAM_SERVERS_MAX)
 		upstream->server_count = UPSTREAM_SERVERS_MAX;

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,11 +33,23 @@ struct upstream_counters {
 #undef X
 };
 
+/* A packet as it left for a server, or a reply that matched. */
+struct upstream_packet {
+	const struct endpoint *server;
+	const uint8_t *octets;
+	size_t length;
+	bool reply, tcp;
+	int64_t took_us; /* a reply: since its question was sent */
+};
+typedef void upstream_tap_fn(void *context, const struct upstream_packet *packet);
+
 struct upstream_config {
 	const struct endpoint *servers; /* copied */
 	size_t server_count;            /* 0 is allowed: every request fails at once */
 	unsigned timeout_ms;            /* for the whole request, e.g. 5000 */
 	size_t requests_max;            /* at once; more fail with TD_FULL */
+	upstream_tap_fn *tap;           /* is shown every packet; NULL: nobody wants to see them */
+	void *tap_context;
 };
 
 /* NULL: out of memory. The base is used until upstream_free. */

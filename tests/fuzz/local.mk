@@ -5,6 +5,9 @@ FUZZ_TARGETS = tests/fuzz/fuzz_request tests/fuzz/fuzz_message tests/fuzz/fuzz_n
 	tests/fuzz/fuzz_rpz \
 	tests/fuzz/fuzz_exchange tests/fuzz/fuzz_answer
 FUZZ_TARGETS += tests/fuzz/fuzz_forwarded
+if HAVE_DNSTAP
+FUZZ_TARGETS += tests/fuzz/fuzz_frame_stream
+endif
 EXTRA_DIST += tests/fuzz/seeds
 
 if ENABLE_FUZZERS
@@ -24,6 +27,9 @@ endif
 tests_fuzz_fuzz_request_SOURCES = tests/fuzz/fuzz_request.c tests/fuzz/fuzz.h $(FUZZ_MAIN)
 tests_fuzz_fuzz_request_CFLAGS = $(AM_CFLAGS) $(FUZZ_FLAGS)
 tests_fuzz_fuzz_request_LDADD = $(LIB_DNS) $(LDNS_LIBS)
+tests_fuzz_fuzz_frame_stream_SOURCES = tests/fuzz/fuzz_frame_stream.c tests/fuzz/fuzz.h $(FUZZ_MAIN)
+tests_fuzz_fuzz_frame_stream_CFLAGS = $(AM_CFLAGS) $(FUZZ_FLAGS)
+tests_fuzz_fuzz_frame_stream_LDADD = $(LIB_TELEMETRY) $(DNSTAP_LIBS)
 tests_fuzz_fuzz_message_SOURCES = tests/fuzz/fuzz_message.c tests/fuzz/fuzz.h $(FUZZ_MAIN)
 tests_fuzz_fuzz_message_CFLAGS = $(AM_CFLAGS) $(FUZZ_FLAGS)
 tests_fuzz_fuzz_message_LDADD = $(LIB_DNS) $(LDNS_LIBS)
