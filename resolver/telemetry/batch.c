@@ -209,6 +209,19 @@ static void put_zone(
 	arg_ms(batch, item->last_us);
 }
 
+static void put_field(struct batch *batch, const struct pending_item *item)
+{
+	static const char *const names[] = {
+		[FIELD_NAME] = "name", [FIELD_FORWARDER] = "forwarder"};
+	char text[PENDING_FIELD_MAX + 1];
+
+	arg_text(batch, "m");
+	arg_address(batch, &item->key.client);
+	arg_text(batch, names[item->key.when]);
+	pending_field_text(item, text);
+	arg_text(batch, text);
+}
+
 static void put_item(struct batch *batch, const struct pending *pending,
 	const struct zone_ids *zones, const struct pending_item *item)
 {
@@ -232,6 +245,9 @@ static void put_item(struct batch *batch, const struct pending *pending,
 	case PENDING_ZONE:
 		put_zone(batch, zones, item);
 		break;
+	case PENDING_FIELD:
+		put_field(batch, item);
+		break;
 	}
 }
 
@@ -247,6 +263,7 @@ static size_t cost_of(enum pending_kind kind)
 		[PENDING_PAIR] = 4,
 		[PENDING_TIMELINE] = 2,
 		[PENDING_ZONE] = 4,
+		[PENDING_FIELD] = 2,
 	};
 
 	return costs[kind];

@@ -564,6 +564,48 @@ void pending_put(struct pending *pending, const struct pending_key *key, const u
 		put_detail(pending, key, counts, first_us, last_us, owner);
 }
 
+/* As labels of a name, which is what an owner is: the log of what is pending need not know. */
+static size_t field_to_wire(const char *text, uint8_t *wire)
+{
+	size_t left = strnlen(text, PENDING_FIELD_MAX), length = 0;
+
+	while (left > 0) {
+		size_t part = left < NAME_LABEL_MAX ? left : NAME_LABEL_MAX;
+		wire[length++] = (uint8_t)part;
+		memcpy(wire + length, text, part);
+		length += part;
+		text += part;
+		left -= part;
+	}
+	wire[length++] = 0;
+	return length;
+}
+
+bool pending_set_field(struct pending *pending, const struct address *client,
+	enum pending_field field, const char *text)
+{
+	struct pending_key key = {.kind = PENDING_FIELD, .when = field, .client = *client};
+	struct pending_item *item = upsert(pending, &key, false);
+	uint8_t wire[NAME_WIRE_MAX];
+
+	if (!item)
+		return false;
+	set_owner(item, wire, field_to_wire(text, wire));
+	return item->owner != NULL;
+}
+
+void pending_field_text(const struct pending_item *item, char out[PENDING_FIELD_MAX + 1])
+{
+	const uint8_t *wire = item->owner;
+
+	while (wire && *wire) {
+		memcpy(out, wire + 1, *wire);
+		out += *wire;
+		wire += 1 + *wire;
+	}
+	*out = '\0';
+}
+
 static bool has_room_for_line(const struct pending *pending, size_t length)
 {
 	return pending->line_count < pending->limits.lines &&

@@ -36,6 +36,7 @@ enum pending_kind {
 	PENDING_PAIR,     /* address, client, name: told; owner */
 	PENDING_TIMELINE, /* address, hour: told */
 	PENDING_ZONE,     /* zone, client: hits */
+	PENDING_FIELD,    /* client, which field (in `when`): the text in owner */
 	PENDING_KINDS
 };
 
@@ -69,7 +70,8 @@ struct pending_item {
 	};
 	uint64_t hash;
 	int64_t first_us, last_us;
-	uint8_t *owner;   /* PENDING_PAIR: a folded wire name, newest first told; else NULL */
+	uint8_t *owner;   /* PENDING_PAIR: a folded wire name, newest first told; PENDING_FIELD: the
+			     newest text, as the labels of a name; else NULL */
 	uint64_t *counts; /* CLIENT_COUNTER_COUNT of PENDING_CLIENT, PENDING_TOP_COUNTS of
 			     PENDING_TOP, else PENDING_COUNTS; within the same allocation */
 	/* For the log that outlives the process (pending_log.h). */
@@ -79,6 +81,9 @@ struct pending_item {
 	bool logged;                                 /* the log knows what its id stands for */
 	struct pending_key key; /* allocated as far as the name reaches */
 };
+
+/* What is known of a client beside its counters. */
+enum pending_field { FIELD_NAME, FIELD_FORWARDER };
 
 /* A line of JSON for a stream. */
 enum pending_stream { STREAM_TRANSACTIONS, STREAM_EVENTS };
@@ -153,6 +158,17 @@ void pending_drop_items(struct pending *pending);
  * bounds. */
 void pending_add_line(struct pending *pending, enum pending_stream stream, int64_t wall_us,
 	const char *json, size_t length);
+
+#define PENDING_FIELD_MAX 240
+
+/* The text of a client's field, "" none, cut to PENDING_FIELD_MAX octets; the newest is what will
+ * be sent. False when there is no room, which counts nothing as dropped: the caller says it again
+ * later. */
+bool pending_set_field(struct pending *pending, const struct address *client,
+	enum pending_field field, const char *text);
+
+/* The text of a PENDING_FIELD item. */
+void pending_field_text(const struct pending_item *item, char out[PENDING_FIELD_MAX + 1]);
 
 bool pending_is_empty(const struct pending *pending);
 

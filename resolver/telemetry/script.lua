@@ -12,6 +12,7 @@
 --   p address client name first last count owner      who was told what
 --   t address hour source count                       when
 --   z zone client hits last                           hits of a policy zone
+--   m client field text                               what is known of a client beside its counters: name, forwarder; '' takes it away
 --   n day name count weight                           top names; weight is of their estimate, for "*other" what any name may lack
 --   d day name count                                  the same, as it was in version 1
 --   x ts json      e ts json                          entries of the streams transactions, events
@@ -30,7 +31,7 @@
 local OTHER = '*other'
 local SCHEMA = 2
 -- s text, n number, i hour or day, C counters
-local ITEMS = { c = 'sinnC', h = 'iC', q = 'ssinnn', p = 'sssnnns', t = 'sisn', z = 'ssnn', n = 'isnn', d = 'isn', x = 'ns', e = 'ns', k = 'i', g = 'sn' }
+local ITEMS = { c = 'sinnC', h = 'iC', q = 'ssinnn', p = 'sssnnns', t = 'sisn', z = 'ssnn', n = 'isnn', d = 'isn', x = 'ns', e = 'ns', k = 'i', g = 'sn', m = 'sss' }
 local HEADER = 'snnsnnnnnnnnnnnnnn'
 
 local FIRST = 4 -- where the header begins
@@ -603,6 +604,19 @@ function apply.c(at)
 			add_score(hourly .. counter, client, value, bound.clients, 'hour_clients').at = hour_expiry(hour)
 		end
 		if counter == 'queries' then queries = queries + value end
+	end
+end
+
+local CLIENT_FIELDS = { name = true, forwarder = true }
+
+-- A client that made room, or never had any, is not made for this.
+function apply.m(at)
+	local key = prefix .. 'client:' .. ARGV[at]
+	if not CLIENT_FIELDS[ARGV[at + 1]] or call('EXISTS', key) ~= 1 then return end
+	if ARGV[at + 2] == '' then
+		call('HDEL', key, ARGV[at + 1])
+	else
+		call('HSET', key, ARGV[at + 1], ARGV[at + 2])
 	end
 end
 
