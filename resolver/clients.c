@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "lib/base/log.h"
+#include "resolver/client_names.h"
 #include "resolver/neighbours.h"
 #include "resolver/telemetry/identity_key.h"
 
@@ -20,6 +21,7 @@ struct clients {
 	const struct options *options;
 	struct identity_shared *shared;
 	struct neighbours *neighbours;
+	struct client_names *names;
 	struct event *minute;
 	bool full; /* said once */
 };
@@ -52,7 +54,10 @@ static bool load_key(struct clients *clients)
 static void on_neighbour(void *context, const struct address *address, const uint8_t mac[6])
 {
 	struct clients *clients = context;
+	struct address neighbour = address_mac(mac);
 
+	if (clients->names)
+		client_names_add_neighbour(clients->names, address, &neighbour);
 	if (identity_set_neighbour(clients->shared, address, mac) || clients->full)
 		return;
 	clients->full = true;
@@ -104,10 +109,65 @@ struct identity_config clients_identity(const struct clients *clients)
 	};
 }
 
+static bool has_names(const struct clients *clients)
+{
+	return clients->options->client_names_count > 0 &&
+	       clients->options->anonymize == ANONYMIZE_OFF;
+}
+
+static bool find_name(void *context, const struct address *client, char *out)
+{
+	struct clients *clients = context;
+
+	return client_names_find(clients->names, client, out);
+}
+
+static uint32_t names_generation(void *context)
+{
+	struct clients *clients = context;
+
+	return client_names_generation(clients->names);
+}
+
+struct notes_names clients_names(struct clients *clients)
+{
+	_Static_assert(
+		CLIENT_NAME_SIZE <= NOTES_NAME_SIZE && HOST_NAME_MAX_OCTETS <= PENDING_FIELD_MAX, "a name has room in a note");
+	if (!has_names(clients))
+		return (struct notes_names){0};
+	return (struct notes_names){clients, find_name, names_generation};
+}
+
+static bool start_names(struct clients *clients, struct event_base *base)
+{
+	const struct options *options = clients->options;
+	struct client_names_config config = {
+		.sources = (const char *const *)options->client_names,
+		.source_count = options->client_names_count,
+		.upstream = options->upstream,
+		.upstream_count = options->upstream_count,
+		.upstream_timeout_ms = options->upstream_timeout_ms,
+		.allow = (const struct prefix *const *)&options->allow,
+		.allow_count = &options->allow_count,
+	};
+
+	if (!has_names(clients)) {
+		if (options->client_names_count)
+			log_warning("client-names: not used while anonymize is on");
+		return true;
+	}
+	if (getrandom(&config.seed, sizeof(config.seed), 0) != (ssize_t)sizeof(config.seed))
+		return false;
+	clients->names = client_names_new(&config, base);
+	return clients->names != NULL;
+}
+
 bool clients_start(struct clients *clients, struct event_base *base)
 {
 	static const struct timeval minute = {.tv_sec = MINUTE_S};
 
+	if (!start_names(clients, base))
+		return false;
 	if (clients->options->client_identity == CLIENT_IS_MAC) {
 		clients->neighbours = neighbours_open(base, on_neighbour, clients);
 		if (!clients->neighbours)
@@ -122,6 +182,7 @@ void clients_free(struct clients *clients)
 	if (!clients)
 		return;
 	neighbours_close(clients->neighbours);
+	client_names_free(clients->names);
 	if (clients->minute)
 		event_free(clients->minute);
 	identity_shared_free(clients->shared);

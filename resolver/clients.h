@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the daemon knows of its clients beside their queries: the key of their pseudonyms. Kept up
- * to date by the main thread; workers and the collector read struct identity_shared. Main thread
- * only.
+ * What the daemon knows of its clients beside their queries: the key of their pseudonyms, their
+ * MAC addresses and their names. Kept up to date by the main thread; workers and the collector read
+ * struct identity_shared. Main thread only.
  */
 #pragma once
 
 #include "resolver/options.h"
 #include "resolver/telemetry/identity.h"
+#include "resolver/telemetry/notes.h"
 
 struct event_base;
 struct clients;
@@ -17,6 +18,9 @@ struct clients *clients_new(const struct options *options);
 
 /* What telemetry needs; it points into the options and what clients own. */
 struct identity_config clients_identity(const struct clients *clients);
+
+/* What telemetry asks for names; all zero when there are none. */
+struct notes_names clients_names(struct clients *clients);
 
 /* Begins to keep up with what changes. False and a logged error. */
 bool clients_start(struct clients *clients, struct event_base *base);

@@ -380,6 +380,7 @@ static bool open_telemetry(struct daemon *daemon)
 	access.name_server_count = options->upstream_count;
 	seed_new(&config.seed);
 	config.identity = clients_identity(daemon->clients);
+	config.names = clients_names(daemon->clients);
 	if (strcmp(options->redis, "embedded") == 0) {
 		daemon->keeper = keeper_start(options->state_dir, options->redis_memory_mb);
 		if (!daemon->keeper) {

@@ -122,6 +122,19 @@ static void add_sinks(const struct telemetry_status *status, struct control_repl
 	}
 }
 
+static void add_suspects(const struct telemetry_status *status, struct control_reply *reply)
+{
+	char client[ADDRESS_TEXT_MAX], text[ADDRESS_TEXT_MAX + NOTES_WHY_SIZE + 32];
+
+	control_reply_add_u64(reply, "forwarders", status->suspects_ever);
+	for (size_t i = 0; i < status->suspect_count; i++) {
+		snprintf(text, sizeof text, "%s names=%u systems=%s",
+			address_to_text(&status->suspects[i].client, client),
+			status->suspects[i].names, status->suspects[i].systems);
+		control_reply_add(reply, "forwarder", text);
+	}
+}
+
 static void add_telemetry(const struct daemon *daemon, struct control_reply *reply)
 {
 	struct telemetry_status status;
@@ -153,6 +166,7 @@ static void add_telemetry(const struct daemon *daemon, struct control_reply *rep
 	control_reply_add_u64(reply, "events_dropped", status.events_dropped);
 	control_reply_add_u64(reply, "records_written", status.records_written);
 	add_sinks(&status, reply);
+	add_suspects(&status, reply);
 }
 
 static void on_status(struct daemon *daemon, struct broadcast *broadcast)

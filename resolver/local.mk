@@ -2,11 +2,13 @@ noinst_LIBRARIES += resolver/libresolver.a
 resolver_libresolver_a_SOURCES = \
 	resolver/answer.c resolver/answer.h \
 	resolver/cache.c resolver/cache.h \
+	resolver/client_names.c resolver/client_names.h \
 	resolver/clients.c resolver/clients.h \
 	resolver/counters.h \
 	resolver/feeds.c resolver/feeds.h \
 	resolver/listen_tcp.c resolver/listen_tcp.h \
 	resolver/listen_udp.c resolver/listen_udp.h \
+	resolver/name_files.c resolver/name_files.h \
 	resolver/neighbours.c resolver/neighbours.h \
 	resolver/options.c resolver/options.h resolver/options_private.h \
 	resolver/options_print.c resolver/options_read.c resolver/options_redis.c resolver/options_table.c \
@@ -26,6 +28,11 @@ if HAVE_CMOCKA
 RESOLVER_TESTS = tests/unit/test_cache tests/scenario/test_query
 check_PROGRAMS += $(RESOLVER_TESTS)
 TESTS += $(RESOLVER_TESTS)
+check_PROGRAMS += tests/unit/test_name_files
+TESTS += tests/unit/test_name_files
+tests_unit_test_name_files_SOURCES = tests/unit/test_name_files.c
+tests_unit_test_name_files_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_name_files_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
 tests_unit_test_cache_SOURCES = tests/unit/test_cache.c
 tests_unit_test_cache_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_cache_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)

@@ -78,6 +78,8 @@ struct options {
 	enum anonymize anonymize;
 	unsigned anonymize_prefix_v4, anonymize_prefix_v6;
 	unsigned anonymize_renew_days; /* 0: never */
+	char **client_names; /* as name_source_read takes them */
+	size_t client_names_count;
 	char **exclude;                /* as identity_exclude_check takes them */
 	size_t exclude_count;
 	struct zone_options *zones;

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "resolver/client_names.h"
 #include "resolver/options_private.h"
 #include "resolver/telemetry/rotate.h"
 #include "resolver/telemetry/sink_target.h"
@@ -339,6 +340,20 @@ static bool check_exclude(const struct options *options, const char *text, char 
 	snprintf(why, WHY_MAX,
 		"\"%.80s\" is none of these, expected an address, a network such as "
 		"192.0.2.0/24, a MAC address, or a domain name",
+		text);
+	return false;
+}
+
+static bool check_client_names(const struct options *options, const char *text, char *why)
+{
+	enum name_format format;
+	const char *path;
+	(void)options;
+	if (name_source_read(text, &format, &path))
+		return true;
+	snprintf(why, WHY_MAX,
+		"\"%.80s\" is no source of names, expected hosts:/PATH, dnsmasq:/PATH, isc:/PATH, "
+		"kea:/PATH or ptr",
 		text);
 	return false;
 }
@@ -763,6 +778,19 @@ const struct option_row option_rows[] = {
 		.initial = "64",
 		.help = "The bits of an IPv6 address that make a client where client-identity is "
 			"prefix."},
+	{.name = "client-names",
+		.type = OPTION_TEXTS,
+		.unit = "sources",
+		LIST(client_names),
+		.min = 0,
+		.max = CLIENT_NAME_SOURCES_MAX,
+		.initial = "{ }",
+		.check = check_client_names,
+		.help = "Where the names shown beside clients come from, the first source that has "
+			"one counts: \"hosts:/PATH\" (a file like /etc/hosts), \"dnsmasq:/PATH\", "
+			"\"isc:/PATH\", \"kea:/PATH\" (leases of these DHCP servers), \"ptr\" "
+			"(reverse lookups of allowed clients at the servers of upstream). Files have "
+			"to be readable by user. Nothing is shown while anonymize is on."},
 	{.name = "anonymize",
 		.type = OPTION_WORD,
 		FIELD(anonymize),

@@ -61,11 +61,13 @@ static const struct status_row rows[] = {
 	{"clock_steps", "Recording", "clock steps", UNIT_COUNT},
 	{"journal_bytes", "Recording", "journal", UNIT_BYTES},
 	{"journal_*", "Recording", "journal ", UNIT_COUNT},
+	{"forwarders", "Queries", "clients that look like forwarders", UNIT_COUNT},
+	{"forwarder", "Forwarders", "client|names|systems", UNIT_THING},
 	{"sink", "Records to", "sink|to|state|written|dropped", UNIT_THING},
 };
 
 static const char *const groups[] = {"Daemon", "Upstreams", "Zones", "Queries", "Cache",
-	"Upstream queries", "Recording", "Records to", "Other"};
+	"Upstream queries", "Recording", "Records to", "Forwarders", "Other"};
 
 static const struct status_row other = {"*", "Other", "", UNIT_TEXT};
 

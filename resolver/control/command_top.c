@@ -63,6 +63,30 @@ static void append_json_open(struct cli *cli, const struct ranking *ranking)
 static const char *const client_columns[] = {"queries", "watched", "blocked", "nxdomain", "cached"};
 #define CLIENT_COLUMNS (sizeof(client_columns) / sizeof(client_columns[0]))
 
+/* Its name, and whether it looks like a forwarder: never in place of the client. */
+static const char *client_words(struct cli *cli, const struct reader_fields *fields)
+{
+	const char *name = reader_field_text(fields, "name");
+	bool forwarder = reader_field_text(fields, "forwarder") != NULL;
+	char words[300];
+
+	int length = snprintf(words, sizeof(words), "%s%s%s", name ? name : "",
+		name && forwarder ? " " : "", forwarder ? "(looks like a forwarder)" : "");
+	const char *copy = arena_copy(&cli->arena, words, (size_t)length + 1);
+	return copy ? copy : "";
+}
+
+static void client_words_json(struct cli *cli, const struct reader_fields *fields)
+{
+	const char *name = reader_field_text(fields, "name");
+	const char *forwarder = reader_field_text(fields, "forwarder");
+
+	if (name)
+		strbuf_json_text(&cli->out, "name", name);
+	if (forwarder)
+		strbuf_json_text(&cli->out, "forwarder", forwarder);
+}
+
 static void client_row(
 	struct cli *cli, struct grid *grid, const char *client, const struct reader_fields *fields)
 {
@@ -72,6 +96,7 @@ static void client_row(
 		output_json_next(&cli->out);
 		strbuf_append_char(&cli->out, '{');
 		strbuf_json_text(&cli->out, "client", client);
+		client_words_json(cli, fields);
 		for (size_t c = 0; c < CLIENT_COLUMNS; c++)
 			strbuf_json_u64(&cli->out, client_columns[c],
 				(uint64_t)reader_field_i64(fields, client_columns[c], 0));
@@ -83,6 +108,7 @@ static void client_row(
 	for (size_t c = 0; c < CLIENT_COLUMNS; c++)
 		grid_cell_u64(grid, (uint64_t)reader_field_i64(fields, client_columns[c], 0));
 	grid_cell_time(grid, last);
+	grid_cell(grid, client_words(cli, fields));
 }
 
 static enum td_error append_clients(
@@ -93,7 +119,7 @@ static enum td_error append_clients(
 	enum td_error error = fleet_ranks(fleet, &cli->arena, READER_CLIENTS, "queries",
 		extent->limit, &ranks, &outcome->exact);
 
-	grid_init(&grid, "CLIENT|>QUERIES|>WATCHED|>BLOCKED|>NXDOMAIN|>CACHED|LAST SEEN");
+	grid_init(&grid, "CLIENT|>QUERIES|>WATCHED|>BLOCKED|>NXDOMAIN|>CACHED|LAST SEEN|NAME");
 	for (size_t i = 0; i < ranks.count && error == TD_OK; i++) {
 		struct reader_fields fields;
 		error = fleet_client(fleet, &cli->arena, ranks.rows[i].member, &fields);

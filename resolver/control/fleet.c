@@ -174,7 +174,7 @@ struct client_sum {
 	size_t known;
 	int64_t counters[CLIENT_COUNTER_COUNT];
 	int64_t first_ms, last_ms;
-	const char *name;
+	const char *name, *forwarder;
 };
 
 static enum td_error add_client(void *context, struct fleet_member *member)
@@ -195,6 +195,8 @@ static enum td_error add_client(void *context, struct fleet_member *member)
 		sum->first_ms = first;
 	if (name && *name && (!sum->name || last >= sum->last_ms))
 		sum->name = name;
+	if (!sum->forwarder)
+		sum->forwarder = reader_field_text(&fields, "forwarder");
 	if (last > sum->last_ms)
 		sum->last_ms = last;
 	sum->fields = fields;
@@ -216,7 +218,7 @@ static bool put_number(
 
 static enum td_error write_sum(const struct client_sum *sum, struct reader_fields *out)
 {
-	out->rows = arena_alloc(sum->arena, (CLIENT_COUNTER_COUNT + 3) * sizeof(*out->rows));
+	out->rows = arena_alloc(sum->arena, (CLIENT_COUNTER_COUNT + 4) * sizeof(*out->rows));
 	if (!out->rows)
 		return TD_NOMEM;
 	bool ok = true;
@@ -227,6 +229,8 @@ static enum td_error write_sum(const struct client_sum *sum, struct reader_field
 	     put_number(sum->arena, out, "last_seen", sum->last_ms);
 	if (ok && sum->name)
 		out->rows[out->count++] = (struct reader_field){"name", sum->name};
+	if (ok && sum->forwarder)
+		out->rows[out->count++] = (struct reader_field){"forwarder", sum->forwarder};
 	return ok ? TD_OK : TD_NOMEM;
 }
 

@@ -139,6 +139,12 @@ static void client_text(struct who *who, const struct client_view *view)
 		strbuf_append_char(out, ')');
 	}
 	strbuf_append_text(out, " is a client: ");
+	const char *forwarder = reader_field_text(&view->fields, "forwarder");
+	if (forwarder) {
+		strbuf_append_text(out, "it looks like a forwarder (");
+		output_text(out, forwarder);
+		strbuf_append_text(out, "); ");
+	}
 	who_append_period(who, &seen);
 	append_counters(who, &view->fields);
 	append_hits(who, view);
@@ -155,6 +161,12 @@ static void client_json(struct who *who, const struct client_view *view)
 	struct strbuf *out = &who->cli->out;
 
 	strbuf_json_text(out, "client", view->client);
+	const char *called = reader_field_text(&view->fields, "name");
+	const char *forwarder = reader_field_text(&view->fields, "forwarder");
+	if (called)
+		strbuf_json_text(out, "name", called);
+	if (forwarder)
+		strbuf_json_text(out, "forwarder", forwarder);
 	strbuf_json_key(out, "counters");
 	strbuf_append_char(out, '{');
 	for (int c = 0; c < CLIENT_COUNTER_COUNT; c++) {

@@ -28,6 +28,7 @@
 #include "resolver/telemetry/clock_watch.h"
 #include "resolver/telemetry/journal.h"
 #include "resolver/telemetry/memory.h"
+#include "resolver/telemetry/notes.h"
 #include "resolver/telemetry/pending.h"
 #include "resolver/telemetry/pending_log.h"
 #include "resolver/telemetry/sinks.h"
@@ -60,6 +61,7 @@ struct collector {
 	struct event_base *base;
 	struct event *rung, *look, *beat, *deadline;
 	struct pending pending;
+	struct notes *notes;
 	struct batcher batcher;
 	struct store *store;     /* NULL: redis is "off" */
 	struct journal *journal; /* NULL: none can be kept */
@@ -112,6 +114,20 @@ static int64_t read_slept(const struct now *now)
 
 /* --- taking what was given --- */
 
+static void add_event(struct collector *collector, const char *kind, const char *text);
+
+static void on_suspect(void *context, const struct notes_suspect *suspect)
+{
+	char client[ADDRESS_TEXT_MAX], why[NOTES_WHY_SIZE];
+	char text[ADDRESS_TEXT_MAX + NOTES_WHY_SIZE + 64];
+
+	address_to_text(&suspect->client, client);
+	notes_words(suspect, why);
+	snprintf(text, sizeof(text), "%s looks like a forwarder: %s", client, why);
+	log_warning("client %s; see doc/clients.md for how to tell its clients apart", text);
+	add_event(context, "forwarder", text);
+}
+
 static void merge(struct collector *collector, struct tally *tally)
 {
 	int64_t shift_us = clock_watch_shift(&collector->clock, tally->clock_us);
@@ -122,6 +138,8 @@ static void merge(struct collector *collector, struct tally *tally)
 		tally_shift(tally, shift_us);
 	pending_merge(&collector->pending, tally);
 	memory_merged(collector->memory, tally);
+	notes_look(collector->notes, tally, &collector->pending, &collector->now, on_suspect,
+		collector);
 }
 
 static bool take_tallies(struct collector *collector, struct handover *handover)
@@ -461,6 +479,8 @@ static void publish(struct collector *collector)
 	status.details_dropped = pending->details_dropped;
 	status.events_dropped = atomic_load(&collector->events_dropped);
 	status.stream_dropped = pending->lines_dropped;
+	status.suspect_count =
+		notes_suspects(collector->notes, status.suspects, &status.suspects_ever);
 	uint64_t lines_lost = 0, taps_lost = 0;
 	for (size_t i = 0; i < collector->count; i++) {
 		lines_lost += atomic_load(&collector->handovers[i].lines_lost);
@@ -805,6 +825,7 @@ static void collector_free(struct collector *collector)
 		event_base_free(collector->base);
 	batcher_deinit(&collector->batcher);
 	pending_deinit(&collector->pending);
+	notes_free(collector->notes);
 	strbuf_deinit(&collector->line);
 	strbuf_deinit(&collector->octets);
 	strbuf_deinit(&collector->replayed.text);
@@ -827,12 +848,13 @@ struct collector *collector_new(const struct telemetry_config *config, struct ha
 	collector->count = count;
 	collector->bell = bell;
 	make_plain_parts(collector, config);
+	collector->notes = notes_new(&config->names, &config->seed);
 	collector->resolver_name = strdup(config->resolver_name);
 	collector->version = strdup(config->version);
 	collector->next_records = calloc(count, sizeof(*collector->next_records));
 	collector->taken = calloc(count * HANDOVER_TALLIES, sizeof(*collector->taken));
-	if (!collector->resolver_name || !collector->version || !collector->next_records ||
-		!collector->taken || !make_loop(collector) ||
+	if (!collector->notes || !collector->resolver_name || !collector->version ||
+		!collector->next_records || !collector->taken || !make_loop(collector) ||
 		!sinks_init(&collector->sinks, config, collector->base, zones, &collector->now) ||
 		!make_batcher(collector, config, zones) || !make_store(collector, config, zones)) {
 		collector_free(collector);

@@ -15,6 +15,7 @@ resolver_telemetry_libtelemetry_a_SOURCES = \
 	resolver/telemetry/memory_recover.c resolver/telemetry/memory_recover.h \
 	resolver/telemetry/lookup.c resolver/telemetry/lookup.h \
 	resolver/telemetry/outbox.c resolver/telemetry/outbox.h \
+	resolver/telemetry/notes.c resolver/telemetry/notes.h \
 	resolver/telemetry/pending.c resolver/telemetry/pending.h \
 	resolver/telemetry/pending_log.c resolver/telemetry/pending_log.h \
 	resolver/telemetry/querylog.c resolver/telemetry/querylog.h \
@@ -98,8 +99,11 @@ tests_unit_test_record_LDADD = $(TELEMETRY_TEST_LIBS)
 tests_unit_test_journal_SOURCES = tests/unit/test_journal.c
 tests_unit_test_journal_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_journal_LDADD = $(TELEMETRY_TEST_LIBS)
-check_PROGRAMS += tests/unit/test_identity
-TESTS += tests/unit/test_identity
+check_PROGRAMS += tests/unit/test_identity tests/unit/test_notes
+TESTS += tests/unit/test_identity tests/unit/test_notes
+tests_unit_test_notes_SOURCES = tests/unit/test_notes.c
+tests_unit_test_notes_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_notes_LDADD = $(TELEMETRY_TEST_LIBS)
 tests_unit_test_identity_SOURCES = tests/unit/test_identity.c
 tests_unit_test_identity_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_identity_LDADD = $(TELEMETRY_TEST_LIBS)

@@ -18,6 +18,7 @@
 #include "lib/base/hash.h"
 #include "lib/base/strbuf.h"
 #include "resolver/telemetry/identity.h"
+#include "resolver/telemetry/notes.h"
 #include "resolver/telemetry/transaction.h"
 
 enum query_log { QUERY_LOG_OFF, QUERY_LOG_WATCHED, QUERY_LOG_ALL };
@@ -48,6 +49,7 @@ struct telemetry_config {
 	size_t details_max; /* distinct (client, name) and (address, client, name) held while Redis is away; more are dropped and counted */
 	struct hash_seed seed;
 	struct identity_config identity; /* all zero: a client is its address */
+	struct notes_names names;        /* all zero: clients have none; its functions are called by the collector */
 };
 
 struct record_packet;
@@ -122,6 +124,9 @@ struct telemetry_status {
 	uint64_t records_dropped; /* not written to the query log, and not in the stream either */
 	uint64_t stream_dropped;  /* not kept for Redis's streams, while it was away or slower than they came */
 	uint64_t records_written;
+	struct notes_suspect suspects[NOTES_SUSPECTS]; /* clients that look like forwarders, the last ones */
+	size_t suspect_count;
+	uint64_t suspects_ever;
 	struct sink_status sinks[SINKS_MAX];
 	size_t sink_count;
 };

@@ -4,7 +4,7 @@
 FUZZ_TARGETS = tests/fuzz/fuzz_request tests/fuzz/fuzz_message tests/fuzz/fuzz_name_text tests/fuzz/fuzz_text_rr \
 	tests/fuzz/fuzz_rpz \
 	tests/fuzz/fuzz_exchange tests/fuzz/fuzz_answer
-FUZZ_TARGETS += tests/fuzz/fuzz_forwarded
+FUZZ_TARGETS += tests/fuzz/fuzz_forwarded tests/fuzz/fuzz_name_files
 if HAVE_DNSTAP
 FUZZ_TARGETS += tests/fuzz/fuzz_frame_stream
 endif
@@ -51,3 +51,6 @@ tests_fuzz_fuzz_answer_LDADD = $(LIB_RESOLVER) $(LDNS_LIBS)
 tests_fuzz_fuzz_forwarded_SOURCES = tests/fuzz/fuzz_forwarded.c tests/fuzz/fuzz.h $(FUZZ_MAIN)
 tests_fuzz_fuzz_forwarded_CFLAGS = $(AM_CFLAGS) $(FUZZ_FLAGS)
 tests_fuzz_fuzz_forwarded_LDADD = $(LIB_DNS)
+tests_fuzz_fuzz_name_files_SOURCES = tests/fuzz/fuzz_name_files.c tests/fuzz/fuzz.h $(FUZZ_MAIN)
+tests_fuzz_fuzz_name_files_CFLAGS = $(AM_CFLAGS) $(FUZZ_FLAGS)
+tests_fuzz_fuzz_name_files_LDADD = $(LIB_RESOLVER) $(LDNS_LIBS)

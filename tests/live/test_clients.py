@@ -9,6 +9,7 @@ import stat
 import struct
 import subprocess
 import sys
+import time
 
 import dns.edns
 import dns.message
@@ -16,6 +17,7 @@ import pytest
 
 import harness
 from harness import DAEMON, addresses_of, key, make_query, rcode_of, read_framed, send_framed, tcp_socket, udp_socket, until
+import wire
 from upstream import addresses
 
 TEREDO = "teredo.ipv6.microsoft.com"
@@ -289,3 +291,65 @@ class TestProxy:
             assert clients_of(daemon, "h13.example.org") == {("127.0.8.8", None)}
         finally:
             process.stop()
+
+
+class TestNames:
+    def test_files_are_followed(self, teredown, nsd, folder):
+        hosts = folder.write("hosts", "127.0.9.1 desk.example desk\n127.0.9.2 evil\x1b[31mname\n")
+        leases = folder.write("leases", "%d 02:00:5e:10:00:03 127.0.9.3 phone *\n" % (time.time() + 1000))
+        daemon = teredown(nsd.endpoint, redis="embedded", client_names=["hosts:" + hosts, "dnsmasq:" + leases])
+        for last in (1, 2, 3, 4):
+            daemon.ask("www.example.org", source="127.0.9.%d" % last)
+        store = daemon.store()
+        name = lambda last: store.hget(key("client", "127.0.9.%d" % last), "name")
+        until(lambda: name(1) == "desk.example" and name(3) == "phone", "names in Redis")
+        assert name(2) is None and name(4) is None
+        assert {row["client"]: row.get("name") for row in daemon.json("top")["rows"]}["127.0.9.1"] == "desk.example"
+        assert "127.0.9.1" in daemon.run("top") and "desk.example" in daemon.run("top")
+        assert "127.0.9.1 (desk.example) is a client" in daemon.run("who", "127.0.9.1")
+        folder.write("leases", "%d 02:00:5e:10:00:03 127.0.9.3 tablet *\n" % (time.time() + 1000))
+        until(lambda: daemon.ask("www.example.org", source="127.0.9.3") and name(3) == "tablet", "the new name")
+        folder.write("leases", "%d 02:00:5e:10:00:03 127.0.9.3 tablet *\n" % (time.time() - 1000))
+        until(lambda: daemon.ask("www.example.org", source="127.0.9.3") and name(3) is None, "no name when the lease is over")
+
+    def test_reverse_lookups(self, teredown, upstream):
+        asked = []
+
+        def script(packet, question, tcp):
+            asked.append((question.qname, question.qtype))
+            if question.qname == "1.10.0.127.in-addr.arpa.":
+                return [(0, wire.reply(packet, answers=[wire.rr(b"\xc0\x0c", 12, 60, wire.name("desk.example"))]))]
+            return [(0, wire.reply(packet, wire.NXDOMAIN, authority=[wire.soa("", 300, 60)]))]
+        server = upstream(script)
+        daemon = teredown(server.endpoint, redis="embedded", client_names=["ptr"])
+        store = daemon.store()
+        until(lambda: daemon.ask("localhost", source="127.0.10.1") and store.hget(key("client", "127.0.10.1"), "name") == "desk.example", "the name")
+        until(lambda: daemon.ask("localhost", source="127.0.10.2") and ("2.10.0.127.in-addr.arpa.", 12) in asked, "the second question")
+        for _ in range(20):
+            daemon.ask("localhost", source="127.0.10.1")
+            daemon.ask("localhost", source="127.0.10.2")
+        daemon.until_counted(20)
+        assert asked.count(("1.10.0.127.in-addr.arpa.", 12)) == asked.count(("2.10.0.127.in-addr.arpa.", 12)) == 1
+
+    def test_none_while_anonymous(self, teredown, nsd, folder):
+        hosts = folder.write("hosts", "127.0.9.1 desk.example\n")
+        daemon = teredown(nsd.endpoint, redis="embedded", client_names=["hosts:" + hosts], anonymize="hash")
+        daemon.ask("www.example.org", source="127.0.9.1")
+        daemon.until_counted(1)
+        assert "desk.example" not in dump(daemon.store())
+        assert "client-names: not used" in daemon.log()
+
+
+def test_client_that_looks_like_a_forwarder(teredown, nsd):
+    daemon = teredown(nsd.endpoint, redis="embedded")
+    for name in ("www.msftconnecttest.com", "captive.apple.com", "connectivitycheck.gstatic.com"):
+        daemon.ask(name, source="127.0.11.1")
+    for name in ("www.msftconnecttest.com", "detectportal.firefox.com"):
+        daemon.ask(name, source="127.0.11.2")
+    until(lambda: daemon.store().hexists(key("client", "127.0.11.1"), "forwarder"), "the mark in Redis")
+    status = daemon.status()
+    assert harness.number(status, "forwarders") == 1
+    assert [(row["client"], row["systems"]) for row in status["forwarder"]] == [("127.0.11.1", "Windows,Android,Apple")]
+    assert "Windows,Android,Apple" in daemon.run("status") and "looks like a forwarder" in daemon.run("top")
+    assert not daemon.store().hexists(key("client", "127.0.11.2"), "forwarder")
+    assert daemon.log().count("looks like a forwarder") == 1
