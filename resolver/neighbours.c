@@ -73,13 +73,21 @@ static void take_neighbour(struct neighbours *neighbours, struct nlmsghdr *heade
 		neighbours->found(neighbours->context, &address, mac);
 }
 
+/* Not with NLMSG_OK and NLMSG_NEXT, whose arithmetic is signed here and unsigned there. */
 static void take_messages(struct neighbours *neighbours, size_t size)
 {
-	struct nlmsghdr *header = (struct nlmsghdr *)(void *)neighbours->buffer;
+	size_t at = 0;
 
-	for (int left = (int)size; NLMSG_OK(header, left); header = NLMSG_NEXT(header, left)) {
+	while (size - at >= sizeof(struct nlmsghdr)) {
+		struct nlmsghdr *header = (struct nlmsghdr *)(void *)(neighbours->buffer + at);
+		size_t length = header->nlmsg_len, aligned = NLMSG_ALIGN(length);
+		if (length < sizeof(*header) || length > size - at)
+			return;
 		if (header->nlmsg_type == RTM_NEWNEIGH)
 			take_neighbour(neighbours, header);
+		if (aligned >= size - at)
+			return;
+		at += aligned;
 	}
 }
 
