@@ -11,6 +11,7 @@
 #include "config.h"
 #include "lib/base/log.h"
 #include "resolver/daemon.h"
+#include "resolver/telemetry/forget.h"
 
 static const char *const kind_names[] = {
 	[ZONE_TUNNEL] = "tunnel", [ZONE_LIST] = "list", [ZONE_LOCAL] = "local"};
@@ -312,6 +313,47 @@ static void request_reload(
 		control_reply_fail(reply, "out of memory");
 }
 
+/* --- forget --- */
+
+static void add_forgetting(const struct daemon *daemon, struct control_reply *reply)
+{
+	static const char *const states[] = {[FORGET_IDLE] = "idle",
+		[FORGET_WAITING] = "waiting",
+		[FORGET_RUNNING] = "running",
+		[FORGET_DONE] = "done",
+		[FORGET_FAILED] = "failed"};
+	struct forget_status status;
+
+	telemetry_forget_status(daemon->telemetry, &status);
+	control_reply_add(reply, "state", states[status.state]);
+	control_reply_add(reply, "client", status.client);
+	control_reply_add(reply, "words", status.words);
+	control_reply_add_u64(reply, "keys", status.keys);
+	control_reply_add_u64(reply, "scanned", status.scanned);
+	control_reply_add_u64(reply, "deleted", status.deleted);
+	control_reply_add_u64(reply, "removed", status.removed);
+	control_reply_end(reply);
+}
+
+/* Starts it; without a client it says how far it came. */
+static void request_forget(
+	struct daemon *daemon, struct control_reply *reply, unsigned count, char *const words[])
+{
+	enum td_error error = count > 1 ? telemetry_forget(daemon->telemetry, words[1]) : TD_OK;
+
+	if (error == TD_UNSUPPORTED)
+		control_reply_fail(reply, "redis is off: nothing is kept that could be forgotten");
+	else if (error == TD_FULL)
+		control_reply_fail(reply, "another client is being forgotten; try again when it is done");
+	else if (error != TD_OK)
+		control_reply_fail(reply, "this is no client");
+	else
+		add_forgetting(daemon, reply);
+	if (count > 1 && error == TD_OK)
+		log_info("a client is being forgotten, asked for by uid %u",
+			(unsigned)control_reply_uid(reply));
+}
+
 /* --- dispatch --- */
 
 void daemon_control(void *context, struct control_reply *reply, unsigned count, char *const words[])
@@ -321,7 +363,7 @@ void daemon_control(void *context, struct control_reply *reply, unsigned count, 
 		unsigned most;
 		void (*run)(struct daemon *, struct control_reply *, unsigned, char *const *);
 	} requests[] = {{"status", 1, request_status}, {"mode", 3, request_mode},
-		{"reload", 1, request_reload}};
+		{"reload", 1, request_reload}, {"forget", 2, request_forget}};
 	struct daemon *daemon = context;
 
 	if (daemon->stopping) {
@@ -337,5 +379,5 @@ void daemon_control(void *context, struct control_reply *reply, unsigned count, 
 			requests[i].run(daemon, reply, count, words);
 		return;
 	}
-	control_reply_fail(reply, "unknown request; known: status, mode, reload");
+	control_reply_fail(reply, "unknown request; known: status, mode, reload, forget");
 }

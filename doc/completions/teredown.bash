@@ -4,7 +4,7 @@
 _teredown()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
-	local commands="status top who tail mode block reload decode help"
+	local commands="status top who tail mode block reload forget decode help"
 	local word command="" i
 
 	case $prev in
@@ -48,6 +48,7 @@ _teredown()
 	who) COMPREPLY=($(compgen -W "--lines $reads $options" -- "$cur")) ;;
 	tail) COMPREPLY=($(compgen -W "--lines --once $reads $options" -- "$cur")) ;;
 	mode) COMPREPLY=($(compgen -W "watch block ignore --zone $options" -- "$cur")) ;;
+	forget) COMPREPLY=($(compgen -W "--yes $options" -- "$cur")) ;;
 	block) COMPREPLY=($(compgen -W "on off $options" -- "$cur")) ;;
 	*) COMPREPLY=($(compgen -W "$options" -- "$cur")) ;;
 	esac

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # fish completion of teredown(1)
 
-set -l commands status top who tail mode block reload decode help
+set -l commands status top who tail mode block reload forget decode help
 
 complete -c teredown -f
 complete -c teredown -s c -l config -r -F -d 'configuration of the daemon'
@@ -16,6 +16,7 @@ complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a tail -d '
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a mode -d 'show or change what happens to matching names'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a block -d 'block the tunnel names, or watch them again'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a reload -d 'read configuration and zones again'
+complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a forget -d 'remove everything recorded of a client'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a decode -d 'what a tunnel address has inside'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a help -d 'help of a command'
 
@@ -28,5 +29,6 @@ complete -c teredown -n '__fish_seen_subcommand_from status top who tail' -s r -
 	-a "(teredown status --fleet 2>/dev/null | string match -rg '^(\S+)  ' | tail -n +2)"
 complete -c teredown -n '__fish_seen_subcommand_from mode' -a 'watch block ignore'
 complete -c teredown -n '__fish_seen_subcommand_from mode' -s z -l zone -x -d 'this zone only'
+complete -c teredown -n '__fish_seen_subcommand_from forget' -s y -l yes -d 'do not ask whether it is meant'
 complete -c teredown -n '__fish_seen_subcommand_from block' -a 'on off'
 complete -c teredown -n '__fish_seen_subcommand_from help' -a "$commands"

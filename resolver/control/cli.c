@@ -30,6 +30,7 @@ const struct command *const cli_commands[] = {
 	&command_mode,
 	&command_block,
 	&command_reload,
+	&command_forget,
 	&command_decode,
 	NULL,
 };

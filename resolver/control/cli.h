@@ -28,7 +28,8 @@ enum cli_exit { CLI_OK = 0, CLI_ERROR = 1, CLI_USAGE = 2, CLI_NOTHING = 3, CLI_P
 	X(DAYS, 'd', "days", "N", "count the last N days, today included (days in UTC)") \
 	X(ONCE, '1', "once", NULL, "print once and end")                                 \
 	X(RESOLVER, 'r', "resolver", "NAME", "read this resolver instead of our own")    \
-	X(FLEET, 'f', "fleet", NULL, "read all resolvers that record in this Redis")
+	X(FLEET, 'f', "fleet", NULL, "read all resolvers that record in this Redis")     \
+	X(YES, 'y', "yes", NULL, "do not ask whether it is meant")
 
 enum cli_option {
 #define X(name, letter, word, argument, help) CLI_##name,
@@ -63,7 +64,7 @@ struct command {
 };
 
 extern const struct command command_status, command_top, command_who, command_tail, command_mode,
-	command_block, command_reload, command_decode;
+	command_block, command_reload, command_forget, command_decode;
 
 /* All of them, in the order of the help; NULL at the end. */
 extern const struct command *const cli_commands[];

@@ -4,6 +4,7 @@ resolver_control_libcontrol_a_SOURCES = \
 	resolver/control/cli_store.c \
 	resolver/control/client.c resolver/control/client.h \
 	resolver/control/command_decode.c \
+	resolver/control/command_forget.c \
 	resolver/control/command_policy.c \
 	resolver/control/command_status.c \
 	resolver/control/command_tail.c \

@@ -26,6 +26,7 @@
 #include "lib/base/strbuf.h"
 #include "resolver/telemetry/batch.h"
 #include "resolver/telemetry/clock_watch.h"
+#include "resolver/telemetry/forget.h"
 #include "resolver/telemetry/journal.h"
 #include "resolver/telemetry/memory.h"
 #include "resolver/telemetry/notes.h"
@@ -68,6 +69,8 @@ struct collector {
 	struct memory *memory;
 	struct clock_watch clock;
 	bool warned_of_clock;
+	struct forget *forget;   /* NULL: no store */
+	bool forgot;             /* its turn was the last one */
 	struct batch replayed;   /* what the journal gave back to be sent */
 	struct strbuf octets;    /* of a batch, to or from the journal */
 	uint64_t replays;        /* acknowledged, ever */
@@ -415,27 +418,53 @@ static bool waits_for_clock(struct collector *collector)
 	return false;
 }
 
-static void send_pending(struct collector *collector)
+/* A step of forgetting a client; false when there is none. Acknowledged batches go first, or they
+ * would bring it back after a failover. */
+static bool send_forgetting(struct collector *collector)
 {
-	if (!collector->store || !store_is_ready(collector->store))
-		return;
+	struct forget_command command;
+	bool stored = pending_is_empty(&collector->pending) && !collector->batcher.frozen &&
+		      !has_replays(collector);
+
+	if (forget_begin(collector->forget, &collector->now, stored) && collector->journal)
+		journal_forget_kept(collector->journal);
+	if (atomic_load(&collector->stop) || !forget_next(collector->forget, &command))
+		return false;
+	store_ask(collector->store, command.argc, command.argv, command.lengths);
+	return true;
+}
+
+static bool send_batch(struct collector *collector)
+{
 	struct batch *replay = next_replay(collector);
 	if (replay) {
 		store_send(collector->store, replay);
-		return;
+		return true;
 	}
 	if (waits_for_clock(collector))
-		return;
+		return false;
 	/* The same hour a batch of now would close; an empty one is sent for it, and the first one
 	 * at once: it says that recording began. */
 	int64_t closing = (collector->now.wall_us - 60 * US_PER_S) / US_PER_HOUR - 1;
 	struct batch *batch = freeze_batch(collector, closing > collector->closed_hour);
 	if (!batch)
-		return;
+		return false;
 	if (pending_is_empty(&collector->pending))
 		collector->closed_hour = closing;
 	keep_batch(collector, batch);
 	store_send(collector->store, batch);
+	return true;
+}
+
+/* Batches and the steps of forgetting take turns. */
+static void send_pending(struct collector *collector)
+{
+	if (!collector->store || !store_is_ready(collector->store))
+		return;
+	bool forgot = collector->forgot;
+	collector->forgot = !forgot && send_forgetting(collector);
+	if (!collector->forgot && !send_batch(collector) && forgot)
+		collector->forgot = send_forgetting(collector);
 }
 
 /* --- status --- */
@@ -651,6 +680,13 @@ static void on_applied(void *context, const struct batch *batch, const char *sto
 		batch_acknowledged(&collector->batcher, batch->number);
 }
 
+static void on_replied(void *context, const struct redisReply *reply)
+{
+	struct collector *collector = context;
+
+	forget_replied(collector->forget, reply);
+}
+
 static void on_changed(void *context)
 {
 	struct collector *collector = context;
@@ -765,6 +801,7 @@ static bool make_store(struct collector *collector, const struct telemetry_confi
 	static const struct store_callbacks callbacks = {.connected = on_connected,
 		.ready = on_ready,
 		.applied = on_applied,
+		.replied = on_replied,
 		.changed = on_changed};
 	struct store_identity identity = {
 		.resolver_name = config->resolver_name, .boot = collector->batcher.settings.boot};
@@ -776,6 +813,9 @@ static bool make_store(struct collector *collector, const struct telemetry_confi
 	if (!open_memory(collector, config, zones) || !make_boot(instance))
 		return false;
 	identity.instance = collector->journal ? journal_instance(collector->journal) : instance;
+	collector->forget = forget_new(config->resolver_name, identity.instance);
+	if (!collector->forget)
+		return false;
 	collector->store =
 		store_new(collector->base, config->redis, config->redis_access, &identity, &callbacks,
 			collector);
@@ -813,6 +853,7 @@ static void collector_free(struct collector *collector)
 	}
 	store_free(&collector->store);
 	memory_close(&collector->memory);
+	forget_free(&collector->forget);
 	journal_close(&collector->journal);
 	struct event *const events[] = {
 		collector->rung, collector->look, collector->beat, collector->deadline};
@@ -948,4 +989,20 @@ void collector_status(struct collector *collector, struct telemetry_status *out)
 	pthread_mutex_lock(&collector->lock);
 	*out = collector->status;
 	pthread_mutex_unlock(&collector->lock);
+}
+
+enum td_error collector_forget(struct collector *collector, const char *client)
+{
+	if (!collector->forget)
+		return TD_UNSUPPORTED;
+	enum td_error error = forget_request(collector->forget, client);
+	bell_ring_hard(collector->bell);
+	return error;
+}
+
+void collector_forget_status(struct collector *collector, struct forget_status *out)
+{
+	*out = (struct forget_status){.state = FORGET_IDLE};
+	if (collector->forget)
+		forget_status(collector->forget, out);
 }

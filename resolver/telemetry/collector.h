@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "lib/base/error.h"
+#include "resolver/telemetry/forget.h"
 #include "resolver/telemetry/handover.h"
 #include "resolver/telemetry/telemetry.h"
 #include "resolver/telemetry/zone_ids.h"
@@ -35,3 +36,7 @@ void collector_stop(struct collector **collector, int timeout_ms);
 void collector_event(struct collector *collector, const char *kind, const char *text);
 void collector_reopen(struct collector *collector);
 void collector_status(struct collector *collector, struct telemetry_status *out);
+
+/* Any thread; see forget.h. TD_UNSUPPORTED: Redis is off. */
+enum td_error collector_forget(struct collector *collector, const char *client);
+void collector_forget_status(struct collector *collector, struct forget_status *out);

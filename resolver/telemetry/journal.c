@@ -319,22 +319,28 @@ static bool is_needed(const struct segment *segment)
 	return false;
 }
 
-/* Deletes the oldest files, as far as the bounds of what is kept ask for it and none waits. */
-static void trim(struct journal *journal)
+/* False when it cannot be deleted. */
+static bool delete_first(struct journal *journal)
 {
 	char path[PATH_MAX];
 
+	segment_path(journal, journal->first->sequence, path);
+	if (unlink(path) != 0 && errno != ENOENT) {
+		fail(journal, "an old file cannot be deleted");
+		return false;
+	}
+	pop_segment(journal);
+	return true;
+}
+
+/* Deletes the oldest files, as far as the bounds of what is kept ask for it and none waits. */
+static void trim(struct journal *journal)
+{
 	while (journal->first && (journal->bytes > journal->settings.kept_bytes ||
 					 journal->batches > journal->settings.kept_batches)) {
 		bool active = journal->first == journal->last && journal->active >= 0;
-		if (active || is_needed(journal->first))
+		if (active || is_needed(journal->first) || !delete_first(journal))
 			return;
-		segment_path(journal, journal->first->sequence, path);
-		if (unlink(path) != 0 && errno != ENOENT) {
-			fail(journal, "an old file cannot be deleted");
-			return;
-		}
-		pop_segment(journal);
 	}
 }
 
@@ -525,6 +531,17 @@ void journal_drop(struct journal *journal, const char *boot, uint64_t number)
 		return;
 	set_done(journal, entry, "");
 	set_entry(journal, entry, ENTRY_FORGOTTEN, false);
+}
+
+void journal_forget_kept(struct journal *journal)
+{
+	end_active(journal);
+	while (journal->first && !is_needed(journal->first) && delete_first(journal))
+		;
+	for (struct segment *segment = journal->first; segment; segment = segment->next)
+		for (size_t i = 0; i < segment->count; i++)
+			if (segment->entries[i].state == ENTRY_DONE && !segment->entries[i].due)
+				set_entry(journal, &segment->entries[i], ENTRY_FORGOTTEN, false);
 }
 
 /* --- comparing with a store, sending again --- */

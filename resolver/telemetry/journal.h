@@ -96,6 +96,10 @@ bool journal_has(const struct journal *journal, const char *boot, uint64_t numbe
 /* Forgets a batch that nobody can use. */
 void journal_drop(struct journal *journal, const char *boot, uint64_t number);
 
+/* Forgets the batches that were acknowledged, and deletes the files that hold nothing else: they will
+ * not be sent again, whatever Redis loses. */
+void journal_forget_kept(struct journal *journal);
+
 /* Once a second or so: fsync by the second. */
 void journal_tick(struct journal *journal, int64_t mono_us);
 

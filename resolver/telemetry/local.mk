@@ -4,6 +4,7 @@ resolver_telemetry_libtelemetry_a_SOURCES = \
 	resolver/telemetry/clock_watch.c resolver/telemetry/clock_watch.h \
 	resolver/telemetry/collector.c resolver/telemetry/collector.h \
 	resolver/telemetry/dnstap.h \
+	resolver/telemetry/forget.c resolver/telemetry/forget.h \
 	resolver/telemetry/handover.c resolver/telemetry/handover.h \
 	resolver/telemetry/identity.c resolver/telemetry/identity.h \
 	resolver/telemetry/identity_key.c resolver/telemetry/identity_key.h \
@@ -66,18 +67,21 @@ EXTRA_DIST += resolver/telemetry/dnstap.c \
 	resolver/telemetry/frame_stream.c resolver/telemetry/frame_stream.h
 endif
 
-# The script that Redis runs, as the text of a C string.
-EXTRA_DIST += resolver/telemetry/script.lua
-CLEANFILES += resolver/telemetry/script.inc
+# The scripts that Redis runs, as the text of C strings.
+EXTRA_DIST += resolver/telemetry/script.lua resolver/telemetry/forget.lua
+CLEANFILES += resolver/telemetry/script.inc resolver/telemetry/forget.inc
+LUA_TO_C = $(AM_V_GEN)$(MKDIR_P) resolver/telemetry && \
+	$(SED) -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/"/' -e 's/$$/\\n"/'
 resolver/telemetry/script.inc: resolver/telemetry/script.lua
-	$(AM_V_GEN)$(MKDIR_P) resolver/telemetry && \
-	$(SED) -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/"/' -e 's/$$/\\n"/' \
-		$(srcdir)/resolver/telemetry/script.lua >$@.tmp && mv $@.tmp $@
+	$(LUA_TO_C) $(srcdir)/resolver/telemetry/script.lua >$@.tmp && mv $@.tmp $@
+resolver/telemetry/forget.inc: resolver/telemetry/forget.lua
+	$(LUA_TO_C) $(srcdir)/resolver/telemetry/forget.lua >$@.tmp && mv $@.tmp $@
+resolver/telemetry/forget.$(OBJEXT): resolver/telemetry/forget.inc
 resolver/telemetry/store.$(OBJEXT): resolver/telemetry/script.inc
 
 if HAVE_CMOCKA
 TELEMETRY_TESTS = tests/unit/test_tally tests/unit/test_memory tests/unit/test_pending tests/unit/test_sketch tests/unit/test_record \
-	tests/unit/test_journal tests/unit/test_redis tests/unit/test_store
+	tests/unit/test_forget tests/unit/test_journal tests/unit/test_redis tests/unit/test_store
 check_PROGRAMS += $(TELEMETRY_TESTS) $(SINK_TESTS)
 TESTS += $(TELEMETRY_TESTS) $(SINK_TESTS)
 TELEMETRY_TEST_LIBS = $(LIB_TELEMETRY) $(DNSTAP_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS) $(CMOCKA_LIBS)
@@ -96,6 +100,9 @@ tests_unit_test_sketch_LDADD = $(TELEMETRY_TEST_LIBS)
 tests_unit_test_record_SOURCES = tests/unit/test_record.c
 tests_unit_test_record_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_record_LDADD = $(TELEMETRY_TEST_LIBS)
+tests_unit_test_forget_SOURCES = tests/unit/test_forget.c
+tests_unit_test_forget_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_forget_LDADD = $(TELEMETRY_TEST_LIBS)
 tests_unit_test_journal_SOURCES = tests/unit/test_journal.c
 tests_unit_test_journal_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_journal_LDADD = $(TELEMETRY_TEST_LIBS)

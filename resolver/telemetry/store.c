@@ -58,6 +58,7 @@ enum store_state {
 	STORE_APPLIED,
 	STORE_READY,
 	STORE_SENT,
+	STORE_ASKED,
 	STORE_BEAT, /* renews the lease */
 	STORE_RELEASE,
 	STORE_RELEASED,
@@ -81,6 +82,7 @@ struct store {
 	bool healthy;
 	bool followed;     /* another server, and it was not said yet */
 	bool spoke;        /* since the last beat */
+	bool beat_due;     /* as soon as what was asked is answered */
 	bool batch_failed; /* the last one: that one is connected again does not make it well */
 	bool loaded_twice; /* NOSCRIPT came right after a load */
 	char sha[SHA_SIZE];
@@ -261,6 +263,7 @@ static void send_lease(struct store *store, enum store_state state)
 	fill_slots(store, argv, lengths, state == STORE_RELEASE ? "0" : lease_text(lease));
 	store->state = state;
 	store->spoke = true;
+	store->beat_due = false;
 	redis_link_command(store->link, BATCH_ARGV_HEADER, argv, lengths);
 }
 
@@ -465,6 +468,15 @@ static void on_replied(void *context, struct redisReply *reply)
 {
 	struct store *store = context;
 
+	if (store->state == STORE_ASKED) {
+		store->state = STORE_READY;
+		store->callbacks.replied(store->context, reply);
+		if (store->beat_due)
+			send_lease(store, STORE_BEAT);
+		else
+			store->callbacks.ready(store->context);
+		return;
+	}
 	if (reply->type == REDIS_REPLY_ERROR) {
 		on_error(store, reply->str);
 		return;
@@ -566,6 +578,8 @@ static void on_beat(evutil_socket_t fd, short what, void *context)
 	(void)what;
 	if (store->state == STORE_READY && !store->spoke)
 		send_lease(store, STORE_BEAT);
+	else if (store->state == STORE_ASKED && !store->spoke)
+		store->beat_due = true;
 	store->spoke = false;
 	if (store->address.kind == REDIS_SENTINEL && store->healthy)
 		run_errand(store);
@@ -681,6 +695,13 @@ void store_send(struct store *store, struct batch *batch)
 {
 	store->batch = batch;
 	send_batch(store);
+}
+
+void store_ask(
+	struct store *store, size_t argc, const char *const argv[], const size_t lengths[])
+{
+	store->state = STORE_ASKED;
+	redis_link_command(store->link, argc, argv, lengths);
 }
 
 bool store_release(struct store *store)

@@ -20,6 +20,7 @@
 
 struct event_base;
 struct redis_access;
+struct redisReply;
 struct store;
 
 struct store_callbacks {
@@ -31,6 +32,8 @@ struct store_callbacks {
 	void (*ready)(void *context);
 	/* The batch is in Redis, whose marker is store. Followed by ready. */
 	void (*applied)(void *context, const struct batch *batch, const char *store);
+	/* The reply to store_ask, which may be an error. Followed by ready. */
+	void (*replied)(void *context, const struct redisReply *reply);
 	/* store_status would say something else now. */
 	void (*changed)(void *context);
 };
@@ -60,6 +63,11 @@ bool store_is_ready(const struct store *store);
 
 /* The store must be ready. batch stays valid and unchanged until applied or ready. */
 void store_send(struct store *store, struct batch *batch);
+
+/* A command of the caller's; the store must be ready, the arguments stay valid until replied. Where the
+ * connection is lost before, only ready follows, later: the caller asks again. */
+void store_ask(
+	struct store *store, size_t argc, const char *const argv[], const size_t lengths[]);
 
 /* Gives the lease back; true when that is done or cannot be done. Called again until then, and no
  * batch is sent any more. */

@@ -339,3 +339,13 @@ void telemetry_status(struct telemetry *telemetry, struct telemetry_status *out)
 {
 	collector_status(telemetry->collector, out);
 }
+
+enum td_error telemetry_forget(struct telemetry *telemetry, const char *client)
+{
+	return collector_forget(telemetry->collector, client);
+}
+
+void telemetry_forget_status(struct telemetry *telemetry, struct forget_status *out)
+{
+	collector_forget_status(telemetry->collector, out);
+}

@@ -131,3 +131,9 @@ struct telemetry_status {
 	size_t sink_count;
 };
 void telemetry_status(struct telemetry *telemetry, struct telemetry_status *out);
+
+/* Main thread: removes what Redis holds of a client (forget.h), beside all else. TD_UNSUPPORTED: Redis is off. TD_FULL: another one is
+ * being forgotten. TD_INVALID: this can be no client. */
+enum td_error telemetry_forget(struct telemetry *telemetry, const char *client);
+struct forget_status;
+void telemetry_forget_status(struct telemetry *telemetry, struct forget_status *out);

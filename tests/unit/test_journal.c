@@ -321,6 +321,33 @@ static void a_dropped_one_does_not_come_back(void **state)
 	journal_close(&journal);
 }
 
+/* Files that hold nothing else go; one that waits stays, and is all that is sent again. */
+static void kept_ones_are_forgotten_when_asked(void **state)
+{
+	char names[16][32];
+	uint64_t sent[8];
+
+	(void)state;
+	struct journal *journal = open_it();
+	for (uint64_t number = 1; number <= 3; number++) {
+		assert_int_equal(append(journal, BOOT_A, number), TD_OK);
+		journal_acknowledge(journal, BOOT_A, number, STORE_1);
+	}
+	journal_forget_kept(journal);
+	assert_int_equal(list_files(names, 16), 0);
+	assert_int_equal(status_of(journal).kept_batches, 0);
+	assert_int_equal(status_of(journal).bytes, 0);
+	for (uint64_t number = 4; number <= 5; number++)
+		assert_int_equal(append(journal, BOOT_A, number), TD_OK);
+	journal_acknowledge(journal, BOOT_A, 4, STORE_1);
+	journal_forget_kept(journal);
+	assert_int_equal(list_files(names, 16), 1);
+	assert_int_equal(status_of(journal).waiting_batches, 1);
+	assert_int_equal(compare_and_drain(journal, STORE_1, BOOT_A, 0, sent, 8), 1);
+	assert_int_equal(sent[0], 5);
+	journal_close(&journal);
+}
+
 #define RECORDS 6
 
 /* Six batches, the second acknowledged behind them, in one file. Where each record ends is in
@@ -575,6 +602,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(comes_back_after_a_crash),
 		T(has_one_owner),
+		T(kept_ones_are_forgotten_when_asked),
 		T(what_a_store_lost_is_sent_again),
 		T(what_was_deleted_stays_deleted),
 		T(a_new_marker_forgets_without_a_connection),
