@@ -426,8 +426,11 @@ static bool send_forgetting(struct collector *collector)
 	bool stored = pending_is_empty(&collector->pending) && !collector->batcher.frozen &&
 		      !has_replays(collector);
 
-	if (forget_begin(collector->forget, &collector->now, stored) && collector->journal)
+	if (forget_begin(collector->forget, &collector->now, stored) && collector->journal) {
+		/* A frozen batch that the journal lacks would count as never sent. */
+		memory_rewrite(collector->memory);
 		journal_forget_kept(collector->journal);
+	}
 	if (atomic_load(&collector->stop) || !forget_next(collector->forget, &command))
 		return false;
 	store_ask(collector->store, command.argc, command.argv, command.lengths);
