@@ -20,8 +20,8 @@
 
 #define SETTLE_US (1500 * INT64_C(1000)) /* workers hand over once a second */
 #define PATIENCE_US (30 * US_PER_S)
-#define PAGE "200" /* keys of one SCAN, roughly */
-#define BUDGET "150" /* of a script call: about two milliseconds */
+#define PAGE "100" /* keys of one SCAN, roughly */
+#define BUDGET "60" /* of a script call: about a millisecond */
 #define ARGS_MAX 4000
 #define ARGS_FIXED 9 /* EVAL, script, 1, applied, instance, client, record, pattern, budget */
 

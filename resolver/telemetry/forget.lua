@@ -80,7 +80,7 @@ local function fold_names(key)
 	local other = prefix .. 'client:' .. OTHER .. ':names'
 	local is_new = redis.call('EXISTS', other) == 0
 	local scores, sum = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES'), 0
-	spend(#scores / 4)
+	spend(1000)
 	for k = 2, #scores, 2 do sum = sum + tonumber(scores[k]) end
 	redis.call('ZINCRBY', other, string.format('%.0f', sum), OTHER)
 	if is_new then redis.call('PEXPIRE', other, 1) end
@@ -143,7 +143,10 @@ local function scan_stream(key, is_meant)
 	spend(10 + #entries * 5)
 	for _, entry in ipairs(entries) do
 		for k = 1, #entry[2], 2 do
-			if entry[2][k] == 'json' and is_meant(entry[2][k + 1]) then removed = removed + redis.call('XDEL', key, entry[1]) end
+			if entry[2][k] == 'json' and is_meant(entry[2][k + 1]) then
+				spend(5)
+				removed = removed + redis.call('XDEL', key, entry[1])
+			end
 		end
 	end
 	if #entries < 20 then return '0' end
@@ -185,8 +188,10 @@ local function treat(key)
 	return '0'
 end
 
+-- The names of the client are the one key that is not gone through in parts: it begins a call.
+local names_key = prefix .. 'client:' .. client .. ':names'
 local done = 0
-while ARGV[7 + done] and budget > 0 do
+while ARGV[7 + done] and budget > 0 and not (done > 0 and ARGV[7 + done] == names_key) do
 	cursor = treat(ARGV[7 + done])
 	if cursor == '0' then done = done + 1 end
 end

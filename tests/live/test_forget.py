@@ -140,7 +140,7 @@ def test_small_steps(teredown, nsd, rows):
     daemon.until_counted(1)
     store = daemon.store()
     longest = []
-    for _ in range(3):
+    for _ in range(5):
         for large in range(3):
             store.hset(key("pair", "198.51.100.%d" % large), mapping={"%s n%d.example." % (CLIENT if index % 2 else OTHER_CLIENT, index):
                 "1 2 3 n.example." for index in range(rows)})
