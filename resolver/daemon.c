@@ -374,7 +374,9 @@ static bool open_telemetry(struct daemon *daemon)
 		.retention_days = options->retention_days,
 		.pair_retention_days = options->pair_retention_days,
 		.clients_max = CLIENTS_MAX,
-		.details_max = DETAILS_MAX};
+		.details_max = DETAILS_MAX,
+		.stored_clients_max = options->clients_max,
+		.stored_names_max = options->names_max};
 
 	access.name_servers = options->upstream;
 	access.name_server_count = options->upstream_count;

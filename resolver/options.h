@@ -60,6 +60,7 @@ struct options {
 	unsigned redis_tls;                             /* 0 or 1 */
 	char *redis_ca_file, *redis_cert_file, *redis_key_file, *redis_tls_name;
 	unsigned redis_memory_mb;  /* of the embedded one */
+	unsigned clients_max, names_max; /* in Redis */
 	enum journal_fsync journal_fsync;
 	char *memory_dir; /* "auto", "" = none, or a path */
 	enum query_log query_log;

@@ -30,6 +30,7 @@ LIVE_MODULES = \
 	tests/live/test_redis_tls.py \
 	tests/live/test_replay.py \
 	tests/live/test_schema.py \
+	tests/live/test_script.py \
 	tests/live/test_transport.py \
 	tests/live/test_upstream.py \
 	tests/live/test_wire.py \
@@ -37,7 +38,7 @@ LIVE_MODULES = \
 	tests/live/wire.py
 
 EXTRA_DIST += $(LIVE_MODULES) tests/data/redis-schema-1.jsonl
-dist_check_SCRIPTS += tests/live/run tests/live/chaos tests/live/audit_latency.py tests/live/audit_counts.py tests/live/audit_mixing.py
+dist_check_SCRIPTS += tests/live/run tests/live/chaos tests/live/audit_latency.py tests/live/audit_counts.py tests/live/audit_flood.py tests/live/audit_mixing.py
 
 if HAVE_PYTEST
 TESTS += tests/live/run
@@ -50,3 +51,8 @@ tests_live_crowd_LDADD =
 
 # Shows the closing line of the live tests beside automake's own.
 AM_TESTS_FD_REDIRECT = 9>&2
+
+# What tests/live/audit_flood.py sends.
+check_PROGRAMS += tests/live/flood
+tests_live_flood_SOURCES = tests/live/flood.c
+tests_live_flood_LDADD =

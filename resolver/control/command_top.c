@@ -134,20 +134,37 @@ static enum td_error append_clients(
 
 /* --- names --- */
 
-static void name_rows(struct cli *cli, const struct reader_ranks *ranks)
+/* The list of a day is bounded; where it lost something of a name, that is said. */
+static bool is_doubtful(const struct reader_rank *row, const struct reader_rank *most)
+{
+	return strcmp(row->member, SCHEMA_OTHER) != 0 && most->value > row->value;
+}
+
+/* most: the most that each can have been asked; "*other" is what has no name, and certain. */
+static void name_rows(
+	struct cli *cli, const struct reader_ranks *ranks, const struct reader_rank *most)
 {
 	struct grid grid;
+	bool doubtful = false;
 
-	grid_init(&grid, ">QUERIES|NAME");
+	for (size_t i = 0; i < ranks->count; i++)
+		doubtful = doubtful || is_doubtful(&ranks->rows[i], &most[i]);
+	grid_init(&grid, doubtful ? ">QUERIES|>AT MOST|NAME" : ">QUERIES|NAME");
 	for (size_t i = 0; i < ranks->count; i++) {
 		if (cli->json) {
 			output_json_next(&cli->out);
 			strbuf_append_char(&cli->out, '{');
 			strbuf_json_text(&cli->out, "name", ranks->rows[i].member);
 			strbuf_json_u64(&cli->out, "queries", (uint64_t)ranks->rows[i].value);
+			if (is_doubtful(&ranks->rows[i], &most[i]))
+				strbuf_json_u64(&cli->out, "at_most", (uint64_t)most[i].value);
 			strbuf_append_char(&cli->out, '}');
 		} else {
 			grid_cell_u64(&grid, (uint64_t)ranks->rows[i].value);
+			if (doubtful && is_doubtful(&ranks->rows[i], &most[i]))
+				grid_cell_u64(&grid, (uint64_t)most[i].value);
+			else if (doubtful)
+				grid_cell(&grid, "");
 			grid_cell(&grid, member_words(ranks->rows[i].member));
 		}
 	}
@@ -194,7 +211,17 @@ static enum td_error append_names(
 	fleet_merge_ranks(&all, false);
 	if (all.count > extent->limit)
 		all.count = extent->limit;
-	name_rows(cli, &all);
+	struct reader_rank *most = arena_alloc(&cli->arena, (all.count + 1) * sizeof(*most));
+	if (!most)
+		return TD_NOMEM;
+	for (size_t i = 0; i < all.count; i++)
+		most[i] = (struct reader_rank){all.rows[i].member, 0};
+	for (size_t d = 0; d < extent->days && error == TD_OK && all.count; d++) {
+		char date[16];
+		day_text(cli, d, date);
+		error = fleet_day_at_most(fleet, date, most, all.count);
+	}
+	name_rows(cli, &all, most);
 	outcome->empty = all.count == 0;
 	return error;
 }

@@ -471,6 +471,27 @@ enum td_error fleet_ranks(struct fleet *fleet, struct arena *arena, enum reader_
 	}
 }
 
+struct day_names {
+	const char *day;
+	struct reader_rank *rows;
+	size_t count;
+};
+
+static enum td_error add_day_at_most(void *context, struct fleet_member *member)
+{
+	const struct day_names *names = context;
+
+	return reader_day_at_most(member->reader, names->day, names->rows, names->count);
+}
+
+enum td_error fleet_day_at_most(
+	struct fleet *fleet, const char *day, struct reader_rank *rows, size_t count)
+{
+	struct day_names names = {day, rows, count};
+
+	return fleet_each(fleet, add_day_at_most, &names);
+}
+
 /* --- hits of zones --- */
 
 struct score_sum {

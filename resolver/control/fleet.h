@@ -65,6 +65,10 @@ enum td_error fleet_client(
 enum td_error fleet_ranks(struct fleet *fleet, struct arena *arena, enum reader_ranking ranking,
 	const char *of, size_t limit, struct reader_ranks *out, bool *exact);
 
+/* As reader_day_at_most, over all resolvers. */
+enum td_error fleet_day_at_most(
+	struct fleet *fleet, const char *day, struct reader_rank *rows, size_t count);
+
 /* Hits of a policy zone by client, most hits first. */
 struct fleet_hit {
 	const char *client;

@@ -22,9 +22,9 @@
 #define SAVED_VERSION 1 /* raised whenever script.lua would read an old batch differently */
 
 /* Of BATCH_COST_MAX; details have the rest. */
-#define CLIENTS_SHARE 70
-#define TOPS_SHARE 30
-#define LINES_SHARE 20
+#define CLIENTS_SHARE 50
+#define TOPS_SHARE 24
+#define LINES_SHARE 16
 #define LINE_COST 1
 
 #define ITEM_ARGS_MAX (8 + 2 * CLIENT_COUNTER_COUNT)
@@ -258,7 +258,7 @@ static size_t cost_of(enum pending_kind kind)
 {
 	static const uint8_t costs[PENDING_KINDS] = {
 		[PENDING_CLIENT] = 6,
-		[PENDING_TOP] = 2,
+		[PENDING_TOP] = 3,
 		[PENDING_QUERY] = 4,
 		[PENDING_PAIR] = 4,
 		[PENDING_TIMELINE] = 2,
@@ -461,6 +461,7 @@ struct batch *batch_cut(
 		BATCH_COST_MAX - CLIENTS_SHARE - TOPS_SHARE - LINES_SHARE, NULL);
 	cut_queue(batcher, pending, &pending->details, left_over(batch, pending), NULL);
 	cut_queue(batcher, pending, &pending->clients, left_over(batch, pending), &hours);
+	cut_queue(batcher, pending, &pending->tops, left_over(batch, pending), NULL);
 	put_hours(batch, &hours);
 	arg_text(batch, "k");
 	arg_u64(batch, hour_to_close(pending, now));

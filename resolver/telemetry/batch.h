@@ -26,7 +26,7 @@
  * Redis serves nobody else while a script runs, so a batch is bounded by what its items cost there,
  * in units of about 10 us each: a call takes about 2 ms, and the promise is 5.
  */
-#define BATCH_COST_MAX 200
+#define BATCH_COST_MAX 150
 #define BATCH_ITEMS_MAX 100
 #define BATCH_BYTES_MAX ((size_t)64 << 10) /* of arguments, when the last item begins */
 #define BATCH_ARGS_MAX 4000

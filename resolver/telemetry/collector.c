@@ -765,6 +765,10 @@ static bool make_batcher(struct collector *collector, const struct telemetry_con
 		.bounds = batch_bounds_default,
 	};
 
+	if (config->stored_clients_max)
+		settings.bounds.clients = config->stored_clients_max;
+	if (config->stored_names_max)
+		settings.bounds.names = settings.bounds.addresses = config->stored_names_max;
 	return make_boot(settings.boot) && batcher_init(&collector->batcher, &settings);
 }
 

@@ -78,6 +78,7 @@ enum td_error reader_resolvers(
 enum reader_ranking {
 	READER_CLIENTS,        /* clients by a counter: "queries", "watched", "blocked" */
 	READER_DAY_NAMES,      /* names by queries on a UTC day: "YYYYMMDD" */
+	READER_DAY_ESTIMATES,  /* the same names by what decides which of them stay */
 	READER_CLIENT_NAMES,   /* names that a client asked, by queries: the client */
 	READER_NAME_ADDRESSES, /* addresses that a name led to, by the time they were last told
 				  (Unix ms): the name */
@@ -91,6 +92,11 @@ enum td_error reader_ranks(struct reader *reader, struct arena *arena, enum read
 /* The values of the members that the caller set in rows; 0 for one that is not there. */
 enum td_error reader_scores(struct reader *reader, enum reader_ranking ranking, const char *of,
 	struct reader_rank *rows, size_t count);
+
+/* The most that these names can have been asked on a day, whose bounded list may have lost something
+ * of them: added to their values. */
+enum td_error reader_day_at_most(
+	struct reader *reader, const char *day, struct reader_rank *rows, size_t count);
 
 /* Who was told an address, by which question: never projected apart. */
 struct reader_pair {

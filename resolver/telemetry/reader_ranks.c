@@ -19,6 +19,8 @@ static bool make_ranking_key(struct reader *reader, char key[READER_KEY_MAX],
 		return reader_make_key(reader, key, KEY_CLIENTS_COUNTER, reader->resolver, of);
 	case READER_DAY_NAMES:
 		return reader_make_key(reader, key, KEY_TOP, reader->resolver, of);
+	case READER_DAY_ESTIMATES:
+		return reader_make_key(reader, key, KEY_TOP_ESTIMATE, reader->resolver, of);
 	case READER_CLIENT_NAMES:
 		return reader_make_key(reader, key, KEY_CLIENT_NAMES, reader->resolver, of);
 	case READER_NAME_ADDRESSES:
@@ -185,5 +187,49 @@ enum td_error reader_scores(struct reader *reader, enum reader_ranking ranking, 
 			READER_PUT(reader, "ZSCORE", key, rows[i].member);
 		error = take_scores(reader, rows + done, slice);
 	}
+	return error;
+}
+
+/* What any name may lack, and what one may that is not in the list: fields of KEY_TOP_ERROR. */
+static enum td_error read_day_error(
+	struct reader *reader, const char *day, int64_t *missed, int64_t *evicted)
+{
+	char key[READER_KEY_MAX];
+	enum td_error error = TD_OK;
+
+	if (!reader_make_key(reader, key, KEY_TOP_ERROR, reader->resolver, day))
+		return TD_TOO_LONG;
+	READER_PUT(reader, "HMGET", key, "missed", "evicted");
+	redisReply *reply = reader_take(reader, REDIS_REPLY_ARRAY, REDIS_REPLY_ARRAY, &error);
+	if (!reply)
+		return error;
+	*missed = reply->elements == 2 ? reader_score(reply->element[0]) : 0;
+	*evicted = reply->elements == 2 ? reader_score(reply->element[1]) : 0;
+	freeReplyObject(reply);
+	return TD_OK;
+}
+
+static void add_at_most(struct reader_rank *rows, const struct reader_rank *estimates, size_t count,
+	int64_t missed, int64_t evicted)
+{
+	for (size_t i = 0; i < count; i++)
+		rows[i].value += missed + (estimates[i].value ? estimates[i].value : evicted);
+}
+
+enum td_error reader_day_at_most(
+	struct reader *reader, const char *day, struct reader_rank *rows, size_t count)
+{
+	struct reader_rank *estimates = malloc((count + 1) * sizeof(*estimates));
+	int64_t missed = 0, evicted = 0;
+
+	if (!estimates)
+		return TD_NOMEM;
+	memcpy(estimates, rows, count * sizeof(*estimates));
+	enum td_error error = reader_scores(reader, READER_DAY_ESTIMATES, day, estimates, count);
+	if (error == TD_OK)
+		error = read_day_error(reader, day, &missed, &evicted);
+	if (error == TD_OK)
+		add_at_most(rows, estimates, count, missed, evicted);
+	free(estimates);
 	return error;
 }

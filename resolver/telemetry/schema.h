@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The keys in Redis, version 1 (doc/redis-schema.md describes every field). printf formats; the first %s is the resolver's name.
+ * The keys in Redis, version 2 (doc/redis-schema.md describes every field). printf formats; the first %s is the resolver's name.
  * <client> is an address as RFC 5952 text (or as address_put writes any other client), <qname> folded presentation format with the final dot, <H> is UTC YYYYMMDDHH.
  */
 #pragma once
@@ -28,6 +28,8 @@
 #define KEY_TRANSACTIONS       "teredown:{%s}:transactions"
 #define KEY_EVENTS             "teredown:{%s}:events"
 #define KEY_TOP                "teredown:{%s}:top:%s"
+#define KEY_TOP_ESTIMATE       "teredown:{%s}:top:%s:estimate"
+#define KEY_TOP_ERROR          "teredown:{%s}:top:%s:error"
 /* Members by the time they were last seen, Unix ms: they bound the families of keys above and say when one has expired. */
 #define KEY_NAMES              "teredown:{%s}:names"
 #define KEY_ADDRESSES          "teredown:{%s}:addresses"
@@ -36,7 +38,8 @@
 /* The member that takes what a bound turned away. */
 #define SCHEMA_OTHER "*other"
 
-/* The most that Redis holds of each family; more goes to "*other" (or pushes the oldest out, where it says so) and is counted in meta. */
+/* The most that Redis holds of each family; more goes to "*other", or what was seen longest ago makes room, and is counted in meta. Those of
+ * clients, names and addresses are the defaults of options. */
 #define SCHEMA_CLIENTS_MAX        100000 /* clients */
 #define SCHEMA_CLIENT_NAMES_MAX   1000   /* names of a client */
 #define SCHEMA_NAMES_MAX          100000 /* names with addresses and clients of their own */

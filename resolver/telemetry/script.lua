@@ -120,10 +120,15 @@ local function trim(most)
 	return count
 end
 
+local function trim_lines()
+	local count = redis.pcall('XTRIM', prefix .. 'transactions', 'MAXLEN', '~', 1000)
+	return is_error(count) and 0 or count
+end
+
 -- Redis refuses the first write where memory is full, but not a removal, and after one it refuses nothing.
 local function write_first(...)
 	local reply = redis.pcall(...)
-	if is_error(reply) and string.find(reply.err, 'OOM', 1, true) and trim(32) > 0 then
+	if is_error(reply) and string.find(reply.err, 'OOM', 1, true) and (trim(32) > 0 or trim_lines() > 0) then
 		pressure = 2
 		reply = redis.pcall(...)
 	end
@@ -433,8 +438,7 @@ end
 
 local function may_enter(index)
 	index.card = index.card or call('ZCARD', index.key) or 0
-	if pressure >= (index == clients and 2 or 1) then return false end
-	if index.card < index.bound then
+	if index.card < index.bound and pressure < (index == clients and 2 or 1) then
 		index.card = index.card + 1
 		return true
 	end
@@ -913,6 +917,10 @@ if not invalid then
 	purge(names, 16)
 	purge(addresses, 16)
 	if pressure > 0 then gone.trimmed = trim(pressure > 1 and 16 or 4) end
+	if pressure > 1 then -- also without anyone who comes for the place
+		clients.removals = clients.removals + 2
+		while make_room(clients) do end
+	end
 	for _, index in ipairs({ clients, names, addresses }) do store_index(index) end
 	for key, zset in pairs(zsets) do store_zset(key, zset) end
 	for key, known in pairs(last_told) do store_times(key, known) end

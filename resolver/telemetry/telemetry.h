@@ -47,6 +47,7 @@ struct telemetry_config {
 	unsigned pair_retention_days;
 	size_t clients_max; /* distinct clients held while Redis is away; more go to "*other" */
 	size_t details_max; /* distinct (client, name) and (address, client, name) held while Redis is away; more are dropped and counted */
+	uint32_t stored_clients_max, stored_names_max; /* in Redis; 0: as schema.h has it */
 	struct hash_seed seed;
 	struct identity_config identity; /* all zero: a client is its address */
 	struct notes_names names;        /* all zero: clients have none; its functions are called by the collector */

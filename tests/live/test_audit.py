@@ -4,6 +4,7 @@
 import pytest
 
 import audit_counts
+import audit_flood
 import audit_mixing
 import harness
 
@@ -48,3 +49,11 @@ def test_counts(fault, capsys):
         print("\nredis-server %s: %s; differences %d" % (fault, audit_mixing.describe(load), len(words)))
     assert not words, "\n".join(words)
     assert len(load.answered) > options.queries * 0.99
+
+
+def test_flood(capsys):
+    """Forged clients and random names, each once, into a small Redis: bounds hold, totals are exact. By hand with ten millions."""
+    words, figures = audit_flood.audit(audit_flood.parse_options(["--queries", "200000", "--redis-memory", "16M"]))
+    with capsys.disabled():
+        print("\nflood: " + figures)
+    assert not words, "\n".join(words)

@@ -190,6 +190,19 @@ def test_top_names_that_come_late(store):
     assert int(store.hget(key("meta"), "dropped_top")) >= 1900
 
 
+def test_top_names_says_what_is_not_certain(store, redis_server, folder, nsd):
+    batches = Batches(store, top=2)
+    batches.send([batches.top("a.example.", 90), batches.top("b.example.", 5)])
+    daemon = harness.Teredown(folder.path, nsd.endpoint, redis=redis_server.url)
+    assert "AT MOST" not in daemon.run("top", "names")
+    assert daemon.json("top", "names")["rows"] == [{"name": "a.example.", "queries": 90}, {"name": "b.example.", "queries": 5}]
+    batches.send([batches.top("c.example.", 7), batches.top("*other", 4, 1)])
+    assert daemon.json("top", "names")["rows"] == [{"name": "a.example.", "queries": 90, "at_most": 91}, {"name": "*other", "queries": 9},
+        {"name": "c.example.", "queries": 7, "at_most": 13}]
+    text = daemon.run("top", "names")
+    assert "AT MOST" in text and "13" in text
+
+
 def test_top_names_of_version_1_batches(store):
     """A batch that lay in the journal while the daemon was replaced."""
     batches = Batches(store, now_s=1_800_000_000)

@@ -142,6 +142,8 @@ static void test_defaults(void **state)
 	assert_string_equal(o->redis, "embedded");
 	assert_string_equal(o->redis_password_file, "");
 	assert_int_equal(o->redis_memory_mb, 256);
+	assert_int_equal(o->clients_max, 100000);
+	assert_int_equal(o->names_max, 100000);
 	assert_int_equal(o->query_log, QUERY_LOG_WATCHED);
 	assert_string_equal(o->query_log_file, "");
 	assert_int_equal(o->retention_days, 8);
@@ -642,7 +644,7 @@ static const char everything[] =
 	"upstream-timeout = 1500ms\n"
 	"tcp-clients-max = 9\n"
 	"redis = \"unix:/run/redis.sock\"\n"
-	"redis-memory = 1000M\n"
+	"redis-memory = 1000M clients-max = 5000 names-max = 7000\n"
 	"query-log = all query-log-file = \"-\"\n"
 	"retention = 1d pair-retention = 3650d\n"
 	"mode = block block-ttl = 61s log-level = debug\n"
