@@ -35,7 +35,9 @@ local ITEMS = { c = 'sinnC', h = 'iC', q = 'ssinnn', p = 'sssnnns', t = 'sisn', 
 local HEADER = 'snnsnnnnnnnnnnnnnn'
 
 local FIRST = 4 -- where the header begins
-local TIGHT, FULL = 0.85, 0.95 -- of the memory that Redis may use: no new detail, nothing new at all
+-- Of the memory that Redis may use: no new detail, nothing new at all. Tables of Redis that double when they grow take the last tenth at once.
+local TIGHT, FULL = 0.8, 0.9
+local BUFFERS = 1048576 -- bytes that connections and this script may take besides
 local FOLDS = 4 -- clients that make room in one call
 local REMOVALS = 8 -- names, and addresses
 local CLOCK_STEP = 3600000 -- a lease that ends later than this was given before Redis's clock stepped back
@@ -70,10 +72,11 @@ if schema_found and schema_found > SCHEMA then
 	return redis.error_reply('NEWER it holds data of schema version ' .. schema_found .. '; this program writes ' .. SCHEMA)
 end
 
+local write_first
 local function take_lease()
 	if instance == '' then return false end
 	if lease_ms == 0 then return redis.pcall('HDEL', meta, 'lease_instance', 'lease_boot', 'lease_until') end
-	return redis.pcall('HSET', meta, 'lease_instance', instance, 'lease_boot', sender, 'lease_until', string.format('%.0f', redis_ms + lease_ms))
+	return write_first('HSET', meta, 'lease_instance', instance, 'lease_boot', sender, 'lease_until', string.format('%.0f', redis_ms + lease_ms))
 end
 
 local function answer(status, number, failed, first_error)
@@ -93,7 +96,7 @@ local function measure_memory()
 	local used, most = tonumber(string.match(info, 'used_memory:(%d+)')), tonumber(string.match(info, 'maxmemory:(%d+)'))
 	if not used or not most then return end
 	used = used - (tonumber(string.match(info, 'mem_not_counted_for_evict:(%d+)')) or 0)
-	local part = most > 0 and used / most or 0
+	local part = most > 0 and (used + BUFFERS) / most or 0
 	pressure = part >= FULL and 2 or part >= TIGHT and 1 or 0
 	memory = { 'memory_used', string.format('%.0f', used), 'memory_max', string.format('%.0f', most), 'pressure', pressure }
 end
@@ -125,10 +128,29 @@ local function trim_lines()
 	return is_error(count) and 0 or count
 end
 
+local function trim_window(from, most)
+	local keys = redis.pcall('ZRANGE', prefix .. 'clients', from, from + most - 1)
+	if is_error(keys) or not keys[1] then return 0 end
+	for k, client in ipairs(keys) do keys[k] = prefix .. 'client:' .. client .. ':names' end
+	local count = redis.pcall('UNLINK', unpack(keys))
+	return is_error(count) and 0 or count
+end
+
+-- When all that is older is gone: what some clients ask for, wherever the clock points.
+local function trim_client_names(most, windows)
+	local card, count = redis.pcall('ZCARD', prefix .. 'clients'), 0
+	if is_error(card) then return 0 end
+	for window = 1, windows do
+		count = count + trim_window(card > most and (redis_ms + window * 7919) % (card - most + 1) or 0, most)
+		if count > 0 then break end
+	end
+	return count
+end
+
 -- Redis refuses the first write where memory is full, but not a removal, and after one it refuses nothing.
-local function write_first(...)
+function write_first(...)
 	local reply = redis.pcall(...)
-	if is_error(reply) and string.find(reply.err, 'OOM', 1, true) and (trim(32) > 0 or trim_lines() > 0) then
+	if is_error(reply) and string.find(reply.err, 'OOM', 1, true) and (trim(32) > 0 or trim_lines() > 0 or trim_client_names(64, 10) > 0) then
 		pressure = 2
 		reply = redis.pcall(...)
 	end
@@ -520,6 +542,7 @@ local function store_zset(key, zset)
 		end
 	end
 	for from = 1, #words, 200 do call('ZADD', key, unpack(words, from, math.min(from + 199, #words))) end
+	if turned_away > 0 and size == 0 and pressure > 0 and zset.family == 'client_names' then return end -- no key for that alone
 	if turned_away > 0 then
 		call('ZINCRBY', key, string.format('%.0f', turned_away), OTHER)
 		fresh = fresh + 1
@@ -918,6 +941,7 @@ if not invalid then
 	purge(addresses, 16)
 	if pressure > 0 then gone.trimmed = trim(pressure > 1 and 16 or 4) end
 	if pressure > 1 then -- also without anyone who comes for the place
+		gone.trimmed = gone.trimmed + trim_client_names(8, 1)
 		clients.removals = clients.removals + 2
 		while make_room(clients) do end
 	end

@@ -53,7 +53,7 @@ def test_counts(fault, capsys):
 
 def test_flood(capsys):
     """Forged clients and random names, each once, into a small Redis: bounds hold, totals are exact. By hand with ten millions."""
-    words, figures = audit_flood.audit(audit_flood.parse_options(["--queries", "200000", "--redis-memory", "16M"]))
+    words, figures = audit_flood.audit(audit_flood.parse_options(["--queries", "120000", "--redis-memory", "16M"]))
     with capsys.disabled():
         print("\nflood: " + figures)
     assert not words, "\n".join(words)

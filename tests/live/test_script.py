@@ -113,7 +113,7 @@ def test_script_time(measured, state, capsys):
     if state == "tight":
         for _ in range(400):
             batches.send(KINDS["mixed"](batches, numbers))
-        measured.store.config_set("maxmemory", int(measured.store.info("memory")["used_memory"] / 0.93))
+        measured.store.config_set("maxmemory", int(measured.store.info("memory")["used_memory"] / 0.87) + 1048576)
     for kind, make in KINDS.items():
         def call():
             batches.now_s += 10000 if state == "full" else 0
