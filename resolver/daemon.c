@@ -313,6 +313,16 @@ static bool prepare_state_dir(const struct options *options, const struct passwd
 	return true;
 }
 
+/* Only who starts as root can make it; without it, /dev/shm does. */
+static void prepare_run_dir(const struct options *options, const struct passwd *user)
+{
+	if (!user || geteuid() != 0 || strcmp(options->memory_dir, "auto") != 0)
+		return;
+	if (mkdir(TELEMETRY_RUN_DIR, 0755) == 0 &&
+		chown(TELEMETRY_RUN_DIR, user->pw_uid, user->pw_gid) != 0)
+		rmdir(TELEMETRY_RUN_DIR);
+}
+
 static bool drop_privileges(const struct passwd *user)
 {
 	if (!user || geteuid() != 0)
@@ -333,6 +343,7 @@ static bool become_user(const struct options *options)
 		log_error("user: there is no user \"%s\"", options->user);
 		return false;
 	}
+	prepare_run_dir(options, user);
 	return prepare_state_dir(options, user) && drop_privileges(user);
 }
 

@@ -692,8 +692,8 @@ const struct option_row option_rows[] = {
 		.help = "The directory on tmpfs where counts that were not sent yet outlive a "
 			"crash of the daemon, in a folder of their own that only its user can "
 			"enter: about 2 MB for each worker, and what waits for Redis. auto: "
-			"/run/teredown where that is writable, else /dev/shm. Empty: plain memory, "
-			"which a crash loses."},
+			"/run/teredown where that is writable and on tmpfs, else /dev/shm. Empty: "
+			"plain memory, which a crash loses."},
 	{.name = "query-log",
 		.type = OPTION_WORD,
 		FIELD(query_log),

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "lib/base/log.h"
+#include "resolver/telemetry/telemetry.h"
 
 #define LOCK_NAME "lock"
 
@@ -56,13 +57,24 @@ static bool use(struct memory_place *place, bool make)
 	return open_folder(place);
 }
 
+static bool is_tmpfs(const char *path)
+{
+	struct statfs status;
+
+	return statfs(path, &status) == 0 &&
+	       (status.f_type == TMPFS_MAGIC || status.f_type == RAMFS_MAGIC);
+}
+
+/* In many a container /run is on a disk, and /dev/shm is not. */
 static bool use_auto(struct memory_place *place, const char *instance, bool make)
 {
 	if (make)
-		mkdir("/run/teredown", 0755);
-	snprintf(place->path, sizeof(place->path), "/run/teredown/%s", instance);
-	if (use(place, make))
+		mkdir(TELEMETRY_RUN_DIR, 0755);
+	snprintf(place->path, sizeof(place->path), TELEMETRY_RUN_DIR "/%s", instance);
+	if ((!make || is_tmpfs(TELEMETRY_RUN_DIR)) && use(place, make))
 		return true;
+	if (make && !is_tmpfs(TELEMETRY_RUN_DIR))
+		rmdir(TELEMETRY_RUN_DIR);
 	snprintf(place->path, sizeof(place->path), "/dev/shm/teredown-%s", instance);
 	return use(place, make);
 }
@@ -78,10 +90,7 @@ static bool find_folder(struct memory_place *place, const char *dir, const char 
 
 static void warn_of_disk(const struct memory_place *place)
 {
-	struct statfs status;
-
-	if (fstatfs(place->dir_fd, &status) == 0 && status.f_type != TMPFS_MAGIC &&
-		status.f_type != RAMFS_MAGIC)
+	if (!is_tmpfs(place->path))
 		log_warning("memory: %s is not on tmpfs: where a disk writes back what is counted "
 			    "there, answers may have to wait for it",
 			place->path);

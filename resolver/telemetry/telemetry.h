@@ -54,6 +54,9 @@ struct telemetry_config {
 };
 
 struct record_packet;
+/* Where memory_dir "auto" goes first; whoever may make it gives it to the user that the daemon becomes. */
+#define TELEMETRY_RUN_DIR "/run/teredown"
+
 struct telemetry;        /* all of it */
 struct telemetry_worker; /* one worker's side: that thread only */
 

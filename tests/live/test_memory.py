@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+import chaos_faults
 import harness
 from harness import until
 
@@ -196,3 +197,79 @@ def test_a_folder_that_is_not_ours_alone_is_refused(redis_server, folder, nsd):
     assert daemon.status()["memory"] == "off"
     assert "Operation not permitted" in daemon.log()
     daemon.stop()
+
+
+# --- clocks ---
+
+@pytest.fixture
+def clock(folder):
+    made = chaos_faults.Clock(folder.path)
+    if not made.library:
+        pytest.skip("libfaketime is not there")
+    return made
+
+
+def hours_of(store, client):
+    """hour → queries of this client"""
+    found = {}
+    for key in store.scan_iter(match=harness.key("hour", "*", "queries"), count=1000):
+        score = store.zscore(key, client)
+        if score:
+            found[key.split(":")[-2]] = int(score)
+    return found
+
+
+def hours_near(wall_s):
+    """The hour of this moment, and the next one where it may turn meanwhile."""
+    return {time.strftime("%Y%m%d%H", time.gmtime(wall_s + more)) for more in (0, 60)}
+
+
+@pytest.mark.parametrize("step_s", [86400, -7200])
+def test_what_waits_moves_with_the_clock(redis_server, folder, nsd, clock, step_s):
+    daemon = harness.Teredown(folder.path, nsd.endpoint, redis=redis_server.url, environment=clock.environment).start()
+    client = "127.0.33.1"
+    try:
+        until_settled(daemon)
+        redis_server.kill()
+        for _ in range(5):
+            daemon.ask("www.example.org", source=client)
+        until(lambda: harness.number(daemon.status(), "queries_waiting") >= 5, "five queries wait")
+        clock.set(step_s)
+        until(lambda: harness.number(daemon.status(), "clock_steps") == 1, "the step is seen")
+        for _ in range(4):
+            daemon.ask("www.example.org", source=client)
+        redis_server.start()
+        until(lambda: counted(redis_server.client(), [client]) == {client: 9}, "nine queries are counted")
+        hours = hours_of(redis_server.client(), client)
+        assert sum(hours.values()) == 9 and set(hours) <= hours_near(time.time() + step_s), hours
+        assert "stepped by" in str(redis_server.client().xrange(harness.key("events")))
+        daemon.stop()
+    finally:
+        daemon.kill()
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_boot_without_a_clock(redis_server, folder, nsd, clock, killed):
+    """Nothing is sent while it is 1970; what was counted then is stored under the hour in which it really was, also if the daemon dies meanwhile."""
+    clock.set(300 - int(time.time()))
+    daemon = harness.Teredown(folder.path, nsd.endpoint, redis=redis_server.url, environment=clock.environment).start()
+    client = "127.0.33.2"
+    try:
+        for _ in range(5):
+            daemon.ask("www.example.org", source=client)
+        status = until(lambda: [s for s in [daemon.status()] if harness.number(s, "queries_waiting") >= 5 and s["redis"] == "connected"], "five queries wait")[0]
+        assert harness.number(status, "batches_applied") == 0
+        assert not redis_server.client().exists(harness.key("client", client))
+        if killed:
+            daemon.kill()
+        clock.set(0)
+        if killed:
+            daemon.start()
+        until(lambda: counted(redis_server.client(), [client]) == {client: 5}, "five queries are counted")
+        hours = hours_of(redis_server.client(), client)
+        assert sum(hours.values()) == 5 and set(hours) <= hours_near(time.time()) | hours_near(time.time() - 60), hours
+        first = int(redis_server.client().hget(harness.key("client", client), "first_seen"))
+        assert abs(first / 1000 - time.time()) < 60
+        daemon.stop()
+    finally:
+        daemon.kill()
