@@ -147,13 +147,13 @@ def kill_daemon(site):
     site.linger(0.0, 0.3)
 
 
-@fault("daemon-kill", "standalone")
+@fault("daemon-kill", "daemon")
 def daemon_kill(site):
     kill_daemon(site)
     site.daemon.start()
 
 
-@fault("daemon-kill-away", "standalone")
+@fault("daemon-kill-away", "daemon")
 def daemon_kill_away(site):
     """With counts in memory that no Redis has seen; every other time Redis dies as well."""
     if site.random.random() < 0.5:
@@ -171,7 +171,7 @@ def daemon_kill_away(site):
         site.store.start()
 
 
-@fault("daemon-restart", "standalone")
+@fault("daemon-restart", "daemon")
 def daemon_restart(site):
     """As an administrator restarts it, now and then while Redis is away."""
     stopped = site.random.random() < 0.5
@@ -250,28 +250,39 @@ class Clock:
 STEPS_S = (3600, -3600, 86400, -86400, 7200, -600, 1800)
 
 
+def step(site, seconds):
+    """Sets both clocks, with nothing asked and nothing on its way: counts that were not sent yet would go with the daemon's clock, for
+    which the time before a step was the wrong one."""
+    site.quiesce()
+    site.clock.set(site.clock.seconds + seconds)
+    site.crowd.set_offset(site.clock.seconds)
+    site.go()
+
+
 @fault("clock-step", "clock")
 def clock_step(site):
-    """Forwards and backwards by minutes to a day. Nothing is asked while the clients' clocks and the daemon's may differ, and nothing waits
-    that the daemon would move to the hours of the new clock (test_memory.py looks at that)."""
-    step = site.random.choice(STEPS_S)
-    if abs(site.clock.seconds + step) > 2 * 86400:
-        step = -step
-    site.crowd.go(0)
-    site.settle()
-    site.clock.set(site.clock.seconds + step)
-    site.crowd.set_offset(site.clock.seconds)
-    time.sleep(0.2)
-    site.go()
+    """Forwards and backwards by minutes to a day."""
+    seconds = site.random.choice(STEPS_S)
+    step(site, -seconds if abs(site.clock.seconds + seconds) > 2 * 86400 else seconds)
 
 
 @fault("hour-turn", "clock")
 def hour_turn(site):
     """The turn of an hour by the daemon's clock, under load but for half a second."""
-    site.crowd.go(0)
-    site.settle()
-    site.clock.set(site.clock.seconds + 3600 - int(time.time() + site.clock.seconds) % 3600 - 2)
-    site.crowd.set_offset(site.clock.seconds)
-    time.sleep(0.2)
+    step(site, 3600 - int(time.time() + site.clock.seconds) % 3600 - 4)
+    time.sleep(4)
+
+
+@fault("clock-late", "clock")
+def clock_late(site):
+    """The clock is wrong for a while in which Redis is away, as after a start without a clock; all that waits belongs to the right hours."""
+    site.quiesce()
+    site.store.server.kill()
+    away(site)
+    right = site.clock.seconds
+    site.clock.set(right + site.random.choice((-50000, -5 * 3600, 3 * 3600)))
     site.go()
-    time.sleep(3)
+    site.linger(0.5, 1.5)
+    site.clock.set(right)
+    site.linger(0.2, 1.0)
+    site.store.server.start()

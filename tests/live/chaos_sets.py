@@ -3,7 +3,7 @@
 
 import redis_set
 from chaos_faults import fault
-from harness import RESOLVER, Failure, until
+from harness import RESOLVER, Failure, number, until
 
 
 class Trio:
@@ -43,6 +43,22 @@ def failover(site):
         dead, _ = servers.kill_master()
         dead.start()
     until(servers.complete, "two replicas again", 60)
+
+
+def replayed(site):
+    return number(site.status(), "batches_replayed")
+
+
+@fault("failover-behind", "sentinel")
+def failover_behind(site):
+    """The replicas stand still before the master dies: what it has acknowledged meanwhile is lost, and comes out of the journal."""
+    servers, before = site.store.servers, replayed(site)
+    servers.pause_replication()
+    site.linger(0.5, 1.5)
+    dead, _ = servers.kill_master_before_replicas_resume()
+    dead.start()
+    until(servers.complete, "two replicas again", 60)
+    site.evidence(lambda: replayed(site) > before, "batches were sent again")
 
 
 @fault("slot-move", "cluster")

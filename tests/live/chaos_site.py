@@ -110,7 +110,8 @@ def sums(store):
 
 class Site:
     """One daemon with its surroundings. store is the Redis behind it: url, client(), stop()."""
-    FIRST = {"standalone": "127.40.0.1", "cut": "127.41.0.1", "sentinel": "127.42.0.1", "cluster": "127.43.0.1", "clock": "127.44.0.1"}
+    FIRST = {"standalone": "127.40.0.1", "cut": "127.41.0.1", "sentinel": "127.42.0.1", "cluster": "127.43.0.1", "clock": "127.44.0.1",
+        "daemon": "127.45.0.1"}
 
     def __init__(self, name, nsd, store, folder, options, environment=None, **settings):
         self.name, self.store, self.folder, self.options = name, store, folder, options
@@ -156,8 +157,7 @@ class Site:
         self.linger(0.2, 0.8)
         result.why = fault.inject(self)
         self.linger(0.2, 0.8)
-        tally = self.crowd.pause()
-        status = self.settle()
+        tally, status = self.quiesce()
         self._judge(result, tally, (self.kills - kills) * KILL_BOUND * WORKERS)
         self._judge_sums(result, status, self.kills > kills)
         received, accounted = harness.balance(status)
@@ -168,8 +168,13 @@ class Site:
         self.rounds.append(result)
         return result
 
+    def quiesce(self):
+        """Nothing is asked and nothing waits any more: the clients' tally and the daemon's status."""
+        tally = self.crowd.pause()
+        return tally, self.settle()
+
     def settle(self):
-        """Until Redis has acknowledged everything; the status of that moment."""
+        """Until Redis has acknowledged everything, what a daemon before this one had left included; the status of that moment."""
         def settled():
             status = self.status()
             waiting = sum(number(status, name) for name in ("queries_waiting", "batches_waiting", "journal_due", "journal_waiting", "pending"))
