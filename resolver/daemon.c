@@ -358,8 +358,8 @@ static unsigned dnstap_messages(const struct options *options)
 {
 	unsigned messages = 0;
 
-	if (options->dnstap[0])
-		dnstap_messages_parse(&messages, options->dnstap_messages);
+	for (size_t i = 0; options->dnstap[0] && i < options->dnstap_messages_count; i++)
+		messages |= dnstap_message_parse(options->dnstap_messages[i]);
 	return messages;
 }
 

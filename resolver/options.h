@@ -68,7 +68,8 @@ struct options {
 	uint64_t query_log_size; /* octets; 0: the file is never turned */
 	unsigned query_log_keep;
 	char *dnstap;          /* as dnstap_target_parse takes it; "" = none */
-	char *dnstap_messages; /* as dnstap_messages_parse takes it */
+	char **dnstap_messages; /* as dnstap_message_parse takes them */
+	size_t dnstap_messages_count;
 	unsigned retention_days, pair_retention_days;
 	enum policy_mode mode;    /* of the tunnel zones */
 	unsigned block_ttl_s;     /* negative TTL of blocked answers */

@@ -205,13 +205,16 @@ static bool check_dnstap(const struct options *options, const char *text, char *
 			   "bytes) or tcp://ADDRESS:PORT");
 }
 
-static bool check_dnstap_messages(const struct options *options, const char *text, char *why)
+static bool check_dnstap_message(const struct options *options, const char *text, char *why)
 {
-	unsigned messages;
 	(void)options;
-	return dnstap_messages_parse(&messages, text) ||
-	       refuse(why, "is not known, expected some of client-query, client-response, "
-			   "forwarder-query and forwarder-response with commas between them");
+	if (dnstap_message_parse(text))
+		return true;
+	snprintf(why, WHY_MAX,
+		"\"%.80s\" is not known, expected client-query, client-response, "
+		"forwarder-query or forwarder-response",
+		text);
+	return false;
 }
 
 static bool check_user(const struct options *options, const char *text, char *why)
@@ -749,18 +752,17 @@ const struct option_row option_rows[] = {
 			"FILE.1), or a reader at \"unix:/PATH\" or \"tcp://ADDRESS:PORT\". "
 			"Empty: none."},
 	{.name = "dnstap-messages",
-		.type = OPTION_TEXT,
-		.unit = "words of this list",
-		FIELD(dnstap_messages),
+		.type = OPTION_TEXTS,
+		.unit = "kinds of messages",
+		LIST(dnstap_messages),
 		.min = 1,
-		.max = 128,
-		.initial = "client-response",
-		.check = check_dnstap_messages,
-		.help = "What becomes a dnstap message, with commas between: client-response "
-			"(each answer, the very bytes that left), client-query (the query of "
-			"each answer; its bytes are left out under anonymize), "
-			"forwarder-query and forwarder-response (each packet to and from an "
-			"upstream server)."},
+		.max = 4,
+		.initial = "{ \"client-response\" }",
+		.check = check_dnstap_message,
+		.help = "What becomes a dnstap message: client-response (each answer, the very "
+			"bytes that left), client-query (the query of each answer; its bytes are "
+			"left out under anonymize), forwarder-query and forwarder-response (each "
+			"packet to and from an upstream server)."},
 	{.name = "retention",
 		.type = OPTION_DURATION,
 		.unit = "days",

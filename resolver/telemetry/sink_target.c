@@ -90,21 +90,14 @@ void dnstap_target_to_text(const struct dnstap_target *target, char *out)
 			target->kind == DNSTAP_FILE ? "file" : "unix", target->path);
 }
 
-bool dnstap_messages_parse(unsigned *out, const char *text)
+unsigned dnstap_message_parse(const char *word)
 {
 	static const char *const words[] = {
 		"client-query", "client-response", "forwarder-query", "forwarder-response"};
-	size_t length;
 
-	*out = 0;
-	for (text += strspn(text, ", \t"); *text; text += length + strspn(text + length, ", \t")) {
-		unsigned before = *out;
-		length = strcspn(text, ", \t");
-		for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-			if (strlen(words[i]) == length && memcmp(words[i], text, length) == 0)
-				*out |= 1U << i;
-		if (*out == before)
-			return false;
+	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strcmp(words[i], word) == 0)
+			return 1U << i;
 	}
-	return *out != 0;
+	return 0;
 }

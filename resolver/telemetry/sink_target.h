@@ -45,5 +45,5 @@ bool dnstap_target_parse(struct dnstap_target *out, const char *text);
 /* The same text again; out holds SINK_PATH_MAX + 8. */
 void dnstap_target_to_text(const struct dnstap_target *target, char *out);
 
-/* Words with commas or blanks between them: "client-response, forwarder-query"; at least one. */
-bool dnstap_messages_parse(unsigned *out, const char *text);
+/* The bit of "client-query" and so on; 0: there is no such message. */
+unsigned dnstap_message_parse(const char *word);

@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.skipif(not all(READERS), reason="fstrm_capture, dnstap
 
 CONTENT_TYPE = "protobuf:dnstap.Dnstap"
 STOP_FRAME = bytes.fromhex("00000000" "00000004" "00000003")
-ALL = "client-query, client-response, forwarder-query, forwarder-response"
+ALL = ["client-query", "client-response", "forwarder-query", "forwarder-response"]
 
 
 class Capture(harness.Process):
@@ -183,6 +183,20 @@ def test_all_four_kinds(teredown, nsd, folder):
     assert {(message["server"], message["server_port"]) for message in asked + told} == {("127.0.0.1", nsd.port)}
     assert {message["id"] for message in told} <= {message["id"] for message in asked}
     assert {"UDP", "TCP"} == {message["protocol"] for message in told}
+
+
+def test_who_is_not_to_be_known_is_in_no_message(teredown, nsd, folder):
+    path = os.path.join(folder.path, "tap.dnstap")
+    daemon = teredown(nsd.endpoint, dnstap="file:" + path, dnstap_messages=ALL, anonymize="hash", exclude=["127.0.0.77", "secret.wild.example.org"])
+    daemon.ask("www.example.org", source="127.0.0.78")
+    daemon.ask("two.example.org", source="127.0.0.77")
+    daemon.ask("a.secret.wild.example.org", source="127.0.0.78")
+    daemon.stop()
+    messages = decode(path)
+    assert {message["client"] for message in messages} == {None}
+    assert {(message["type"], message["name"]) for message in messages if message["name"] != "localhost."} == {
+        ("CLIENT_RESPONSE", "www.example.org."), ("CLIENT_QUERY", None), ("FORWARDER_QUERY", "www.example.org."),
+        ("FORWARDER_RESPONSE", "www.example.org."), ("FORWARDER_QUERY", "two.example.org."), ("FORWARDER_RESPONSE", "two.example.org.")}
 
 
 def test_a_file_ends_where_it_is_renamed_or_full(teredown, nsd, folder):

@@ -321,7 +321,6 @@ static void targets_and_messages_are_read(void **state)
 		"tcp://host:1", "tcp://127.0.0.1", "tcp:127.0.0.1:1", "tcp://127.0.0.1:0"};
 	struct dnstap_target target;
 	char text[SINK_PATH_MAX + 8];
-	unsigned messages;
 	(void)state;
 
 	assert_true(dnstap_target_parse(&target, "file:/x y"));
@@ -334,11 +333,11 @@ static void targets_and_messages_are_read(void **state)
 	assert_string_equal(text, "tcp://[::1]:6000");
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_false(dnstap_target_parse(&target, bad[i]));
-	assert_true(dnstap_messages_parse(&messages, " client-query,forwarder-response "));
-	assert_int_equal(messages, DNSTAP_CLIENT_QUERY | DNSTAP_FORWARDER_RESPONSE);
-	assert_false(dnstap_messages_parse(&messages, " , "));
-	assert_false(dnstap_messages_parse(&messages, "client"));
-	assert_false(dnstap_messages_parse(&messages, "client-query, client-query"));
+	assert_int_equal(dnstap_message_parse("client-query"), DNSTAP_CLIENT_QUERY);
+	assert_int_equal(dnstap_message_parse("client-response"), DNSTAP_CLIENT_RESPONSE);
+	assert_int_equal(dnstap_message_parse("forwarder-query"), DNSTAP_FORWARDER_QUERY);
+	assert_int_equal(dnstap_message_parse("forwarder-response"), DNSTAP_FORWARDER_RESPONSE);
+	assert_int_equal(dnstap_message_parse("client"), 0);
 }
 
 /* --- a file --- */
