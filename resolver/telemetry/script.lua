@@ -16,7 +16,6 @@
 --   n day name count weight                           top names; weight is of their estimate, for "*other" what any name may lack
 --   d day name count                                  the same, as it was in version 1
 --   x ts json      e ts json                          entries of the streams transactions, events
---   g name value                                      a gauge of the daemon, kept in meta
 --   k hour                                            hours up to this one are complete
 -- Hours and days are counted from 1970, times are Unix ms.
 --
@@ -31,7 +30,7 @@
 local OTHER = '*other'
 local SCHEMA = 2
 -- s text, n number, i hour or day, C counters
-local ITEMS = { c = 'sinnC', h = 'iC', q = 'ssinnn', p = 'sssnnns', t = 'sisn', z = 'ssnn', n = 'isnn', d = 'isn', x = 'ns', e = 'ns', k = 'i', g = 'sn', m = 'sss' }
+local ITEMS = { c = 'sinnC', h = 'iC', q = 'ssinnn', p = 'sssnnns', t = 'sisn', z = 'ssnn', n = 'isnn', d = 'isn', x = 'ns', e = 'ns', k = 'i', m = 'sss' }
 local HEADER = 'snnsnnnnnnnnnnnnnn'
 
 local FIRST = 4 -- where the header begins
@@ -328,7 +327,7 @@ if last and tonumber(last) and tonumber(last) >= number then
 end
 -- The marker stands for `meta` and `applied` together: where one of them was deleted or evicted, nobody knows any more what was applied.
 local first_ever = not last and redis.pcall('EXISTS', KEYS[1]) == 0
-if pressure > 0 or number % 8 == 0 then measure_memory() end
+if pressure > 0 or number % 8 == 1 then measure_memory() end
 local advanced = write_first('HSET', KEYS[1], boot, number_text)
 if is_error(advanced) then return advanced end
 
@@ -391,6 +390,7 @@ local addresses = new_index('addresses', pair_retention, 600000, REMOVALS)
 -- What "*other" takes over from clients that are folded into it.
 local folded, names_left = { counters = {} }, 200
 local ZSETS = { queries = true, watched = true, blocked = true }
+local CLIENT_FIELDS = { name = true, forwarder = true } -- words, and no counters
 
 -- A client's counters, totals and names become a part of "*other", exactly; what stands under an hour, an address or a name remains.
 -- False when it is not to go yet: only one that has asked little makes room within its idle time.
@@ -398,7 +398,9 @@ local function fold_client(client, idle)
 	local key = prefix .. 'client:' .. client
 	local fields = call('HGETALL', key) or {}
 	local counters, size = {}, call('ZCARD', key .. ':names') or 0
-	for k = 1, #fields, 2 do counters[fields[k]] = tonumber(fields[k + 1]) end
+	for k = 1, #fields, 2 do
+		if not CLIENT_FIELDS[fields[k]] then counters[fields[k]] = tonumber(fields[k + 1]) end
+	end
 	if not idle and (counters.queries or 0) > 3 or size > names_left and names_left < 200 then return false end
 	names_left = names_left - size
 	local first, last_ms = counters.first_seen, counters.last_seen
@@ -634,8 +636,6 @@ function apply.c(at)
 	end
 end
 
-local CLIENT_FIELDS = { name = true, forwarder = true }
-
 -- A client that made room, or never had any, is not made for this.
 function apply.m(at)
 	local key = prefix .. 'client:' .. ARGV[at]
@@ -840,11 +840,6 @@ end
 
 function apply.e(at)
 	add_line('events', ARGV[at], ARGV[at + 1])
-end
-
--- Figures of the daemon that are no counts of answers.
-function apply.g(at)
-	call('HSET', meta, 'gauge_' .. ARGV[at], ARGV[at + 1])
 end
 
 local function close_hour(hour)

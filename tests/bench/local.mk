@@ -4,7 +4,7 @@ tests_bench_echo_SOURCES = tests/bench/echo.c
 tests_bench_echo_LDADD =
 tests_bench_record_SOURCES = tests/bench/record.c
 tests_bench_record_LDADD = $(LIB_TELEMETRY) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS)
-dist_noinst_SCRIPTS += tests/bench/hit tests/bench/miss
+dist_noinst_SCRIPTS += tests/bench/hit tests/bench/miss tests/bench/redis_memory.py
 dist_noinst_DATA += tests/bench/bench.py
 
 .PHONY: bench bench-tools

@@ -51,6 +51,8 @@ class TestFullTable:
         batches.send([item for n in range(10) for item in (batches.client("10.0.0.%d" % n, queries=5, cached=5, watched=2),
             batches.query("10.0.0.%d" % n, "a.example.", 3), batches.query("10.0.0.%d" % n, "b.example.", 2), batches.total(queries=5, cached=5, watched=2))])
         assert len(clients_of(store)) == 10
+        for n in range(10):
+            store.hset(key("client", "10.0.0.%d" % n), mapping={"name": "17", "forwarder": "3"})
         batches.now_s += HOUR_S
         batches.send([batches.client("10.0.1.1", queries=1, cached=1)])
         assert "10.0.1.1" not in clients_of(store), "a client of an hour ago that asked five times stays"
