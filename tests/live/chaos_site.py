@@ -71,8 +71,10 @@ def told(tally):
     return out
 
 
-def counted(store, clients):
+def counted(store, clients, resolver=harness.RESOLVER):
     """The same from Redis. The crowd's addresses only: the tests ask questions of their own."""
+    def key(*parts):
+        return ":".join(("teredown:{%s}" % resolver,) + parts)
     out = collections.Counter()
     pipeline = store.pipeline(transaction=False)
     for client in clients:

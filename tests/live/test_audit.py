@@ -4,8 +4,10 @@
 import pytest
 
 import audit_counts
+import audit_fleet
 import audit_flood
 import audit_mixing
+import crowd
 import harness
 
 
@@ -57,3 +59,13 @@ def test_flood(capsys):
     with capsys.disabled():
         print("\nflood: " + figures)
     assert not words, "\n".join(words)
+
+
+def test_fleet(capsys):
+    """Three resolvers on one Redis Cluster, one of whose masters is killed: each exact, and `top --fleet` shows the sums."""
+    crowd.require()
+    words, answered = audit_fleet.audit(audit_fleet.parse_options([]))
+    with capsys.disabled():
+        print("\nthree resolvers, one master killed: %d answered, differences %d" % (answered, len(words)))
+    assert not words, "\n".join(words[:20])
+    assert answered > 5000
