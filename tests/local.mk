@@ -19,6 +19,7 @@ LIVE_MODULES = \
 	tests/live/test_clients.py \
 	tests/live/test_control.py \
 	tests/live/test_dnstap.py \
+	tests/live/test_fleet.py \
 	tests/live/test_forget.py \
 	tests/live/test_lifecycle.py \
 	tests/live/test_log.py \

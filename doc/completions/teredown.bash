@@ -4,7 +4,7 @@
 _teredown()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
-	local commands="status top who tail mode block reload forget decode help"
+	local commands="status top who tail export mode block reload forget decode help"
 	local word command="" i
 
 	case $prev in
@@ -13,7 +13,11 @@ _teredown()
 		COMPREPLY=()
 		return
 		;;
-	-n | --lines | -d | --days)
+	-F | --format)
+		COMPREPLY=($(compgen -W "json csv cof" -- "$cur"))
+		return
+		;;
+	-n | --lines | -d | --days | -s | --since | -u | --until | -C | --client | -N | --name | -a | --address)
 		COMPREPLY=()
 		return
 		;;
@@ -30,7 +34,8 @@ _teredown()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		word=${COMP_WORDS[i]}
 		case $word in
-		-c | --config | -n | --lines | -d | --days | -z | --zone | -r | --resolver) ((i++)) ;;
+		-c | --config | -n | --lines | -d | --days | -z | --zone | -r | --resolver | -F | --format | -s | --since | -u | --until | \
+			-C | --client | -N | --name | -a | --address) ((i++)) ;;
 		-*) ;;
 		*)
 			command=$word
@@ -48,6 +53,9 @@ _teredown()
 	who) COMPREPLY=($(compgen -W "--lines $reads $options" -- "$cur")) ;;
 	tail) COMPREPLY=($(compgen -W "--lines --once $reads $options" -- "$cur")) ;;
 	mode) COMPREPLY=($(compgen -W "watch block ignore --zone $options" -- "$cur")) ;;
+	export)
+		COMPREPLY=($(compgen -W "pairs transactions --format --since --until --client --name --address --with-clients $reads $options" -- "$cur"))
+		;;
 	forget) COMPREPLY=($(compgen -W "--yes $options" -- "$cur")) ;;
 	block) COMPREPLY=($(compgen -W "on off $options" -- "$cur")) ;;
 	*) COMPREPLY=($(compgen -W "$options" -- "$cur")) ;;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # fish completion of teredown(1)
 
-set -l commands status top who tail mode block reload forget decode help
+set -l commands status top who tail export mode block reload forget decode help
 
 complete -c teredown -f
 complete -c teredown -s c -l config -r -F -d 'configuration of the daemon'
@@ -13,6 +13,7 @@ complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a status -d
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a top -d 'who asks most, what is asked most'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a who -d 'who asked, what they were told, since when'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a tail -d 'watched and blocked transactions, live'
+complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a export -d 'pairs or records for other programs'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a mode -d 'show or change what happens to matching names'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a block -d 'block the tunnel names, or watch them again'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a reload -d 'read configuration and zones again'
@@ -24,11 +25,19 @@ complete -c teredown -n '__fish_seen_subcommand_from top' -a 'clients names watc
 complete -c teredown -n '__fish_seen_subcommand_from top' -s d -l days -x -d 'count the last N days'
 complete -c teredown -n '__fish_seen_subcommand_from top who tail' -s n -l lines -x -d 'at most N rows'
 complete -c teredown -n '__fish_seen_subcommand_from top tail' -s 1 -l once -d 'print once and end'
-complete -c teredown -n '__fish_seen_subcommand_from status top who tail' -s f -l fleet -d 'read all resolvers of this Redis'
-complete -c teredown -n '__fish_seen_subcommand_from status top who tail' -s r -l resolver -x -d 'read this resolver' \
+complete -c teredown -n '__fish_seen_subcommand_from status top who tail export' -s f -l fleet -d 'read all resolvers of this Redis'
+complete -c teredown -n '__fish_seen_subcommand_from status top who tail export' -s r -l resolver -x -d 'read this resolver' \
 	-a "(teredown status --fleet 2>/dev/null | string match -rg '^(\S+)  ' | tail -n +2)"
 complete -c teredown -n '__fish_seen_subcommand_from mode' -a 'watch block ignore'
 complete -c teredown -n '__fish_seen_subcommand_from mode' -s z -l zone -x -d 'this zone only'
+complete -c teredown -n '__fish_seen_subcommand_from export' -a 'pairs transactions'
+complete -c teredown -n '__fish_seen_subcommand_from export' -s F -l format -x -a 'json csv cof' -d 'format'
+complete -c teredown -n '__fish_seen_subcommand_from export' -s s -l since -x -d 'not what ended before'
+complete -c teredown -n '__fish_seen_subcommand_from export' -s u -l until -x -d 'not what began after'
+complete -c teredown -n '__fish_seen_subcommand_from export' -s C -l client -x -d 'of this client only'
+complete -c teredown -n '__fish_seen_subcommand_from export' -s N -l name -x -d 'of this name only'
+complete -c teredown -n '__fish_seen_subcommand_from export' -s a -l address -x -d 'of this address only'
+complete -c teredown -n '__fish_seen_subcommand_from export' -s w -l with-clients -d 'cof names clients'
 complete -c teredown -n '__fish_seen_subcommand_from forget' -s y -l yes -d 'do not ask whether it is meant'
 complete -c teredown -n '__fish_seen_subcommand_from block' -a 'on off'
 complete -c teredown -n '__fish_seen_subcommand_from help' -a "$commands"

@@ -27,6 +27,7 @@ const struct command *const cli_commands[] = {
 	&command_top,
 	&command_who,
 	&command_tail,
+	&command_export,
 	&command_mode,
 	&command_block,
 	&command_reload,

@@ -29,7 +29,14 @@ enum cli_exit { CLI_OK = 0, CLI_ERROR = 1, CLI_USAGE = 2, CLI_NOTHING = 3, CLI_P
 	X(ONCE, '1', "once", NULL, "print once and end")                                 \
 	X(RESOLVER, 'r', "resolver", "NAME", "read this resolver instead of our own")    \
 	X(FLEET, 'f', "fleet", NULL, "read all resolvers that record in this Redis")     \
-	X(YES, 'y', "yes", NULL, "do not ask whether it is meant")
+	X(YES, 'y', "yes", NULL, "do not ask whether it is meant")                       \
+	X(FORMAT, 'F', "format", "FORMAT", "json, csv or cof")                           \
+	X(SINCE, 's', "since", "TIME", "not what ended before")                          \
+	X(UNTIL, 'u', "until", "TIME", "not what began after")                           \
+	X(CLIENT, 'C', "client", "CLIENT", "of this client only")                        \
+	X(NAME, 'N', "name", "NAME", "of this name only, or of those below *.NAME")      \
+	X(ADDRESS, 'a', "address", "ADDRESS", "of this address only")                    \
+	X(WITH_CLIENTS, 'w', "with-clients", NULL, "cof names clients, a line a pair")
 
 enum cli_option {
 #define X(name, letter, word, argument, help) CLI_##name,
@@ -64,7 +71,7 @@ struct command {
 };
 
 extern const struct command command_status, command_top, command_who, command_tail, command_mode,
-	command_block, command_reload, command_forget, command_decode;
+	command_export, command_block, command_reload, command_forget, command_decode;
 
 /* All of them, in the order of the help; NULL at the end. */
 extern const struct command *const cli_commands[];

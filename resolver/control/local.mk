@@ -4,7 +4,9 @@ resolver_control_libcontrol_a_SOURCES = \
 	resolver/control/cli_store.c \
 	resolver/control/client.c resolver/control/client.h \
 	resolver/control/command_decode.c \
+	resolver/control/command_export.c resolver/control/export.h \
 	resolver/control/command_forget.c \
+	resolver/control/export_filter.c resolver/control/export_format.c \
 	resolver/control/command_policy.c \
 	resolver/control/command_status.c \
 	resolver/control/command_tail.c \

@@ -119,6 +119,11 @@ enum td_error reader_address_pairs(struct reader *reader, struct arena *arena, c
 enum td_error reader_find_pairs(struct reader *reader, struct arena *arena,
 	struct reader_pair *rows, size_t count, struct reader_pairs *out);
 
+/* One turn through the addresses that have pairs, in no order; cursor is "0" at the beginning and
+ * at the end. One may come twice; values are 0. */
+enum td_error reader_scan_addresses(
+	struct reader *reader, struct arena *arena, char cursor[24], struct reader_ranks *out);
+
 /* Entries of the transactions stream, oldest first. */
 struct reader_record {
 	const char *id;

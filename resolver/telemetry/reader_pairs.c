@@ -177,3 +177,36 @@ enum td_error reader_find_pairs(struct reader *reader, struct arena *arena,
 		out->count = 0;
 	return error;
 }
+
+enum td_error reader_scan_addresses(
+	struct reader *reader, struct arena *arena, char cursor[24], struct reader_ranks *out)
+{
+	char key[READER_KEY_MAX];
+	enum td_error error = TD_OK;
+
+	*out = (struct reader_ranks){NULL, 0, 0};
+	if (!reader_make_key(reader, key, KEY_ADDRESSES, reader->resolver))
+		return TD_TOO_LONG;
+	READER_PUT(reader, "ZSCAN", key, cursor, "COUNT", "1000");
+	redisReply *reply = reader_take(reader, REDIS_REPLY_ARRAY, REDIS_REPLY_ARRAY, &error);
+	if (!reply)
+		return error;
+	snprintf(cursor, 24, "0");
+	if (reply->elements == 2 && reader_is_text(reply->element[0]) &&
+		reply->element[1]->type == REDIS_REPLY_ARRAY) {
+		const redisReply *rows = reply->element[1];
+		snprintf(cursor, 24, "%s", reply->element[0]->str);
+		out->rows = reader_rows_new(arena, rows->elements / 2, sizeof(*out->rows));
+		for (size_t i = 0; out->rows && i + 1 < rows->elements; i += 2) {
+			const char *address = reader_is_text(rows->element[i])
+						      ? reader_keep_reply(arena, rows->element[i])
+						      : NULL;
+			if (address)
+				out->rows[out->count++] = (struct reader_rank){address, 0};
+		}
+		if (!out->rows)
+			error = TD_NOMEM;
+	}
+	freeReplyObject(reply);
+	return error;
+}
