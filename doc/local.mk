@@ -1,5 +1,5 @@
 dist_man_MANS += doc/teredown.1 doc/teredown.conf.5 doc/teredownd.8
-dist_doc_DATA = doc/architecture.md doc/clients.md doc/redis-schema.md doc/testing.md doc/teredown.conf.sample
+dist_doc_DATA = doc/architecture.md doc/clients.md doc/backup.md doc/redis-schema.md doc/testing.md doc/teredown.conf.sample
 
 # teredown.conf.5 and teredown.conf.sample follow the table of options; `make update-doc` writes them anew.
 noinst_PROGRAMS += doc/make-conf-manual

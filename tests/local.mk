@@ -15,6 +15,7 @@ LIVE_MODULES = \
 	tests/live/redis_set.py \
 	tests/live/small_disk.py \
 	tests/live/test_audit.py \
+	tests/live/test_backup.py \
 	tests/live/test_cache.py \
 	tests/live/test_clients.py \
 	tests/live/test_control.py \
