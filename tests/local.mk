@@ -28,6 +28,7 @@ LIVE_MODULES = \
 	tests/live/test_memory.py \
 	tests/live/test_redis.py \
 	tests/live/test_redis_cluster.py \
+	tests/live/test_redis_faults.py \
 	tests/live/test_redis_sentinel.py \
 	tests/live/test_redis_tls.py \
 	tests/live/test_replay.py \

@@ -142,6 +142,15 @@ static void hear_answer(struct redis_link *link, const redisReply *reply)
 	}
 }
 
+/* Where AUTH is unknown or renamed, the error repeats its arguments. */
+static const char *words_of(const struct redis_link *link, const redisReply *reply)
+{
+	if (link->state == LINK_AUTH && strncmp(reply->str, "WRONGPASS", 9) != 0 &&
+		strstr(reply->str, "beginning with"))
+		return "ERR the server does not know AUTH";
+	return reply->str;
+}
+
 static void on_replied(void *context, struct redisReply *reply)
 {
 	struct redis_link *link = context;
@@ -151,7 +160,7 @@ static void on_replied(void *context, struct redisReply *reply)
 	else if (link->state == LINK_QUESTION)
 		hear_answer(link, reply);
 	else if (reply->type == REDIS_REPLY_ERROR)
-		refuse_target(link, reply->str);
+		refuse_target(link, words_of(link, reply));
 	else if (link->state == LINK_AUTH)
 		send_select(link);
 	else

@@ -133,6 +133,7 @@ static const char *advice_for(const char *words)
 		{"invalid password", "look at redis-password-file"},
 		{"NOPERM", "the ACL of the Redis user lacks something, see redis-schema.md"},
 		{"MISCONF", "look at the disk of Redis"},
+		{"no address of", "look at redis, and at upstream, which is asked for the name"},
 		{"OOM ", "Redis has reached its maxmemory"},
 		{"TLS: ", "look at redis-ca-file and redis-tls-name"},
 	};
