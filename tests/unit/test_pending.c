@@ -455,6 +455,54 @@ static void merges_while_nothing_is_sent(void **state)
 	bed_close(&bed);
 }
 
+static bool arg_is(const struct batch *batch, size_t at, const char *text)
+{
+	return batch->lengths[at] == strlen(text) &&
+	       memcmp(batch->argv[at], text, batch->lengths[at]) == 0;
+}
+
+/* The place of an item "m" with this field and text; 0: there is none. */
+static size_t find_field(const struct batch *batch, const char *field, const char *text)
+{
+	for (size_t at = BATCH_ARGV_HEADER + BATCH_HEADER_COUNT; at + 3 < batch->argc; at++) {
+		if (arg_is(batch, at, "m") && arg_is(batch, at + 1, "10.0.0.1") &&
+			arg_is(batch, at + 2, field) && arg_is(batch, at + 3, text))
+			return at;
+	}
+	return 0;
+}
+
+/* Of a client's field the newest text is sent, whatever its length. */
+static void newest_field_is_sent(void **state)
+{
+	const uint8_t octets[4] = {10, 0, 0, 1};
+	struct address client = address_v4(octets);
+	char text[PENDING_FIELD_MAX + 20];
+	struct bed bed;
+	(void)state;
+
+	bed_open(&bed, &wide);
+	memset(text, 'x', sizeof(text));
+	text[sizeof(text) - 1] = '\0';
+	assert_true(pending_set_field(&bed.pending, &client, FIELD_NAME, "first"));
+	assert_true(pending_set_field(&bed.pending, &client, FIELD_NAME, "second"));
+	assert_true(pending_set_field(&bed.pending, &client, FIELD_FORWARDER, text));
+	struct batch *batch =
+		batch_cut(&bed.batcher, &bed.pending, &(struct now){.wall_us = NOON}, false);
+	assert_non_null(batch);
+	assert_true(find_field(batch, "name", "second"));
+	assert_false(find_field(batch, "name", "first"));
+	text[PENDING_FIELD_MAX] = '\0';
+	assert_true(find_field(batch, "forwarder", text));
+	assert_true(batch_acknowledged(&bed.batcher, batch->number));
+
+	assert_true(pending_set_field(&bed.pending, &client, FIELD_NAME, ""));
+	batch = batch_cut(&bed.batcher, &bed.pending, &(struct now){.wall_us = NOON}, false);
+	assert_true(find_field(batch, "name", ""));
+	assert_true(pending_is_empty(&bed.pending));
+	bed_close(&bed);
+}
+
 static void overflow_goes_to_other_or_is_counted(void **state)
 {
 	static const struct pending_limits narrow = {
@@ -648,6 +696,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sums_are_exact_over_resends),
 		cmocka_unit_test(merges_while_nothing_is_sent),
+		cmocka_unit_test(newest_field_is_sent),
 		cmocka_unit_test(overflow_goes_to_other_or_is_counted),
 		cmocka_unit_test(oldest_lines_go),
 		cmocka_unit_test(batches_are_bounded),

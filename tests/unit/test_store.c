@@ -498,6 +498,38 @@ static void bounds_hold_and_totals_stay_exact(void **state)
 	bed_close(&bed);
 }
 
+/* Words about a client are kept where it is kept, and make none. */
+static void fields_of_known_clients_are_kept(void **state)
+{
+	const uint8_t octets[4] = {10, 9, 9, 9};
+	struct address stranger = address_v4(octets);
+	struct bed bed;
+	struct answer answer;
+	(void)state;
+
+	bed_open(&bed, &batch_bounds_default);
+	make_answer(&answer, "www.example.", 1);
+	struct transaction transaction = transaction_of(&answer, 1, 1);
+	count(&bed, &transaction);
+	merge(&bed);
+	send_all(&bed);
+	assert_true(pending_set_field(
+		&bed.pending, &transaction.client.address, FIELD_NAME, "desk\"\n.example"));
+	assert_true(pending_set_field(
+		&bed.pending, &transaction.client.address, FIELD_FORWARDER, "why"));
+	assert_true(pending_set_field(&bed.pending, &stranger, FIELD_NAME, "nobody"));
+	send_all(&bed);
+	assert_text(ask("HGET teredown:{t}:client:10.0.0.1 name"), "desk\"\n.example");
+	assert_text(ask("HGET teredown:{t}:client:10.0.0.1 forwarder"), "why");
+	assert_int_equal(number_of(ask("EXISTS teredown:{t}:client:10.9.9.9")), 0);
+	assert_true(pending_set_field(
+		&bed.pending, &transaction.client.address, FIELD_NAME, ""));
+	send_all(&bed);
+	assert_int_equal(number_of(ask("HEXISTS teredown:{t}:client:10.0.0.1 name")), 0);
+	assert_int_equal(number_of(ask("HEXISTS teredown:{t}:client:10.0.0.1 forwarder")), 1);
+	bed_close(&bed);
+}
+
 static void a_failed_command_does_not_stop_the_rest(void **state)
 {
 	struct bed bed;
@@ -1255,6 +1287,7 @@ int main(void)
 		cmocka_unit_test_setup(later_batches_merge, setup),
 		cmocka_unit_test_setup(a_closed_hour_gets_one_entry, setup),
 		cmocka_unit_test_setup(bounds_hold_and_totals_stay_exact, setup),
+		cmocka_unit_test_setup(fields_of_known_clients_are_kept, setup),
 		cmocka_unit_test_setup(a_failed_command_does_not_stop_the_rest, setup),
 		cmocka_unit_test_setup(an_invalid_batch_writes_nothing, setup),
 		cmocka_unit_test_setup(without_memory_nothing_is_half_applied, setup),
