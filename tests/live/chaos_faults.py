@@ -171,6 +171,28 @@ def daemon_kill_away(site):
         site.store.start()
 
 
+@fault("daemon-kill-full", "daemon")
+def daemon_kill_full(site):
+    """With batches that Redis has not acknowledged and the journal could not take, because its disk is full. Every other time it still is at the start."""
+    if site.state_disk.why:
+        return site.state_disk.why
+    failures = lambda: number(site.status(), "journal_failures")
+    before, still = failures(), site.random.random() < 0.5
+    site.state_disk.fill()
+    try:
+        site.evidence(lambda: failures() > before, "the journal could not be written")
+        site.store.send(signal.SIGSTOP)
+        site.linger(0.5, 1.5)
+        kill_daemon(site)
+        if not still:
+            site.state_disk.free()
+        site.daemon.start()
+        site.store.send(signal.SIGCONT)
+        site.linger(0.2, 0.6)
+    finally:
+        site.state_disk.free()
+
+
 @fault("daemon-restart", "daemon")
 def daemon_restart(site):
     """As an administrator restarts it, now and then while Redis is away."""

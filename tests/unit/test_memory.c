@@ -650,6 +650,39 @@ static void recovered_is_what_was_there(void **state)
 	free(copy);
 }
 
+/* The next process wrote its log and died before it had tallies of its own: those that it had
+ * recovered lie there still, or none do. */
+static void killed_in_the_midst_of_a_start(void **state)
+{
+	struct process process, heir;
+	char *copy = make_folder(), path[600], older[600], kept[600];
+
+	start(&process, *state, TALLIES);
+	for (size_t t = 0; t < TALLIES; t++)
+		add(tally_of(&process, t), (unsigned)t, 1, NOON);
+	copy_folder(*state, copy);
+	path_of(*state, MEMORY_TALLIES_NAME, older);
+	for (unsigned there = 0; there < 2; there++) {
+		start(&heir, copy, TALLIES);
+		assert_int_equal(heir.pending.queries, TALLIES);
+		snprintf(kept, sizeof(kept), "%s-%u", copy, there);
+		copy_folder(copy, kept);
+		end(&heir);
+		path_of(kept, MEMORY_TALLIES_NAME, path);
+		assert_int_equal(unlink(path), 0);
+		if (there)
+			copy_file(older, path);
+		start(&heir, kept, TALLIES);
+		assert_int_equal(heir.pending.queries, TALLIES);
+		end(&heir);
+		remove_folder(kept);
+		copy_folder(*state, copy);
+	}
+	end(&process);
+	remove_folder(copy);
+	free(copy);
+}
+
 static void zones_keep_their_names(void **state)
 {
 	struct process process, heir;
@@ -1095,6 +1128,7 @@ int main(void)
 			killed_between_any_two_steps_nothing_is_lost_or_doubled, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_chain_of_kills_adds_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(recovered_is_what_was_there, setup, teardown),
+		cmocka_unit_test_setup_teardown(killed_in_the_midst_of_a_start, setup, teardown),
 		cmocka_unit_test_setup_teardown(zones_keep_their_names, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_clean_end_leaves_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(another_number_of_workers, setup, teardown),
