@@ -154,11 +154,11 @@ static void check_company(const struct fit *fit)
 	}
 }
 
-static void check_tls(const struct fit *fit)
+static void check_tls(const struct fit *fit, size_t before)
 {
 	const struct options *options = fit->options;
 
-	if (fit->address.tls && !TLS_IS_BUILT)
+	if (fit->address.tls && !TLS_IS_BUILT && fit->faults->count == before)
 		complain(fit, options->redis_tls ? "redis-tls" : "redis",
 			"this build has no TLS (it was configured without OpenSSL), expected "
 			"redis:// or unix:/PATH");
@@ -219,7 +219,7 @@ void options_apply_redis(
 		read_passwords(&fit);
 	if (faults->count == before)
 		check_login(&fit);
-	check_tls(&fit);
+	check_tls(&fit, before);
 	redis_address_forget(&fit.address);
 }
 
