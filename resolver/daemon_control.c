@@ -341,6 +341,9 @@ static void request_forget(
 {
 	enum td_error error = count > 1 ? telemetry_forget(daemon->telemetry, words[1]) : TD_OK;
 
+	if (count > 1 && error == TD_OK)
+		log_info("a client is being forgotten, asked for by uid %u",
+			(unsigned)control_reply_uid(reply));
 	if (error == TD_UNSUPPORTED)
 		control_reply_fail(reply, "redis is off: nothing is kept that could be forgotten");
 	else if (error == TD_FULL)
@@ -349,9 +352,6 @@ static void request_forget(
 		control_reply_fail(reply, "this is no client");
 	else
 		add_forgetting(daemon, reply);
-	if (count > 1 && error == TD_OK)
-		log_info("a client is being forgotten, asked for by uid %u",
-			(unsigned)control_reply_uid(reply));
 }
 
 /* --- dispatch --- */
