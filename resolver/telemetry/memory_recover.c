@@ -287,14 +287,20 @@ static void take_tallies(struct recovery *it, struct pending *pending)
 
 /* --- batches that the journal had refused --- */
 
+/* Whoever was killed behind the journal's word and before the log's had both. */
+static bool place_one(struct recovery *it, const struct memory_held *held)
+{
+	return journal_has(it->journal, held->key.boot, held->key.number) ||
+	       journal_append(it->journal, &held->key, held->octets, held->length, 0) == TD_OK;
+}
+
 static void place_held(struct recovery *it)
 {
 	struct memory_held **link = &it->held;
 
 	while (*link) {
 		struct memory_held *held = *link;
-		if (journal_append(it->journal, &held->key, held->octets, held->length, 0) ==
-			TD_OK) {
+		if (place_one(it, held)) {
 			*link = held->next;
 			free(held);
 		} else {

@@ -343,6 +343,11 @@ static uint32_t moved(uint32_t when, int64_t unit_us, int64_t middle_us, int64_t
 	return at > 0 ? (uint32_t)(at / unit_us) : 0;
 }
 
+static bool is_of_an_hour(enum pending_kind kind)
+{
+	return kind == PENDING_CLIENT || kind == PENDING_QUERY || kind == PENDING_TIMELINE;
+}
+
 /* The middle of its time says in which hour or day an item belongs: a part of it may belong to a
  * neighbour, which nobody can tell any more. */
 static void shift_saved(struct saved *saved, int64_t shift_us)
@@ -354,7 +359,7 @@ static void shift_saved(struct saved *saved, int64_t shift_us)
 		return;
 	if (saved->key.kind == PENDING_TOP)
 		saved->key.when = moved(saved->key.when, 24 * US_PER_HOUR, middle_us, shift_us);
-	else if (saved->key.kind != PENDING_PAIR && saved->key.kind != PENDING_ZONE)
+	else if (is_of_an_hour(saved->key.kind))
 		saved->key.when = moved(saved->key.when, US_PER_HOUR, middle_us, shift_us);
 	if (timed) {
 		saved->first_us += shift_us;

@@ -785,6 +785,29 @@ static void tallies_of_another_version_are_set_aside(void **state)
 }
 
 /* Two commits; the second is cut at each of its octets. Its tallies were not cleared yet. */
+/* Killed between the journal's word and the log's: both have the batch, and it is sent once. */
+static void held_and_journaled_is_one_batch(void **state)
+{
+	struct process process, heir;
+	char *copy = make_folder();
+	struct journal_key key = {.number = 7, .queries = 5};
+	struct journal_status status;
+
+	start(&process, *state, TALLIES);
+	snprintf(key.boot, sizeof(key.boot), "%s", process.boot);
+	memory_hold(process.memory, &key, "octets", 6);
+	assert_int_equal(journal_append(process.journal, &key, "octets", 6, 0), TD_OK);
+	copy_folder(*state, copy);
+	start(&heir, copy, TALLIES);
+	journal_status(heir.journal, &status);
+	assert_int_equal(status.waiting_batches, 1);
+	assert_null(memory_next_held(heir.memory));
+	end(&heir);
+	end(&process);
+	remove_folder(copy);
+	free(copy);
+}
+
 static void a_torn_log_is_recovered(void **state)
 {
 	struct process process;
@@ -1096,6 +1119,31 @@ static void two_hours_that_become_one_are_added(void **state)
 	pending_deinit(&pending);
 }
 
+/* What is known of a client is of no hour: its key says which word it is. */
+static void words_about_a_client_stay_what_they_are(void **state)
+{
+	struct batch_settings settings = {
+		.resolver_name = "r", .version = "1", .boot = "1", .bounds = batch_bounds_default};
+	struct now now = {.mono_us = MONO, .wall_us = NOON};
+	struct address client = address_v4((const uint8_t[]){10, 9, 0, 1});
+	struct pending pending;
+	struct batcher batcher;
+	(void)state;
+
+	pending_init(&pending, &limits, &seed);
+	assert_true(pending_set_field(&pending, &client, FIELD_NAME, "console"));
+	assert_true(pending_shift(&pending, NOON));
+	assert_int_equal(pending.details.head->key.when, FIELD_NAME);
+	assert_true(batcher_init(&batcher, &settings));
+	const struct batch *batch = batch_cut(&batcher, &pending, &now, false);
+	assert_non_null(batch);
+	size_t at = BATCH_ARGV_HEADER + BATCH_HEADER_COUNT;
+	assert_memory_equal(batch->argv[at + 2], "name", 4);
+	assert_memory_equal(batch->argv[at + 3], "console", 7);
+	batcher_deinit(&batcher);
+	pending_deinit(&pending);
+}
+
 static void the_clock_was_set_while_nobody_ran(void **state)
 {
 	struct process process, heir;
@@ -1134,6 +1182,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(another_number_of_workers, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			tallies_of_another_version_are_set_aside, setup, teardown),
+		cmocka_unit_test_setup_teardown(held_and_journaled_is_one_batch, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_torn_log_is_recovered, setup, teardown),
 		cmocka_unit_test_setup_teardown(any_octets_are_survived, setup, teardown),
 		cmocka_unit_test_setup_teardown(
@@ -1145,6 +1194,7 @@ int main(void)
 		cmocka_unit_test(an_unset_clock_is_waited_for_but_not_for_ever),
 		cmocka_unit_test(what_waits_moves_with_the_clock),
 		cmocka_unit_test(two_hours_that_become_one_are_added),
+		cmocka_unit_test(words_about_a_client_stay_what_they_are),
 		cmocka_unit_test_setup_teardown(
 			the_clock_was_set_while_nobody_ran, setup, teardown),
 	};
