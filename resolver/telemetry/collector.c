@@ -362,6 +362,7 @@ static void on_connected(
 	struct collector *collector = context;
 	struct journal_status status;
 
+	forget_reconnected(collector->forget);
 	if (!collector->journal)
 		return;
 	uint64_t lost = journal_compare(collector->journal, store, applied, count);

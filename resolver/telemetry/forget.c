@@ -149,6 +149,18 @@ bool forget_begin(struct forget *forget, const struct now *now, bool stored)
 	return true;
 }
 
+void forget_reconnected(struct forget *forget)
+{
+	if (!forget->running)
+		return;
+	free_keys(forget);
+	forget->step = STEP_COUNT;
+	snprintf(forget->cursor, sizeof(forget->cursor), "0");
+	pthread_mutex_lock(&forget->lock);
+	forget->status.scanned = 0;
+	pthread_mutex_unlock(&forget->lock);
+}
+
 static void put(struct forget *forget, const char *text, size_t length)
 {
 	forget->argv[forget->argc] = text;

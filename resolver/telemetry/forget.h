@@ -53,6 +53,10 @@ void forget_status(struct forget *forget, struct forget_status *out);
  * now on. stored: nothing waits at the moment. */
 bool forget_begin(struct forget *forget, const struct now *now, bool stored);
 
+/* A new connection, perhaps to another server, where a cursor of SCAN would pass over keys: they are
+ * gone through from the first one again. */
+void forget_reconnected(struct forget *forget);
+
 /* The next command; false when there is none. It stays valid until forget_replied, and is returned
  * again until then. */
 struct forget_command {

@@ -53,13 +53,15 @@ local function outlive(key, from)
 	if left == -1 then redis.call('PERSIST', key) elseif own < left and own ~= -1 then redis.call('PEXPIRE', key, left) end
 end
 
+local WORDS = { name = true, forwarder = true } -- a host may be called 17
+
 local function fold_counters(key)
 	local other = prefix .. 'client:' .. OTHER
 	local is_new = redis.call('EXISTS', other) == 0
 	local fields, first, last = redis.call('HGETALL', key), nil, nil
 	spend(#fields * 2)
 	for k = 1, #fields, 2 do
-		local value = string.match(fields[k + 1], '^%d+$') and tonumber(fields[k + 1])
+		local value = not WORDS[fields[k]] and string.match(fields[k + 1], '^%d+$') and tonumber(fields[k + 1])
 		if fields[k] == 'first_seen' then
 			first = value
 		elseif fields[k] == 'last_seen' then

@@ -205,6 +205,35 @@ static void goes_through_pages_and_keys(void **state)
 	forget_free(&forget);
 }
 
+/* A cursor of SCAN is good for the server that gave it, and only as long as that runs. */
+static void another_server_begins_anew(void **state)
+{
+	struct forget *forget = make_running("192.0.2.7");
+	struct forget_command command;
+	struct forget_status status;
+	redisReply size = number_reply(77);
+
+	(void)state;
+	forget_replied(forget, &size);
+	reply_page(forget, "17", "key:one", "key:two");
+	reply_treated(forget, 1, "0");
+	forget_reconnected(forget);
+	expect(forget, "DBSIZE");
+	forget_replied(forget, &size);
+	command = expect(forget, "SCAN");
+	assert_string_equal(command.argv[1], "0");
+	reply_page(forget, "0", "key:one", "key:two");
+	reply_treated(forget, 2, "0");
+	expect(forget, "BGREWRITEAOF");
+	forget_status(forget, &status);
+	assert_int_equal(status.scanned, 2);
+	forget_free(&forget);
+	forget = make();
+	forget_reconnected(forget);
+	assert_false(forget_next(forget, &command));
+	forget_free(&forget);
+}
+
 static void says_why_it_failed(void **state)
 {
 	struct forget *forget = make_running("192.0.2.7");
@@ -236,6 +265,7 @@ int main(void)
 		cmocka_unit_test(loses_patience),
 		cmocka_unit_test(refuses_what_is_no_client),
 		cmocka_unit_test(goes_through_pages_and_keys),
+		cmocka_unit_test(another_server_begins_anew),
 		cmocka_unit_test(says_why_it_failed),
 	};
 
