@@ -401,6 +401,11 @@ local function fold_client(client, idle)
 	for k = 1, #fields, 2 do
 		if not CLIENT_FIELDS[fields[k]] then counters[fields[k]] = tonumber(fields[k + 1]) end
 	end
+	if not fields[1] then -- it has expired, its places in the rankings do not
+		for counter in pairs(ZSETS) do counters[counter] = tonumber(call('ZSCORE', prefix .. 'clients:' .. counter, client) or nil) end
+		counters.first_seen = tonumber(call('ZSCORE', prefix .. 'clients', client) or nil)
+		counters.last_seen = counters.first_seen
+	end
 	if not idle and (counters.queries or 0) > 3 or size > names_left and names_left < 200 then return false end
 	names_left = names_left - size
 	local first, last_ms = counters.first_seen, counters.last_seen
@@ -893,7 +898,7 @@ local function store_folded()
 	local last_ms = math.max(folded.last, tonumber(old[2] or nil) or 0)
 	call('HSET', key, 'first_seen', string.format('%.0f', math.min(folded.first, tonumber(old[1] or nil) or folded.first)),
 		'last_seen', string.format('%.0f', last_ms))
-	expire(key, last_ms / 1000 + pair_retention)
+	expire(key, math.max(last_ms, now) / 1000 + pair_retention) -- what is folded for its age is older than that already
 end
 
 -- `applied` keeps the boots of last resort: the newest 64, by Redis's clock and never by a resolver's, which may start in 1970.

@@ -6,6 +6,7 @@ import datetime
 import json
 import os
 import random
+import time
 
 import pytest
 import redis
@@ -139,8 +140,23 @@ class TestFullTable:
         batches.send([batches.client("10.0.0.2", queries=2)])
         assert clients_of(store) >= {"10.0.0.2"} and "10.0.0.1" not in clients_of(store)
         assert scores(store, "clients", "queries") == {"*other": 4, "10.0.0.2": 2}
+        assert counters(store, "*other") == {"queries": 4}
+        assert time.time() + store.ttl(key("client", "*other")) > batches.now_s + 29 * 86400, "the sum outlives the client that it is of"
         assert not store.exists(key("name", "a.example.", "clients")) or store.ttl(key("name", "a.example.", "clients")) > -1
         assert "a.example." not in scores(store, "names")
+
+
+    def test_what_expired_first_is_folded_too(self, store):
+        """Nobody was there when the retention ended: the client's own keys are gone, its places in the rankings are not."""
+        batches = Batches(store, now_s=1_800_000_000)
+        batches.send([batches.client("10.0.0.1", queries=4, watched=1)])
+        store.delete(key("client", "10.0.0.1"))
+        batches.now_s += 31 * 86400
+        batches.send([batches.client("10.0.0.2", queries=2)])
+        assert clients_of(store) - {"*other"} == {"10.0.0.2"}
+        assert scores(store, "clients", "queries") == {"*other": 4, "10.0.0.2": 2}
+        assert scores(store, "clients", "watched") == {"*other": 1}
+        assert counters(store, "*other") == {"queries": 4, "watched": 1}
 
 
 # --- heavy hitters ---
