@@ -24,9 +24,12 @@ int64_t clock_watch_look(struct clock_watch *watch, const struct now *now, int64
 	int64_t slept_since_us = slept_us - watch->slept_us;
 	int64_t step_us = unless_small(offset_us - watch->offset_us - slept_since_us);
 
+	if (unless_small(slept_since_us)) {
+		watch->last_sleep_us = slept_since_us;
+		watch->awake_us = watch->offset_us;
+	}
 	watch->offset_us = offset_us;
 	watch->slept_us = slept_us;
-	watch->slept_since_us = slept_since_us;
 	watch->steps += step_us != 0;
 	return step_us;
 }
@@ -35,7 +38,9 @@ int64_t clock_watch_shift(const struct clock_watch *watch, int64_t offset_us)
 {
 	int64_t shift_us = unless_small(watch->offset_us - offset_us);
 
-	return shift_us ? unless_small(shift_us - watch->slept_since_us) : 0;
+	if (watch->last_sleep_us && unless_small(offset_us - watch->awake_us) == 0)
+		shift_us = unless_small(shift_us - watch->last_sleep_us);
+	return shift_us;
 }
 
 bool clock_watch_must_wait(const struct clock_watch *watch, const struct now *now)

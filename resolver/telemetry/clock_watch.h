@@ -19,7 +19,8 @@
 struct clock_watch {
 	int64_t offset_us;      /* wall minus monotonic, at the last look */
 	int64_t slept_us;       /* time that the monotonic clock has not seen, at the last look */
-	int64_t slept_since_us; /* how much of it came between the last two looks */
+	int64_t last_sleep_us;  /* how long the machine slept last, 0: it has not yet */
+	int64_t awake_us;       /* wall minus monotonic before that */
 	int64_t began_us;       /* monotonic */
 	uint64_t steps;         /* ever */
 };
@@ -30,8 +31,8 @@ void clock_watch_init(struct clock_watch *watch, const struct now *now, int64_t 
 /* How far the wall clock stepped since the last look; 0: it did not. */
 int64_t clock_watch_look(struct clock_watch *watch, const struct now *now, int64_t slept_us);
 
-/* How far times must be moved that were taken when wall minus monotonic was offset_us, between the
- * look before and now. */
+/* How far times must be moved that were taken when wall minus monotonic was offset_us: since the look
+ * before, or since the last sleep, through which a worker may have held them. */
 int64_t clock_watch_shift(const struct clock_watch *watch, int64_t offset_us);
 
 /* True while the clock is not set and it is worth waiting for. */

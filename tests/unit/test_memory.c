@@ -1037,6 +1037,11 @@ static void tallies_from_before_a_step_or_a_sleep(void **state)
 	clock_watch_look(&watch, &now, 60 * US_PER_S);
 	assert_int_equal(clock_watch_shift(&watch, before), 0);
 	assert_int_equal(clock_watch_shift(&watch, before + 60 * US_PER_S), 0);
+	/* A worker may give it only after the next look. */
+	now.mono_us += US_PER_S;
+	now.wall_us += US_PER_S;
+	clock_watch_look(&watch, &now, 60 * US_PER_S);
+	assert_int_equal(clock_watch_shift(&watch, before), 0);
 	before = now.wall_us - now.mono_us;
 	now.wall_us += 90 * US_PER_S;
 	clock_watch_look(&watch, &now, 60 * US_PER_S);
