@@ -615,6 +615,10 @@ static bool has_room_for_line(const struct pending *pending, size_t length)
 void pending_add_line(struct pending *pending, enum pending_stream stream, int64_t wall_us,
 	const char *json, size_t length)
 {
+	if (length > PENDING_LINE_MAX) {
+		pending->lines_dropped++;
+		return;
+	}
 	while (pending->lines && !has_room_for_line(pending, length)) {
 		free(pending_take_line(pending));
 		pending->lines_dropped++;

@@ -154,8 +154,12 @@ void pending_list_put(struct pending_item **list, struct pending_item *item);
 /* Frees all items and keeps lines and counters. */
 void pending_drop_items(struct pending *pending);
 
+/* An answer of 64 KiB can be made into megabytes of text, by one long name that all its records point
+ * to: a batch with it would find no place in the journal, and a stream of them none in Redis. */
+#define PENDING_LINE_MAX ((size_t)64 << 10)
+
 /* Appends a line, without its newline; the oldest are dropped and counted where it exceeds the
- * bounds. */
+ * bounds, and so is one beyond PENDING_LINE_MAX. */
 void pending_add_line(struct pending *pending, enum pending_stream stream, int64_t wall_us,
 	const char *json, size_t length);
 

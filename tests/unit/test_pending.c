@@ -542,6 +542,23 @@ static void overflow_goes_to_other_or_is_counted(void **state)
 	bed_close(&bed);
 }
 
+/* It would make a batch that the journal cannot take. */
+static void a_monstrous_line_is_dropped_alone(void **state)
+{
+	static char line[PENDING_LINE_MAX + 1];
+	struct pending_limits wide = {.lines = 10, .line_bytes = 4 * sizeof(line)};
+	struct pending pending;
+	(void)state;
+
+	memset(line, 'x', sizeof(line));
+	pending_init(&pending, &wide, &seed);
+	pending_add_line(&pending, STREAM_TRANSACTIONS, NOON, line, sizeof(line) - 1);
+	pending_add_line(&pending, STREAM_TRANSACTIONS, NOON, line, sizeof(line));
+	assert_int_equal(pending.line_count, 1);
+	assert_int_equal(pending.lines_dropped, 1);
+	pending_deinit(&pending);
+}
+
 static void oldest_lines_go(void **state)
 {
 	static const struct pending_limits narrow = {
@@ -699,6 +716,7 @@ int main(void)
 		cmocka_unit_test(newest_field_is_sent),
 		cmocka_unit_test(overflow_goes_to_other_or_is_counted),
 		cmocka_unit_test(oldest_lines_go),
+		cmocka_unit_test(a_monstrous_line_is_dropped_alone),
 		cmocka_unit_test(batches_are_bounded),
 		cmocka_unit_test(an_hour_is_closed_when_all_of_it_is_cut),
 		cmocka_unit_test(a_saved_batch_is_the_same),
