@@ -305,8 +305,11 @@ static struct batch *next_held(struct collector *collector)
 {
 	struct batch *batch = &collector->replayed;
 	const struct memory_held *held = memory_next_held(collector->memory);
+	enum td_error error;
 
-	while (held && batch_load(batch, held->octets, held->length) != TD_OK) {
+	while (held && (error = batch_load(batch, held->octets, held->length)) != TD_OK) {
+		if (error == TD_NOMEM)
+			return NULL;
 		log_error("memory: batch %llu of boot %s cannot be used; its %llu queries are lost",
 			(unsigned long long)held->key.number, held->key.boot,
 			(unsigned long long)held->key.queries);
@@ -445,6 +448,9 @@ static bool send_batch(struct collector *collector)
 		store_send(collector->store, replay);
 		return true;
 	}
+	/* One that cannot be read just now: of its boot none may overtake it. */
+	if (has_replays(collector))
+		return false;
 	if (waits_for_clock(collector))
 		return false;
 	/* The same hour a batch of now would close; an empty one is sent for it, and the first one

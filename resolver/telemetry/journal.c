@@ -607,8 +607,9 @@ uint64_t journal_compare(struct journal *journal, const char *store,
 	return lost;
 }
 
-/* The record of an entry in journal->record; false when it is not as it was written. */
-static bool read_entry(
+/* The record of an entry in journal->record. TD_NOMEM: not now; TD_MALFORMED: it is not as it was
+ * written. */
+static enum td_error read_entry(
 	struct journal *journal, const struct segment *segment, const struct entry *entry)
 {
 	static const uint8_t filler[4096];
@@ -619,35 +620,41 @@ static bool read_entry(
 	while (journal->record.length < entry->length)
 		strbuf_append(&journal->record, filler, sizeof(filler));
 	if (journal->record.failed)
-		return false;
+		return TD_NOMEM;
 	segment_path(journal, segment->sequence, path);
 	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return false;
+		return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? TD_NOMEM
+									     : TD_MALFORMED;
 	ssize_t length = pread(fd, journal->record.data, entry->length, entry->offset);
 	close(fd);
-	return length == (ssize_t)entry->length &&
-	       record_read(&record, (const uint8_t *)journal->record.data, entry->length) &&
-	       record_is_whole(&record) && record.length >= BATCH_FIXED;
+	bool whole =
+		length == (ssize_t)entry->length &&
+		record_read(&record, (const uint8_t *)journal->record.data, entry->length) &&
+		record_is_whole(&record) && record.length >= BATCH_FIXED;
+	return whole ? TD_OK : TD_MALFORMED;
 }
 
-static bool take_due(struct journal *journal, const struct segment *segment, struct entry *entry,
+/* As read_entry; what is malformed is forgotten. */
+static enum td_error take_due(struct journal *journal, const struct segment *segment, struct entry *entry,
 	struct journal_key *key, struct strbuf *out)
 {
 	size_t fixed = HEADER_SIZE + BATCH_FIXED;
+	enum td_error error = read_entry(journal, segment, entry);
 
-	if (!read_entry(journal, segment, entry)) {
+	if (error == TD_MALFORMED) {
 		journal->failures++;
 		log_error("journal: %s: batch %" PRIu64 " of boot %s cannot be read any more; its "
 			  "%" PRIu64 " queries are lost",
 			journal->dir, entry->key.number, entry->key.boot, entry->key.queries);
 		set_entry(journal, entry, ENTRY_FORGOTTEN, false);
-		return false;
 	}
+	if (error != TD_OK)
+		return error;
 	*key = entry->key;
 	strbuf_clear(out);
 	strbuf_append(out, journal->record.data + fixed, entry->length - fixed);
-	return !out->failed;
+	return out->failed ? TD_NOMEM : TD_OK;
 }
 
 bool journal_next_due(struct journal *journal, struct journal_key *key, struct strbuf *out)
@@ -656,8 +663,11 @@ bool journal_next_due(struct journal *journal, struct journal_key *key, struct s
 		segment = segment->next) {
 		for (size_t i = 0; i < segment->count; i++) {
 			struct entry *entry = &segment->entries[i];
-			if (entry->due && take_due(journal, segment, entry, key, out))
-				return true;
+			enum td_error error = TD_MALFORMED;
+			if (entry->due)
+				error = take_due(journal, segment, entry, key, out);
+			if (error != TD_MALFORMED)
+				return error == TD_OK;
 		}
 	}
 	return false;

@@ -86,8 +86,8 @@ void journal_acknowledge(
 uint64_t journal_compare(struct journal *journal, const char *store,
 	const struct journal_applied *applied, size_t count);
 
-/* The oldest that is due, with its octets in out; false when none is. It stays due until it is
- * acknowledged or dropped. */
+/* The oldest that is due, with its octets in out; false when none is, or when it cannot be read now
+ * for want of memory or descriptors. It stays due until it is acknowledged or dropped. */
 bool journal_next_due(struct journal *journal, struct journal_key *key, struct strbuf *out);
 
 /* True when it has the batch, in whatever state. */

@@ -597,9 +597,35 @@ static void every_fsync_policy_writes(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
 
+/* Nothing is lost because a process has all its descriptors in use. */
+static void out_of_descriptors_it_waits(void **state)
+{
+	struct journal *journal = open_it();
+	struct rlimit limit, none;
+	struct journal_key key;
+	struct strbuf octets;
+	(void)state;
+
+	strbuf_init(&octets);
+	assert_int_equal(append(journal, BOOT_A, 1), TD_OK);
+	journal_compare(journal, STORE_1, NULL, 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = limit;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_false(journal_next_due(journal, &key, &octets));
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(status_of(journal).due_batches, 1);
+	assert_true(journal_next_due(journal, &key, &octets));
+	strbuf_deinit(&octets);
+	journal_close(&journal);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			out_of_descriptors_it_waits, make_folder, remove_folder),
 		T(comes_back_after_a_crash),
 		T(has_one_owner),
 		T(kept_ones_are_forgotten_when_asked),
