@@ -23,6 +23,7 @@ KILL_BOUND = 64  # answers: what one receive batch holds
 HOURLY = ("queries", "watched", "blocked")
 TOTALS = HOURLY + ("nxdomain", "tcp")
 SETTLE_S = 60
+COME_BACK_S = 40
 
 A, AAAA = 1, 28
 NAMES = [Name(10, "p", A, "cached%d.chaos.example" % index) for index in range(20)] \
@@ -191,8 +192,13 @@ class Site:
 
     def _judge(self, result, tally, bound):
         excuses, doubts = self._excuses(tally)
-        truth, found = told(tally), counted(self.store.client(), self.crowd.addresses)
-        errors = {place: found[place] - truth[place] - self._base[place] for place in set(truth) | set(found)}
+        truth = told(tally)
+        found, errors = self._errors(truth)
+        end = time.monotonic() + COME_BACK_S
+        while not bound and self._is_short(errors, excuses) and time.monotonic() < end:
+            time.sleep(0.5)
+            self.settle()
+            found, errors = self._errors(truth)
         lost, doubled = collections.Counter(), collections.Counter()
         other = self._take_other(result, errors)
         for place, error in errors.items():
@@ -228,16 +234,32 @@ class Site:
         return even if result.fault == "oom" else set()
 
     def _judge_sums(self, result, status, killed):
-        found = sums(self.store.client())
-        apart = {name: count - found["meta"] for name, count in found.items()}
+        before, end = self._apart, time.monotonic() + (0 if killed else COME_BACK_S)
+        while True:
+            found = sums(self.store.client())
+            apart = {name: count - found["meta"] for name, count in found.items()}
+            if result.fault == "oom" or time.monotonic() > end or not any(apart[name] < before.get(name, 0) for name in apart):
+                break
+            time.sleep(0.5)
+            self.settle()
         # Without memory Redis gives up names of clients, and says so in meta.
         if number(status, "details_dropped") or result.fault == "oom":
             del apart["client:<client>:names"]
-        before = self._apart
         if not killed:
             result.words += ["%s: %d, meta has %d" % (name, found[name] - before.get(name, 0), found["meta"]) for name in apart
                 if apart[name] != before.get(name, 0)]
         self._apart = {name: count - found["meta"] for name, count in found.items()}
+
+    def _errors(self, truth):
+        found = counted(self.store.client(), self.crowd.addresses)
+        return found, {place: found[place] - truth[place] - self._base[place] for place in set(truth) | set(found)}
+
+    @staticmethod
+    def _is_short(errors, excuses):
+        """Counts are missing, and none is too many: they may come. A master that comes back from the dead takes batches until the sentinels
+        make a replica of it; the daemon then finds what the real one lacks, and sends it again."""
+        return any(error < 0 for error in errors.values()) and not any(
+            error > excuses[(client, hour)] for (client, hour, _), error in errors.items() if client != OTHER)
 
     @staticmethod
     def _judge_kill(result, errors, bound):
