@@ -24,14 +24,10 @@
 #include "lib/base/log.h"
 #include "lib/base/mailbox.h"
 #include "lib/base/strbuf.h"
-#include "resolver/telemetry/batch.h"
-#include "resolver/telemetry/clock_watch.h"
+#include "resolver/telemetry/delivery.h"
 #include "resolver/telemetry/forget.h"
-#include "resolver/telemetry/journal.h"
-#include "resolver/telemetry/memory.h"
 #include "resolver/telemetry/notes.h"
 #include "resolver/telemetry/pending.h"
-#include "resolver/telemetry/pending_log.h"
 #include "resolver/telemetry/sinks.h"
 #include "resolver/telemetry/store.h"
 
@@ -39,8 +35,6 @@
 #define LOOKS_BEFORE_SLEEP 3
 #define RECORDS_A_LOOK 20000 /* before tallies and Redis have their turn */
 #define EVENTS_MAX 256
-#define LINES_MAX 4096
-#define LINE_BYTES_MAX ((size_t)2 << 20)
 
 struct event_letter {
 	struct letter letter;
@@ -52,7 +46,7 @@ struct collector {
 	struct taken {
 		struct tally *tally;
 		struct handover *from;
-	} *taken; /* merged in this look */
+	} * taken; /* merged in this look */
 	size_t taken_count;
 	const struct record **next_records; /* of each handover, while records are taken */
 	size_t count;
@@ -61,26 +55,13 @@ struct collector {
 
 	struct event_base *base;
 	struct event *rung, *look, *beat, *deadline;
-	struct pending pending;
+	struct delivery *delivery;
 	struct notes *notes;
-	struct batcher batcher;
-	struct store *store;     /* NULL: redis is "off" */
-	struct journal *journal; /* NULL: none can be kept */
-	struct memory *memory;
-	struct clock_watch clock;
-	bool warned_of_clock;
-	struct forget *forget;   /* NULL: no store */
-	bool forgot;             /* its turn was the last one */
-	struct batch replayed;   /* what the journal gave back to be sent */
-	struct strbuf octets;    /* of a batch, to or from the journal */
-	uint64_t replays;        /* acknowledged, ever */
-	bool journal_full;       /* said once */
 	struct sinks sinks;
 	struct strbuf line; /* of an event */
-	char *resolver_name, *version;
+	char *version;
 	struct now now;
-	int64_t closed_hour; /* up to which a batch said that hours are complete */
-	int64_t changed_us;  /* wall: when the store was found or lost */
+	int64_t changed_us; /* wall: when the store was found or lost */
 	unsigned idle_looks;
 	bool was_connected, ever_connected;
 
@@ -133,16 +114,11 @@ static void on_suspect(void *context, const struct notes_suspect *suspect)
 
 static void merge(struct collector *collector, struct tally *tally)
 {
-	int64_t shift_us = clock_watch_shift(&collector->clock, tally->clock_us);
-
-	if (!collector->store)
+	if (!collector->to_store)
 		return;
-	if (shift_us)
-		tally_shift(tally, shift_us);
-	pending_merge(&collector->pending, tally);
-	memory_merged(collector->memory, tally);
-	notes_look(collector->notes, tally, &collector->pending, &collector->now, on_suspect,
-		collector);
+	delivery_merge(collector->delivery, tally);
+	notes_look(collector->notes, tally, delivery_pending(collector->delivery), &collector->now,
+		on_suspect, collector);
 }
 
 static bool take_tallies(struct collector *collector, struct handover *handover)
@@ -161,7 +137,7 @@ static bool take_tallies(struct collector *collector, struct handover *handover)
 /* Until the memory holds what was merged, the tallies do. */
 static void give_tallies_back(struct collector *collector)
 {
-	memory_commit(collector->memory);
+	delivery_commit(collector->delivery);
 	for (size_t i = 0; i < collector->taken_count; i++) {
 		tally_clear(collector->taken[i].tally);
 		handover_give(&collector->taken[i].from->empty, collector->taken[i].tally);
@@ -176,8 +152,8 @@ static void write_record(struct collector *collector, const struct record *recor
 		sinks_record(&collector->sinks, record, to_stream, &collector->now);
 
 	if (line && to_stream)
-		pending_add_line(&collector->pending, STREAM_TRANSACTIONS, record->wall_us,
-			line->data, line->length - 1);
+		pending_add_line(delivery_pending(collector->delivery), STREAM_TRANSACTIONS,
+			record->wall_us, line->data, line->length - 1);
 }
 
 /* The worker whose next record is the oldest; count when no one has any. */
@@ -230,8 +206,8 @@ static void add_event(struct collector *collector, const char *kind, const char 
 	strbuf_json_text(line, "text", text);
 	strbuf_append_char(line, '}');
 	if (!line->failed)
-		pending_add_line(&collector->pending, STREAM_EVENTS, collector->now.wall_us,
-			line->data, line->length);
+		pending_add_line(delivery_pending(collector->delivery), STREAM_EVENTS,
+			collector->now.wall_us, line->data, line->length);
 }
 
 static bool take_events(struct collector *collector)
@@ -260,274 +236,23 @@ static bool take_all(struct collector *collector)
 	return any;
 }
 
-/* --- the journal --- */
-
-/* False when it is not on disk: then it is sent all the same, held in memory meanwhile. */
-static bool keep_batch(struct collector *collector, const struct batch *batch)
-{
-	struct journal_key key = {.number = batch->number, .queries = batch->queries};
-
-	if (!collector->journal)
-		return false;
-	snprintf(key.boot, sizeof(key.boot), "%s", batch->boot);
-	strbuf_clear(&collector->octets);
-	batch_save(batch, &collector->octets);
-	if (collector->octets.failed)
-		return false;
-	enum td_error error = journal_append(collector->journal, &key, collector->octets.data,
-		collector->octets.length, collector->now.mono_us);
-	if (error == TD_FULL && !collector->journal_full)
-		log_warning("journal: it is full of batches that wait for Redis");
-	collector->journal_full = error == TD_FULL;
-	if (error == TD_OK)
-		memory_release(collector->memory, key.boot, key.number);
-	else
-		memory_hold(collector->memory, &key, collector->octets.data,
-			collector->octets.length);
-	return error == TD_OK;
-}
-
-/* The frozen batch or a new one; the memory knows what left `pending` for it. */
-static struct batch *freeze_batch(struct collector *collector, bool even_if_empty)
-{
-	struct batcher *batcher = &collector->batcher;
-	uint64_t last = batcher->last_number;
-	struct batch *batch =
-		batch_cut(batcher, &collector->pending, &collector->now, even_if_empty);
-
-	if (batcher->last_number != last)
-		memory_frozen(collector->memory, batcher->last_number);
-	return batch;
-}
-
-/* As far as the journal could not take them at the start. NULL when there is none. */
-static struct batch *next_held(struct collector *collector)
-{
-	struct batch *batch = &collector->replayed;
-	const struct memory_held *held = memory_next_held(collector->memory);
-	enum td_error error;
-
-	while (held && (error = batch_load(batch, held->octets, held->length)) != TD_OK) {
-		if (error == TD_NOMEM)
-			return NULL;
-		log_error("memory: batch %llu of boot %s cannot be used; its %llu queries are lost",
-			(unsigned long long)held->key.number, held->key.boot,
-			(unsigned long long)held->key.queries);
-		memory_release(collector->memory, held->key.boot, held->key.number);
-		held = memory_next_held(collector->memory);
-	}
-	if (!held)
-		return NULL;
-	snprintf(batch->boot, sizeof(batch->boot), "%s", held->key.boot);
-	batch->number = held->key.number;
-	batch->queries = held->key.queries;
-	return batch;
-}
-
-/* The oldest batch that Redis lacks, of this boot or an earlier one; NULL when there is none. */
-static struct batch *next_replay(struct collector *collector)
-{
-	struct batch *batch = &collector->replayed;
-	struct journal_key key;
-
-	while (collector->journal &&
-		journal_next_due(collector->journal, &key, &collector->octets)) {
-		enum td_error error =
-			batch_load(batch, collector->octets.data, collector->octets.length);
-		snprintf(batch->boot, sizeof(batch->boot), "%s", key.boot);
-		batch->number = key.number;
-		batch->queries = key.queries;
-		if (error == TD_OK)
-			return batch;
-		if (error == TD_NOMEM)
-			return NULL;
-		log_error("journal: batch %llu of boot %s cannot be used (%s); its %llu queries "
-			  "are lost",
-			(unsigned long long)key.number, key.boot, error_text(error),
-			(unsigned long long)key.queries);
-		journal_drop(collector->journal, key.boot, key.number);
-	}
-	return next_held(collector);
-}
-
-static bool has_replays(const struct collector *collector)
-{
-	struct journal_status status = {0};
-
-	if (collector->journal)
-		journal_status(collector->journal, &status);
-	return status.due_batches > 0 || memory_next_held(collector->memory);
-}
-
-static void on_connected(
-	void *context, const char *store, const struct journal_applied *applied, size_t count)
-{
-	struct collector *collector = context;
-	struct journal_status status;
-
-	forget_reconnected(collector->forget);
-	if (!collector->journal)
-		return;
-	uint64_t lost = journal_compare(collector->journal, store, applied, count);
-	journal_status(collector->journal, &status);
-	/* The batch in hand is journaled too, and is no news. */
-	if (status.due_batches > lost + collector->batcher.frozen)
-		log_info("journal: %llu batches of earlier boots are sent first",
-			(unsigned long long)(status.due_batches - lost -
-					     collector->batcher.frozen));
-	if (lost)
-		log_warning("redis: it lost %llu batches that it had acknowledged; they are sent "
-			    "again",
-			(unsigned long long)lost);
-	if (status.missing_batches)
-		log_warning("redis: it lacks %llu older batches which the journal does not keep "
-			    "any more; their counts are lost",
-			(unsigned long long)status.missing_batches);
-}
-
-/* At the end: all that could not be sent goes into the journal, as batches of this boot. */
-static void keep_the_rest(struct collector *collector)
-{
-	struct batcher *batcher = &collector->batcher;
-	uint64_t queries = 0;
-
-	if (!collector->store || !collector->journal)
-		return;
-	journal_hurry(collector->journal);
-	for (struct batch *batch = freeze_batch(collector, false);
-		batch && keep_batch(collector, batch); batch = freeze_batch(collector, false)) {
-		queries += batch->queries;
-		batch_set_aside(batcher);
-	}
-	if (queries)
-		log_info("journal: %llu answered queries wait there for Redis and the next start",
-			(unsigned long long)queries);
-}
-
-/* --- sending --- */
-
-/* A batch carries hours, so none is frozen while the clock cannot be right; not for ever, and not
- * at the end. */
-static bool waits_for_clock(struct collector *collector)
-{
-	bool unset = collector->now.wall_us < CLOCK_UNSET_US;
-
-	if (!unset || atomic_load(&collector->stop))
-		return false;
-	if (clock_watch_must_wait(&collector->clock, &collector->now))
-		return true;
-	if (!collector->warned_of_clock)
-		log_warning("clock: it is not set; counts are stored under the hours that it says");
-	collector->warned_of_clock = true;
-	return false;
-}
-
-/* A step of forgetting a client; false when there is none. Acknowledged batches go first, or they
- * would bring it back after a failover. */
-static bool send_forgetting(struct collector *collector)
-{
-	struct forget_command command;
-	bool stored = pending_is_empty(&collector->pending) && !collector->batcher.frozen &&
-		      !has_replays(collector);
-
-	if (forget_begin(collector->forget, &collector->now, stored) && collector->journal) {
-		/* A frozen batch that the journal lacks would count as never sent. */
-		memory_rewrite(collector->memory);
-		journal_forget_kept(collector->journal);
-	}
-	if (atomic_load(&collector->stop) || !forget_next(collector->forget, &command))
-		return false;
-	store_ask(collector->store, command.argc, command.argv, command.lengths);
-	return true;
-}
-
-static bool send_batch(struct collector *collector)
-{
-	struct batch *replay = next_replay(collector);
-	if (replay) {
-		store_send(collector->store, replay);
-		return true;
-	}
-	/* One that cannot be read just now: of its boot none may overtake it. */
-	if (has_replays(collector))
-		return false;
-	if (waits_for_clock(collector))
-		return false;
-	/* The same hour a batch of now would close; an empty one is sent for it, and the first one
-	 * at once: it says that recording began. */
-	int64_t closing = (collector->now.wall_us - 60 * US_PER_S) / US_PER_HOUR - 1;
-	struct batch *batch = freeze_batch(collector, closing > collector->closed_hour);
-	if (!batch)
-		return false;
-	if (pending_is_empty(&collector->pending))
-		collector->closed_hour = closing;
-	keep_batch(collector, batch);
-	store_send(collector->store, batch);
-	return true;
-}
-
-/* Batches and the steps of forgetting take turns. */
-static void send_pending(struct collector *collector)
-{
-	if (!collector->store || !store_is_ready(collector->store))
-		return;
-	bool forgot = collector->forgot;
-	collector->forgot = !forgot && send_forgetting(collector);
-	if (!collector->forgot && !send_batch(collector) && forgot)
-		collector->forgot = send_forgetting(collector);
-}
-
 /* --- status --- */
 
 static void publish(struct collector *collector)
 {
-	struct telemetry_status status = {.store_on = collector->store != NULL};
-	const struct pending *pending = &collector->pending;
-	const struct batcher *batcher = &collector->batcher;
+	struct telemetry_status status = {.store_since_us = collector->changed_us};
+	uint64_t lines_lost = 0, taps_lost = 0;
 
-	if (collector->store) {
-		struct store_status store;
-		store_status(collector->store, &store);
-		status.store_connected = store.connected;
-		snprintf(status.store_error, sizeof(status.store_error), "%s", store.words);
-		status.recording_since_us = store.recording_since_ms * US_PER_MS;
-	}
-	status.store_since_us = collector->changed_us;
-	status.batches_applied = batcher->applied_batches;
-	status.queries_applied = batcher->applied_queries;
-	status.batches_waiting = batcher->frozen + (pending_is_empty(pending) ? 0 : 1);
-	status.queries_waiting = pending->queries + (batcher->frozen ? batcher->batch->queries : 0);
-	if (collector->journal) {
-		struct journal_status journal;
-		journal_status(collector->journal, &journal);
-		status.journal_on = true;
-		status.journal_waiting = journal.waiting_batches;
-		status.journal_queries = journal.waiting_queries;
-		status.journal_due = journal.due_batches;
-		status.journal_bytes = journal.bytes;
-		status.journal_failures = journal.failures;
-	}
-	struct memory_status memory;
-	memory_status(collector->memory, &memory);
-	status.memory_on = memory.on;
-	status.memory_bytes = memory.bytes;
-	status.memory_failures = memory.failures;
-	status.queries_healed = memory.healed;
-	status.clock_steps = collector->clock.steps;
-	status.batches_replayed = collector->replays;
-	status.details_dropped = pending->details_dropped;
+	delivery_status(collector->delivery, &status);
 	status.events_dropped = atomic_load(&collector->events_dropped);
-	status.stream_dropped = pending->lines_dropped;
 	status.suspect_count =
 		notes_suspects(collector->notes, status.suspects, &status.suspects_ever);
-	uint64_t lines_lost = 0, taps_lost = 0;
 	for (size_t i = 0; i < collector->count; i++) {
 		lines_lost += atomic_load(&collector->handovers[i].lines_lost);
 		taps_lost += atomic_load(&collector->handovers[i].taps_lost);
 	}
 	status.records_written = collector->sinks.writer.last_txn;
-	status.sink_count =
-		sinks_status(&collector->sinks, lines_lost, taps_lost, status.sinks);
+	status.sink_count = sinks_status(&collector->sinks, lines_lost, taps_lost, status.sinks);
 	status.records_dropped = lines_lost;
 	if (status.sink_count && strcmp(status.sinks[0].name, "query-log") == 0)
 		status.records_dropped = status.sinks[0].dropped;
@@ -548,26 +273,24 @@ static void begin_to_stop(struct collector *collector)
 		if (collector->handovers[i].rest)
 			merge(collector, collector->handovers[i].rest);
 	}
-	memory_commit(collector->memory);
+	delivery_commit(collector->delivery);
 	for (size_t i = 0; i < collector->count; i++) {
 		if (collector->handovers[i].rest)
 			tally_clear(collector->handovers[i].rest);
 	}
+	delivery_begin_to_stop(collector->delivery);
 	sinks_finish(&collector->sinks, &collector->now);
 	event_add(collector->deadline, &wait);
 }
 
 static void end_when_done(struct collector *collector, bool any)
 {
-	bool sent = pending_is_empty(&collector->pending) && !collector->batcher.frozen &&
-		    !has_replays(collector);
-
 	if (any)
 		return;
 	if (!evtimer_pending(collector->deadline, NULL))
 		begin_to_stop(collector);
 	else if (sinks_are_finished(&collector->sinks, &collector->now) &&
-		 (!collector->store || (sent && store_release(collector->store))))
+		 delivery_is_finished(collector->delivery))
 		event_base_loopbreak(collector->base);
 }
 
@@ -605,31 +328,19 @@ static void rest_or_look_again(struct collector *collector, bool any)
 	}
 }
 
-/* What was timed by the clock as it was before, and was not sent, moves along. */
-static void follow_clock(struct collector *collector, int64_t step_us)
+static void look_at_clocks(struct collector *collector)
 {
 	char text[96];
 
+	read_now(&collector->now);
+	int64_t step_us = delivery_watch_clock(collector->delivery, read_slept(&collector->now));
+	if (!step_us)
+		return;
 	snprintf(text, sizeof(text), "the clock stepped by %+lld.%03d s",
 		(long long)(step_us / US_PER_S), abs((int)(step_us % US_PER_S / US_PER_MS)));
 	log_info("clock: %s; what was not sent yet moves along", text);
-	collector->batcher.settings.started_us += step_us;
 	collector->changed_us += step_us;
-	if (step_us < 0)
-		collector->closed_hour = -1;
-	if (!pending_shift(&collector->pending, step_us))
-		log_warning("clock: too little memory; what was not sent stays where it was");
-	memory_rewrite(collector->memory);
 	add_event(collector, "clock", text);
-}
-
-static void look_at_clocks(struct collector *collector)
-{
-	read_now(&collector->now);
-	int64_t step_us = clock_watch_look(
-		&collector->clock, &collector->now, read_slept(&collector->now));
-	if (step_us)
-		follow_clock(collector, step_us);
 }
 
 static void work(struct collector *collector)
@@ -640,8 +351,8 @@ static void work(struct collector *collector)
 	bool any = take_all(collector);
 	rest_or_look_again(collector, any);
 	sinks_flush(&collector->sinks, &collector->now);
-	send_pending(collector);
-	memory_settle(collector->memory, &collector->now);
+	delivery_send(collector->delivery);
+	delivery_settle(collector->delivery);
 	publish(collector);
 	if (atomic_load(&collector->stop))
 		end_when_done(collector, any);
@@ -663,8 +374,7 @@ static void on_timer(evutil_socket_t fd, short what, void *context)
 
 	(void)fd;
 	(void)what;
-	if (collector->journal)
-		journal_tick(collector->journal, collector->now.mono_us);
+	delivery_tick(collector->delivery);
 	work(collector);
 }
 
@@ -673,44 +383,22 @@ static void on_ready(void *context)
 	struct collector *collector = context;
 
 	look_at_clocks(collector);
-	send_pending(collector);
+	delivery_send(collector->delivery);
 	publish(collector);
 }
 
-/* A replayed batch may be the frozen one, which was sent by the connection before. */
-static void on_applied(void *context, const struct batch *batch, const char *store)
+static void on_changed(void *context, const struct store_status *store)
 {
 	struct collector *collector = context;
-
-	if (collector->journal)
-		journal_acknowledge(collector->journal, batch->boot, batch->number, store);
-	memory_release(collector->memory, batch->boot, batch->number);
-	collector->replays += batch == &collector->replayed;
-	if (strcmp(batch->boot, collector->batcher.settings.boot) == 0)
-		batch_acknowledged(&collector->batcher, batch->number);
-}
-
-static void on_replied(void *context, const struct redisReply *reply)
-{
-	struct collector *collector = context;
-
-	forget_replied(collector->forget, reply);
-}
-
-static void on_changed(void *context)
-{
-	struct collector *collector = context;
-	struct store_status status;
 	char text[160];
 
-	store_status(collector->store, &status);
 	read_now(&collector->now);
-	if (status.connected != collector->was_connected) {
-		collector->was_connected = status.connected;
+	if (store->connected != collector->was_connected) {
+		collector->was_connected = store->connected;
 		collector->changed_us = collector->now.wall_us;
 		snprintf(text, sizeof(text), "teredownd %s", collector->version);
-		if (!status.connected)
-			add_event(collector, "store-lost", status.words);
+		if (!store->connected)
+			add_event(collector, "store-lost", store->words);
 		else if (collector->ever_connected)
 			add_event(collector, "store-found", "counts that waited are being stored");
 		else
@@ -726,7 +414,7 @@ static void *run(void *context)
 
 	work(collector);
 	event_base_dispatch(collector->base);
-	keep_the_rest(collector);
+	delivery_keep_the_rest(collector->delivery);
 	sinks_flush(&collector->sinks, &collector->now);
 	return NULL;
 }
@@ -749,113 +437,24 @@ static bool make_loop(struct collector *collector)
 	       event_add(collector->rung, NULL) == 0 && event_add(collector->beat, &second) == 0;
 }
 
-static bool make_boot(char out[BOOT_TEXT_SIZE])
+static bool make_delivery(
+	struct collector *collector, const struct telemetry_config *config, struct zone_ids *zones)
 {
-	uint64_t boot;
-
-	if (getrandom(&boot, sizeof(boot), 0) != (ssize_t)sizeof(boot))
-		return false;
-	snprintf(out, BOOT_TEXT_SIZE, "%016llx", (unsigned long long)boot);
-	return true;
-}
-
-static bool make_batcher(struct collector *collector, const struct telemetry_config *config,
-	const struct zone_ids *zones)
-{
-	struct batch_settings settings = {
-		.resolver_name = collector->resolver_name,
-		.version = collector->version,
+	static const struct delivery_callbacks callbacks = {
+		.ready = on_ready, .changed = on_changed};
+	const struct delivery_settings settings = {
+		.config = config,
+		.base = collector->base,
 		.zones = zones,
-		.started_us = collector->now.wall_us,
-		.retention_days = config->retention_days,
-		.pair_retention_days = config->pair_retention_days,
-		.bounds = batch_bounds_default,
-	};
-
-	if (config->stored_clients_max)
-		settings.bounds.clients = config->stored_clients_max;
-	if (config->stored_names_max)
-		settings.bounds.names = settings.bounds.addresses = config->stored_names_max;
-	return make_boot(settings.boot) && batcher_init(&collector->batcher, &settings);
-}
-
-/* Without one, counting goes on: the error is logged, and status shows it. */
-static void open_journal(struct collector *collector, const struct telemetry_config *config)
-{
-	struct journal_settings settings = journal_settings_default;
-	char dir[4096];
-
-	if (!config->state_dir)
-		return;
-	snprintf(dir, sizeof(dir), "%s/journal", config->state_dir);
-	settings.dir = dir;
-	settings.fsync = config->journal_fsync;
-	collector->journal = journal_open(&settings);
-	if (!collector->journal)
-		log_warning("journal: there is none, so a crash loses what waits for Redis");
-}
-
-static bool open_memory(struct collector *collector, const struct telemetry_config *config,
-	struct zone_ids *zones)
-{
-	struct memory_settings settings = {
-		.dir = config->memory_dir ? config->memory_dir : "",
-		.boot = collector->batcher.settings.boot,
 		.tallies = collector->count * HANDOVER_TALLIES,
+		.now = &collector->now,
+		.slept_us = read_slept(&collector->now),
+		.callbacks = &callbacks,
+		.context = collector,
 	};
 
-	collector->memory = memory_open(
-		&settings, &collector->pending, zones, collector->journal, &collector->clock);
-	return collector->memory != NULL;
-}
-
-static bool make_store(struct collector *collector, const struct telemetry_config *config,
-	struct zone_ids *zones)
-{
-	static const struct store_callbacks callbacks = {.connected = on_connected,
-		.ready = on_ready,
-		.applied = on_applied,
-		.replied = on_replied,
-		.changed = on_changed};
-	struct store_identity identity = {
-		.resolver_name = config->resolver_name, .boot = collector->batcher.settings.boot};
-	char instance[BOOT_TEXT_SIZE];
-
-	if (strcmp(config->redis, "off") == 0)
-		return open_memory(collector, config, zones);
-	open_journal(collector, config);
-	if (!open_memory(collector, config, zones) || !make_boot(instance))
-		return false;
-	identity.instance = collector->journal ? journal_instance(collector->journal) : instance;
-	collector->forget = forget_new(config->resolver_name, identity.instance);
-	if (!collector->forget)
-		return false;
-	collector->store =
-		store_new(collector->base, config->redis, config->redis_access, &identity, &callbacks,
-			collector);
-	return collector->store != NULL;
-}
-
-static void make_plain_parts(struct collector *collector, const struct telemetry_config *config)
-{
-	const struct pending_limits limits = {
-		.clients = config->clients_max,
-		.tops = config->details_max / 4 + 1,
-		.details = config->details_max,
-		.lines = LINES_MAX,
-		.line_bytes = LINE_BYTES_MAX,
-	};
-
-	pending_init(&collector->pending, &limits, &config->seed);
-	strbuf_init(&collector->line);
-	strbuf_init(&collector->octets);
-	strbuf_init(&collector->replayed.text);
-	mailbox_init(&collector->events);
-	pthread_mutex_init(&collector->lock, NULL);
-	read_now(&collector->now);
-	clock_watch_init(&collector->clock, &collector->now, read_slept(&collector->now));
-	collector->closed_hour = -1;
-	collector->changed_us = collector->now.wall_us;
+	collector->delivery = delivery_new(&settings);
+	return collector->delivery != NULL;
 }
 
 static void collector_free(struct collector *collector)
@@ -865,10 +464,7 @@ static void collector_free(struct collector *collector)
 		free((struct event_letter *)letter);
 		letter = next;
 	}
-	store_free(&collector->store);
-	memory_close(&collector->memory);
-	forget_free(&collector->forget);
-	journal_close(&collector->journal);
+	delivery_free(&collector->delivery);
 	struct event *const events[] = {
 		collector->rung, collector->look, collector->beat, collector->deadline};
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
@@ -878,16 +474,11 @@ static void collector_free(struct collector *collector)
 	sinks_deinit(&collector->sinks);
 	if (collector->base)
 		event_base_free(collector->base);
-	batcher_deinit(&collector->batcher);
-	pending_deinit(&collector->pending);
 	notes_free(collector->notes);
 	strbuf_deinit(&collector->line);
-	strbuf_deinit(&collector->octets);
-	strbuf_deinit(&collector->replayed.text);
 	pthread_mutex_destroy(&collector->lock);
 	free(collector->next_records);
 	free(collector->taken);
-	free(collector->resolver_name);
 	free(collector->version);
 	free(collector);
 }
@@ -902,27 +493,30 @@ struct collector *collector_new(const struct telemetry_config *config, struct ha
 	collector->handovers = handovers;
 	collector->count = count;
 	collector->bell = bell;
-	make_plain_parts(collector, config);
+	strbuf_init(&collector->line);
+	mailbox_init(&collector->events);
+	pthread_mutex_init(&collector->lock, NULL);
+	read_now(&collector->now);
+	collector->changed_us = collector->now.wall_us;
 	collector->notes = notes_new(&config->names, &config->seed);
-	collector->resolver_name = strdup(config->resolver_name);
 	collector->version = strdup(config->version);
 	collector->next_records = calloc(count, sizeof(*collector->next_records));
 	collector->taken = calloc(count * HANDOVER_TALLIES, sizeof(*collector->taken));
-	if (!collector->notes || !collector->resolver_name || !collector->version ||
-		!collector->next_records || !collector->taken || !make_loop(collector) ||
+	if (!collector->notes || !collector->version || !collector->next_records ||
+		!collector->taken || !make_loop(collector) ||
 		!sinks_init(&collector->sinks, config, collector->base, zones, &collector->now) ||
-		!make_batcher(collector, config, zones) || !make_store(collector, config, zones)) {
+		!make_delivery(collector, config, zones)) {
 		collector_free(collector);
 		return NULL;
 	}
-	collector->to_store = collector->store != NULL;
+	collector->to_store = delivery_is_on(collector->delivery);
 	publish(collector);
 	return collector;
 }
 
 struct tally *collector_tallies(const struct collector *collector, size_t worker)
 {
-	return memory_tally(collector->memory, worker * HANDOVER_TALLIES);
+	return delivery_tally(collector->delivery, worker * HANDOVER_TALLIES);
 }
 
 enum td_error collector_start(struct collector *collector)
@@ -942,21 +536,6 @@ enum td_error collector_start(struct collector *collector)
 	return TD_OK;
 }
 
-static void log_unsent(const struct collector *collector)
-{
-	uint64_t queries = collector->pending.queries + collector->pending.queries_lost +
-			   (collector->batcher.frozen ? collector->batcher.batch->queries : 0);
-
-	struct memory_status memory;
-	memory_status(collector->memory, &memory);
-	if (collector->store && queries && memory.on)
-		log_info("memory: %llu answered queries wait there for the next start",
-			(unsigned long long)queries);
-	else if (collector->store && queries)
-		log_warning("redis: %llu answered queries could not be stored before the end",
-			(unsigned long long)queries);
-}
-
 void collector_stop(struct collector **collector, int timeout_ms)
 {
 	struct collector *it = *collector;
@@ -968,7 +547,6 @@ void collector_stop(struct collector **collector, int timeout_ms)
 		atomic_store(&it->stop, true);
 		bell_ring_hard(it->bell);
 		pthread_join(it->thread, NULL);
-		log_unsent(it);
 	}
 	collector_free(it);
 	*collector = NULL;
@@ -1007,16 +585,13 @@ void collector_status(struct collector *collector, struct telemetry_status *out)
 
 enum td_error collector_forget(struct collector *collector, const char *client)
 {
-	if (!collector->forget)
-		return TD_UNSUPPORTED;
-	enum td_error error = forget_request(collector->forget, client);
+	enum td_error error = delivery_forget(collector->delivery, client);
+
 	bell_ring_hard(collector->bell);
 	return error;
 }
 
 void collector_forget_status(struct collector *collector, struct forget_status *out)
 {
-	*out = (struct forget_status){.state = FORGET_IDLE};
-	if (collector->forget)
-		forget_status(collector->forget, out);
+	delivery_forget_status(collector->delivery, out);
 }

@@ -3,6 +3,7 @@ resolver_telemetry_libtelemetry_a_SOURCES = \
 	resolver/telemetry/batch.c resolver/telemetry/batch.h \
 	resolver/telemetry/clock_watch.c resolver/telemetry/clock_watch.h \
 	resolver/telemetry/collector.c resolver/telemetry/collector.h \
+	resolver/telemetry/delivery.c resolver/telemetry/delivery.h \
 	resolver/telemetry/dnstap.h \
 	resolver/telemetry/forget.c resolver/telemetry/forget.h \
 	resolver/telemetry/handover.c resolver/telemetry/handover.h \
