@@ -13,7 +13,7 @@ LIVE_MODULES = \
 	tests/live/harness.py \
 	tests/live/load.py \
 	tests/live/redis_set.py \
-	tests/live/small_disk.py \
+	tests/live/slowlog.py tests/live/small_disk.py \
 	tests/live/test_audit.py \
 	tests/live/test_backup.py \
 	tests/live/test_cache.py \

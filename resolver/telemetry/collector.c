@@ -41,12 +41,14 @@ struct event_letter {
 	const char *kind, *text; /* behind the struct */
 };
 
+struct taken {
+	struct tally *tally;
+	struct handover *from;
+};
+
 struct collector {
 	struct handover *handovers;
-	struct taken {
-		struct tally *tally;
-		struct handover *from;
-	} * taken; /* merged in this look */
+	struct taken *taken; /* merged in this look */
 	size_t taken_count;
 	const struct record **next_records; /* of each handover, while records are taken */
 	size_t count;

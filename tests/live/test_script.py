@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """How long a call of the script blocks Redis: at most 5 ms for the largest batch that the daemon cuts, of any kind, by Redis's own SLOWLOG.
 
-On a machine that others use too a single call may take any time, since it may be interrupted. So for each kind the longest of twenty calls
-is taken five times, and the median of these five is what counts; and the bound is widened as far as a plain script of known work
-is slower, in the same minute, than it is on a machine at rest. Figures are printed also where they pass (run -s shows them).
+For each kind the longest of twenty calls is taken five times; the median of these five is what counts, against a bound that knows how slow
+the machine is just now (slowlog.py). Figures are printed also where they pass.
 """
 
 import re
@@ -13,14 +12,11 @@ import statistics
 import pytest
 
 import harness
+import slowlog
 from batches import Batches
 from harness import key
 
-BOUND_US = 5000
 RUNS, CALLS = 5, 20
-# A thousand ZINCRBY of distinct members, at rest, on the machine that the costs in batch.c were measured on.
-CALIBRATION = "for i = 1, 1000 do redis.call('ZINCRBY', 'calibration', 1, 'm' .. i) end"
-CALIBRATED_US = 2200
 
 ALL_COUNTERS = dict(queries=9, cached=1, forwarded=1, local=1, blocked=1, noerror=1, nodata=1, nxdomain=1, servfail=1, refused=1, other=1, watched=1, truncated=1, tcp=1)
 
@@ -44,23 +40,13 @@ class Measured:
     def __init__(self, server):
         self.store = server.client()
         self.store.config_set("appendfsync", "everysec")
-        self.store.config_set("slowlog-max-len", 10000)
-        self.store.config_set("slowlog-log-slower-than", 0)
 
     def durations(self, calls):
-        self.store.slowlog_reset()
-        for call in calls:
-            call()
-        return [entry["duration"] for entry in self.store.slowlog_get(10000) if entry["command"].startswith(b"EVALSHA")]
+        return slowlog.durations(self.store, calls)
 
     def longest(self, make_call):
         """The median of the longest calls of some runs."""
         return statistics.median(max(self.durations([make_call() for _ in range(CALLS)])) for _ in range(RUNS))
-
-    def slowness(self):
-        sha = self.store.script_load(CALIBRATION)
-        taken = self.durations([lambda: self.store.evalsha(sha, 0)] * 20)
-        return max(1.0, statistics.median(taken) / CALIBRATED_US)
 
 
 def address(number, first=10):
@@ -120,14 +106,14 @@ def test_script_time(measured, state, capsys):
             items = make(batches, numbers)
             return lambda: batches.send(items)
         words.append((kind, measured.longest(call)))
-    slowness = measured.slowness()
+    slowness = slowlog.slowness(measured.store)
     report(capsys, "script, %s: %s; machine %.1f times slower than at rest" % (state, ", ".join("%s %.1f ms" % (kind, us / 1000) for kind, us in words), slowness))
     if state == "full":
         assert int(measured.store.hget(key("meta"), "folded_clients")) > 100
     if state == "tight":
         assert int(measured.store.hget(key("meta"), "trimmed")) > 100
-    slow = [(kind, us) for kind, us in words if us > BOUND_US * slowness]
-    assert not slow, "longer than %d us: %r" % (BOUND_US * slowness, slow)
+    slow = [(kind, us) for kind, us in words if us > slowlog.BOUND_US * slowness]
+    assert not slow, "longer than %d us: %r" % (slowlog.BOUND_US * slowness, slow)
 
 
 def test_fold_and_migration_time(measured, capsys):
@@ -156,7 +142,7 @@ def test_fold_and_migration_time(measured, capsys):
         if measured.store.hget(key("meta"), "schema") == "2":
             break
     migration = statistics.median(max(steps[start:start + CALLS]) for start in range(0, len(steps), CALLS))
-    slowness = measured.slowness()
+    slowness = slowlog.slowness(measured.store)
     report(capsys, "script: folding clients with 1,000 names %.1f ms, steps of a migration %.1f ms; machine %.1f times slower than at rest" % (folds / 1000,
         migration / 1000, slowness))
-    assert max(folds, migration) <= BOUND_US * slowness
+    assert max(folds, migration) <= slowlog.BOUND_US * slowness
