@@ -22,7 +22,7 @@
 
 #include "config.h"
 #include "lib/base/log.h"
-#include "resolver/telemetry/sink_target.h"
+#include "resolver/telemetry/sinks/sink_target.h"
 #include "resolver/upstream/random.h"
 
 #define CACHE_SHARDS 16

@@ -15,7 +15,7 @@
 #include "resolver/feeds.h"
 #include "resolver/options.h"
 #include "resolver/sockets.h"
-#include "resolver/telemetry/keeper.h"
+#include "resolver/telemetry/redis/keeper.h"
 #include "resolver/telemetry/telemetry.h"
 #include "resolver/worker.h"
 

@@ -11,7 +11,7 @@
 #include "config.h"
 #include "lib/base/log.h"
 #include "resolver/daemon.h"
-#include "resolver/telemetry/forget.h"
+#include "resolver/telemetry/redis/forget.h"
 
 static const char *const kind_names[] = {
 	[ZONE_TUNNEL] = "tunnel", [ZONE_LIST] = "list", [ZONE_LOCAL] = "local"};

@@ -12,7 +12,7 @@
 
 #include "lib/dns/address.h"
 #include "policy/policy.h"
-#include "resolver/telemetry/redis_address.h"
+#include "resolver/telemetry/redis/redis_address.h"
 #include "resolver/telemetry/telemetry.h"
 
 enum zone_format { FORMAT_RPZ, FORMAT_PATTERNS };

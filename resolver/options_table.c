@@ -20,8 +20,8 @@
 
 #include "resolver/client_names.h"
 #include "resolver/options_private.h"
-#include "resolver/telemetry/rotate.h"
-#include "resolver/telemetry/sink_target.h"
+#include "resolver/telemetry/sinks/rotate.h"
+#include "resolver/telemetry/sinks/sink_target.h"
 #include "resolver/upstream/exchange.h"
 
 #define DNS_PORT 53

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "resolver/control/cli.h"
-#include "resolver/telemetry/schema.h"
+#include "resolver/telemetry/redis/schema.h"
 
 /* Without what stands before an '@': there may be a password, but for sentinels, which have a name
  * there. */

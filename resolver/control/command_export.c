@@ -11,7 +11,7 @@
 #include "lib/dns/address.h"
 #include "resolver/control/cli.h"
 #include "resolver/control/export.h"
-#include "resolver/telemetry/schema.h"
+#include "resolver/telemetry/redis/schema.h"
 
 #define PAGE 500 /* records */
 

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "resolver/control/cli.h"
-#include "resolver/telemetry/schema.h"
+#include "resolver/telemetry/redis/schema.h"
 
 #define ROWS_DEFAULT 20
 #define ROWS_MAX 10000

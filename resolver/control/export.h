@@ -8,7 +8,7 @@
 
 #include "lib/base/strbuf.h"
 #include "lib/dns/name.h"
-#include "resolver/telemetry/reader.h"
+#include "resolver/telemetry/redis/reader.h"
 
 enum export_format { EXPORT_JSON, EXPORT_CSV, EXPORT_COF };
 

@@ -15,7 +15,7 @@
 #include "resolver/control/export.h"
 #include "resolver/control/json_view.h"
 #include "resolver/control/output.h"
-#include "resolver/telemetry/schema.h"
+#include "resolver/telemetry/redis/schema.h"
 
 #define FIELD_MAX 4096
 

@@ -16,7 +16,7 @@
 
 #include "lib/base/arena.h"
 #include "lib/base/error.h"
-#include "resolver/telemetry/reader.h"
+#include "resolver/telemetry/redis/reader.h"
 
 #define FLEET_MAX 250 /* resolvers, each with a connection; further ones are counted in `beyond` */
 

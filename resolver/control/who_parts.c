@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "resolver/control/who.h"
-#include "resolver/telemetry/schema.h"
+#include "resolver/telemetry/redis/schema.h"
 
 struct summary who_summarize(const struct reader_pairs *pairs)
 {

@@ -17,7 +17,7 @@
 #include <string.h>
 
 #include "lib/dns/name.h"
-#include "resolver/telemetry/schema.h"
+#include "resolver/telemetry/redis/schema.h"
 
 #define SAVED_VERSION 1 /* raised whenever script.lua would read an old batch differently */
 

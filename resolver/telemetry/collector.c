@@ -25,11 +25,11 @@
 #include "lib/base/mailbox.h"
 #include "lib/base/strbuf.h"
 #include "resolver/telemetry/delivery.h"
-#include "resolver/telemetry/forget.h"
+#include "resolver/telemetry/redis/forget.h"
 #include "resolver/telemetry/notes.h"
 #include "resolver/telemetry/pending.h"
-#include "resolver/telemetry/sinks.h"
-#include "resolver/telemetry/store.h"
+#include "resolver/telemetry/sinks/sinks.h"
+#include "resolver/telemetry/redis/store.h"
 
 #define LOOK_MS 20
 #define LOOKS_BEFORE_SLEEP 3

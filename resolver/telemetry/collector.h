@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "lib/base/error.h"
-#include "resolver/telemetry/forget.h"
+#include "resolver/telemetry/redis/forget.h"
 #include "resolver/telemetry/handover.h"
 #include "resolver/telemetry/telemetry.h"
 #include "resolver/telemetry/zone_ids.h"

@@ -18,11 +18,11 @@
 #include "lib/base/strbuf.h"
 #include "resolver/telemetry/batch.h"
 #include "resolver/telemetry/clock_watch.h"
-#include "resolver/telemetry/forget.h"
+#include "resolver/telemetry/redis/forget.h"
 #include "resolver/telemetry/journal.h"
-#include "resolver/telemetry/memory.h"
-#include "resolver/telemetry/pending_log.h"
-#include "resolver/telemetry/store.h"
+#include "resolver/telemetry/memory/memory.h"
+#include "resolver/telemetry/memory/pending_log.h"
+#include "resolver/telemetry/redis/store.h"
 
 #define LINES_MAX 4096
 #define LINE_BYTES_MAX ((size_t)2 << 20)

@@ -4,81 +4,83 @@ resolver_telemetry_libtelemetry_a_SOURCES = \
 	resolver/telemetry/clock_watch.c resolver/telemetry/clock_watch.h \
 	resolver/telemetry/collector.c resolver/telemetry/collector.h \
 	resolver/telemetry/delivery.c resolver/telemetry/delivery.h \
-	resolver/telemetry/dnstap.h \
-	resolver/telemetry/forget.c resolver/telemetry/forget.h \
 	resolver/telemetry/handover.c resolver/telemetry/handover.h \
 	resolver/telemetry/identity.c resolver/telemetry/identity.h \
 	resolver/telemetry/identity_key.c resolver/telemetry/identity_key.h \
 	resolver/telemetry/journal.c resolver/telemetry/journal.h \
-	resolver/telemetry/keeper.c resolver/telemetry/keeper.h \
-	resolver/telemetry/memory.c resolver/telemetry/memory.h \
-	resolver/telemetry/memory_log.c resolver/telemetry/memory_log.h \
-	resolver/telemetry/memory_place.c resolver/telemetry/memory_place.h \
-	resolver/telemetry/memory_recover.c resolver/telemetry/memory_recover.h \
-	resolver/telemetry/lookup.c resolver/telemetry/lookup.h \
-	resolver/telemetry/outbox.c resolver/telemetry/outbox.h \
 	resolver/telemetry/notes.c resolver/telemetry/notes.h \
 	resolver/telemetry/pending.c resolver/telemetry/pending.h \
-	resolver/telemetry/pending_log.c resolver/telemetry/pending_log.h \
-	resolver/telemetry/querylog.c resolver/telemetry/querylog.h \
-	resolver/telemetry/reader.c resolver/telemetry/reader.h \
-	resolver/telemetry/reader_pairs.c resolver/telemetry/reader_private.h \
-	resolver/telemetry/reader_ranks.c resolver/telemetry/reader_records.c \
-	resolver/telemetry/reader_connection.c resolver/telemetry/reader_connection.h \
 	resolver/telemetry/record.c resolver/telemetry/record.h \
-	resolver/telemetry/record_json.c resolver/telemetry/record_json.h \
-	resolver/telemetry/region.c resolver/telemetry/region.h \
-	resolver/telemetry/redis_address.c resolver/telemetry/redis_address.h \
-	resolver/telemetry/redis_find.c resolver/telemetry/redis_find.h \
-	resolver/telemetry/redis_link.c resolver/telemetry/redis_link.h \
-	resolver/telemetry/redis_tls.c resolver/telemetry/redis_tls.h \
-	resolver/telemetry/resp.c resolver/telemetry/resp.h \
-	resolver/telemetry/rotate.c resolver/telemetry/rotate.h \
-	resolver/telemetry/schema.h \
-	resolver/telemetry/sink_target.c resolver/telemetry/sink_target.h \
-	resolver/telemetry/sinks.c resolver/telemetry/sinks.h \
 	resolver/telemetry/sketch.c resolver/telemetry/sketch.h \
-	resolver/telemetry/store.c resolver/telemetry/store.h \
-	resolver/telemetry/syslog_sink.c resolver/telemetry/syslog_sink.h \
 	resolver/telemetry/tally.c resolver/telemetry/tally.h \
 	resolver/telemetry/telemetry.c resolver/telemetry/telemetry.h \
 	resolver/telemetry/transaction.c resolver/telemetry/transaction.h \
-	resolver/telemetry/zone_ids.c resolver/telemetry/zone_ids.h
+	resolver/telemetry/zone_ids.c resolver/telemetry/zone_ids.h \
+	resolver/telemetry/memory/memory.c resolver/telemetry/memory/memory.h \
+	resolver/telemetry/memory/memory_log.c resolver/telemetry/memory/memory_log.h \
+	resolver/telemetry/memory/memory_place.c resolver/telemetry/memory/memory_place.h \
+	resolver/telemetry/memory/memory_recover.c resolver/telemetry/memory/memory_recover.h \
+	resolver/telemetry/memory/pending_log.c resolver/telemetry/memory/pending_log.h \
+	resolver/telemetry/memory/region.c resolver/telemetry/memory/region.h \
+	resolver/telemetry/redis/forget.c resolver/telemetry/redis/forget.h \
+	resolver/telemetry/redis/keeper.c resolver/telemetry/redis/keeper.h \
+	resolver/telemetry/redis/lookup.c resolver/telemetry/redis/lookup.h \
+	resolver/telemetry/redis/reader.c resolver/telemetry/redis/reader.h \
+	resolver/telemetry/redis/reader_connection.c resolver/telemetry/redis/reader_connection.h \
+	resolver/telemetry/redis/reader_pairs.c \
+	resolver/telemetry/redis/reader_private.h \
+	resolver/telemetry/redis/reader_ranks.c \
+	resolver/telemetry/redis/reader_records.c \
+	resolver/telemetry/redis/redis_address.c resolver/telemetry/redis/redis_address.h \
+	resolver/telemetry/redis/redis_find.c resolver/telemetry/redis/redis_find.h \
+	resolver/telemetry/redis/redis_link.c resolver/telemetry/redis/redis_link.h \
+	resolver/telemetry/redis/redis_tls.c resolver/telemetry/redis/redis_tls.h \
+	resolver/telemetry/redis/resp.c resolver/telemetry/redis/resp.h \
+	resolver/telemetry/redis/schema.h \
+	resolver/telemetry/redis/store.c resolver/telemetry/redis/store.h \
+	resolver/telemetry/sinks/dnstap.h \
+	resolver/telemetry/sinks/outbox.c resolver/telemetry/sinks/outbox.h \
+	resolver/telemetry/sinks/querylog.c resolver/telemetry/sinks/querylog.h \
+	resolver/telemetry/sinks/record_json.c resolver/telemetry/sinks/record_json.h \
+	resolver/telemetry/sinks/rotate.c resolver/telemetry/sinks/rotate.h \
+	resolver/telemetry/sinks/sink_target.c resolver/telemetry/sinks/sink_target.h \
+	resolver/telemetry/sinks/sinks.c resolver/telemetry/sinks/sinks.h \
+	resolver/telemetry/sinks/syslog_sink.c resolver/telemetry/sinks/syslog_sink.h
 
 # dnstap: where libfstrm and protobuf-c are at hand.
-EXTRA_DIST += resolver/telemetry/dnstap.proto
+EXTRA_DIST += resolver/telemetry/sinks/dnstap.proto
 if HAVE_DNSTAP
 resolver_telemetry_libtelemetry_a_SOURCES += \
-	resolver/telemetry/dnstap.c \
-	resolver/telemetry/dnstap_message.c resolver/telemetry/dnstap_message.h \
-	resolver/telemetry/frame_stream.c resolver/telemetry/frame_stream.h
+	resolver/telemetry/sinks/dnstap.c \
+	resolver/telemetry/sinks/dnstap_message.c resolver/telemetry/sinks/dnstap_message.h \
+	resolver/telemetry/sinks/frame_stream.c resolver/telemetry/sinks/frame_stream.h
 nodist_resolver_telemetry_libtelemetry_a_SOURCES = \
-	resolver/telemetry/dnstap.pb-c.c resolver/telemetry/dnstap.pb-c.h
-CLEANFILES += resolver/telemetry/dnstap.pb-c.c resolver/telemetry/dnstap.pb-c.h
-resolver/telemetry/dnstap.pb-c.c: resolver/telemetry/dnstap.proto
-	$(AM_V_GEN)$(MKDIR_P) resolver/telemetry && \
-	$(PROTOC_C) --proto_path=$(srcdir)/resolver/telemetry --c_out=resolver/telemetry \
-		$(srcdir)/resolver/telemetry/dnstap.proto
-resolver/telemetry/dnstap.pb-c.h: resolver/telemetry/dnstap.pb-c.c
-resolver/telemetry/dnstap_message.$(OBJEXT): resolver/telemetry/dnstap.pb-c.h
+	resolver/telemetry/sinks/dnstap.pb-c.c resolver/telemetry/sinks/dnstap.pb-c.h
+CLEANFILES += resolver/telemetry/sinks/dnstap.pb-c.c resolver/telemetry/sinks/dnstap.pb-c.h
+resolver/telemetry/sinks/dnstap.pb-c.c: resolver/telemetry/sinks/dnstap.proto
+	$(AM_V_GEN)$(MKDIR_P) resolver/telemetry/sinks && \
+	$(PROTOC_C) --proto_path=$(srcdir)/resolver/telemetry/sinks --c_out=resolver/telemetry/sinks \
+		$(srcdir)/resolver/telemetry/sinks/dnstap.proto
+resolver/telemetry/sinks/dnstap.pb-c.h: resolver/telemetry/sinks/dnstap.pb-c.c
+resolver/telemetry/sinks/dnstap_message.$(OBJEXT): resolver/telemetry/sinks/dnstap.pb-c.h
 else
-resolver_telemetry_libtelemetry_a_SOURCES += resolver/telemetry/dnstap_none.c
-EXTRA_DIST += resolver/telemetry/dnstap.c \
-	resolver/telemetry/dnstap_message.c resolver/telemetry/dnstap_message.h \
-	resolver/telemetry/frame_stream.c resolver/telemetry/frame_stream.h
+resolver_telemetry_libtelemetry_a_SOURCES += resolver/telemetry/sinks/dnstap_none.c
+EXTRA_DIST += resolver/telemetry/sinks/dnstap.c \
+	resolver/telemetry/sinks/dnstap_message.c resolver/telemetry/sinks/dnstap_message.h \
+	resolver/telemetry/sinks/frame_stream.c resolver/telemetry/sinks/frame_stream.h
 endif
 
 # The scripts that Redis runs, as the text of C strings.
-EXTRA_DIST += resolver/telemetry/script.lua resolver/telemetry/forget.lua
-CLEANFILES += resolver/telemetry/script.inc resolver/telemetry/forget.inc
-LUA_TO_C = $(AM_V_GEN)$(MKDIR_P) resolver/telemetry && \
+EXTRA_DIST += resolver/telemetry/redis/script.lua resolver/telemetry/redis/forget.lua
+CLEANFILES += resolver/telemetry/redis/script.inc resolver/telemetry/redis/forget.inc
+LUA_TO_C = $(AM_V_GEN)$(MKDIR_P) resolver/telemetry/redis && \
 	$(SED) -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/"/' -e 's/$$/\\n"/'
-resolver/telemetry/script.inc: resolver/telemetry/script.lua
-	$(LUA_TO_C) $(srcdir)/resolver/telemetry/script.lua >$@.tmp && mv $@.tmp $@
-resolver/telemetry/forget.inc: resolver/telemetry/forget.lua
-	$(LUA_TO_C) $(srcdir)/resolver/telemetry/forget.lua >$@.tmp && mv $@.tmp $@
-resolver/telemetry/forget.$(OBJEXT): resolver/telemetry/forget.inc
-resolver/telemetry/store.$(OBJEXT): resolver/telemetry/script.inc
+resolver/telemetry/redis/script.inc: resolver/telemetry/redis/script.lua
+	$(LUA_TO_C) $(srcdir)/resolver/telemetry/redis/script.lua >$@.tmp && mv $@.tmp $@
+resolver/telemetry/redis/forget.inc: resolver/telemetry/redis/forget.lua
+	$(LUA_TO_C) $(srcdir)/resolver/telemetry/redis/forget.lua >$@.tmp && mv $@.tmp $@
+resolver/telemetry/redis/forget.$(OBJEXT): resolver/telemetry/redis/forget.inc
+resolver/telemetry/redis/store.$(OBJEXT): resolver/telemetry/redis/script.inc
 
 if HAVE_CMOCKA
 TELEMETRY_TESTS = tests/unit/test_tally tests/unit/test_memory tests/unit/test_pending tests/unit/test_sketch tests/unit/test_record \

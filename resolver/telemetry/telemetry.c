@@ -17,7 +17,7 @@
 #include "resolver/telemetry/collector.h"
 #include "resolver/telemetry/handover.h"
 #include "resolver/telemetry/record.h"
-#include "resolver/telemetry/sink_target.h"
+#include "resolver/telemetry/sinks/sink_target.h"
 #include "resolver/telemetry/tally.h"
 #include "resolver/telemetry/zone_ids.h"
 

@@ -17,9 +17,9 @@
 #include "lib/dns/compose.h"
 #include "lib/dns/edns.h"
 #include "lib/dns/message.h"
-#include "resolver/telemetry/querylog.h"
+#include "resolver/telemetry/sinks/querylog.h"
 #include "resolver/telemetry/record.h"
-#include "resolver/telemetry/record_json.h"
+#include "resolver/telemetry/sinks/record_json.h"
 
 #define BATCH 64 /* records that the collector finds at a look */
 #define NAMES 512

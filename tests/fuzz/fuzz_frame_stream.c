@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "resolver/telemetry/frame_stream.h"
+#include "resolver/telemetry/sinks/frame_stream.h"
 #include "tests/fuzz/fuzz.h"
 
 static void drain(struct frame_stream *stream)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Batches of counts as the daemon cuts them, given to the script directly: for what would take a daemon hours to bring about.
 
-The layout is that of resolver/telemetry/script.lua, which is run as it stands in the source.
+The layout is that of resolver/telemetry/redis/script.lua, which is run as it stands in the source.
 """
 
 import os
@@ -15,7 +15,7 @@ DAY_S = 86400
 
 
 def script():
-    with open(os.path.join(harness.SOURCE, "resolver", "telemetry", "script.lua")) as source:
+    with open(os.path.join(harness.SOURCE, "resolver", "telemetry", "redis", "script.lua")) as source:
         return source.read()
 
 

@@ -13,7 +13,7 @@ from asker import Asker, until_exact
 from harness import key, number, until
 
 SLOT = redis_set.slot_of("{%s}" % harness.RESOLVER)
-SCRIPT = os.path.join(harness.SOURCE, "resolver", "telemetry", "script.lua")
+SCRIPT = os.path.join(harness.SOURCE, "resolver", "telemetry", "redis", "script.lua")
 
 
 @pytest.fixture(scope="module")

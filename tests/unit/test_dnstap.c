@@ -17,10 +17,10 @@
 #include <cmocka.h>
 
 #include "lib/base/log.h"
-#include "resolver/telemetry/dnstap.h"
-#include "resolver/telemetry/dnstap.pb-c.h"
-#include "resolver/telemetry/dnstap_message.h"
-#include "resolver/telemetry/frame_stream.h"
+#include "resolver/telemetry/sinks/dnstap.h"
+#include "resolver/telemetry/sinks/dnstap.pb-c.h"
+#include "resolver/telemetry/sinks/dnstap_message.h"
+#include "resolver/telemetry/sinks/frame_stream.h"
 
 #define WHEN INT64_C(1795294331123456)
 #define ALL (DNSTAP_CLIENT | DNSTAP_FORWARDER)

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "resolver/telemetry/forget.h"
+#include "resolver/telemetry/redis/forget.h"
 
 static struct forget *make(void)
 {

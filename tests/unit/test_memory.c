@@ -28,11 +28,11 @@
 #include "lib/dns/message.h"
 #include "resolver/telemetry/batch.h"
 #include "resolver/telemetry/clock_watch.h"
-#include "resolver/telemetry/memory.h"
-#include "resolver/telemetry/memory_log.h"
-#include "resolver/telemetry/memory_place.h"
-#include "resolver/telemetry/pending_log.h"
-#include "resolver/telemetry/region.h"
+#include "resolver/telemetry/memory/memory.h"
+#include "resolver/telemetry/memory/memory_log.h"
+#include "resolver/telemetry/memory/memory_place.h"
+#include "resolver/telemetry/memory/pending_log.h"
+#include "resolver/telemetry/memory/region.h"
 
 static const struct hash_seed seed = {.k0 = 3, .k1 = 4};
 

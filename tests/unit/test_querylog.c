@@ -17,8 +17,8 @@
 #include <cmocka.h>
 
 #include "lib/base/log.h"
-#include "resolver/telemetry/querylog.h"
-#include "resolver/telemetry/rotate.h"
+#include "resolver/telemetry/sinks/querylog.h"
+#include "resolver/telemetry/sinks/rotate.h"
 
 struct bed {
 	char dir[32], path[64];

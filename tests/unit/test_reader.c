@@ -17,7 +17,7 @@
 #include <cmocka.h>
 
 #include "resolver/control/cli.h"
-#include "resolver/telemetry/reader.h"
+#include "resolver/telemetry/redis/reader.h"
 #include "tests/unit/redis_server.h"
 
 #define TIMEOUT_MS 10000

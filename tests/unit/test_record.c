@@ -20,9 +20,9 @@
 #include "lib/dns/name.h"
 #include "lib/dns/text.h"
 #include "lib/dns/tunnel.h"
-#include "resolver/telemetry/querylog.h"
+#include "resolver/telemetry/sinks/querylog.h"
 #include "resolver/telemetry/record.h"
-#include "resolver/telemetry/record_json.h"
+#include "resolver/telemetry/sinks/record_json.h"
 
 #define WHEN INT64_C(1795294331123456) /* 2026-11-21T20:52:11.123456Z */
 

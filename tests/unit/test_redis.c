@@ -13,8 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "resolver/telemetry/redis_address.h"
-#include "resolver/telemetry/redis_find.h"
+#include "resolver/telemetry/redis/redis_address.h"
+#include "resolver/telemetry/redis/redis_find.h"
 
 static struct redis_address parsed;
 static char why[256];

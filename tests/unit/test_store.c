@@ -30,8 +30,8 @@
 #include "lib/dns/name.h"
 #include "resolver/telemetry/batch.h"
 #include "resolver/telemetry/pending.h"
-#include "resolver/telemetry/schema.h"
-#include "resolver/telemetry/store.h"
+#include "resolver/telemetry/redis/schema.h"
+#include "resolver/telemetry/redis/store.h"
 #include "resolver/telemetry/telemetry.h"
 
 #define DEADLINE_MS 20000

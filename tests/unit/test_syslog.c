@@ -15,8 +15,8 @@
 #include <cmocka.h>
 
 #include "lib/base/log.h"
-#include "resolver/telemetry/outbox.h"
-#include "resolver/telemetry/syslog_sink.h"
+#include "resolver/telemetry/sinks/outbox.h"
+#include "resolver/telemetry/sinks/syslog_sink.h"
 
 #define TS "2026-11-21T20:52:11.123456Z"
 #define FRONT "{\"ts\":\"" TS "\",\"n\":"
