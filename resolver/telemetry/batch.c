@@ -330,14 +330,23 @@ static void cut_lines(struct batch *batch, struct pending *pending)
 	}
 }
 
-/* The last hour of which everything has been cut: closed by this batch's script. */
-static uint64_t hour_to_close(const struct pending *pending, const struct now *now)
+/* The last hour of which everything has been cut: closed by this batch's script. The queue is in the
+ * order in which its items came, and a worker may be late with one of the hour before; so all of it
+ * is looked at, but only for an hour that is not closed yet. */
+static uint64_t hour_to_close(
+	struct batcher *batcher, const struct pending *pending, const struct now *now)
 {
 	int64_t current = (now->wall_us - CLOSE_DELAY_US) / US_PER_HOUR;
-	const struct pending_item *oldest = pending->clients.head;
+	const struct pending_item *item = pending->clients.head;
 
-	if (oldest && oldest->key.when < current)
-		current = oldest->key.when;
+	if (item && item->key.when < current)
+		current = item->key.when;
+	for (; item && current - 1 > batcher->closed_hour; item = item->next) {
+		if (item->key.when < current)
+			current = item->key.when;
+	}
+	if (current - 1 > batcher->closed_hour)
+		batcher->closed_hour = current - 1;
 	return current > 0 ? (uint64_t)(current - 1) : 0;
 }
 
@@ -464,7 +473,7 @@ struct batch *batch_cut(
 	cut_queue(batcher, pending, &pending->tops, left_over(batch, pending), NULL);
 	put_hours(batch, &hours);
 	arg_text(batch, "k");
-	arg_u64(batch, hour_to_close(pending, now));
+	arg_u64(batch, hour_to_close(batcher, pending, now));
 	cut_lines(batch, pending);
 	freeze(batch);
 	batcher->last_number = batch->number;

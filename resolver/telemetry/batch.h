@@ -79,6 +79,7 @@ struct batch {
 struct batcher {
 	struct batch_settings settings;
 	uint64_t last_number; /* cut so far */
+	int64_t closed_hour;  /* the last one of which everything has been cut */
 	bool frozen;          /* `batch` waits for its acknowledgement */
 	struct batch *batch;
 	uint64_t applied_batches, applied_queries; /* acknowledged */

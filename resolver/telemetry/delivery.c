@@ -86,7 +86,7 @@ int64_t delivery_watch_clock(struct delivery *delivery, int64_t slept_us)
 		return 0;
 	delivery->batcher.settings.started_us += step_us;
 	if (step_us < 0)
-		delivery->closed_hour = -1;
+		delivery->closed_hour = delivery->batcher.closed_hour = -1;
 	if (!pending_shift(&delivery->pending, step_us))
 		log_warning("clock: too little memory; what was not sent stays where it was");
 	memory_rewrite(delivery->memory);

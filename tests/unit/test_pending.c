@@ -546,12 +546,12 @@ static void overflow_goes_to_other_or_is_counted(void **state)
 static void a_monstrous_line_is_dropped_alone(void **state)
 {
 	static char line[PENDING_LINE_MAX + 1];
-	struct pending_limits wide = {.lines = 10, .line_bytes = 4 * sizeof(line)};
+	struct pending_limits lines = {.lines = 10, .line_bytes = 4 * sizeof(line)};
 	struct pending pending;
 	(void)state;
 
 	memset(line, 'x', sizeof(line));
-	pending_init(&pending, &wide, &seed);
+	pending_init(&pending, &lines, &seed);
 	pending_add_line(&pending, STREAM_TRANSACTIONS, NOON, line, sizeof(line) - 1);
 	pending_add_line(&pending, STREAM_TRANSACTIONS, NOON, line, sizeof(line));
 	assert_int_equal(pending.line_count, 1);
@@ -647,6 +647,33 @@ static void an_hour_is_closed_when_all_of_it_is_cut(void **state)
 	bed_close(&bed);
 }
 
+/* A worker hands over the last of an hour when another has already begun the next one. */
+static void what_comes_late_keeps_its_hour_open(void **state)
+{
+	struct answer answer;
+	struct bed bed;
+	(void)state;
+
+	bed_open(&bed, &wide);
+	make_answer(&answer, 1, 1);
+	for (unsigned late = 0; late < 2; late++) {
+		for (unsigned i = 0; i < 100; i++) {
+			struct transaction transaction = transaction_of(&answer, late * 100 + i, 1);
+			tally_add(bed.tally, &seed, &transaction,
+				late ? NOON : NOON + US_PER_HOUR);
+		}
+		pending_merge(&bed.pending, bed.tally);
+		tally_clear(bed.tally);
+	}
+	struct now now = {.wall_us = NOON + 3 * US_PER_HOUR};
+	while (bed.pending.clients.count > 0) {
+		assert_in_range(bed.redis.closed_hour, 0, NOON_HOUR - 1);
+		assert_true(send_one(&bed, &now, 4));
+	}
+	assert_int_equal(bed.redis.closed_hour, NOON_HOUR + 1);
+	bed_close(&bed);
+}
+
 /* Through the journal and back: the same octets. Anything shorter, longer or of another version is
  * told. */
 static void a_saved_batch_is_the_same(void **state)
@@ -719,6 +746,7 @@ int main(void)
 		cmocka_unit_test(a_monstrous_line_is_dropped_alone),
 		cmocka_unit_test(batches_are_bounded),
 		cmocka_unit_test(an_hour_is_closed_when_all_of_it_is_cut),
+		cmocka_unit_test(what_comes_late_keeps_its_hour_open),
 		cmocka_unit_test(a_saved_batch_is_the_same),
 		cmocka_unit_test(zone_numbers_run_out),
 	};
