@@ -18,7 +18,6 @@ from crowd import Crowd, Name
 from harness import key, number, until
 
 WORKERS = 2
-OTHER = "*other"
 KILL_BOUND = 64  # answers: what one receive batch holds
 HOURLY = ("queries", "watched", "blocked")
 TOTALS = HOURLY + ("nxdomain", "tcp")
@@ -54,7 +53,7 @@ class Round:
     def __init__(self, fault, times):
         self.fault, self.times = fault, times
         self.why = None  # it could not be done here
-        self.answered = self.lost = self.doubled = self.uncertain = self.error = self.net = self.other = 0
+        self.answered = self.lost = self.doubled = self.uncertain = self.error = self.net = 0
         self.words = []
 
 
@@ -74,8 +73,7 @@ def told(tally):
 
 
 def counted(store, clients, resolver=harness.RESOLVER):
-    """The same from Redis, and under "*other" what a Redis without memory turned away. Else the crowd's addresses only: the tests ask
-    questions of their own."""
+    """The same from Redis, the crowd's addresses only: the tests ask questions of their own."""
     def key(*parts):
         return ":".join(("teredown:{%s}" % resolver,) + parts)
     out = collections.Counter()
@@ -85,7 +83,7 @@ def counted(store, clients, resolver=harness.RESOLVER):
     for client, values in zip(clients, pipeline.execute()):
         for name, value in zip(TOTALS, values):
             out[(client, None, name)] = int(value or 0)
-    wanted = set(clients) | {OTHER}
+    wanted = set(clients)
     for name in HOURLY:
         for place in store.scan_iter(match=key("hour", "*", name), count=1000):
             text = place.split(":")[-2]
@@ -200,11 +198,8 @@ class Site:
             self.settle()
             found, errors = self._errors(truth)
         lost, doubled = collections.Counter(), collections.Counter()
-        other = self._take_other(result, errors)
         for place, error in errors.items():
             client, hour, name = place
-            if client == OTHER or (error < 0 and (hour, name) in other):
-                continue
             spare = doubts[(client, hour)] if hour is not None else 0
             short, over = max(0, -error - spare), max(0, error - excuses[(client, hour)] - spare)
             lost[(hour is None, name)] += short
@@ -220,18 +215,6 @@ class Site:
         for place, error in errors.items():
             self._base[place] += error
         self._answered = tally.sums["answered"]
-
-    @staticmethod
-    def _take_other(result, errors):
-        """What was counted under "*other" instead of a client is neither lost nor doubled where the two are as much: only without memory.
-        The places (hour, counter) for which that is so."""
-        short = collections.Counter()
-        for (client, hour, name), error in errors.items():
-            if client != OTHER and error < 0:
-                short[(hour, name)] -= error
-        even = {place for place, count in short.items() if 0 < count <= errors.get((OTHER,) + place, 0)}
-        result.other = sum(short[(hour, name)] for hour, name in even if name == "queries")
-        return even if result.fault == "oom" else set()
 
     def _judge_sums(self, result, status, killed):
         before, end = self._apart, time.monotonic() + (0 if killed else COME_BACK_S)
@@ -259,7 +242,7 @@ class Site:
         """Counts are missing, and none is too many: they may come. A master that comes back from the dead takes batches until the sentinels
         make a replica of it; the daemon then finds what the real one lacks, and sends it again."""
         return any(error < 0 for error in errors.values()) and not any(
-            error > excuses[(client, hour)] for (client, hour, _), error in errors.items() if client != OTHER)
+            error > excuses[(client, hour)] for (client, hour, _), error in errors.items())
 
     @staticmethod
     def _judge_kill(result, errors, bound):

@@ -532,14 +532,15 @@ local function scores_of(key, members)
 	return scores
 end
 
--- Writes what was added up for a key. New members beyond its bound, or any under pressure, are counted under "*other".
+-- Writes what was added up for a key. New members beyond its bound are counted under "*other", and under pressure all of them but clients of an
+-- hour: who is known at all is counted to the last, and an old hour gives up its clients instead (trim_hour).
 local function store_zset(key, zset)
 	local members, sums, words = zset.members, zset.sums, {}
 	local scores, size, fresh, turned_away = scores_of(key, members), nil, 0, 0
 	for k, member in ipairs(members) do
 		local old = scores[k]
 		if not old and member ~= OTHER then size = size or call('ZCARD', key) or 0 end
-		if not old and member ~= OTHER and zset.most and (pressure > 0 or size + fresh >= zset.most) then
+		if not old and member ~= OTHER and zset.most and (pressure > 0 and zset.family ~= 'hour_clients' or size + fresh >= zset.most) then
 			turned_away = turned_away + sums[member]
 			drop(zset.family)
 		else
@@ -586,6 +587,17 @@ local function store_times(key, known)
 		call('ZREMRANGEBYRANK', key, 0, -bound.name_addresses - 1)
 		drop('name_addresses')
 	end
+end
+
+-- When all other detail is gone: the oldest hour loses its rows of clients; its totals stay.
+local TRIM_HOURS = 1500 -- looked for no further back, because each is a command
+local function trim_hour()
+	local newest = hour_of(now)
+	for hour = newest - math.min(math.ceil(retention / 3600), TRIM_HOURS), newest - 24 do
+		local key = prefix .. 'hour:' .. hour_text(math.max(hour, 0))
+		if (call('UNLINK', key .. ':queries', key .. ':watched', key .. ':blocked', key .. ':watched-names') or 0) > 0 then return 1 end
+	end
+	return 0
 end
 
 local function hour_expiry(hour)
@@ -942,6 +954,7 @@ if not invalid then
 	if pressure > 0 then gone.trimmed = trim(pressure > 1 and 16 or 4) end
 	if pressure > 1 then -- also without anyone who comes for the place
 		gone.trimmed = gone.trimmed + trim_client_names(8, 1)
+		if gone.trimmed == 0 then gone.trimmed_hours = trim_hour() end
 		clients.removals = clients.removals + 2
 		while make_room(clients) do end
 	end
