@@ -273,6 +273,27 @@ def test_full_memory_makes_room(store):
     assert counters(store, "10.0.0.1") == {"queries": 500} or counters(store, "*other") == {"queries": 500}
 
 
+def test_short_memory_keeps_known_clients(store):
+    """Who is known is counted under its own name in every hour that comes; when nothing else is left, an old hour gives up its clients."""
+    batches, known = Batches(store), ["10.0.0.%d" % n for n in range(20)]
+    old = batches.hour - 48
+    batches.send([batches.client(client, hour=hour, watched=1) for client in known for hour in (old, old + 1)])
+    store.config_set("maxmemory", int(store.info("memory")["used_memory"]) + (1 << 20)) # what the script takes for full
+    for _ in range(9):
+        batches.send([batches.client(client, watched=1) for client in known])
+    assert store.hget(key("meta"), "pressure") == "2"
+    now = str(datetime.datetime.utcfromtimestamp(batches.now_s).strftime("%Y%m%d%H"))
+    for counter in ("queries", "watched"):
+        assert scores(store, "hour", now, counter) == {client: 9 for client in known}
+    batches.now_s += 3600
+    batches.send([batches.client(client) for client in known])
+    next_hour = datetime.datetime.utcfromtimestamp(batches.now_s).strftime("%Y%m%d%H")
+    assert scores(store, "hour", next_hour, "queries") == {client: 1 for client in known}
+    assert store.hget(key("meta"), "trimmed_hours") == "2"
+    assert not [name for name in store.scan_iter(key("hour", "*", "queries")) if name.split(":")[-2] not in (now, next_hour)]
+    assert all(counters(store, client)["queries"] == 12 for client in known)
+
+
 # --- versions ---
 
 def load_version_1(store):
