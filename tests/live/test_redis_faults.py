@@ -227,6 +227,7 @@ def test_least_privilege(node, teredown, nsd):
     assert "127.0.25.2" in reader.run("who", "65.55.158.118", "--resolver", harness.RESOLVER)
     assert "127.0.25.2" in reader.run("top", "--fleet")
     said(reader, "NOPERM")
+    assert daemon.json("forget", "127.0.25.2", "--yes")["keys"] == 2
     for user, commands in {"teredown": (["FLUSHALL"], ["KEYS", "*"], ["GET", "other"], ["SET", "teredown:{other}:meta", "1"], ["CONFIG", "GET", "*"]),
             "dashboard": (["FLUSHALL"], ["DEL", key("meta")], ["HSET", key("meta"), "a", "1"], ["EVAL", "return 1", "0"], ["GET", "other"])}.items():
         client = node.client(username=user, password=secret)
