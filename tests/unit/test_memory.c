@@ -683,6 +683,33 @@ static void killed_in_the_midst_of_a_start(void **state)
 	free(copy);
 }
 
+/* Told by a CNAME's owner first, then by the question itself, which needs no words in the log. */
+static void the_newest_owner_is_recovered(void **state)
+{
+	static const uint8_t qname[] = "\3one\7example", owner[] = "\3two\7example";
+	static const uint64_t counts[CLIENT_COUNTER_COUNT] = {1};
+	struct pending_key key = {.kind = PENDING_PAIR, .name_length = sizeof(qname)};
+	struct process process, heir;
+	char *copy = make_folder();
+
+	start(&process, *state, TALLIES);
+	memcpy(key.name, qname, sizeof(qname));
+	pending_put(&process.pending, &key, counts, NOON, NOON, owner);
+	memory_commit(process.memory);
+	pending_put(&process.pending, &key, counts, NOON, NOON, qname);
+	memory_commit(process.memory);
+	copy_folder(*state, copy);
+	start(&heir, copy, TALLIES);
+	const struct pending_item *pair = heir.pending.details.head;
+	assert_non_null(pair);
+	assert_int_equal(pair->counts[PENDING_COUNT_QUERIES], 2);
+	assert_true(!pair->owner || memcmp(pair->owner, qname, sizeof(qname)) == 0);
+	end(&heir);
+	end(&process);
+	remove_folder(copy);
+	free(copy);
+}
+
 static void zones_keep_their_names(void **state)
 {
 	struct process process, heir;
@@ -1182,6 +1209,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_chain_of_kills_adds_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(recovered_is_what_was_there, setup, teardown),
 		cmocka_unit_test_setup_teardown(killed_in_the_midst_of_a_start, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_newest_owner_is_recovered, setup, teardown),
 		cmocka_unit_test_setup_teardown(zones_keep_their_names, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_clean_end_leaves_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(another_number_of_workers, setup, teardown),

@@ -285,7 +285,6 @@ static bool read_owner(struct log_cursor *cursor, struct saved *saved)
 	if (!octets || length == 0 || length > NAME_WIRE_MAX ||
 		name_wire_length(octets, length) != length)
 		return false;
-	free(saved->owner);
 	saved->owner = malloc(length);
 	if (saved->owner)
 		memcpy(saved->owner, octets, length);
@@ -315,6 +314,8 @@ bool pending_log_read_item(
 		saved->first_us = (int64_t)log_read(cursor);
 		saved->last_us = saved->first_us + (int64_t)log_read(cursor);
 	}
+	free(saved->owner); /* the name itself, unless another is given */
+	saved->owner = NULL;
 	return (!(flags & FLAG_OWNER) || read_owner(cursor, saved)) && !cursor->failed;
 }
 
