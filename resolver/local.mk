@@ -11,7 +11,8 @@ resolver_libresolver_a_SOURCES = \
 	resolver/name_files.c resolver/name_files.h \
 	resolver/neighbours.c resolver/neighbours.h \
 	resolver/options.c resolver/options.h resolver/options_private.h \
-	resolver/options_print.c resolver/options_read.c resolver/options_redis.c resolver/options_table.c \
+	resolver/options_check.c resolver/options_print.c resolver/options_read.c \
+	resolver/options_redis.c resolver/options_table.c resolver/options_value.c \
 	resolver/query.c resolver/query.h \
 	resolver/reply.c resolver/reply.h \
 	resolver/sockets.c resolver/sockets.h \

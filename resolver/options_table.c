@@ -2,17 +2,12 @@
 /*
  * The table of options: one row an option. What a value may be, what it is without one, what the
  * manual says of it and which field of struct options it fills stand in that row and nowhere else;
- * setting, comparing and printing are one function for each type. Rejected: a function for each
+ * setting, comparing and printing are one function for each type (options_value.c). Rejected: a function for each
  * option, and libconfuse's own typed values, which know neither ranges nor units and lose the line
  * of a value.
  */
 #include "config.h"
 
-#include <ctype.h>
-#include <errno.h>
-#include <inttypes.h>
-#include <net/if.h>
-#include <pwd.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,11 +16,8 @@
 #include "resolver/client_names.h"
 #include "resolver/options_private.h"
 #include "resolver/telemetry/sinks/rotate.h"
-#include "resolver/telemetry/sinks/sink_target.h"
 #include "resolver/upstream/exchange.h"
 
-#define DNS_PORT 53
-#define REDIS_PORT_MAX 65535
 #define SOCKET_PATH_MAX 107                  /* sun_path without its NUL */
 #define STATE_DIR_MAX (SOCKET_PATH_MAX - 13) /* leaves room for "/control.sock" */
 
@@ -34,332 +26,6 @@ _Static_assert(sizeof(enum journal_fsync) == sizeof(unsigned), "words are stored
 _Static_assert(sizeof(enum client_identity) == sizeof(unsigned), "words are stored as unsigned");
 _Static_assert(sizeof(enum anonymize) == sizeof(unsigned), "words are stored as unsigned");
 _Static_assert(sizeof(enum policy_mode) == sizeof(unsigned), "words are stored as unsigned");
-
-/* --- values in text --- */
-
-struct suffix {
-	const char *text;
-	uint64_t factor;
-};
-
-static const struct suffix size_suffixes[] = {
-	{"G", UINT64_C(1) << 30}, {"M", UINT64_C(1) << 20}, {"K", UINT64_C(1) << 10}, {NULL, 0}};
-
-static const struct suffix duration_suffixes[] = {
-	{"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}, {NULL, 0}};
-
-static const struct suffix *suffixes_of(const struct option_row *row)
-{
-	return row->type == OPTION_SIZE ? size_suffixes : duration_suffixes;
-}
-
-/* Digits at text, *end behind them. False when there is none or they do not fit. */
-static bool parse_digits(const char *text, uint64_t *out, char **end)
-{
-	if (!isdigit((unsigned char)text[0]))
-		return false;
-	errno = 0;
-	*out = strtoull(text, end, 10);
-	return errno == 0;
-}
-
-/*
- * A number with a suffix, in units of the field. A number alone counts bytes, or for a duration the
- * unit of the field.
- */
-static bool parse_scaled(const struct option_row *row, const char *text, uint64_t *out)
-{
-	uint64_t number;
-	char *end;
-	if (!parse_digits(text, &number, &end))
-		return false;
-	uint64_t factor = row->type == OPTION_SIZE ? 1 : row->scale;
-	if (*end != '\0') {
-		const struct suffix *s = suffixes_of(row);
-		while (s->text && strcasecmp(s->text, end) != 0)
-			s++;
-		if (!s->text)
-			return false;
-		factor = s->factor;
-	}
-	if (number > UINT64_MAX / factor || number * factor % row->scale != 0)
-		return false;
-	*out = number * factor / row->scale;
-	return true;
-}
-
-/* The shortest form with a suffix: 67108864 is "64M". */
-static void format_scaled(const struct option_row *row, uint64_t value, char *out, size_t size)
-{
-	uint64_t total = value * row->scale;
-	const struct suffix *s = suffixes_of(row);
-	while (s->text && (total == 0 || total % s->factor != 0))
-		s++;
-	if (s->text)
-		snprintf(out, size, "%" PRIu64 "%s", total / s->factor, s->text);
-	else
-		snprintf(out, size, "%" PRIu64, total);
-}
-
-static void format_value(const struct option_row *row, uint64_t value, char *out, size_t size)
-{
-	if (row->type == OPTION_NUMBER)
-		snprintf(out, size, "%" PRIu64, value);
-	else
-		format_scaled(row, value, out, size);
-}
-
-bool option_find_word(const char *const *words, const char *text, unsigned *out)
-{
-	for (unsigned i = 0; words[i]; i++) {
-		if (strcmp(words[i], text) == 0) {
-			*out = i;
-			return true;
-		}
-	}
-	return false;
-}
-
-void option_list_words(const char *const *words, char *out)
-{
-	size_t used = 0;
-	out[0] = '\0';
-	for (size_t i = 0; words[i] && used < WHY_MAX; i++) {
-		const char *between = i == 0 ? "" : words[i + 1] ? ", " : " or ";
-		used += (size_t)snprintf(out + used, WHY_MAX - used, "%s%s", between, words[i]);
-	}
-}
-
-bool option_has_control(const char *text)
-{
-	for (; *text; text++) {
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
-			return true;
-	}
-	return false;
-}
-
-/* --- checks --- */
-
-static bool refuse(char *why, const char *words)
-{
-	snprintf(why, WHY_MAX, "%s", words);
-	return false;
-}
-
-static bool check_resolver_name(const struct options *options, const char *text, char *why)
-{
-	(void)options;
-	for (const char *c = text; *c; c++) {
-		if (!isalnum((unsigned char)*c) && !strchr("._-", *c))
-			return refuse(
-				why, "is not a name, expected letters, digits, '.', '_' and '-'");
-	}
-	return true;
-}
-
-static bool check_path(const struct options *options, const char *text, char *why)
-{
-	(void)options;
-	return text[0] == '/' ||
-	       refuse(why, "is not an absolute path, expected one that begins with /");
-}
-
-static bool check_path_or_none(const struct options *options, const char *text, char *why)
-{
-	return text[0] == '\0' || check_path(options, text, why);
-}
-
-static bool check_memory_dir(const struct options *options, const char *text, char *why)
-{
-	if (strcmp(text, "auto") == 0)
-		return true;
-	return check_path_or_none(options, text, why);
-}
-
-static bool check_log_file(const struct options *options, const char *text, char *why)
-{
-	struct syslog_target target;
-	(void)options;
-	if (text[0] == '\0' || text[0] == '/' || strcmp(text, "-") == 0)
-		return true;
-	if (strncmp(text, "syslog", 6) != 0)
-		return refuse(why, "is not an absolute path, expected one that begins with /, - "
-				   "for the standard output, or syslog");
-	return syslog_target_parse(&target, text) ||
-	       refuse(why, "names no facility or destination of syslog, expected "
-			   "syslog[:FACILITY][@/PATH] or syslog[:FACILITY][@ADDRESS[:PORT]]");
-}
-
-static bool check_dnstap(const struct options *options, const char *text, char *why)
-{
-	struct dnstap_target target;
-	(void)options;
-	if (text[0] == '\0')
-		return true;
-	if (!dnstap_is_available())
-		return refuse(why, "cannot be used: this build is without dnstap, expected \"\" "
-				   "(build it with libfstrm, libprotobuf-c and protoc-c)");
-	return dnstap_target_parse(&target, text) ||
-	       refuse(why, "is not known, expected file:/PATH or unix:/PATH (of at most 107 "
-			   "bytes) or tcp://ADDRESS:PORT");
-}
-
-static bool check_dnstap_message(const struct options *options, const char *text, char *why)
-{
-	(void)options;
-	if (dnstap_message_parse(text))
-		return true;
-	snprintf(why, WHY_MAX,
-		"\"%.80s\" is not known, expected client-query, client-response, "
-		"forwarder-query or forwarder-response",
-		text);
-	return false;
-}
-
-static bool check_user(const struct options *options, const char *text, char *why)
-{
-	(void)options;
-	if (text[0] == '\0' || getpwnam(text))
-		return true;
-	snprintf(why, WHY_MAX,
-		"there is no user \"%.80s\" on this system, expected an existing one", text);
-	return false;
-}
-
-/* --- addresses --- */
-
-static bool address_is_zero(const struct address *address)
-{
-	static const uint8_t zero[16];
-	return memcmp(address->octets, zero, sizeof(zero)) == 0;
-}
-
-static bool address_is_multicast(const struct address *address)
-{
-	return address->family == 4 ? address->octets[0] >= 224 : address->octets[0] == 0xff;
-}
-
-static bool address_is_loopback(const struct address *address)
-{
-	static const uint8_t one[16] = {[15] = 1};
-	return address->family == 4 ? address->octets[0] == 127
-				    : memcmp(address->octets, one, 16) == 0;
-}
-
-bool option_is_ourselves(const struct options *options, const struct endpoint *upstream)
-{
-	for (size_t i = 0; i < options->listen_count; i++) {
-		const struct endpoint *own = &options->listen[i];
-		if (endpoint_equal(own, upstream))
-			return true;
-		if (own->port == upstream->port &&
-			own->address.family == upstream->address.family &&
-			address_is_zero(&own->address) && address_is_loopback(&upstream->address))
-			return true;
-	}
-	return false;
-}
-
-bool option_read_endpoint(struct endpoint *out, const char *text)
-{
-	const char *percent = strchr(text, '%');
-	if (!percent || isdigit((unsigned char)percent[1]))
-		return endpoint_from_text(out, text, DNS_PORT) == TD_OK;
-	char name[IF_NAMESIZE], numbered[128];
-	size_t length = strcspn(percent + 1, "]");
-	if (length >= sizeof(name))
-		return false;
-	snprintf(name, sizeof(name), "%.*s", (int)length, percent + 1);
-	unsigned index = if_nametoindex(name);
-	int written = snprintf(numbered, sizeof(numbered), "%.*s%u%s", (int)(percent + 1 - text),
-		text, index, percent + 1 + length);
-	return index != 0 && written < (int)sizeof(numbered) &&
-	       endpoint_from_text(out, numbered, DNS_PORT) == TD_OK;
-}
-
-/* The row of `listen` stands above that of `upstream`. */
-static bool check_upstream(const struct options *options, const char *text, char *why)
-{
-	struct endpoint endpoint;
-	char shown[ENDPOINT_TEXT_MAX];
-	if (!option_read_endpoint(&endpoint, text))
-		return refuse(why, "is not an address");
-	endpoint_to_text(&endpoint, shown);
-	if (address_is_zero(&endpoint.address) || address_is_multicast(&endpoint.address)) {
-		snprintf(why, WHY_MAX,
-			"%s is not the address of one server, expected one such as 9.9.9.9:53",
-			shown);
-		return false;
-	}
-	if (option_is_ourselves(options, &endpoint)) {
-		snprintf(why, WHY_MAX,
-			"%s is an address this resolver listens on, so it would ask itself; "
-			"expected another server: "
-			"name the provider's or a public one, such as 9.9.9.9",
-			shown);
-		return false;
-	}
-	return true;
-}
-
-static const char *strip_scheme(const char *text, const char *scheme)
-{
-	size_t length = strlen(scheme);
-	return strncasecmp(text, scheme, length) == 0 ? text + length : NULL;
-}
-
-static bool parse_endpoint(const char *text, struct endpoint *out, char *why)
-{
-	if (strip_scheme(text, "tls://"))
-		return refuse(why, "DNS over TLS is not available in this build, expected ADDRESS "
-				   "or ADDRESS:PORT");
-	if (!option_read_endpoint(out, text) || out->port == 0) {
-		snprintf(why, WHY_MAX,
-			"\"%.80s\" is not an address, expected one such as 192.0.2.1, 192.0.2.1:53 "
-			"or [2001:db8::1]:53",
-			text);
-		return false;
-	}
-	return true;
-}
-
-static bool parse_prefix(const char *text, struct prefix *out, char *why)
-{
-	if (prefix_from_text(out, text) == TD_OK)
-		return true;
-	snprintf(why, WHY_MAX,
-		"\"%.80s\" is not a network, expected one such as 192.168.0.0/16, with no bit set "
-		"behind its length",
-		text);
-	return false;
-}
-
-static bool check_exclude(const struct options *options, const char *text, char *why)
-{
-	(void)options;
-	if (identity_exclude_check(text))
-		return true;
-	snprintf(why, WHY_MAX,
-		"\"%.80s\" is none of these, expected an address, a network such as "
-		"192.0.2.0/24, a MAC address, or a domain name",
-		text);
-	return false;
-}
-
-static bool check_client_names(const struct options *options, const char *text, char *why)
-{
-	enum name_format format;
-	const char *path;
-	(void)options;
-	if (name_source_read(text, &format, &path))
-		return true;
-	snprintf(why, WHY_MAX,
-		"\"%.80s\" is no source of names, expected hosts:/PATH, dnsmasq:/PATH, isc:/PATH, "
-		"kea:/PATH or ptr",
-		text);
-	return false;
-}
 
 /* --- defaults that are computed --- */
 
@@ -409,7 +75,7 @@ const struct option_row option_rows[] = {
 		.compute = compute_host_name,
 		.initial_words = "the host name",
 		.example = "\"gw1\"",
-		.check = check_resolver_name,
+		.check = option_check_resolver_name,
 		.help = "The name under which this resolver keeps its records in Redis. Two "
 			"daemons that write to one Redis need two names: with one name, the second "
 			"waits until the first has ended."},
@@ -422,7 +88,7 @@ const struct option_row option_rows[] = {
 		.initial = STATEDIR,
 		.initial_words = "chosen when Teredown was built",
 		.example = "\"/var/lib/teredown\"",
-		.check = check_path,
+		.check = option_check_path,
 		.help = "The directory of the control socket, of the embedded Redis and of what "
 			"waits for Redis."},
 	{.name = "zone-dir",
@@ -434,7 +100,7 @@ const struct option_row option_rows[] = {
 		.initial = ZONEDIR,
 		.initial_words = "where the zones of Teredown were installed",
 		.example = "\"/usr/share/teredown/zones\"",
-		.check = check_path,
+		.check = option_check_path,
 		.reloadable = true,
 		.help = "The directory of the shipped zones, and of any zone file named without a "
 			"leading slash."},
@@ -445,7 +111,7 @@ const struct option_row option_rows[] = {
 		.min = 0,
 		.max = 255,
 		.initial = "",
-		.check = check_user,
+		.check = option_check_user,
 		.help = "The user to run as once the sockets are open. Empty: the one who started "
 			"the daemon."},
 	{.name = "workers",
@@ -517,7 +183,7 @@ const struct option_row option_rows[] = {
 		.min = 0,
 		.max = 1024,
 		.initial = "/etc/resolv.conf",
-		.check = check_path_or_none,
+		.check = option_check_path_or_none,
 		.help = "The file whose nameserver lines stand in for upstream where that is not "
 			"given. Empty: none."},
 	{.name = "upstream",
@@ -528,7 +194,7 @@ const struct option_row option_rows[] = {
 		.max = UPSTREAM_SERVERS_MAX,
 		.initial_words = "the servers in resolv-conf, without our own addresses",
 		.example = "{ \"9.9.9.9\", \"149.112.112.112:53\", \"[2620:fe::fe]:53\" }",
-		.check = check_upstream,
+		.check = option_check_upstream,
 		.help = "Servers that are asked what is not known here, the first one first; port "
 			"53 where none is given."},
 	{.name = "upstream-timeout",
@@ -580,7 +246,7 @@ const struct option_row option_rows[] = {
 		.min = 0,
 		.max = 1024,
 		.initial = "",
-		.check = check_path_or_none,
+		.check = option_check_path_or_none,
 		.help = "A file whose first line is the password of Redis, for a URL that has none. "
 			"Without one, the environment's TEREDOWN_REDIS_PASSWORD is taken."},
 	{.name = "redis-sentinel-user",
@@ -598,7 +264,7 @@ const struct option_row option_rows[] = {
 		.min = 0,
 		.max = 1024,
 		.initial = "",
-		.check = check_path_or_none,
+		.check = option_check_path_or_none,
 		.help = "A file whose first line is the password of the sentinels, where it is "
 			"another than that of Redis. Without one, the environment's "
 			"TEREDOWN_REDIS_SENTINEL_PASSWORD is taken."},
@@ -616,7 +282,7 @@ const struct option_row option_rows[] = {
 		.min = 0,
 		.max = 1024,
 		.initial = "",
-		.check = check_path_or_none,
+		.check = option_check_path_or_none,
 		.help = "The authorities (PEM) to which the certificates of Redis must lead. "
 			"Empty: those of the system."},
 	{.name = "redis-cert-file",
@@ -626,7 +292,7 @@ const struct option_row option_rows[] = {
 		.min = 0,
 		.max = 1024,
 		.initial = "",
-		.check = check_path_or_none,
+		.check = option_check_path_or_none,
 		.help = "Our own certificate (PEM, with what leads to its authority), where Redis "
 			"asks for one."},
 	{.name = "redis-key-file",
@@ -636,7 +302,7 @@ const struct option_row option_rows[] = {
 		.min = 0,
 		.max = 1024,
 		.initial = "",
-		.check = check_path_or_none,
+		.check = option_check_path_or_none,
 		.help = "The private key (PEM) of redis-cert-file."},
 	{.name = "redis-tls-name",
 		.type = OPTION_TEXT,
@@ -691,7 +357,7 @@ const struct option_row option_rows[] = {
 		.min = 0,
 		.max = 1024,
 		.initial = "auto",
-		.check = check_memory_dir,
+		.check = option_check_memory_dir,
 		.help = "The directory on tmpfs where counts that were not sent yet outlive a "
 			"crash of the daemon, in a folder of their own that only its user can "
 			"enter: about 2 MB for each worker, and what waits for Redis. auto: "
@@ -711,7 +377,7 @@ const struct option_row option_rows[] = {
 		.min = 0,
 		.max = 1024,
 		.initial = "",
-		.check = check_log_file,
+		.check = option_check_log_file,
 		.help = "The file that takes a JSON line for each recorded transaction, opened "
 			"anew at SIGHUP; - is the standard output. "
 			"\"syslog[:FACILITY][@DESTINATION]\" gives each to the syslog daemon "
@@ -745,7 +411,7 @@ const struct option_row option_rows[] = {
 		.min = 0,
 		.max = 1024,
 		.initial = "",
-		.check = check_dnstap,
+		.check = option_check_dnstap,
 		.help = "Where DNS messages go in dnstap's form (Frame Streams, "
 			"protobuf:dnstap.Dnstap): \"file:/PATH\" (turned by query-log-size, or "
 			"after a rename at SIGHUP; what is there at the start is kept as "
@@ -758,7 +424,7 @@ const struct option_row option_rows[] = {
 		.min = 1,
 		.max = 4,
 		.initial = "{ \"client-response\" }",
-		.check = check_dnstap_message,
+		.check = option_check_dnstap_message,
 		.help = "What becomes a dnstap message: client-response (each answer, the very "
 			"bytes that left), client-query (the query of each answer; its bytes are "
 			"left out under anonymize), forwarder-query and forwarder-response (each "
@@ -806,7 +472,7 @@ const struct option_row option_rows[] = {
 		.min = 0,
 		.max = CLIENT_NAME_SOURCES_MAX,
 		.initial = "{ }",
-		.check = check_client_names,
+		.check = option_check_client_names,
 		.help = "Where the names shown beside clients come from, the first source that has "
 			"one counts: \"hosts:/PATH\" (a file like /etc/hosts), \"dnsmasq:/PATH\", "
 			"\"isc:/PATH\", \"kea:/PATH\" (leases of these DHCP servers), \"ptr\" "
@@ -855,7 +521,7 @@ const struct option_row option_rows[] = {
 		.min = 0,
 		.max = 1024,
 		.initial = "{ }",
-		.check = check_exclude,
+		.check = option_check_exclude,
 		.help = "Clients (addresses, networks, MAC addresses) and names (with all below "
 			"them) that are never recorded: no line in a log, no name, no address. They "
 			"are answered as all others, and counted together under \"*excluded\"."},
@@ -899,373 +565,3 @@ const struct zone_row zone_rows[ZONE_FIELD_COUNT] = {
 		"zones, ignore for bypass, watch for zones of your own. Not for special-use, which "
 		"is always in force."},
 };
-
-/* --- setting a field --- */
-
-static void *field_of(const struct options *options, const struct option_row *row)
-{
-	return (char *)options + row->offset;
-}
-
-/* The pointer in a field, whatever it points to: pointers of different types must not alias. */
-static void *pointer_of(const struct options *options, const struct option_row *row)
-{
-	void *pointer;
-	memcpy(&pointer, field_of(options, row), sizeof(pointer));
-	return pointer;
-}
-
-static void store_pointer(struct options *options, const struct option_row *row, void *pointer)
-{
-	memcpy(field_of(options, row), &pointer, sizeof(pointer));
-}
-
-static size_t *count_of(const struct options *options, const struct option_row *row)
-{
-	return (size_t *)(void *)((char *)options + row->count_offset);
-}
-
-static uint64_t field_value(const struct options *options, const struct option_row *row)
-{
-	if (row->size == sizeof(uint64_t))
-		return *(const uint64_t *)field_of(options, row);
-	return *(const unsigned *)field_of(options, row);
-}
-
-static void store_value(struct options *options, const struct option_row *row, uint64_t value)
-{
-	if (row->size == sizeof(uint64_t))
-		*(uint64_t *)field_of(options, row) = value;
-	else
-		*(unsigned *)field_of(options, row) = (unsigned)value;
-}
-
-bool option_is_list(const struct option_row *row)
-{
-	return row->type == OPTION_ENDPOINTS || row->type == OPTION_PREFIXES ||
-	       row->type == OPTION_TEXTS;
-}
-
-static bool set_number(
-	struct options *options, const struct option_row *row, const char *text, char *why)
-{
-	char expected[WHY_MAX];
-	uint64_t value;
-	char *end;
-	bool readable = row->type == OPTION_NUMBER
-				? parse_digits(text, &value, &end) && *end == '\0'
-				: parse_scaled(row, text, &value);
-	if (readable && value >= row->min && value <= row->max) {
-		store_value(options, row, value);
-		return true;
-	}
-	option_describe(row, expected);
-	snprintf(why, WHY_MAX, "\"%.40s\" %s, expected %.300s", text,
-		readable ? "is out of range" : "is not understood", expected);
-	return false;
-}
-
-static bool set_word(
-	struct options *options, const struct option_row *row, const char *text, char *why)
-{
-	char expected[WHY_MAX];
-	unsigned word;
-	if (option_find_word(row->words, text, &word)) {
-		store_value(options, row, word);
-		return true;
-	}
-	option_list_words(row->words, expected);
-	snprintf(why, WHY_MAX, "\"%.40s\" is not known, expected %.300s", text, expected);
-	return false;
-}
-
-static bool set_text(
-	struct options *options, const struct option_row *row, const char *text, char *why)
-{
-	size_t length = strlen(text);
-	if (length < row->min)
-		return refuse(why, "is empty, expected a value");
-	if (length > row->max) {
-		snprintf(why, WHY_MAX, "is too long, expected at most %" PRIu64 " bytes", row->max);
-		return false;
-	}
-	if (row->check && !row->check(options, text, why))
-		return false;
-	char *copy = strdup(text);
-	if (!copy)
-		return refuse(why, error_text(TD_NOMEM));
-	free(pointer_of(options, row));
-	store_pointer(options, row, copy);
-	return true;
-}
-
-/* Room for one more element at the list's end; NULL and words in why. */
-static void *grow_list(
-	struct options *options, const struct option_row *row, size_t element, char *why)
-{
-	size_t count = *count_of(options, row);
-	if (count >= row->max) {
-		snprintf(why, WHY_MAX, "has too many entries, expected at most %" PRIu64, row->max);
-		return NULL;
-	}
-	void *grown = reallocarray(pointer_of(options, row), count + 1, element);
-	if (!grown) {
-		refuse(why, error_text(TD_NOMEM));
-		return NULL;
-	}
-	store_pointer(options, row, grown);
-	return (char *)grown + count * element;
-}
-
-static bool refuse_repeated(const char *text, char *why)
-{
-	snprintf(why, WHY_MAX, "\"%.80s\" is in the list twice, expected each entry once", text);
-	return false;
-}
-
-static bool add_endpoint(
-	struct options *options, const struct option_row *row, const char *text, char *why)
-{
-	const struct endpoint *items = pointer_of(options, row);
-	struct endpoint endpoint = {0};
-	if (!parse_endpoint(text, &endpoint, why) ||
-		(row->check && !row->check(options, text, why)))
-		return false;
-	for (size_t i = 0; i < *count_of(options, row); i++) {
-		if (endpoint_equal(&items[i], &endpoint))
-			return refuse_repeated(text, why);
-	}
-	struct endpoint *room = grow_list(options, row, sizeof(*room), why);
-	if (!room)
-		return false;
-	*room = endpoint;
-	++*count_of(options, row);
-	return true;
-}
-
-static bool prefix_equal(const struct prefix *a, const struct prefix *b)
-{
-	return a->length == b->length && address_equal(&a->address, &b->address);
-}
-
-static bool add_prefix(
-	struct options *options, const struct option_row *row, const char *text, char *why)
-{
-	const struct prefix *items = pointer_of(options, row);
-	struct prefix prefix = {0};
-	if (!parse_prefix(text, &prefix, why))
-		return false;
-	for (size_t i = 0; i < *count_of(options, row); i++) {
-		if (prefix_equal(&items[i], &prefix))
-			return refuse_repeated(text, why);
-	}
-	struct prefix *room = grow_list(options, row, sizeof(*room), why);
-	if (!room)
-		return false;
-	*room = prefix;
-	++*count_of(options, row);
-	return true;
-}
-
-static bool add_text(
-	struct options *options, const struct option_row *row, const char *text, char *why)
-{
-	char *const *items = pointer_of(options, row);
-	if (row->check && !row->check(options, text, why))
-		return false;
-	for (size_t i = 0; i < *count_of(options, row); i++) {
-		if (strcmp(items[i], text) == 0)
-			return refuse_repeated(text, why);
-	}
-	char *copy = strdup(text);
-	if (!copy)
-		return refuse(why, error_text(TD_NOMEM));
-	char **room = grow_list(options, row, sizeof(*room), why);
-	if (!room) {
-		free(copy);
-		return false;
-	}
-	*room = copy;
-	++*count_of(options, row);
-	return true;
-}
-
-bool option_set(struct options *options, const struct option_row *row, const char *text, char *why)
-{
-	if (option_has_control(text))
-		return refuse(why, "has a control character in it, expected printable text");
-	switch (row->type) {
-	case OPTION_NUMBER:
-	case OPTION_SIZE:
-	case OPTION_DURATION:
-		return set_number(options, row, text, why);
-	case OPTION_WORD:
-		return set_word(options, row, text, why);
-	case OPTION_TEXT:
-		return set_text(options, row, text, why);
-	case OPTION_ENDPOINTS:
-		return add_endpoint(options, row, text, why);
-	case OPTION_PREFIXES:
-		return add_prefix(options, row, text, why);
-	case OPTION_TEXTS:
-		return add_text(options, row, text, why);
-	}
-	return refuse(why, error_text(TD_UNSUPPORTED));
-}
-
-/* --- reading a field --- */
-
-size_t option_count(const struct options *options, const struct option_row *row)
-{
-	return *count_of(options, row);
-}
-
-static bool items_equal(enum option_type type, const void *a, const void *b, size_t i)
-{
-	if (type == OPTION_ENDPOINTS)
-		return endpoint_equal((const struct endpoint *)a + i, (const struct endpoint *)b + i);
-	if (type == OPTION_TEXTS)
-		return strcmp(((char *const *)a)[i], ((char *const *)b)[i]) == 0;
-	return prefix_equal((const struct prefix *)a + i, (const struct prefix *)b + i);
-}
-
-static bool lists_equal(
-	const struct options *a, const struct options *b, const struct option_row *row)
-{
-	size_t count = option_count(a, row);
-	if (count != option_count(b, row))
-		return false;
-	const void *items_a = pointer_of(a, row), *items_b = pointer_of(b, row);
-	for (size_t i = 0; i < count; i++) {
-		if (!items_equal(row->type, items_a, items_b, i))
-			return false;
-	}
-	return true;
-}
-
-bool option_equal(const struct options *a, const struct options *b, const struct option_row *row)
-{
-	if (option_is_list(row))
-		return lists_equal(a, b, row);
-	if (row->type == OPTION_TEXT)
-		return strcmp(pointer_of(a, row), pointer_of(b, row)) == 0;
-	return field_value(a, row) == field_value(b, row);
-}
-
-void option_print_quoted(const char *text, FILE *out)
-{
-	fputc('"', out);
-	for (; *text; text++) {
-		if (strchr("\"\\$", *text))
-			fputc('\\', out);
-		fputc(*text, out);
-	}
-	fputc('"', out);
-}
-
-static void print_endpoint(const struct endpoint *endpoint, FILE *out)
-{
-	char text[ENDPOINT_TEXT_MAX];
-	if (endpoint->scope_id == 0)
-		fprintf(out, "\"%s\"", endpoint_to_text(endpoint, text));
-	else
-		fprintf(out, "\"[%s%%%" PRIu32 "]:%u\"", address_to_text(&endpoint->address, text),
-			endpoint->scope_id, endpoint->port);
-}
-
-static void print_prefix(const struct prefix *prefix, FILE *out)
-{
-	char text[ADDRESS_TEXT_MAX];
-	fprintf(out, "\"%s/%u\"", address_to_text(&prefix->address, text), prefix->length);
-}
-
-static void print_list(const struct options *options, const struct option_row *row, FILE *out)
-{
-	const void *items = pointer_of(options, row);
-	fputs("{", out);
-	for (size_t i = 0; i < option_count(options, row); i++) {
-		fputs(i == 0 ? " " : ", ", out);
-		if (row->type == OPTION_ENDPOINTS)
-			print_endpoint((const struct endpoint *)items + i, out);
-		else if (row->type == OPTION_TEXTS)
-			option_print_quoted(((char *const *)items)[i], out);
-		else
-			print_prefix((const struct prefix *)items + i, out);
-	}
-	fputs(" }", out);
-}
-
-void option_print_value(const struct options *options, const struct option_row *row, FILE *out)
-{
-	char text[32];
-	switch (row->type) {
-	case OPTION_NUMBER:
-	case OPTION_SIZE:
-	case OPTION_DURATION:
-		format_value(row, field_value(options, row), text, sizeof(text));
-		fputs(text, out);
-		break;
-	case OPTION_WORD:
-		fputs(row->words[field_value(options, row)], out);
-		break;
-	case OPTION_TEXT:
-		if (row->offset == offsetof(struct options, redis))
-			option_print_redis(options->redis, out);
-		else
-			option_print_quoted(pointer_of(options, row), out);
-		break;
-	case OPTION_ENDPOINTS:
-	case OPTION_PREFIXES:
-	case OPTION_TEXTS:
-		print_list(options, row, out);
-		break;
-	}
-}
-
-void option_describe(const struct option_row *row, char *out)
-{
-	static const char *const things[] = {[OPTION_NUMBER] = "a number",
-		[OPTION_SIZE] = "a size such as 64M",
-		[OPTION_DURATION] = "a duration"};
-	char low[32], high[32];
-	switch (row->type) {
-	case OPTION_NUMBER:
-	case OPTION_SIZE:
-	case OPTION_DURATION:
-		format_value(row, row->min, low, sizeof(low));
-		format_value(row, row->max, high, sizeof(high));
-		snprintf(out, WHY_MAX, "%s from %s to %s%s%s", things[row->type], low, high,
-			row->type == OPTION_NUMBER ? "" : ", in ",
-			row->type == OPTION_NUMBER ? "" : row->unit);
-		break;
-	case OPTION_WORD:
-		option_list_words(row->words, out);
-		break;
-	case OPTION_TEXT:
-		snprintf(out, WHY_MAX, "%s, at most %" PRIu64 " bytes", row->unit, row->max);
-		break;
-	case OPTION_ENDPOINTS:
-	case OPTION_PREFIXES:
-	case OPTION_TEXTS:
-		snprintf(out, WHY_MAX, "%" PRIu64 " to %" PRIu64 " %s", row->min, row->max,
-			row->unit);
-		break;
-	}
-}
-
-static void free_texts(struct options *options, const struct option_row *row)
-{
-	char **items = pointer_of(options, row);
-	for (size_t i = 0; i < option_count(options, row); i++)
-		free(items[i]);
-}
-
-void option_fields_free(struct options *options)
-{
-	for (size_t i = 0; i < option_row_count; i++) {
-		if (option_rows[i].type == OPTION_TEXTS)
-			free_texts(options, &option_rows[i]);
-		if (option_is_list(&option_rows[i]) || option_rows[i].type == OPTION_TEXT)
-			free(pointer_of(options, &option_rows[i]));
-	}
-}

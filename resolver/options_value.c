@@ -1,0 +1,543 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Values of options: from the text of a file into a field of struct options and back, one function
+ * for each type. Ranges and units come from the option's row.
+ */
+#include "config.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "resolver/options_private.h"
+
+#define DNS_PORT 53
+
+/* --- values in text --- */
+
+struct suffix {
+	const char *text;
+	uint64_t factor;
+};
+
+static const struct suffix size_suffixes[] = {
+	{"G", UINT64_C(1) << 30}, {"M", UINT64_C(1) << 20}, {"K", UINT64_C(1) << 10}, {NULL, 0}};
+
+static const struct suffix duration_suffixes[] = {
+	{"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}, {NULL, 0}};
+
+static const struct suffix *suffixes_of(const struct option_row *row)
+{
+	return row->type == OPTION_SIZE ? size_suffixes : duration_suffixes;
+}
+
+/* Digits at text, *end behind them. False when there is none or they do not fit. */
+static bool parse_digits(const char *text, uint64_t *out, char **end)
+{
+	if (!isdigit((unsigned char)text[0]))
+		return false;
+	errno = 0;
+	*out = strtoull(text, end, 10);
+	return errno == 0;
+}
+
+/*
+ * A number with a suffix, in units of the field. A number alone counts bytes, or for a duration the
+ * unit of the field.
+ */
+static bool parse_scaled(const struct option_row *row, const char *text, uint64_t *out)
+{
+	uint64_t number;
+	char *end;
+	if (!parse_digits(text, &number, &end))
+		return false;
+	uint64_t factor = row->type == OPTION_SIZE ? 1 : row->scale;
+	if (*end != '\0') {
+		const struct suffix *s = suffixes_of(row);
+		while (s->text && strcasecmp(s->text, end) != 0)
+			s++;
+		if (!s->text)
+			return false;
+		factor = s->factor;
+	}
+	if (number > UINT64_MAX / factor || number * factor % row->scale != 0)
+		return false;
+	*out = number * factor / row->scale;
+	return true;
+}
+
+/* The shortest form with a suffix: 67108864 is "64M". */
+static void format_scaled(const struct option_row *row, uint64_t value, char *out, size_t size)
+{
+	uint64_t total = value * row->scale;
+	const struct suffix *s = suffixes_of(row);
+	while (s->text && (total == 0 || total % s->factor != 0))
+		s++;
+	if (s->text)
+		snprintf(out, size, "%" PRIu64 "%s", total / s->factor, s->text);
+	else
+		snprintf(out, size, "%" PRIu64, total);
+}
+
+static void format_value(const struct option_row *row, uint64_t value, char *out, size_t size)
+{
+	if (row->type == OPTION_NUMBER)
+		snprintf(out, size, "%" PRIu64, value);
+	else
+		format_scaled(row, value, out, size);
+}
+
+bool option_find_word(const char *const *words, const char *text, unsigned *out)
+{
+	for (unsigned i = 0; words[i]; i++) {
+		if (strcmp(words[i], text) == 0) {
+			*out = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+void option_list_words(const char *const *words, char *out)
+{
+	size_t used = 0;
+	out[0] = '\0';
+	for (size_t i = 0; words[i] && used < WHY_MAX; i++) {
+		const char *between = i == 0 ? "" : words[i + 1] ? ", " : " or ";
+		used += (size_t)snprintf(out + used, WHY_MAX - used, "%s%s", between, words[i]);
+	}
+}
+
+bool option_has_control(const char *text)
+{
+	for (; *text; text++) {
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			return true;
+	}
+	return false;
+}
+
+bool option_refuse(char *why, const char *words)
+{
+	snprintf(why, WHY_MAX, "%s", words);
+	return false;
+}
+
+/* --- addresses in text --- */
+
+bool option_read_endpoint(struct endpoint *out, const char *text)
+{
+	const char *percent = strchr(text, '%');
+	if (!percent || isdigit((unsigned char)percent[1]))
+		return endpoint_from_text(out, text, DNS_PORT) == TD_OK;
+	char name[IF_NAMESIZE], numbered[128];
+	size_t length = strcspn(percent + 1, "]");
+	if (length >= sizeof(name))
+		return false;
+	snprintf(name, sizeof(name), "%.*s", (int)length, percent + 1);
+	unsigned index = if_nametoindex(name);
+	int written = snprintf(numbered, sizeof(numbered), "%.*s%u%s", (int)(percent + 1 - text),
+		text, index, percent + 1 + length);
+	return index != 0 && written < (int)sizeof(numbered) &&
+	       endpoint_from_text(out, numbered, DNS_PORT) == TD_OK;
+}
+
+bool option_parse_endpoint(const char *text, struct endpoint *out, char *why)
+{
+	if (strncasecmp(text, "tls://", 6) == 0)
+		return option_refuse(why, "DNS over TLS is not available in this build, expected "
+					  "ADDRESS or ADDRESS:PORT");
+	if (!option_read_endpoint(out, text) || out->port == 0) {
+		snprintf(why, WHY_MAX,
+			"\"%.80s\" is not an address, expected one such as 192.0.2.1, 192.0.2.1:53 "
+			"or [2001:db8::1]:53",
+			text);
+		return false;
+	}
+	return true;
+}
+
+bool option_parse_prefix(const char *text, struct prefix *out, char *why)
+{
+	if (prefix_from_text(out, text) == TD_OK)
+		return true;
+	snprintf(why, WHY_MAX,
+		"\"%.80s\" is not a network, expected one such as 192.168.0.0/16, with no bit set "
+		"behind its length",
+		text);
+	return false;
+}
+
+/* --- setting a field --- */
+
+static void *field_of(const struct options *options, const struct option_row *row)
+{
+	return (char *)options + row->offset;
+}
+
+/* The pointer in a field, whatever it points to: pointers of different types must not alias. */
+static void *pointer_of(const struct options *options, const struct option_row *row)
+{
+	void *pointer;
+	memcpy(&pointer, field_of(options, row), sizeof(pointer));
+	return pointer;
+}
+
+static void store_pointer(struct options *options, const struct option_row *row, void *pointer)
+{
+	memcpy(field_of(options, row), &pointer, sizeof(pointer));
+}
+
+static size_t *count_of(const struct options *options, const struct option_row *row)
+{
+	return (size_t *)(void *)((char *)options + row->count_offset);
+}
+
+static uint64_t field_value(const struct options *options, const struct option_row *row)
+{
+	if (row->size == sizeof(uint64_t))
+		return *(const uint64_t *)field_of(options, row);
+	return *(const unsigned *)field_of(options, row);
+}
+
+static void store_value(struct options *options, const struct option_row *row, uint64_t value)
+{
+	if (row->size == sizeof(uint64_t))
+		*(uint64_t *)field_of(options, row) = value;
+	else
+		*(unsigned *)field_of(options, row) = (unsigned)value;
+}
+
+bool option_is_list(const struct option_row *row)
+{
+	return row->type == OPTION_ENDPOINTS || row->type == OPTION_PREFIXES ||
+	       row->type == OPTION_TEXTS;
+}
+
+static bool set_number(
+	struct options *options, const struct option_row *row, const char *text, char *why)
+{
+	char expected[WHY_MAX];
+	uint64_t value;
+	char *end;
+	bool readable = row->type == OPTION_NUMBER
+				? parse_digits(text, &value, &end) && *end == '\0'
+				: parse_scaled(row, text, &value);
+	if (readable && value >= row->min && value <= row->max) {
+		store_value(options, row, value);
+		return true;
+	}
+	option_describe(row, expected);
+	snprintf(why, WHY_MAX, "\"%.40s\" %s, expected %.300s", text,
+		readable ? "is out of range" : "is not understood", expected);
+	return false;
+}
+
+static bool set_word(
+	struct options *options, const struct option_row *row, const char *text, char *why)
+{
+	char expected[WHY_MAX];
+	unsigned word;
+	if (option_find_word(row->words, text, &word)) {
+		store_value(options, row, word);
+		return true;
+	}
+	option_list_words(row->words, expected);
+	snprintf(why, WHY_MAX, "\"%.40s\" is not known, expected %.300s", text, expected);
+	return false;
+}
+
+static bool set_text(
+	struct options *options, const struct option_row *row, const char *text, char *why)
+{
+	size_t length = strlen(text);
+	if (length < row->min)
+		return option_refuse(why, "is empty, expected a value");
+	if (length > row->max) {
+		snprintf(why, WHY_MAX, "is too long, expected at most %" PRIu64 " bytes", row->max);
+		return false;
+	}
+	if (row->check && !row->check(options, text, why))
+		return false;
+	char *copy = strdup(text);
+	if (!copy)
+		return option_refuse(why, error_text(TD_NOMEM));
+	free(pointer_of(options, row));
+	store_pointer(options, row, copy);
+	return true;
+}
+
+/* Room for one more element at the list's end; NULL and words in why. */
+static void *grow_list(
+	struct options *options, const struct option_row *row, size_t element, char *why)
+{
+	size_t count = *count_of(options, row);
+	if (count >= row->max) {
+		snprintf(why, WHY_MAX, "has too many entries, expected at most %" PRIu64, row->max);
+		return NULL;
+	}
+	void *grown = reallocarray(pointer_of(options, row), count + 1, element);
+	if (!grown) {
+		option_refuse(why, error_text(TD_NOMEM));
+		return NULL;
+	}
+	store_pointer(options, row, grown);
+	return (char *)grown + count * element;
+}
+
+static bool refuse_repeated(const char *text, char *why)
+{
+	snprintf(why, WHY_MAX, "\"%.80s\" is in the list twice, expected each entry once", text);
+	return false;
+}
+
+static bool add_endpoint(
+	struct options *options, const struct option_row *row, const char *text, char *why)
+{
+	const struct endpoint *items = pointer_of(options, row);
+	struct endpoint endpoint = {0};
+	if (!option_parse_endpoint(text, &endpoint, why) ||
+		(row->check && !row->check(options, text, why)))
+		return false;
+	for (size_t i = 0; i < *count_of(options, row); i++) {
+		if (endpoint_equal(&items[i], &endpoint))
+			return refuse_repeated(text, why);
+	}
+	struct endpoint *room = grow_list(options, row, sizeof(*room), why);
+	if (!room)
+		return false;
+	*room = endpoint;
+	++*count_of(options, row);
+	return true;
+}
+
+static bool prefix_equal(const struct prefix *a, const struct prefix *b)
+{
+	return a->length == b->length && address_equal(&a->address, &b->address);
+}
+
+static bool add_prefix(
+	struct options *options, const struct option_row *row, const char *text, char *why)
+{
+	const struct prefix *items = pointer_of(options, row);
+	struct prefix prefix = {0};
+	if (!option_parse_prefix(text, &prefix, why))
+		return false;
+	for (size_t i = 0; i < *count_of(options, row); i++) {
+		if (prefix_equal(&items[i], &prefix))
+			return refuse_repeated(text, why);
+	}
+	struct prefix *room = grow_list(options, row, sizeof(*room), why);
+	if (!room)
+		return false;
+	*room = prefix;
+	++*count_of(options, row);
+	return true;
+}
+
+static bool add_text(
+	struct options *options, const struct option_row *row, const char *text, char *why)
+{
+	char *const *items = pointer_of(options, row);
+	if (row->check && !row->check(options, text, why))
+		return false;
+	for (size_t i = 0; i < *count_of(options, row); i++) {
+		if (strcmp(items[i], text) == 0)
+			return refuse_repeated(text, why);
+	}
+	char *copy = strdup(text);
+	if (!copy)
+		return option_refuse(why, error_text(TD_NOMEM));
+	char **room = grow_list(options, row, sizeof(*room), why);
+	if (!room) {
+		free(copy);
+		return false;
+	}
+	*room = copy;
+	++*count_of(options, row);
+	return true;
+}
+
+bool option_set(struct options *options, const struct option_row *row, const char *text, char *why)
+{
+	if (option_has_control(text))
+		return option_refuse(why, "has a control character in it, expected printable text");
+	switch (row->type) {
+	case OPTION_NUMBER:
+	case OPTION_SIZE:
+	case OPTION_DURATION:
+		return set_number(options, row, text, why);
+	case OPTION_WORD:
+		return set_word(options, row, text, why);
+	case OPTION_TEXT:
+		return set_text(options, row, text, why);
+	case OPTION_ENDPOINTS:
+		return add_endpoint(options, row, text, why);
+	case OPTION_PREFIXES:
+		return add_prefix(options, row, text, why);
+	case OPTION_TEXTS:
+		return add_text(options, row, text, why);
+	}
+	return option_refuse(why, error_text(TD_UNSUPPORTED));
+}
+
+/* --- reading a field --- */
+
+size_t option_count(const struct options *options, const struct option_row *row)
+{
+	return *count_of(options, row);
+}
+
+static bool items_equal(enum option_type type, const void *a, const void *b, size_t i)
+{
+	if (type == OPTION_ENDPOINTS)
+		return endpoint_equal(
+			(const struct endpoint *)a + i, (const struct endpoint *)b + i);
+	if (type == OPTION_TEXTS)
+		return strcmp(((char *const *)a)[i], ((char *const *)b)[i]) == 0;
+	return prefix_equal((const struct prefix *)a + i, (const struct prefix *)b + i);
+}
+
+static bool lists_equal(
+	const struct options *a, const struct options *b, const struct option_row *row)
+{
+	size_t count = option_count(a, row);
+	if (count != option_count(b, row))
+		return false;
+	const void *items_a = pointer_of(a, row), *items_b = pointer_of(b, row);
+	for (size_t i = 0; i < count; i++) {
+		if (!items_equal(row->type, items_a, items_b, i))
+			return false;
+	}
+	return true;
+}
+
+bool option_equal(const struct options *a, const struct options *b, const struct option_row *row)
+{
+	if (option_is_list(row))
+		return lists_equal(a, b, row);
+	if (row->type == OPTION_TEXT)
+		return strcmp(pointer_of(a, row), pointer_of(b, row)) == 0;
+	return field_value(a, row) == field_value(b, row);
+}
+
+void option_print_quoted(const char *text, FILE *out)
+{
+	fputc('"', out);
+	for (; *text; text++) {
+		if (strchr("\"\\$", *text))
+			fputc('\\', out);
+		fputc(*text, out);
+	}
+	fputc('"', out);
+}
+
+static void print_endpoint(const struct endpoint *endpoint, FILE *out)
+{
+	char text[ENDPOINT_TEXT_MAX];
+	if (endpoint->scope_id == 0)
+		fprintf(out, "\"%s\"", endpoint_to_text(endpoint, text));
+	else
+		fprintf(out, "\"[%s%%%" PRIu32 "]:%u\"", address_to_text(&endpoint->address, text),
+			endpoint->scope_id, endpoint->port);
+}
+
+static void print_prefix(const struct prefix *prefix, FILE *out)
+{
+	char text[ADDRESS_TEXT_MAX];
+	fprintf(out, "\"%s/%u\"", address_to_text(&prefix->address, text), prefix->length);
+}
+
+static void print_list(const struct options *options, const struct option_row *row, FILE *out)
+{
+	const void *items = pointer_of(options, row);
+	fputs("{", out);
+	for (size_t i = 0; i < option_count(options, row); i++) {
+		fputs(i == 0 ? " " : ", ", out);
+		if (row->type == OPTION_ENDPOINTS)
+			print_endpoint((const struct endpoint *)items + i, out);
+		else if (row->type == OPTION_TEXTS)
+			option_print_quoted(((char *const *)items)[i], out);
+		else
+			print_prefix((const struct prefix *)items + i, out);
+	}
+	fputs(" }", out);
+}
+
+void option_print_value(const struct options *options, const struct option_row *row, FILE *out)
+{
+	char text[32];
+	switch (row->type) {
+	case OPTION_NUMBER:
+	case OPTION_SIZE:
+	case OPTION_DURATION:
+		format_value(row, field_value(options, row), text, sizeof(text));
+		fputs(text, out);
+		break;
+	case OPTION_WORD:
+		fputs(row->words[field_value(options, row)], out);
+		break;
+	case OPTION_TEXT:
+		if (row->offset == offsetof(struct options, redis))
+			option_print_redis(options->redis, out);
+		else
+			option_print_quoted(pointer_of(options, row), out);
+		break;
+	case OPTION_ENDPOINTS:
+	case OPTION_PREFIXES:
+	case OPTION_TEXTS:
+		print_list(options, row, out);
+		break;
+	}
+}
+
+void option_describe(const struct option_row *row, char *out)
+{
+	static const char *const things[] = {[OPTION_NUMBER] = "a number",
+		[OPTION_SIZE] = "a size such as 64M",
+		[OPTION_DURATION] = "a duration"};
+	char low[32], high[32];
+	switch (row->type) {
+	case OPTION_NUMBER:
+	case OPTION_SIZE:
+	case OPTION_DURATION:
+		format_value(row, row->min, low, sizeof(low));
+		format_value(row, row->max, high, sizeof(high));
+		snprintf(out, WHY_MAX, "%s from %s to %s%s%s", things[row->type], low, high,
+			row->type == OPTION_NUMBER ? "" : ", in ",
+			row->type == OPTION_NUMBER ? "" : row->unit);
+		break;
+	case OPTION_WORD:
+		option_list_words(row->words, out);
+		break;
+	case OPTION_TEXT:
+		snprintf(out, WHY_MAX, "%s, at most %" PRIu64 " bytes", row->unit, row->max);
+		break;
+	case OPTION_ENDPOINTS:
+	case OPTION_PREFIXES:
+	case OPTION_TEXTS:
+		snprintf(out, WHY_MAX, "%" PRIu64 " to %" PRIu64 " %s", row->min, row->max,
+			row->unit);
+		break;
+	}
+}
+
+static void free_texts(struct options *options, const struct option_row *row)
+{
+	char **items = pointer_of(options, row);
+	for (size_t i = 0; i < option_count(options, row); i++)
+		free(items[i]);
+}
+
+void option_fields_free(struct options *options)
+{
+	for (size_t i = 0; i < option_row_count; i++) {
+		if (option_rows[i].type == OPTION_TEXTS)
+			free_texts(options, &option_rows[i]);
+		if (option_is_list(&option_rows[i]) || option_rows[i].type == OPTION_TEXT)
+			free(pointer_of(options, &option_rows[i]));
+	}
+}
