@@ -336,8 +336,8 @@ static void apply_zones(
 
 /* Where the text was not read to its end, what an option lacks may stand behind it: nothing is said
  * of that. */
-static void apply_settings(
-	struct options *options, const struct settings *settings, bool whole, struct faults *faults)
+static void apply_settings(struct options *options, const struct settings *settings, bool whole,
+	bool secrets, struct faults *faults)
 {
 	for (size_t i = 0; i < option_row_count; i++)
 		apply_row(options, &option_rows[i], &settings->rows[i], faults);
@@ -345,11 +345,11 @@ static void apply_settings(
 	if (!whole)
 		return;
 	apply_resolv_conf(options, settings, faults);
-	options_apply_redis(options, settings, faults);
+	options_apply_redis(options, settings, secrets, faults);
 	check_query_log(options, settings, faults);
 }
 
-struct options *options_load(const char *path)
+static struct options *load(const char *path, bool secrets)
 {
 	struct faults faults = {0};
 	struct settings settings = {0};
@@ -358,7 +358,7 @@ struct options *options_load(const char *path)
 	if (options && text) {
 		bool whole = settings_read(&settings, text, &faults);
 		if (settings.rows)
-			apply_settings(options, &settings, whole, &faults);
+			apply_settings(options, &settings, whole, secrets, &faults);
 	} else if (!options || !path) {
 		faults.no_memory = true;
 	}
@@ -373,6 +373,16 @@ struct options *options_load(const char *path)
 	settings_free(&settings);
 	faults_free(&faults);
 	return options;
+}
+
+struct options *options_load(const char *path)
+{
+	return load(path, true);
+}
+
+struct options *options_load_again(const char *path)
+{
+	return load(path, false);
 }
 
 void options_free(struct options *options)

@@ -177,7 +177,7 @@ unsigned settings_line(const struct settings *settings, const char *name);
 
 /* --- Redis (options_redis.c) --- */
 
-/* After the rows: reads passwords, and says what does not fit together. */
-void options_apply_redis(
-	struct options *options, const struct settings *settings, struct faults *faults);
+/* After the rows: reads passwords (with secrets), and says what does not fit together. */
+void options_apply_redis(struct options *options, const struct settings *settings, bool secrets,
+	struct faults *faults);
 void options_forget_redis(struct options *options);

@@ -198,8 +198,8 @@ static void read_passwords(const struct fit *fit)
 			settings_line(fit->settings, "redis-sentinel-password-file"), fit->faults);
 }
 
-void options_apply_redis(
-	struct options *options, const struct settings *settings, struct faults *faults)
+void options_apply_redis(struct options *options, const struct settings *settings, bool secrets,
+	struct faults *faults)
 {
 	struct fit fit = {.options = options, .settings = settings, .faults = faults};
 	char why[WHY_MAX];
@@ -215,9 +215,9 @@ void options_apply_redis(
 	}
 	size_t before = faults->count;
 	check_company(&fit);
-	if (faults->count == before)
+	if (secrets && faults->count == before)
 		read_passwords(&fit);
-	if (faults->count == before)
+	if (secrets && faults->count == before)
 		check_login(&fit);
 	check_tls(&fit, before);
 	redis_address_forget(&fit.address);

@@ -248,7 +248,8 @@ const struct option_row option_rows[] = {
 		.initial = "",
 		.check = option_check_path_or_none,
 		.help = "A file whose first line is the password of Redis, for a URL that has none. "
-			"Without one, the environment's TEREDOWN_REDIS_PASSWORD is taken."},
+			"Without one, the environment's TEREDOWN_REDIS_PASSWORD is taken. It is read at "
+			"the start, before the daemon becomes `user`."},
 	{.name = "redis-sentinel-user",
 		.type = OPTION_TEXT,
 		.unit = "a name or \"\"",
@@ -267,7 +268,8 @@ const struct option_row option_rows[] = {
 		.check = option_check_path_or_none,
 		.help = "A file whose first line is the password of the sentinels, where it is "
 			"another than that of Redis. Without one, the environment's "
-			"TEREDOWN_REDIS_SENTINEL_PASSWORD is taken."},
+			"TEREDOWN_REDIS_SENTINEL_PASSWORD is taken. It is read at the start, before "
+			"the daemon becomes `user`."},
 	{.name = "redis-tls",
 		.type = OPTION_WORD,
 		FIELD(redis_tls),

@@ -162,7 +162,8 @@ static bool exclude_read(
 	*name = (struct name){0};
 	if (prefix_from_text(prefix, text) == TD_OK || client_from_text(client, text))
 		return true;
-	if (strchr(text, '/') || strchr(text, ':') ||
+	/* A wildcard would stand for itself: names below one are excluded without. */
+	if (strpbrk(text, "/:* \t") ||
 		name_from_text(name, text, strlen(text)) != TD_OK || name->length == 1)
 		return false;
 	name_fold(name->wire, name->wire, name->length);

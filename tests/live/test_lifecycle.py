@@ -124,6 +124,16 @@ def test_broken_configuration_at_reload(teredown, nsd):
     assert rcode_of(daemon.ask("teredo.ipv6.microsoft.com")) == "NXDOMAIN"
 
 
+def test_reload_opens_no_file_with_a_password(teredown, nsd, folder):
+    """Whoever the daemon runs as by then may not be allowed to."""
+    path = folder.write("password", "correct horse\n")
+    daemon = teredown(nsd.endpoint, redis="redis://somebody@127.0.0.1:1", redis_password_file=path)
+    os.unlink(path)
+    daemon.configure(mode="block")
+    daemon.send(signal.SIGHUP)
+    until(lambda: rcode_of(daemon.ask("teredo.ipv6.microsoft.com")) == "NXDOMAIN", "the new mode")
+
+
 def test_reload_says_what_needs_a_restart(teredown, nsd):
     daemon = teredown(nsd.endpoint)
     daemon.configure(workers=3)

@@ -422,6 +422,29 @@ static void a_full_disk_leaves_whole_frames_and_goes_on(void **state)
 	event_base_free(base);
 }
 
+static void what_is_no_file_stays_where_it_is(void **state)
+{
+	struct event_base *base = event_base_new();
+	struct now now = {.mono_us = US_PER_S};
+	struct dnstap_target target = {.kind = DNSTAP_FILE};
+	struct dnstap_settings settings = {
+		.target = &target, .messages = ALL, .identity = "gw1", .version = "1"};
+	struct dnstap_status status;
+	struct stat found;
+	(void)state;
+
+	strcpy(target.path, "/tmp/test_dnstap.XXXXXX");
+	assert_non_null(mkdtemp(target.path));
+	struct dnstap *dnstap = dnstap_new(base, &settings, &now);
+	dnstap_status(dnstap, &status);
+	assert_string_equal(status.state, "away");
+	dnstap_free(&dnstap);
+	assert_int_equal(stat(target.path, &found), 0);
+	assert_true(S_ISDIR(found.st_mode));
+	assert_int_equal(rmdir(target.path), 0);
+	event_base_free(base);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -439,6 +462,7 @@ int main(void)
 		cmocka_unit_test(another_type_is_refused),
 		cmocka_unit_test(targets_and_messages_are_read),
 		TEST(a_full_disk_leaves_whole_frames_and_goes_on),
+		cmocka_unit_test(what_is_no_file_stays_where_it_is),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -246,7 +246,8 @@ static void entries_of_exclude_are_checked(void **state)
 {
 	static const char *const good[] = {"192.0.2.1", "10.0.0.0/8", "2001:db8::/32",
 		"example.com", "a.b.", "02:00:5e:10:00:01", "anon-0123456789abcdef"};
-	static const char *const bad[] = {"", ".", "10.0.0.1/8", "10.0.0.0/33", "a..b", "1:2"};
+	static const char *const bad[] = {"", ".", "10.0.0.1/8", "10.0.0.0/33", "a..b", "1:2",
+		"*.example.com", "*other", "two words"};
 	(void)state;
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
 		assert_true(identity_exclude_check(good[i]));

@@ -297,7 +297,8 @@ static void the_longest_message_fits(void **state)
 static void targets_are_read(void **state)
 {
 	static const char *const bad[] = {"", "/dev/log", "syslog:", "syslog:nosuch", "syslogd",
-		"syslog@", "syslog@host.example", "syslog:@/dev/log", "syslog@1.2.3.4:99999"};
+		"syslog@", "syslog@host.example", "syslog:@/dev/log", "syslog@1.2.3.4:99999",
+		"syslog@1.2.3.4:0"};
 	struct syslog_target target;
 	(void)state;
 

@@ -257,7 +257,8 @@ static bool is_same_file(const struct dnstap *dnstap)
 static void open_file(struct dnstap *dnstap, const struct now *now)
 {
 	struct stat status;
-	bool used = stat(dnstap->target.path, &status) == 0 && status.st_size > 0;
+	bool used = stat(dnstap->target.path, &status) == 0 && S_ISREG(status.st_mode) &&
+		    status.st_size > 0;
 
 	if (!used || rotate_files(dnstap->target.path, dnstap->keep))
 		dnstap->fd = open(dnstap->target.path,

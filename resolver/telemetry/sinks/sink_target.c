@@ -51,7 +51,8 @@ bool syslog_target_parse(struct syslog_target *out, const char *text)
 		return *text == '\0';
 	out->path[0] = '\0';
 	return parse_path(out->path, text + 1) ||
-	       endpoint_from_text(&out->endpoint, text + 1, SYSLOG_PORT) == TD_OK;
+	       (endpoint_from_text(&out->endpoint, text + 1, SYSLOG_PORT) == TD_OK &&
+		       out->endpoint.port != 0);
 }
 
 /* --- dnstap --- */
