@@ -22,6 +22,7 @@
 
 #include "config.h"
 #include "lib/base/log.h"
+#include "resolver/daemon_gauges.h"
 #include "resolver/telemetry/sinks/sink_target.h"
 #include "resolver/upstream/random.h"
 
@@ -238,7 +239,7 @@ static void reload_by_signal(struct daemon *daemon)
 
 static void on_stopped(struct daemon *daemon, struct broadcast *broadcast)
 {
-	(void)broadcast;
+	daemon_gauges_tell(daemon, broadcast);
 	event_base_loopbreak(daemon->base);
 }
 
@@ -524,7 +525,8 @@ bool daemon_open(struct daemon *daemon, struct options *options, const char *con
 		log_error("not enough memory or file descriptors");
 		return false;
 	}
-	if (!open_control(daemon) || !open_workers(daemon) || !start_threads(daemon))
+	if (!open_control(daemon) || !open_workers(daemon) || !start_threads(daemon) ||
+		!daemon_gauges_start(daemon))
 		return false;
 	log_ready(daemon);
 	return true;
@@ -565,6 +567,8 @@ void daemon_close(struct daemon *daemon)
 	for (size_t i = 0; i < sizeof daemon->signals / sizeof daemon->signals[0]; i++)
 		if (daemon->signals[i])
 			event_free(daemon->signals[i]);
+	if (daemon->gauges)
+		event_free(daemon->gauges);
 	if (daemon->wake)
 		event_free(daemon->wake);
 	if (daemon->base)

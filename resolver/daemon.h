@@ -28,6 +28,8 @@ struct daemon {
 	int64_t started_us; /* mono */
 	struct event_base *base;
 	struct event *wake, *signals[3];
+	struct event *gauges; /* NULL: Redis is off */
+	bool gathering;       /* workers are being asked for them */
 	int wake_fd;
 	struct mailbox replies; /* messages coming back from workers */
 	struct listen_sockets sockets;

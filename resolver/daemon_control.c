@@ -11,6 +11,7 @@
 #include "config.h"
 #include "lib/base/log.h"
 #include "resolver/daemon.h"
+#include "resolver/daemon_gauges.h"
 #include "resolver/telemetry/redis/forget.h"
 
 static const char *const kind_names[] = {
@@ -47,25 +48,11 @@ static void add_server(
 	control_reply_add(reply, "upstream", text);
 }
 
-/* Each worker has its own view of a server: sums, and the latest measure of the round trip. */
 static void add_upstreams(const struct daemon *daemon, const struct broadcast *broadcast,
 	int64_t now_us, struct control_reply *reply)
 {
-	const struct worker_status *first = &broadcast->messages[0].status;
-
-	for (size_t i = 0; i < first->server_count; i++) {
-		struct server_state sum = first->servers[i];
-		for (unsigned w = 1; w < daemon->worker_count; w++) {
-			const struct server_state *more = &broadcast->messages[w].status.servers[i];
-			sum.sent += more->sent;
-			sum.answered += more->answered;
-			sum.timed_out += more->timed_out;
-			if (more->srtt_us)
-				sum.srtt_us = sum.srtt_us ? (sum.srtt_us + more->srtt_us) / 2
-							  : more->srtt_us;
-			if (more->backoff_until_us > sum.backoff_until_us)
-				sum.backoff_until_us = more->backoff_until_us;
-		}
+	for (size_t i = 0; i < broadcast->messages[0].status.server_count; i++) {
+		struct server_state sum = daemon_server(daemon, broadcast, i);
 		add_server(&sum, now_us, reply);
 	}
 }
@@ -73,29 +60,17 @@ static void add_upstreams(const struct daemon *daemon, const struct broadcast *b
 static void add_counters(
 	const struct daemon *daemon, const struct broadcast *broadcast, struct control_reply *reply)
 {
-	struct worker_counters sum = {0};
-	struct upstream_counters upstream = {0};
-	uint64_t pending = 0, tcp_clients = 0;
+	struct daemon_totals totals;
 
-	for (unsigned w = 0; w < daemon->worker_count; w++) {
-		const struct worker_status *status = &broadcast->messages[w].status;
-#define X(name) sum.name += status->counters.name;
-		WORKER_COUNTERS(X)
-#undef X
-#define X(name) upstream.name += status->upstream.name;
-		UPSTREAM_COUNTERS(X)
-#undef X
-		pending += status->pending;
-		tcp_clients += status->tcp_clients;
-	}
-#define X(name) control_reply_add_u64(reply, #name, sum.name);
+	daemon_totals(daemon, broadcast, &totals);
+#define X(name) control_reply_add_u64(reply, #name, totals.counters.name);
 	WORKER_COUNTERS(X)
 #undef X
-	control_reply_add_u64(reply, "pending", pending);
-#define X(name) control_reply_add_u64(reply, #name, upstream.name);
+	control_reply_add_u64(reply, "pending", totals.pending);
+#define X(name) control_reply_add_u64(reply, #name, totals.upstream.name);
 	UPSTREAM_COUNTERS(X)
 #undef X
-	control_reply_add_u64(reply, "tcp_clients", tcp_clients);
+	control_reply_add_u64(reply, "tcp_clients", totals.tcp_clients);
 }
 
 static void add_cache(const struct daemon *daemon, struct control_reply *reply)

@@ -267,8 +267,10 @@ static void *worker_main(void *context)
 	event_base_dispatch(worker->base);
 	struct now now = read_clock();
 	telemetry_flush(worker->config.telemetry, &now);
-	if (worker->stop)
-		worker->config.reply(worker->config.reply_context, worker->stop);
+	if (!worker->stop)
+		return NULL;
+	fill_status(worker, &worker->stop->status);
+	worker->config.reply(worker->config.reply_context, worker->stop);
 	return NULL;
 }
 

@@ -39,7 +39,7 @@ struct worker_message {
 	unsigned worker;
 	const struct query_policy
 		*policy;             /* WORKER_SET_POLICY: in force when the message comes back */
-	struct worker_status status; /* WORKER_STATUS */
+	struct worker_status status; /* WORKER_STATUS; WORKER_STOP: at the end */
 	void *context;               /* the sender's */
 };
 

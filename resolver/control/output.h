@@ -40,7 +40,7 @@ void output_style(struct strbuf *out, bool colour, enum style style);
  * the way in. A column is as wide as its widest cell, up to 60; what is longer is shown whole and
  * only pushes its own row.
  */
-#define GRID_COLUMNS_MAX 10
+#define GRID_COLUMNS_MAX 12
 
 struct grid {
 	struct strbuf text; /* cells, each ended by NUL */

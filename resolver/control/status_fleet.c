@@ -2,7 +2,8 @@
 /*
  * `teredown status --fleet`: the state of each resolver as its meta hash in Redis tells it. Whether
  * a daemon writes is read off its lease and by the clock of that Redis, so clocks that differ
- * between machines do not matter.
+ * between machines do not matter. What the daemon says of itself are its gauges there, of the time
+ * since it started; one that tells none has dashes.
  */
 #include "resolver/control/status_fleet.h"
 
@@ -15,6 +16,8 @@ struct resolver_state {
 	const char *version;
 	int64_t last_ms, since_ms, schema;
 	uint64_t queries, dropped;
+	bool has_gauges;
+	uint64_t unanswered, hits, misses, upstreams, failing;
 };
 
 /* A lease that is gone was given back by a clean stop; one that ran out was not. */
@@ -27,6 +30,33 @@ static const char *state_of(const struct reader_fields *meta, int64_t redis_ms)
 	if (lease == 0)
 		return "stopped";
 	return lease > redis_ms ? "writing" : "silent";
+}
+
+static uint64_t field_u64(const struct reader_fields *meta, const char *name)
+{
+	int64_t value = reader_field_i64(meta, name, 0);
+
+	return value > 0 ? (uint64_t)value : 0;
+}
+
+static uint64_t sum_of(const struct reader_fields *meta, const char *prefix)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < meta->count; i++)
+		if (strncmp(meta->rows[i].name, prefix, strlen(prefix)) == 0)
+			sum += strtoull(meta->rows[i].value, NULL, 10);
+	return sum;
+}
+
+static void load_gauges(const struct reader_fields *meta, struct resolver_state *state)
+{
+	state->has_gauges = reader_field_text(meta, "gauge_at") != NULL;
+	state->unanswered = sum_of(meta, "gauge_dropped_");
+	state->hits = field_u64(meta, "gauge_cache_hits");
+	state->misses = field_u64(meta, "gauge_cache_misses");
+	state->upstreams = field_u64(meta, "gauge_upstreams");
+	state->failing = field_u64(meta, "gauge_upstreams_failing");
 }
 
 static enum td_error load_state(
@@ -46,11 +76,30 @@ static enum td_error load_state(
 		.last_ms = reader_field_i64(&meta, "last_batch_at", 0),
 		.since_ms = reader_field_i64(&meta, "recording_since", 0),
 		.schema = reader_field_i64(&meta, "schema", 0),
-		.queries = (uint64_t)reader_field_i64(&meta, "queries", 0)};
-	for (size_t i = 0; i < meta.count; i++)
-		if (strncmp(meta.rows[i].name, "dropped_", 8) == 0)
-			state->dropped += strtoull(meta.rows[i].value, NULL, 10);
+		.queries = field_u64(&meta, "queries"),
+		.dropped = sum_of(&meta, "dropped_")};
+	load_gauges(&meta, state);
 	return TD_OK;
+}
+
+static void add_gauge_cells(struct grid *grid, const struct resolver_state *state)
+{
+	uint64_t asked = state->hits + state->misses;
+	char share[32] = "-", upstreams[64] = "-";
+
+	if (state->has_gauges)
+		grid_cell_u64(grid, state->unanswered);
+	else
+		grid_cell(grid, "-");
+	if (state->has_gauges && asked)
+		snprintf(share, sizeof(share), "%u %%",
+			(unsigned)((double)state->hits * 100 / (double)asked));
+	grid_cell(grid, share);
+	if (state->has_gauges)
+		snprintf(upstreams, sizeof(upstreams), "%llu of %llu",
+			(unsigned long long)(state->upstreams - state->failing),
+			(unsigned long long)state->upstreams);
+	grid_cell(grid, upstreams);
 }
 
 static void append_row(
@@ -63,10 +112,22 @@ static void append_row(
 	grid_cell_time(grid, state->last_ms);
 	grid_cell_time(grid, state->since_ms);
 	grid_cell_u64(grid, state->queries);
+	add_gauge_cells(grid, state);
 	grid_cell_u64(grid, state->dropped);
 	snprintf(schema, sizeof(schema), "%lld", (long long)state->schema);
 	grid_cell(grid, state->schema ? schema : "-");
 	grid_cell(grid, *state->version ? state->version : "-");
+}
+
+static void append_json_gauges(struct strbuf *out, const struct resolver_state *state)
+{
+	if (!state->has_gauges)
+		return;
+	strbuf_json_u64(out, "unanswered", state->unanswered);
+	strbuf_json_u64(out, "cache_hits", state->hits);
+	strbuf_json_u64(out, "cache_misses", state->misses);
+	strbuf_json_u64(out, "upstreams", state->upstreams);
+	strbuf_json_u64(out, "upstreams_failing", state->failing);
 }
 
 static void append_json(
@@ -80,6 +141,7 @@ static void append_json(
 	output_json_time(out, "recording_since", state->since_ms);
 	strbuf_json_u64(out, "queries", state->queries);
 	strbuf_json_u64(out, "dropped", state->dropped);
+	append_json_gauges(out, state);
 	strbuf_json_u64(out, "schema", (uint64_t)state->schema);
 	strbuf_json_text(out, "version", state->version);
 	strbuf_append_char(out, '}');
@@ -129,7 +191,8 @@ int status_fleet(struct cli *cli)
 	if (!fleet)
 		return CLI_ERROR;
 	grid_init(&listing.grid,
-		"RESOLVER|STATE|LAST BATCH|RECORDING SINCE|>QUERIES|>DROPPED|>SCHEMA|VERSION");
+		"RESOLVER|STATE|LAST BATCH|RECORDING SINCE|>QUERIES|>UNANSWERED|>CACHED|"
+		"UPSTREAMS|>DROPPED|>SCHEMA|VERSION");
 	if (cli->json)
 		strbuf_append_text(&cli->out, "{\"resolvers\":[");
 	enum td_error error = fleet_each(fleet, add_resolver, &listing);

@@ -26,6 +26,7 @@
 #define TOPS_SHARE 24
 #define LINES_SHARE 16
 #define LINE_COST 1
+#define GAUGES_COST 6
 
 #define ITEM_ARGS_MAX (8 + 2 * CLIENT_COUNTER_COUNT)
 #define ROOM_BEHIND ((size_t)32 << 10) /* the last item (two names and addresses) and the hours */
@@ -220,6 +221,22 @@ static void put_field(struct batch *batch, const struct pending_item *item)
 	arg_text(batch, names[item->key.when]);
 	pending_field_text(item, text);
 	arg_text(batch, text);
+}
+
+static void put_gauges(struct batch *batch, struct pending *pending)
+{
+	const struct gauges *gauges = &pending->gauges;
+
+	arg_text(batch, "g");
+	arg_text(batch, gauges->upstreams);
+	arg_u64(batch, gauges->count);
+	for (size_t i = 0; i < gauges->count; i++) {
+		arg_text(batch, gauges->values[i].name);
+		arg_u64(batch, gauges->values[i].value);
+	}
+	batch->items++;
+	batch->cost += GAUGES_COST;
+	pending->gauges_changed = false;
 }
 
 static void put_item(struct batch *batch, const struct pending *pending,
@@ -463,6 +480,9 @@ struct batch *batch_cut(
 		!begin(batch, batcher->settings.boot, batcher->last_number + 1))
 		return NULL;
 	put_header(batcher, now);
+	/* One that closes an hour brings them again: to a Redis that was emptied, at the latest. */
+	if (pending->gauges_changed || (even_if_empty && pending->gauges.count))
+		put_gauges(batch, pending);
 	cut_queue(batcher, pending, &pending->clients, CLIENTS_SHARE, &hours);
 	pending_turn_tops(pending);
 	cut_queue(batcher, pending, &pending->tops, TOPS_SHARE, NULL);

@@ -91,8 +91,8 @@ void batcher_deinit(struct batcher *batcher);
 
 /*
  * The batch to send: the frozen one, else a new one cut from pending; NULL when nothing is pending,
- * unless even_if_empty (it closes an hour). It belongs to the batcher and stays as it is until
- * acknowledged.
+ * unless even_if_empty (it closes an hour, or carries gauges alone). It belongs to the batcher and
+ * stays as it is until acknowledged.
  */
 struct batch *batch_cut(struct batcher *batcher, struct pending *pending, const struct now *now,
 	bool even_if_empty);

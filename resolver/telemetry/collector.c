@@ -6,7 +6,7 @@
  * collector's sake, and an idle daemon wakes once a second, for the query log and to close an hour.
  *
  * What other threads may call meets it in atomics, a mailbox (events) and one mutex, which guards
- * `status` only and is never held across a call.
+ * `status` and `gauges` only and is never held across a call.
  */
 #include "resolver/telemetry/collector.h"
 
@@ -69,14 +69,15 @@ struct collector {
 
 	pthread_t thread;
 	bool running;
-	atomic_bool stop, reopen;
+	atomic_bool stop, reopen, gauges_given;
 	atomic_int timeout_ms;
 	struct mailbox events;
 	atomic_uint events_waiting;
 	_Atomic uint64_t events_dropped;
 
-	pthread_mutex_t lock; /* guards status */
+	pthread_mutex_t lock; /* guards these two */
 	struct telemetry_status status;
+	struct gauges gauges; /* given last */
 };
 
 static int64_t read_clock(clockid_t id)
@@ -227,9 +228,21 @@ static bool take_events(struct collector *collector)
 	return any;
 }
 
+/* Nobody rings for them: they go with the next look, which is a second away at most. */
+static void take_gauges(struct collector *collector)
+{
+	if (!atomic_exchange(&collector->gauges_given, false) || !collector->to_store)
+		return;
+	pthread_mutex_lock(&collector->lock);
+	pending_set_gauges(delivery_pending(collector->delivery), &collector->gauges);
+	pthread_mutex_unlock(&collector->lock);
+}
+
 static bool take_all(struct collector *collector)
 {
 	bool any = take_events(collector);
+
+	take_gauges(collector);
 
 	for (size_t i = 0; i < collector->count; i++)
 		any |= take_tallies(collector, &collector->handovers[i]);
@@ -570,6 +583,17 @@ void collector_event(struct collector *collector, const char *kind, const char *
 	event->text = memcpy((char *)(event + 1) + kind_size, text, text_size);
 	mailbox_post(&collector->events, &event->letter);
 	bell_ring(collector->bell);
+}
+
+void collector_gauges(struct collector *collector, const struct gauges *gauges)
+{
+	pthread_mutex_lock(&collector->lock);
+	bool changed = !gauges_equal(&collector->gauges, gauges);
+	if (changed)
+		collector->gauges = *gauges;
+	pthread_mutex_unlock(&collector->lock);
+	if (changed)
+		atomic_store(&collector->gauges_given, true);
 }
 
 void collector_reopen(struct collector *collector)

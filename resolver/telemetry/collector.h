@@ -11,6 +11,7 @@
 
 #include "lib/base/error.h"
 #include "resolver/telemetry/redis/forget.h"
+#include "resolver/telemetry/gauges.h"
 #include "resolver/telemetry/handover.h"
 #include "resolver/telemetry/telemetry.h"
 #include "resolver/telemetry/zone_ids.h"
@@ -34,6 +35,7 @@ void collector_stop(struct collector **collector, int timeout_ms);
 
 /* Any thread. */
 void collector_event(struct collector *collector, const char *kind, const char *text);
+void collector_gauges(struct collector *collector, const struct gauges *gauges);
 void collector_reopen(struct collector *collector);
 void collector_status(struct collector *collector, struct telemetry_status *out);
 

@@ -289,7 +289,8 @@ static bool send_batch(struct delivery *delivery)
 	/* The same hour a batch of now would close; an empty one is sent for it, and the first one
 	 * at once: it says that recording began. */
 	int64_t closing = (delivery->now->wall_us - 60 * US_PER_S) / US_PER_HOUR - 1;
-	struct batch *batch = freeze_batch(delivery, closing > delivery->closed_hour);
+	struct batch *batch = freeze_batch(
+		delivery, closing > delivery->closed_hour || delivery->pending.gauges_changed);
 	if (!batch)
 		return false;
 	if (pending_is_empty(&delivery->pending))
@@ -357,7 +358,14 @@ void delivery_begin_to_stop(struct delivery *delivery)
 
 bool delivery_is_finished(struct delivery *delivery)
 {
-	return !delivery->store || (all_is_stored(delivery) && store_release(delivery->store));
+	struct store_status status;
+
+	if (!delivery->store)
+		return true;
+	store_status(delivery->store, &status);
+	return all_is_stored(delivery) &&
+	       !(status.connected && delivery->pending.gauges_changed) &&
+	       store_release(delivery->store);
 }
 
 static void log_unsent(const struct delivery *delivery)

@@ -52,7 +52,7 @@ bool delivery_is_on(const struct delivery *delivery);
 /* 0 … tallies-1; empty. They live as long as the delivery. */
 struct tally *delivery_tally(const struct delivery *delivery, size_t index);
 
-/* For lines of the streams and words about clients. */
+/* For lines of the streams, words about clients and gauges. */
 struct pending *delivery_pending(struct delivery *delivery);
 
 /* Adds a tally, which must not be cleared before delivery_commit. */

@@ -4,6 +4,7 @@ resolver_telemetry_libtelemetry_a_SOURCES = \
 	resolver/telemetry/clock_watch.c resolver/telemetry/clock_watch.h \
 	resolver/telemetry/collector.c resolver/telemetry/collector.h \
 	resolver/telemetry/delivery.c resolver/telemetry/delivery.h \
+	resolver/telemetry/gauges.c resolver/telemetry/gauges.h \
 	resolver/telemetry/handover.c resolver/telemetry/handover.h \
 	resolver/telemetry/identity.c resolver/telemetry/identity.h \
 	resolver/telemetry/identity_key.c resolver/telemetry/identity_key.h \

@@ -606,6 +606,12 @@ void pending_field_text(const struct pending_item *item, char out[PENDING_FIELD_
 	*out = '\0';
 }
 
+void pending_set_gauges(struct pending *pending, const struct gauges *gauges)
+{
+	pending->gauges = *gauges;
+	pending->gauges_changed = true;
+}
+
 static bool has_room_for_line(const struct pending *pending, size_t length)
 {
 	return pending->line_count < pending->limits.lines &&

@@ -23,6 +23,7 @@
 #include "lib/base/table.h"
 #include "lib/dns/address.h"
 #include "lib/dns/name.h"
+#include "resolver/telemetry/gauges.h"
 #include "resolver/telemetry/sketch.h"
 #include "resolver/telemetry/tally.h"
 #include "resolver/telemetry/transaction.h"
@@ -128,6 +129,8 @@ struct pending {
 	struct pending_line *lines;
 	struct pending_line **lines_tail;
 	size_t line_count, line_bytes;
+	struct gauges gauges;      /* the newest; none when its count is 0 */
+	bool gauges_changed;       /* since a batch took them */
 	uint64_t queries;         /* in the client items held */
 	uint64_t details_dropped; /* ever: answered queries whose detail is incomplete, here or
 				     already in a tally */
@@ -174,6 +177,11 @@ bool pending_set_field(struct pending *pending, const struct address *client,
 /* The text of a PENDING_FIELD item. */
 void pending_field_text(const struct pending_item *item, char out[PENDING_FIELD_MAX + 1]);
 
+/* These go with the next batch, in place of any that none has taken yet. They are no counts: what
+ * ends here with the process is of no use to the next one. */
+void pending_set_gauges(struct pending *pending, const struct gauges *gauges);
+
+/* But for gauges. */
 bool pending_is_empty(const struct pending *pending);
 
 /* The generation of names that is being counted becomes the one to be taken, if that is empty. */

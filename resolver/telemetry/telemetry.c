@@ -330,6 +330,11 @@ void telemetry_event(struct telemetry *telemetry, const char *kind, const char *
 	collector_event(telemetry->collector, kind, text);
 }
 
+void telemetry_gauges(struct telemetry *telemetry, const struct gauges *gauges)
+{
+	collector_gauges(telemetry->collector, gauges);
+}
+
 void telemetry_reopen(struct telemetry *telemetry)
 {
 	collector_reopen(telemetry->collector);

@@ -17,6 +17,7 @@
 #include "lib/base/error.h"
 #include "lib/base/hash.h"
 #include "lib/base/strbuf.h"
+#include "resolver/telemetry/gauges.h"
 #include "resolver/telemetry/identity.h"
 #include "resolver/telemetry/notes.h"
 #include "resolver/telemetry/transaction.h"
@@ -92,6 +93,9 @@ uint16_t telemetry_zone_id(struct telemetry *telemetry, const char *name);
 
 /* Any thread: an entry of the `events` stream, e.g. kind "mode", text "teredo watch → block by uid 0". Bounded; dropped ones are counted. */
 void telemetry_event(struct telemetry *telemetry, const char *kind, const char *text);
+
+/* Any thread: the daemon's own figures of now, for Redis's meta. Nothing is written where they are what they were. */
+void telemetry_gauges(struct telemetry *telemetry, const struct gauges *gauges);
 
 /* Main thread: reopens the query log file (SIGHUP, after rotation). */
 void telemetry_reopen(struct telemetry *telemetry);

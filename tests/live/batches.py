@@ -83,5 +83,8 @@ class Batches:
     def top(self, name, count=1, weight=None, day=None):
         return ["n", self.hour // 24 if day is None else day, name, count, count if weight is None else weight]
 
+    def gauges(self, upstreams="192.0.2.53:53=ok", **values):
+        return ["g", upstreams, len(values)] + [word for pair in values.items() for word in pair]
+
     def line(self, kind, text):
         return [kind, self.now_ms, text]

@@ -11,6 +11,7 @@ import redis
 
 import harness
 import wire
+from batches import Batches
 from harness import addresses_of, key, rcode_of, udp_socket, until
 
 TEREDO = "teredo.ipv6.microsoft.com"
@@ -245,6 +246,42 @@ def test_redis_away_does_not_delay(redis_server, teredown, nsd, how):
     assert fields_of(redis_server.client(), client)["queries"] == total
     until(lambda: sum(score for _, score in redis_server.client().zrange(key("client", client, "names"), 0, -1, withscores=True)) == total,
         "the names of the client add up to %d" % total)
+
+
+def gauges_of(store):
+    return {name[len("gauge_"):]: value for name, value in store.hgetall(key("meta")).items() if name.startswith("gauge_")}
+
+
+def test_gauges(redis_server, teredown, nsd):
+    """What the daemon says of itself stands in Redis while it runs and, to the last query, after it has stopped; and what another boot left in
+    the journal does not replace it."""
+    daemon = teredown(nsd.endpoint, redis=redis_server.url)
+    store = redis_server.client()
+    for _ in range(4):
+        daemon.ask("www.example.org", source="127.0.13.1")
+    with udp_socket(daemon.port) as sock:
+        sock.send(b"short")
+    until(lambda: gauges_of(store).get("dropped_malformed") == "1", "the gauges are those of now")
+    gauges, status = gauges_of(store), daemon.status()
+    for name in ("answered", "pending", "cache_hits", "cache_misses", "cache_entries", "cache_bytes", "dropped_overload", "workers"):
+        assert int(gauges[name]) == status[name], name
+    assert gauges["upstreams"] == "1" and gauges["upstreams_failing"] == "0" and gauges["upstreams_state"] == "%s=ok" % status["upstream"][0]["address"]
+    meta = store.hgetall(key("meta"))
+    assert int(gauges["at"]) >= int(meta["started"])
+    row = daemon.json("status", "--fleet")["resolvers"][0]
+    assert (row["unanswered"], row["cache_hits"], row["cache_misses"], row["upstreams"]) == (1, 3, status["cache_misses"], 1)
+    daemon.ask("nosuch.example.org", source="127.0.13.1")
+    daemon.stop()
+    gauges = gauges_of(store)
+    assert (int(gauges["received"]), int(gauges["answered"]), int(gauges["pending"])) == (status["received"] + 1, status["answered"] + 1, 0)
+    assert not store.hexists(key("meta"), "lease_until")
+
+    batches = Batches(store)
+    batches.number = 1
+    words = batches.words([batches.client("127.0.13.1"), batches.gauges(received=1)])
+    words[1] = meta["boot"]
+    assert batches.call(*words)[0] == "applied"
+    assert gauges_of(store) == gauges
 
 
 def test_redis_emptied_by_hand(redis_server, teredown, nsd):

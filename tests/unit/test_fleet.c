@@ -306,7 +306,9 @@ static void fill_small(void)
 		put("HSET teredown:{gw%d}:client:192.0.2.1 queries %d first_seen 1 last_seen 2", r,
 			r * 10);
 	}
-	put("HSET teredown:{gw1}:meta lease_until 99999999999999");
+	put("HSET teredown:{gw1}:meta lease_until 99999999999999 gauge_at 1700000009000 "
+	    "gauge_dropped_send 4 gauge_dropped_overload 3 gauge_cache_hits 3 "
+	    "gauge_cache_misses 1 gauge_upstreams 2 gauge_upstreams_failing 1");
 	put("HSET teredown:{gw2}:meta lease_until 1");
 	put_pair(1, "192.0.2.1 a.example.", "1700000000000 1700000000001 3 a.example.");
 	put_pair(3, "192.0.2.1 a.example.", "1700000000000 1700000000001 4 a.example.");
@@ -359,12 +361,17 @@ static void test_status(void **state)
 	assert_non_null(strstr(text, "gw1       writing"));
 	assert_non_null(strstr(text, "gw2       silent"));
 	assert_non_null(strstr(text, "gw3       stopped"));
+	assert_non_null(strstr(text, "      7    75 %  1 of 2"));
+	assert_non_null(strstr(text, "      -       -  -  "));
 	free(text);
 	put("DEL teredown:{gw2}:meta");
 	put("SET teredown:{gw2}:meta broken");
 	assert_int_equal(RUN(&text, "status", "--fleet", "--json"), CLI_PARTIAL);
 	assert_non_null(strstr(text, "{\"resolver\":\"gw2\",\"state\":\"unreadable\""));
 	assert_non_null(strstr(text, "\"resolver\":\"gw1\",\"state\":\"writing\""));
+	assert_non_null(strstr(text, "\"dropped\":1,\"unanswered\":7,\"cache_hits\":3,"
+				     "\"cache_misses\":1,\"upstreams\":2,"
+				     "\"upstreams_failing\":1,"));
 	assert_non_null(strstr(text, "resolver gw2 cannot be read and is missing here: WRONGTYPE"));
 	free(text);
 	assert_int_equal(RUN(&text, "top", "--fleet"), CLI_PARTIAL);

@@ -503,6 +503,65 @@ static void newest_field_is_sent(void **state)
 	bed_close(&bed);
 }
 
+/* The number of items "g", and the value of this gauge in the last one. */
+static size_t find_gauge(const struct batch *batch, const char *name, const char *value)
+{
+	size_t count = 0;
+	bool found = false;
+
+	for (size_t at = BATCH_ARGV_HEADER + BATCH_HEADER_COUNT; at + 1 < batch->argc; at++) {
+		count += arg_is(batch, at, "g");
+		found |= arg_is(batch, at, name) && arg_is(batch, at + 1, value);
+	}
+	return found ? count : 0;
+}
+
+/* Gauges merge to the newest, are no reason to wait at the end, and go once. */
+static void newest_gauges_are_sent(void **state)
+{
+	const struct now now = {.wall_us = NOON};
+	struct gauges gauges = {0};
+	struct endpoint server;
+	struct bed bed;
+	(void)state;
+
+	bed_open(&bed, &wide);
+	assert_int_equal(endpoint_from_text(&server, "192.0.2.1", 53), TD_OK);
+	gauges_add_upstream(&gauges, &server, "ok");
+	gauges_add_upstream(&gauges, &server, "backoff");
+	assert_string_equal(gauges.upstreams, "192.0.2.1:53=ok 192.0.2.1:53=backoff");
+	gauges_add(&gauges, "received", 7);
+	pending_set_gauges(&bed.pending, &gauges);
+	struct gauges newer = gauges;
+	newer.values[0].value = 8;
+	assert_false(gauges_equal(&gauges, &newer));
+	gauges_add(&newer, "huge", UINT64_MAX);
+	pending_set_gauges(&bed.pending, &newer);
+	assert_true(pending_is_empty(&bed.pending));
+	assert_null(batch_cut(&bed.batcher, &bed.pending, &now, false));
+
+	struct batch *batch = batch_cut(&bed.batcher, &bed.pending, &now, true);
+	assert_int_equal(find_gauge(batch, "received", "8"), 1);
+	assert_int_equal(find_gauge(batch, "huge", "999999999999999"), 1);
+	assert_int_equal(find_gauge(batch, gauges.upstreams, "2"), 1);
+	assert_false(bed.pending.gauges_changed);
+	assert_true(batch_acknowledged(&bed.batcher, batch->number));
+
+	pending_add_line(&bed.pending, STREAM_EVENTS, NOON, "{}", 2);
+	batch = batch_cut(&bed.batcher, &bed.pending, &now, false);
+	assert_int_equal(find_gauge(batch, "received", "8"), 0);
+	assert_true(batch_acknowledged(&bed.batcher, batch->number));
+	batch = batch_cut(&bed.batcher, &bed.pending, &now, true);
+	assert_int_equal(find_gauge(batch, "received", "8"), 1);
+
+	for (size_t i = 0; i < 2 * (size_t)GAUGES_MAX; i++) {
+		gauges_add(&gauges, "x", i);
+		gauges_add_upstream(&gauges, &server, "ok");
+	}
+	assert_int_equal(gauges.count, GAUGES_MAX);
+	bed_close(&bed);
+}
+
 static void overflow_goes_to_other_or_is_counted(void **state)
 {
 	static const struct pending_limits narrow = {
@@ -741,6 +800,7 @@ int main(void)
 		cmocka_unit_test(sums_are_exact_over_resends),
 		cmocka_unit_test(merges_while_nothing_is_sent),
 		cmocka_unit_test(newest_field_is_sent),
+		cmocka_unit_test(newest_gauges_are_sent),
 		cmocka_unit_test(overflow_goes_to_other_or_is_counted),
 		cmocka_unit_test(oldest_lines_go),
 		cmocka_unit_test(a_monstrous_line_is_dropped_alone),

@@ -13,6 +13,7 @@
 --   t address hour source count                       when
 --   z zone client hits last                           hits of a policy zone
 --   m client field text                               what is known of a client beside its counters: name, forwarder; '' takes it away
+--   g upstreams N (gauge value)*N                  the daemon's own figures, as they are now
 --   n day name count weight                           top names; weight is of their estimate, for "*other" what any name may lack
 --   d day name count                                  the same, as it was in version 1
 --   x ts json      e ts json                          entries of the streams transactions, events
@@ -30,7 +31,7 @@
 local OTHER = '*other'
 local SCHEMA = 2
 -- s text, n number, i hour or day, C counters
-local ITEMS = { c = 'sinnC', h = 'iC', q = 'ssinnn', p = 'sssnnns', t = 'sisn', z = 'ssnn', n = 'isnn', d = 'isn', x = 'ns', e = 'ns', k = 'i', m = 'sss' }
+local ITEMS = { c = 'sinnC', h = 'iC', q = 'ssinnn', p = 'sssnnns', t = 'sisn', z = 'ssnn', n = 'isnn', d = 'isn', x = 'ns', e = 'ns', k = 'i', m = 'sss', g = 'sC' }
 local HEADER = 'snnsnnnnnnnnnnnnnn'
 
 local FIRST = 4 -- where the header begins
@@ -662,6 +663,17 @@ function apply.m(at)
 	else
 		call('HSET', key, ARGV[at + 1], ARGV[at + 2])
 	end
+end
+
+-- Under names that begin so, whatever the daemon calls them. Those that an earlier boot left are no news.
+function apply.g(at)
+	if sender ~= '' and sender ~= boot then return end
+	local words = { 'gauge_at', now_text, 'gauge_upstreams_state', ARGV[at] }
+	for k = at + 2, at + 1 + 2 * tonumber(ARGV[at + 1]), 2 do
+		words[#words + 1] = 'gauge_' .. ARGV[k]
+		words[#words + 1] = ARGV[k + 1]
+	end
+	call('HSET', meta, unpack(words))
 end
 
 function apply.h(at)

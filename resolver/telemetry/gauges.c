@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Names are those of the counters themselves, so whoever adds a counter has it here too. Rejected:
+ * a structure with a member for each figure, which would have to be kept beside the counters.
+ */
+#include "resolver/telemetry/gauges.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void gauges_add(struct gauges *gauges, const char *name, uint64_t value)
+{
+	if (gauges->count == GAUGES_MAX)
+		return;
+	gauges->values[gauges->count].name = name;
+	gauges->values[gauges->count++].value = value < GAUGE_VALUE_MAX ? value : GAUGE_VALUE_MAX;
+}
+
+void gauges_add_upstream(struct gauges *gauges, const struct endpoint *server, const char *state)
+{
+	char text[ENDPOINT_TEXT_MAX + 32], address[ENDPOINT_TEXT_MAX];
+	size_t used = strlen(gauges->upstreams);
+
+	snprintf(text, sizeof(text), "%s%s=%s", used ? " " : "", endpoint_to_text(server, address),
+		state);
+	if (used + strlen(text) < sizeof(gauges->upstreams))
+		strcpy(gauges->upstreams + used, text);
+}
+
+bool gauges_equal(const struct gauges *a, const struct gauges *b)
+{
+	if (a->count != b->count || strcmp(a->upstreams, b->upstreams) != 0)
+		return false;
+	for (size_t i = 0; i < a->count; i++) {
+		if (a->values[i].value != b->values[i].value ||
+			strcmp(a->values[i].name, b->values[i].name) != 0)
+			return false;
+	}
+	return true;
+}
