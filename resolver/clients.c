@@ -162,13 +162,22 @@ static bool start_names(struct clients *clients, struct event_base *base)
 	return clients->names != NULL;
 }
 
+static bool needs_neighbours(const struct options *options)
+{
+	for (size_t i = 0; i < options->exclude_count; i++) {
+		if (identity_exclude_is_mac(options->exclude[i]))
+			return true;
+	}
+	return options->client_identity == CLIENT_IS_MAC;
+}
+
 bool clients_start(struct clients *clients, struct event_base *base)
 {
 	static const struct timeval minute = {.tv_sec = MINUTE_S};
 
 	if (!start_names(clients, base))
 		return false;
-	if (clients->options->client_identity == CLIENT_IS_MAC) {
+	if (needs_neighbours(clients->options)) {
 		clients->neighbours = neighbours_open(base, on_neighbour, clients);
 		if (!clients->neighbours)
 			return false;

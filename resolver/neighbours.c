@@ -125,7 +125,8 @@ struct neighbours *neighbours_open(struct event_base *base, neighbour_fn *found,
 			base, neighbours->fd, EV_READ | EV_PERSIST, on_readable, neighbours);
 	if (!neighbours->event || bind(neighbours->fd, (struct sockaddr *)&own, sizeof(own)) != 0 ||
 		!ask_for_all(neighbours) || event_add(neighbours->event, NULL) != 0) {
-		log_error("client-identity: the system's neighbour table cannot be read: %s",
+		log_error("the system's neighbour table, which client-identity or exclude needs, cannot "
+			  "be read: %s",
 			strerror(errno));
 		neighbours_close(neighbours);
 		return NULL;

@@ -151,6 +151,7 @@ struct identity_rules {
 	struct address *clients;
 	struct name *names; /* folded */
 	size_t prefix_count, client_count, name_count;
+	bool excludes_mac;
 };
 
 /* True for exactly one of the three, which is filled in. */
@@ -191,6 +192,7 @@ static bool exclude_add(struct identity_rules *rules, const char *text)
 		rules->clients[rules->client_count++] = client;
 	else
 		rules->prefixes[rules->prefix_count++] = prefix;
+	rules->excludes_mac |= client.family == ADDRESS_MAC;
 	return true;
 }
 
@@ -242,6 +244,12 @@ void identity_rules_free(struct identity_rules *rules)
 	free(rules);
 }
 
+bool identity_exclude_is_mac(const char *text)
+{
+	struct address client;
+	return client_from_text(&client, text) && client.family == ADDRESS_MAC;
+}
+
 bool identity_is_on(const struct identity_rules *rules)
 {
 	return rules->config.anonymize != ANONYMIZE_OFF ||
@@ -249,10 +257,26 @@ bool identity_is_on(const struct identity_rules *rules)
 	       rules->client_count || rules->name_count;
 }
 
+/* A prefix as its first address, with its length; an address has all its bits. */
+static struct address first_address(const struct address *client, unsigned *bits)
+{
+	struct address first = *client;
+	*bits = 128;
+	if (client->family != ADDRESS_PREFIX_V4 && client->family != ADDRESS_PREFIX_V6)
+		return first;
+	*bits = client->octets[15];
+	first.octets[15] = 0;
+	first.family = client->family == ADDRESS_PREFIX_V4 ? ADDRESS_V4 : ADDRESS_V6;
+	return first;
+}
+
 static bool is_excluded(const struct identity_rules *rules, const struct address *client)
 {
+	unsigned bits;
+	struct address first = first_address(client, &bits);
 	for (size_t i = 0; i < rules->prefix_count; i++) {
-		if (prefix_contains(&rules->prefixes[i], client))
+		if (rules->prefixes[i].length <= bits &&
+			prefix_contains(&rules->prefixes[i], &first))
 			return true;
 	}
 	for (size_t i = 0; i < rules->client_count; i++) {
@@ -260,6 +284,15 @@ static bool is_excluded(const struct identity_rules *rules, const struct address
 			return true;
 	}
 	return false;
+}
+
+/* By the MAC address that the neighbour table has for it. */
+static bool is_mac_excluded(const struct identity_rules *rules, const struct address *address)
+{
+	struct address mac;
+	return rules->excludes_mac && address_is_ip(address) &&
+	       identity_find_neighbour(rules->config.shared, address, &mac) &&
+	       is_excluded(rules, &mac);
 }
 
 /* True when the folded name is an excluded one or below it. */
@@ -307,16 +340,10 @@ void identity_init(struct identity *identity, const struct identity_rules *rules
 /* The address or prefix a client has at any rate, as a prefix of at most so many bits. */
 static struct address shortened(const struct identity_rules *rules, const struct address *client)
 {
-	bool v4 = client->family == ADDRESS_V4 || client->family == ADDRESS_PREFIX_V4;
-	unsigned bits = v4 ? rules->config.anonymize_v4 : rules->config.anonymize_v6;
-	struct address plain = *client;
-	if (client->family == ADDRESS_PREFIX_V4 || client->family == ADDRESS_PREFIX_V6) {
-		if (client->octets[15] < bits)
-			bits = client->octets[15];
-		plain.octets[15] = 0;
-		plain.family = v4 ? ADDRESS_V4 : ADDRESS_V6;
-	}
-	return address_prefix(&plain, bits);
+	unsigned bits, most;
+	struct address first = first_address(client, &bits);
+	most = first.family == ADDRESS_V4 ? rules->config.anonymize_v4 : rules->config.anonymize_v6;
+	return address_prefix(&first, bits < most ? bits : most);
 }
 
 static struct address by_kind(const struct identity_rules *rules, const struct address *address)
@@ -366,7 +393,8 @@ static struct address identify(const struct identity *identity, const struct tra
 	const struct identity_rules *rules = identity->rules;
 	struct address client = choose(rules, t);
 	if (is_excluded(rules, &t->client.address) || is_excluded(rules, &client) ||
-		is_excluded(rules, &t->given) || is_excluded(rules, &t->given_mac))
+		is_excluded(rules, &t->given) || is_excluded(rules, &t->given_mac) ||
+		is_mac_excluded(rules, &t->client.address) || is_mac_excluded(rules, &t->given))
 		return address_excluded();
 	return anonymous(identity, t, &client);
 }

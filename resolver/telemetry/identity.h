@@ -75,6 +75,8 @@ struct identity_config {
 /* An entry of `exclude`: an address, a prefix, any other client (client_from_text), else a domain
  * name, with all below it. */
 bool identity_exclude_check(const char *text);
+/* True for one that takes identity_set_neighbour to be told of all neighbours. */
+bool identity_exclude_is_mac(const char *text);
 
 struct identity_rules;
 

@@ -118,7 +118,7 @@ class TestExclude:
 
 # Runs in a network of its own, where neighbours can be made up.
 MAC_SCRIPT = """
-import subprocess, sys
+import os, subprocess, sys
 sys.path.insert(0, %r)
 import harness
 from harness import key, until
@@ -138,6 +138,18 @@ try:
     ip("neigh replace 10.9.9.8 lladdr 02:00:00:00:99:07 dev d0 nud permanent")
     until(lambda: ask("10.9.9.8") and [r for r in daemon.records() if r.get("address") == "10.9.9.8"], "the MAC address of a new neighbour")
     assert {r["client"] for r in daemon.records() if r.get("address") == "10.9.9.8"} == {"02:00:00:00:99:07"}
+    daemon.stop()
+    ip("addr add 10.9.9.6/24 dev d0")
+    os.unlink(daemon.query_log)
+    daemon.configure(client_identity="address", exclude=["02:00:00:00:99:07"])
+    daemon.start(wait=False)
+    until(lambda: ask("10.9.9.6"), "answers")
+    def is_left_out():
+        before = len(daemon.records())
+        ask("10.9.9.8")
+        ask("10.9.9.6")
+        return "10.9.9.8" not in {r["client"] for r in until(lambda: len(daemon.records()) > before and daemon.records(), "a record")[before:]}
+    until(is_left_out, "an excluded MAC address leaves no record")
 finally:
     daemon.stop()
     folder.remove()

@@ -167,6 +167,36 @@ static void excluded_leave_a_count(void **state)
 	close_fixture(&f);
 }
 
+/* Whatever a client is otherwise: also by what is known of its address, and by a network around the
+ * prefix that a forwarder gave. */
+static void excluded_by_what_is_known(void **state)
+{
+	static const char *const exclude[] = {
+		"02:00:00:00:00:09", "10.1.0.0/16", "2001:db8:1::/48", "10.3.3.0/24"};
+	const struct identity_config config = {.exclude = exclude, .exclude_count = 4};
+	static const uint8_t mac[6] = {2, 0, 0, 0, 0, 9}, other[6] = {2, 0, 0, 0, 0, 8};
+	struct fixture f;
+	(void)state;
+	open_fixture(&f, &config);
+	struct address source = address_of("192.0.2.9"), neighbour = address_of("192.0.2.8");
+	assert_identity(&f, transaction_of("192.0.2.9"), "192.0.2.9", "-");
+	assert_true(identity_set_neighbour(f.shared, &source, mac));
+	assert_true(identity_set_neighbour(f.shared, &neighbour, other));
+	assert_identity(&f, transaction_of("192.0.2.9"), "*excluded", "-");
+	assert_identity(&f, transaction_of("192.0.2.8"), "192.0.2.8", "-");
+
+	struct transaction t = transaction_of("192.0.2.1");
+	t.given = source;
+	assert_identity(&f, t, "*excluded", "-");
+	t.given = address_of("10.1.2.0/24");
+	assert_identity(&f, t, "*excluded", "-");
+	t.given = address_of("2001:db8:1:2::/64");
+	assert_identity(&f, t, "*excluded", "-");
+	t.given = address_of("10.3.0.0/16"); /* more than what is excluded */
+	assert_identity(&f, t, "10.3.0.0/16", "192.0.2.1");
+	close_fixture(&f);
+}
+
 static void mac_joins_addresses(void **state)
 {
 	const struct identity_config config = {.client = CLIENT_IS_MAC};
@@ -297,6 +327,7 @@ int main(void)
 		cmocka_unit_test(prefix_hides_the_host),
 		cmocka_unit_test(pseudonyms_hang_on_the_key),
 		cmocka_unit_test(excluded_leave_a_count),
+		cmocka_unit_test(excluded_by_what_is_known),
 		cmocka_unit_test(mac_joins_addresses),
 		cmocka_unit_test(neighbours_are_bounded),
 		cmocka_unit_test(prefix_joins_privacy_addresses),
