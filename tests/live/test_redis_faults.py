@@ -149,15 +149,16 @@ def test_stopped(node, teredown, nsd):
         node.send(signal.SIGCONT)
 
 
-def test_not_redis(teredown, nsd):
-    """A port that speaks something else."""
+@pytest.mark.parametrize("words", [b"SSH-2.0-OpenSSH_9.2\r\n", b"*2147483647\r\n"])
+def test_not_redis(teredown, nsd, words):
+    """A port that speaks something else, or announces more than any reply has: that is not waited for, and takes no memory."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         def answer():
             try:
                 while True:
                     connection, _ = listener.accept()
                     connection.recv(4096)
-                    connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+                    connection.sendall(words)
                     connection.close()
             except OSError:
                 pass

@@ -25,6 +25,15 @@
 #include "resolver/telemetry/redis/lookup.h"
 #include "resolver/telemetry/redis/redis_tls.h"
 
+#define ELEMENT_OCTETS 3 /* of the shortest element of an array: "+\r\n" */
+
+#if HIREDIS_MAJOR < 1
+typedef int array_size;
+#else
+typedef size_t array_size;
+#endif
+typedef void *create_array_fn(const redisReadTask *task, array_size elements);
+
 enum resp_state { RESP_CLOSED, RESP_LOOKING_UP, RESP_CONNECTING, RESP_OPEN };
 
 struct resp {
@@ -41,8 +50,10 @@ struct resp {
 	int connect_timeout_ms; /* of one address */
 	struct bufferevent *stream;
 	redisReader *reader;
-	size_t received;  /* octets since the last whole reply */
-	unsigned awaited; /* replies */
+	redisReplyObjectFunctions functions; /* of the reader */
+	create_array_fn *create_array;       /* of hiredis */
+	size_t received;                     /* octets since the last whole reply */
+	unsigned awaited;                    /* replies */
 	int reply_timeout_ms;
 	bool reply_kept;
 	struct event *timer;  /* runs while something is awaited */
@@ -268,6 +279,31 @@ static void on_read(struct bufferevent *stream, void *context)
 		hand_over(resp, reply);
 }
 
+/* Memory is taken, and gone through in the end, for as many elements as a reply announces. hiredis
+ * bounds them late or not at all; those that fit no reply we take do it here. */
+static void *create_array(const redisReadTask *task, array_size elements)
+{
+	const struct resp *resp = task->privdata;
+
+	if (elements > 0 && (size_t)elements > resp->settings.reply_bytes_max / ELEMENT_OCTETS)
+		return NULL;
+	return resp->create_array(task, elements);
+}
+
+static redisReader *make_reader(struct resp *resp)
+{
+	redisReader *reader = redisReaderCreate();
+
+	if (!reader)
+		return NULL;
+	resp->functions = *reader->fn;
+	resp->create_array = resp->functions.createArray;
+	resp->functions.createArray = create_array;
+	reader->fn = &resp->functions;
+	reader->privdata = resp;
+	return reader;
+}
+
 /* --- public --- */
 
 struct resp *resp_new(struct event_base *base, const struct resp_settings *settings,
@@ -309,7 +345,7 @@ void resp_connect(struct resp *resp, const struct redis_node *node, int timeout_
 	resp->node = *node;
 	resp->address_count = resp->next_address = 0;
 	resp->connect_timeout_ms = timeout_ms;
-	resp->reader = redisReaderCreate();
+	resp->reader = make_reader(resp);
 	if (!resp->reader) {
 		lose_later(resp, "out of memory");
 	} else if (node->port == 0) {
