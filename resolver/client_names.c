@@ -64,16 +64,22 @@ struct lookup {
 	struct upstream_request *request;
 };
 
-struct client_names {
-	struct client_names_config config;
+struct source_list {
+	size_t count;
 	struct name_source sources[CLIENT_NAME_SOURCES_MAX];
+};
+
+struct client_names {
+	struct client_names_config config; /* without sources */
+	struct event_base *base;
+	struct source_list list;
 	struct table neighbours; /* MAC address → struct known_neighbour */
 	struct event *poll, *second;
 	struct upstream *upstream; /* NULL: no reverse lookups */
 	struct lookup *lookups;
 	unsigned lookup_count;
 	_Atomic uint32_t generation;
-	pthread_mutex_t lock; /* guards tables and wanted */
+	pthread_mutex_t lock; /* guards the list, tables and wanted */
 	struct address wanted[WANTED_MAX];
 	unsigned wanted_count;
 };
@@ -243,16 +249,21 @@ static void look_at(struct client_names *names, struct name_source *source)
 	free(text);
 }
 
+static void look_at_all(struct client_names *names, struct source_list *list)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		if (!list->sources[i].reverse)
+			look_at(names, &list->sources[i]);
+	}
+}
+
 static void on_poll(evutil_socket_t fd, short what, void *context)
 {
 	struct client_names *names = context;
 
 	(void)fd;
 	(void)what;
-	for (size_t i = 0; i < names->config.source_count; i++) {
-		if (!names->sources[i].reverse)
-			look_at(names, &names->sources[i]);
-	}
+	look_at_all(names, &names->list);
 }
 
 /* --- reverse lookups --- */
@@ -308,11 +319,11 @@ static size_t read_pointer(const uint8_t *reply, size_t size, char out[NAME_TEXT
 	return 0;
 }
 
-static struct name_source *reverse_source(struct client_names *names)
+static struct name_source *reverse_source(struct source_list *list)
 {
-	for (size_t i = 0; i < names->config.source_count; i++) {
-		if (names->sources[i].reverse)
-			return &names->sources[i];
+	for (size_t i = 0; i < list->count; i++) {
+		if (list->sources[i].reverse)
+			return &list->sources[i];
 	}
 	return NULL;
 }
@@ -332,8 +343,11 @@ static void remember(
 	struct client_names *names, const struct address *client, const char *name, size_t length)
 {
 	int64_t until_s = now_s(CLOCK_MONOTONIC) + (length ? REVERSE_GOOD_S : REVERSE_BAD_S);
-	struct table *table = &reverse_source(names)->table;
+	struct name_source *source = reverse_source(&names->list);
 
+	if (!source)
+		return;
+	struct table *table = &source->table;
 	pthread_mutex_lock(&names->lock);
 	if (table->count >= CLIENT_REVERSE_MAX)
 		free(table_take_any(table));
@@ -422,8 +436,8 @@ static bool find_locked(struct client_names *names, const struct address *client
 	uint64_t hash = hash_of(names, client);
 	bool asked = false, reverse = false;
 
-	for (size_t i = 0; i < names->config.source_count; i++) {
-		const struct name_source *source = &names->sources[i];
+	for (size_t i = 0; i < names->list.count; i++) {
+		const struct name_source *source = &names->list.sources[i];
 		const struct known_name *known =
 			table_find(&source->table, hash, known_equal, client);
 		reverse |= source->reverse;
@@ -481,44 +495,98 @@ void client_names_add_neighbour(
 
 /* --- making and ending --- */
 
-static bool open_sources(struct client_names *names, const struct client_names_config *config)
+static void list_clear(struct source_list *list)
 {
-	if (config->source_count > CLIENT_NAME_SOURCES_MAX)
+	for (size_t i = 0; i < list->count; i++) {
+		table_clear(&list->sources[i].table);
+		free(list->sources[i].path);
+	}
+	list->count = 0;
+}
+
+static bool list_fill(struct source_list *list, const char *const *sources, size_t count)
+{
+	*list = (struct source_list){0};
+	if (count > CLIENT_NAME_SOURCES_MAX)
 		return false;
-	for (size_t i = 0; i < config->source_count; i++) {
-		struct name_source *source = &names->sources[i];
+	for (size_t i = 0; i < count; i++) {
+		struct name_source *source = &list->sources[i];
 		const char *path;
-		if (!name_source_read(config->sources[i], &source->format, &path))
+		if (!name_source_read(sources[i], &source->format, &path))
 			return false;
 		source->reverse = !path;
 		table_init(&source->table,
 			source->reverse ? CLIENT_REVERSE_MAX : 2 * CLIENT_NAMES_MAX);
-		names->config.source_count = i + 1;
+		list->count = i + 1;
 		if (path && !(source->path = strdup(path)))
 			return false;
 	}
 	return true;
 }
 
-static bool open_reverse(struct client_names *names, struct event_base *base)
+static bool open_reverse(struct client_names *names)
 {
-	static const struct timeval second = {.tv_sec = 1};
 	const struct upstream_config upstream = {.servers = names->config.upstream,
 		.server_count = names->config.upstream_count,
 		.timeout_ms = names->config.upstream_timeout_ms,
 		.requests_max = LOOKUPS_OPEN_MAX};
 
-	if (!reverse_source(names))
-		return true;
-	names->upstream = upstream_new(base, &upstream);
-	names->second = event_new(base, -1, EV_PERSIST, on_second, names);
-	return names->upstream && names->second && event_add(names->second, &second) == 0;
+	if (!names->upstream)
+		names->upstream = upstream_new(names->base, &upstream);
+	return names->upstream != NULL;
+}
+
+/* What was looked up stays known, if it still may be. */
+static void take_reverse(struct source_list *into, struct source_list *from)
+{
+	struct name_source *taker = reverse_source(into), *giver = reverse_source(from);
+
+	if (!taker || !giver)
+		return;
+	struct table table = taker->table;
+	taker->table = giver->table;
+	giver->table = table;
+}
+
+/* No timer runs for what is not there. */
+static void set_timers(struct client_names *names)
+{
+	static const struct timeval interval = {.tv_sec = POLL_S}, second = {.tv_sec = 1};
+	bool reverse = reverse_source(&names->list) != NULL;
+
+	event_del(names->poll);
+	event_del(names->second);
+	if (names->list.count > reverse)
+		event_add(names->poll, &interval);
+	if (reverse)
+		event_add(names->second, &second);
+}
+
+bool client_names_set_sources(
+	struct client_names *names, const char *const *sources, size_t source_count)
+{
+	struct source_list fresh;
+
+	if (!list_fill(&fresh, sources, source_count) ||
+		(reverse_source(&fresh) && !open_reverse(names))) {
+		list_clear(&fresh);
+		return false;
+	}
+	look_at_all(names, &fresh);
+	pthread_mutex_lock(&names->lock);
+	take_reverse(&fresh, &names->list);
+	struct source_list old = names->list;
+	names->list = fresh;
+	pthread_mutex_unlock(&names->lock);
+	list_clear(&old);
+	set_timers(names);
+	changed(names);
+	return true;
 }
 
 struct client_names *client_names_new(
 	const struct client_names_config *config, struct event_base *base)
 {
-	static const struct timeval interval = {.tv_sec = POLL_S};
 	struct client_names *names = calloc(1, sizeof(*names));
 
 	if (!names)
@@ -526,15 +594,16 @@ struct client_names *client_names_new(
 	names->config = *config;
 	names->config.source_count = 0;
 	names->config.sources = NULL;
+	names->base = base;
 	pthread_mutex_init(&names->lock, NULL);
 	table_init(&names->neighbours, CLIENT_NAMES_MAX);
 	names->poll = event_new(base, -1, EV_PERSIST, on_poll, names);
-	if (!open_sources(names, config) || !open_reverse(names, base) || !names->poll ||
-		event_add(names->poll, &interval) != 0) {
+	names->second = event_new(base, -1, EV_PERSIST, on_second, names);
+	if (!names->poll || !names->second ||
+		!client_names_set_sources(names, config->sources, config->source_count)) {
 		client_names_free(names);
 		return NULL;
 	}
-	on_poll(-1, 0, names);
 	return names;
 }
 
@@ -552,10 +621,7 @@ void client_names_free(struct client_names *names)
 		event_free(names->poll);
 	if (names->second)
 		event_free(names->second);
-	for (size_t i = 0; i < names->config.source_count; i++) {
-		table_clear(&names->sources[i].table);
-		free(names->sources[i].path);
-	}
+	list_clear(&names->list);
 	table_clear(&names->neighbours);
 	pthread_mutex_destroy(&names->lock);
 	free(names);

@@ -44,6 +44,11 @@ struct client_names *client_names_new(
 	const struct client_names_config *config, struct event_base *base);
 void client_names_free(struct client_names *names); /* NULL is fine */
 
+/* Takes these sources in place of those before; files are read first, so that no name is missing
+ * meanwhile. False: as client_names_new, and nothing changed. */
+bool client_names_set_sources(
+	struct client_names *names, const char *const *sources, size_t source_count);
+
 /* A host with this MAC address uses this address: what its address is called, it is called. */
 void client_names_add_neighbour(
 	struct client_names *names, const struct address *address, const struct address *mac);

@@ -19,6 +19,7 @@
 
 struct clients {
 	const struct options *options;
+	struct event_base *base;
 	struct identity_shared *shared;
 	struct neighbours *neighbours;
 	struct client_names *names;
@@ -109,10 +110,10 @@ struct identity_config clients_identity(const struct clients *clients)
 	};
 }
 
+/* Also without a source: a reload may bring one. */
 static bool has_names(const struct clients *clients)
 {
-	return clients->options->client_names_count > 0 &&
-	       clients->options->anonymize == ANONYMIZE_OFF;
+	return clients->options->anonymize == ANONYMIZE_OFF;
 }
 
 static bool find_name(void *context, const struct address *client, char *out)
@@ -171,17 +172,32 @@ static bool needs_neighbours(const struct options *options)
 	return options->client_identity == CLIENT_IS_MAC;
 }
 
+/* They stay open where a reload takes the last reason away. */
+static bool follow_neighbours(struct clients *clients)
+{
+	if (!clients->neighbours && needs_neighbours(clients->options))
+		clients->neighbours = neighbours_open(clients->base, on_neighbour, clients);
+	return clients->neighbours || !needs_neighbours(clients->options);
+}
+
+bool clients_reload(struct clients *clients)
+{
+	const struct options *options = clients->options;
+	bool good = follow_neighbours(clients);
+
+	return (!clients->names || client_names_set_sources(clients->names,
+					   (const char *const *)options->client_names,
+					   options->client_names_count)) &&
+	       good;
+}
+
 bool clients_start(struct clients *clients, struct event_base *base)
 {
 	static const struct timeval minute = {.tv_sec = MINUTE_S};
 
-	if (!start_names(clients, base))
+	clients->base = base;
+	if (!start_names(clients, base) || !follow_neighbours(clients))
 		return false;
-	if (needs_neighbours(clients->options)) {
-		clients->neighbours = neighbours_open(base, on_neighbour, clients);
-		if (!clients->neighbours)
-			return false;
-	}
 	clients->minute = event_new(base, -1, EV_PERSIST, on_minute, clients);
 	return clients->minute && event_add(clients->minute, &minute) == 0;
 }

@@ -25,5 +25,9 @@ struct notes_names clients_names(struct clients *clients);
 /* Begins to keep up with what changes. False and a logged error. */
 bool clients_start(struct clients *clients, struct event_base *base);
 
+/* Takes what follows from the options, which were changed in place: sources of names, whether
+ * neighbours are followed. False: out of memory or descriptors; what failed is as it was. */
+bool clients_reload(struct clients *clients);
+
 /* When nobody uses what clients_identity gave; NULL is fine. */
 void clients_free(struct clients *clients);

@@ -72,6 +72,7 @@ static void take_replies(struct daemon *daemon)
 		broadcast->done(daemon, broadcast);
 		if (broadcast->old_policy)
 			feeds_policy_free(broadcast->old_rules, broadcast->old_policy);
+		identity_rules_free(broadcast->old_identity);
 		free(broadcast);
 	}
 }
@@ -141,6 +142,12 @@ bool daemon_set_policy(struct daemon *daemon, struct rules *rules,
 	daemon->policy = policy;
 	daemon->rules = rules;
 	memcpy(daemon->mode, mode, sizeof daemon->mode);
+	for (unsigned i = 0; i < daemon->worker_count; i++)
+		broadcast->messages[i].identity = daemon->next_identity;
+	if (daemon->next_identity)
+		broadcast->old_identity =
+			telemetry_change_identity(daemon->telemetry, daemon->next_identity);
+	daemon->next_identity = NULL;
 	broadcast_send(broadcast, WORKER_SET_POLICY);
 	return true;
 }
@@ -177,6 +184,10 @@ static void take_reloadable(struct options *into, struct options *from)
 	into->proxy_count = from->proxy_count;
 	into->forwarders = from->forwarders;
 	into->forwarder_count = from->forwarder_count;
+	into->exclude = from->exclude;
+	into->exclude_count = from->exclude_count;
+	into->client_names = from->client_names;
+	into->client_names_count = from->client_names_count;
 	into->mode = from->mode;
 	into->block_ttl_s = from->block_ttl_s;
 	from->zones = before.zones;
@@ -185,8 +196,26 @@ static void take_reloadable(struct options *into, struct options *from)
 	from->allow_count = before.allow_count;
 	from->proxies = before.proxies;
 	from->proxy_count = before.proxy_count;
+	from->exclude = before.exclude;
+	from->exclude_count = before.exclude_count;
+	from->client_names = before.client_names;
+	from->client_names_count = before.client_names_count;
 	from->forwarders = before.forwarders;
 	from->forwarder_count = before.forwarder_count;
+}
+
+/* What follows from the options that were just taken. */
+static bool reload_clients(struct daemon *daemon)
+{
+	const struct identity_config config = clients_identity(daemon->clients);
+	bool good = clients_reload(daemon->clients);
+	struct identity_rules *rules = identity_rules_new(&config);
+
+	if (rules) {
+		identity_rules_free(daemon->next_identity);
+		daemon->next_identity = rules;
+	}
+	return rules && good;
 }
 
 struct rules *daemon_reload(struct daemon *daemon, uint8_t mode[POLICY_ZONES_MAX], char *restart,
@@ -211,6 +240,8 @@ struct rules *daemon_reload(struct daemon *daemon, uint8_t mode[POLICY_ZONES_MAX
 		log_warning("reload: these options take effect at a restart: %s", restart);
 	take_reloadable(daemon->options, options);
 	options_free(options);
+	if (!reload_clients(daemon))
+		log_error("reload: too little memory or descriptors for exclude and client-names");
 	telemetry_reopen(daemon->telemetry);
 	return rules;
 }
@@ -557,6 +588,7 @@ void daemon_close(struct daemon *daemon)
 		worker_free(daemon->workers[i]);
 	if (daemon->telemetry)
 		telemetry_stop(&daemon->telemetry, FLUSH_MS);
+	identity_rules_free(daemon->next_identity);
 	clients_free(daemon->clients);
 	if (daemon->keeper)
 		keeper_stop(&daemon->keeper, KEEPER_STOP_MS);

@@ -37,6 +37,7 @@ struct daemon {
 	struct clients *clients;
 	struct telemetry *telemetry;
 	struct cache *cache;
+	struct identity_rules *next_identity; /* of a reload, for the next policy; or NULL */
 	struct rules *rules;
 	struct query_policy *policy; /* in force, or on its way to the workers */
 	uint8_t mode[POLICY_ZONES_MAX];
@@ -57,6 +58,7 @@ struct broadcast {
 	void *context;
 	struct rules *old_rules; /* of a policy change: what no worker uses when it is done */
 	struct query_policy *old_policy;
+	struct identity_rules *old_identity;
 	struct worker_message messages[QUERY_WORKERS_MAX];
 };
 

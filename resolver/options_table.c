@@ -475,6 +475,7 @@ const struct option_row option_rows[] = {
 		.max = CLIENT_NAME_SOURCES_MAX,
 		.initial = "{ }",
 		.check = option_check_client_names,
+		.reloadable = true,
 		.help = "Where the names shown beside clients come from, the first source that has "
 			"one counts: \"hosts:/PATH\" (a file like /etc/hosts), \"dnsmasq:/PATH\", "
 			"\"isc:/PATH\", \"kea:/PATH\" (leases of these DHCP servers), \"ptr\" "
@@ -524,9 +525,11 @@ const struct option_row option_rows[] = {
 		.max = 1024,
 		.initial = "{ }",
 		.check = option_check_exclude,
+		.reloadable = true,
 		.help = "Clients (addresses, networks, MAC addresses) and names (with all below "
 			"them) that are never recorded: no line in a log, no name, no address. They "
-			"are answered as all others, and counted together under \"*excluded\"."},
+			"are answered as all others, and counted together under \"*excluded\". What "
+			"was recorded of them before stays; see teredown forget."},
 	{.name = "mode",
 		.type = OPTION_WORD,
 		FIELD(mode),

@@ -199,6 +199,8 @@ static void obey(struct worker *worker, struct worker_message *message, const st
 	switch (message->request) {
 	case WORKER_SET_POLICY:
 		query_set_policy(worker->engine, message->policy);
+		if (message->identity)
+			telemetry_set_identity(worker->config.telemetry, message->identity);
 		break;
 	case WORKER_STATUS:
 		fill_status(worker, &message->status);

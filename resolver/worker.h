@@ -38,7 +38,8 @@ struct worker_message {
 	enum worker_request request;
 	unsigned worker;
 	const struct query_policy
-		*policy;             /* WORKER_SET_POLICY: in force when the message comes back */
+		*policy; /* WORKER_SET_POLICY: in force when the message comes back */
+	const struct identity_rules *identity; /* with it, or NULL: as they are */
 	struct worker_status status; /* WORKER_STATUS; WORKER_STOP: at the end */
 	void *context;               /* the sender's */
 };

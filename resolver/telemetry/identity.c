@@ -337,6 +337,12 @@ void identity_init(struct identity *identity, const struct identity_rules *rules
 	catch_up(identity);
 }
 
+void identity_set_rules(struct identity *identity, const struct identity_rules *rules)
+{
+	identity->rules = rules;
+	memset(identity->cache, 0, sizeof(identity->cache));
+}
+
 /* The address or prefix a client has at any rate, as a prefix of at most so many bits. */
 static struct address shortened(const struct identity_rules *rules, const struct address *client)
 {

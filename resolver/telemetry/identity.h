@@ -103,6 +103,9 @@ struct identity {
 /* rules outlive it. In the thread that writes shared, so that the key is there. */
 void identity_init(struct identity *identity, const struct identity_rules *rules);
 
+/* Other rules over the same shared; the thread that uses the identity. */
+void identity_set_rules(struct identity *identity, const struct identity_rules *rules);
+
 /*
  * Puts the identity in place of the client's address; `address` of the transaction becomes the
  * source where it differs and may be kept, else none. Of an excluded one nothing is left but what

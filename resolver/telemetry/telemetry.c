@@ -320,6 +320,21 @@ struct telemetry_worker *telemetry_worker(struct telemetry *telemetry, unsigned 
 	return telemetry->handles[worker];
 }
 
+struct identity_rules *telemetry_change_identity(
+	struct telemetry *telemetry, struct identity_rules *rules)
+{
+	struct identity_rules *before = telemetry->identity;
+
+	telemetry->identity = rules;
+	return before;
+}
+
+void telemetry_set_identity(struct telemetry_worker *worker, const struct identity_rules *rules)
+{
+	identity_set_rules(worker->identity, rules);
+	worker->identify = identity_is_on(rules);
+}
+
 uint16_t telemetry_zone_id(struct telemetry *telemetry, const char *name)
 {
 	return zone_ids_add(&telemetry->zones, name);

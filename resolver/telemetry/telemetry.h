@@ -88,6 +88,12 @@ void telemetry_turn(struct telemetry_worker *worker, const struct now *now);
 /* Worker: hands over whatever it holds; for a worker's end and for tests. */
 void telemetry_flush(struct telemetry_worker *worker, const struct now *now);
 
+/* Main thread: these rules, which are the telemetry's from now on, are what workers are to be told of. Returns those before, to be freed
+ * when every worker has the new ones. */
+struct identity_rules *telemetry_change_identity(struct telemetry *telemetry, struct identity_rules *rules);
+/* Worker: from the next answer on. */
+void telemetry_set_identity(struct telemetry_worker *worker, const struct identity_rules *rules);
+
 /* A small number for a zone's name, the same for the life of the process; ZONE_ID_NONE when 255 are used up. Main thread; readers are any. */
 uint16_t telemetry_zone_id(struct telemetry *telemetry, const char *name);
 

@@ -109,6 +109,31 @@ class TestExclude:
         queries = {record["query"] for record in daemon.records()}
         assert "second.example.org." in queries and not queries & {"shared.example.org.", "first.example.org.", TEREDO + "."}
 
+    def test_reload(self, teredown, nsd):
+        """An exclusion is in force for every worker when `teredown reload` returns, and one that is taken away is not any more."""
+        daemon = teredown(nsd.endpoint, redis="embedded", query_log="all")
+
+        def asked(name, clients=("127.0.77.1", "127.0.5.1")):
+            for client in clients:
+                for _ in range(8): # sockets of all workers
+                    daemon.ask(name, source=client)
+        asked("before.example.org")
+        daemon.configure(exclude=["127.0.77.0/24", "clinic.example.org"])
+        assert "restart" not in daemon.run("reload")
+        asked("during.example.org")
+        asked("x.clinic.example.org")
+        daemon.configure(exclude=[])
+        daemon.run("reload")
+        asked("after.example.org")
+        daemon.until_counted(64)
+        clients, _ = totals(daemon.store())
+        assert (clients["127.0.77.1"], clients["127.0.5.1"], clients["*excluded"]) == (16, 24, 24)
+        records = {(record["client"], record["query"]) for record in daemon.records()}
+        assert ("127.0.77.1", "after.example.org.") in records and ("127.0.5.1", "during.example.org.") in records
+        assert ("127.0.77.1", "during.example.org.") not in records and not [name for _, name in records if "clinic" in name]
+        daemon.configure(anonymize="hash")
+        assert "anonymize" in daemon.run("reload")
+
     def test_bad_entry_is_refused(self, teredown, nsd):
         daemon = teredown(nsd.endpoint)
         daemon.configure(exclude=["10.0.0.1/8"])
@@ -141,9 +166,11 @@ try:
     daemon.stop()
     ip("addr add 10.9.9.6/24 dev d0")
     os.unlink(daemon.query_log)
-    daemon.configure(client_identity="address", exclude=["02:00:00:00:99:07"])
+    daemon.configure(client_identity="address")
     daemon.start(wait=False)
     until(lambda: ask("10.9.9.6"), "answers")
+    daemon.configure(exclude=["02:00:00:00:99:07"])
+    daemon.run("reload")
     def is_left_out():
         before = len(daemon.records())
         ask("10.9.9.8")
@@ -342,6 +369,37 @@ class TestNames:
             daemon.ask("localhost", source="127.0.10.2")
         daemon.until_counted(20)
         assert asked.count(("1.10.0.127.in-addr.arpa.", 12)) == asked.count(("2.10.0.127.in-addr.arpa.", 12)) == 1
+
+    def test_reload(self, teredown, upstream, folder):
+        """Sources come, change and go at a reload; what stays keeps its names."""
+        asked = []
+
+        def script(packet, question, tcp):
+            asked.append(question.qname)
+            return [(0, wire.reply(packet, answers=[wire.rr(b"\xc0\x0c", 12, 60, wire.name("reverse.example"))]))]
+        first, second = folder.write("first", "127.0.9.1 desk.example\n"), folder.write("second", "127.0.9.1 other\n127.0.9.2 lamp.example\n")
+        daemon = teredown(upstream(script).endpoint, redis="embedded")
+        store = daemon.store()
+
+        def named(last):
+            daemon.ask("localhost", source="127.0.9.%d" % last)
+            return store.hget(key("client", "127.0.9.%d" % last), "name")
+
+        def reload(*sources):
+            daemon.configure(client_names=list(sources))
+            assert "restart" not in daemon.run("reload")
+        daemon.ask("localhost", source="127.0.9.1")
+        daemon.until_counted(1)
+        assert named(1) is None
+        reload("hosts:" + first, "ptr")
+        until(lambda: named(1) == "desk.example" and named(3) == "reverse.example", "names of the first sources")
+        reload("hosts:" + second, "hosts:" + first, "ptr")
+        until(lambda: named(1) == "other" and named(2) == "lamp.example", "names of the second ones")
+        folder.write("second", "127.0.9.2 lantern.example\n")
+        until(lambda: named(2) == "lantern.example" and named(1) == "desk.example", "a file that came later is followed")
+        assert named(3) == "reverse.example" and asked.count("3.9.0.127.in-addr.arpa.") == 1
+        reload()
+        until(lambda: named(1) is None and named(3) is None, "no names")
 
     def test_none_while_anonymous(self, teredown, nsd, folder):
         hosts = folder.write("hosts", "127.0.9.1 desk.example\n")

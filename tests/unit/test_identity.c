@@ -197,6 +197,31 @@ static void excluded_by_what_is_known(void **state)
 	close_fixture(&f);
 }
 
+/* What was remembered under the rules before is forgotten; pseudonyms stay. */
+static void rules_are_changed(void **state)
+{
+	static const char *const exclude[] = {"192.0.2.7"};
+	const struct identity_config config = {.anonymize = ANONYMIZE_HASH};
+	char before[ADDRESS_TEXT_MAX];
+	struct fixture f;
+	(void)state;
+	open_fixture(&f, &config);
+	identity_set_key(f.shared, &(struct hash_seed){3, 4});
+	struct transaction t = transaction_of("192.0.2.7");
+	identity_apply(f.identity, &t);
+	address_to_text(&t.client.address, before);
+	f.config.exclude = exclude;
+	f.config.exclude_count = 1;
+	struct identity_rules *rules = identity_rules_new(&f.config);
+	assert_non_null(rules);
+	identity_set_rules(f.identity, rules);
+	assert_identity(&f, transaction_of("192.0.2.7"), "*excluded", "-");
+	identity_set_rules(f.identity, f.rules);
+	identity_rules_free(rules);
+	assert_identity(&f, transaction_of("192.0.2.7"), before, "-");
+	close_fixture(&f);
+}
+
 static void mac_joins_addresses(void **state)
 {
 	const struct identity_config config = {.client = CLIENT_IS_MAC};
@@ -328,6 +353,7 @@ int main(void)
 		cmocka_unit_test(pseudonyms_hang_on_the_key),
 		cmocka_unit_test(excluded_leave_a_count),
 		cmocka_unit_test(excluded_by_what_is_known),
+		cmocka_unit_test(rules_are_changed),
 		cmocka_unit_test(mac_joins_addresses),
 		cmocka_unit_test(neighbours_are_bounded),
 		cmocka_unit_test(prefix_joins_privacy_addresses),
