@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "lib/base/log.h"
+#include "resolver/telemetry/clock_watch.h"
 
 #define US_PER_DAY INT64_C(86400000000)
 #define PATH_SIZE 4096
@@ -55,6 +56,17 @@ static bool write_file(const char *path, const struct hash_seed *key, int64_t da
 	return good && rename(beside, path) == 0;
 }
 
+/* A key of a day that has not come was made while the clock was ahead, and would stay for as long.
+ * A day more is a clock that was set back at midnight; a clock that is not set says nothing. */
+static bool is_due(int64_t made, unsigned renew_days, int64_t wall_us)
+{
+	int64_t today = wall_us / US_PER_DAY;
+
+	if (renew_days == 0)
+		return false;
+	return today >= made + renew_days || (made > today + 1 && wall_us >= CLOCK_UNSET_US);
+}
+
 enum td_error identity_key_load(const char *state_dir, unsigned renew_days, int64_t wall_us,
 	struct hash_seed *out, bool *renewed)
 {
@@ -64,7 +76,7 @@ enum td_error identity_key_load(const char *state_dir, unsigned renew_days, int6
 	*renewed = false;
 	if (snprintf(path, sizeof(path), "%s/anonymize.key", state_dir) >= (int)sizeof(path))
 		return TD_TOO_LONG;
-	if (read_file(path, out, &made) && (renew_days == 0 || today < made + renew_days))
+	if (read_file(path, out, &made) && !is_due(made, renew_days, wall_us))
 		return TD_OK;
 	if (getrandom(out, sizeof(*out), 0) == (ssize_t)sizeof(*out) &&
 		write_file(path, out, today)) {

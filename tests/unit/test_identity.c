@@ -334,6 +334,15 @@ static void key_lasts_and_is_renewed(void **state)
 	assert_true(renewed);
 	assert_memory_not_equal(&first, &again, sizeof(first));
 
+	/* A clock that was years ahead, one that is not set, one that is right. */
+	assert_int_equal(identity_key_load(dir, 1, 30000 * DAY_US, &first, &renewed), TD_OK);
+	assert_true(renewed);
+	assert_int_equal(identity_key_load(dir, 1, 0, &again, &renewed), TD_OK);
+	assert_false(renewed);
+	assert_int_equal(identity_key_load(dir, 1, 20779 * DAY_US, &again, &renewed), TD_OK);
+	assert_true(renewed);
+	assert_memory_not_equal(&first, &again, sizeof(first));
+
 	FILE *file = fopen(path, "w");
 	fputs("nonsense\n", file);
 	fclose(file);
