@@ -40,6 +40,7 @@ sixtofour.example.org. 60 IN AAAA 2002:c000:204::1
 def pytest_configure(config):
     """SIGTERM ends the run as Ctrl-C does: every process that was started is ended too."""
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit("ended by SIGTERM", 1))
+    config.addinivalue_line("markers", "alone: measures time, or loads the machine: not beside other tests")
 
 
 @pytest.fixture(autouse=True)

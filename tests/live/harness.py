@@ -65,12 +65,16 @@ def find(program):
 
 
 _given_ports = set()
+PORTS = range(12000, 32000) # below those that the kernel gives to clients
+PORT_SHARES = 16 # of runs beside each other (pytest-xdist), so that none takes a port that another has just found free
 
 
 def free_port():
-    """A port free for UDP and TCP over IPv4 and IPv6, below the range that the kernel gives to clients."""
+    """A port free for UDP and TCP over IPv4 and IPv6."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    ports = PORTS[int(worker[2:]) % PORT_SHARES::PORT_SHARES] if worker else PORTS
     for _ in range(500):
-        port = random.randint(12000, 31999)
+        port = random.choice(ports)
         if port in _given_ports:
             continue
         with contextlib.ExitStack() as stack:

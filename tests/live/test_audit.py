@@ -10,6 +10,8 @@ import audit_mixing
 import crowd
 import harness
 
+pytestmark = pytest.mark.alone
+
 
 def test_mixing(capsys):
     options = audit_mixing.parse_options([])

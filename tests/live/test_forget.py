@@ -134,6 +134,7 @@ def test_refused(teredown, nsd):
     assert done.returncode == 1 and "not running" in done.stderr
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("rows", [10000])
 def test_small_steps(teredown, nsd, rows):
     """Large keys: every call of the script blocks Redis for at most 5 ms, while counting goes on."""

@@ -12,6 +12,8 @@ import redis_set
 from asker import Asker, until_exact
 from harness import key, number, until
 
+pytestmark = pytest.mark.alone
+
 SLOT = redis_set.slot_of("{%s}" % harness.RESOLVER)
 SCRIPT = os.path.join(harness.SOURCE, "resolver", "telemetry", "redis", "script.lua")
 

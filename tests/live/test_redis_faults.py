@@ -118,14 +118,16 @@ def test_busy(node, teredown, nsd):
             thread.join()
 
 
+@pytest.mark.alone
 def test_loading(folder, node, teredown, nsd):
     """It starts, and needs its time to read its data."""
     with Fault(teredown, nsd, node, "127.0.24.6") as fault:
+        node.client().mset({"much:%d" % n: "x" * 100 for n in range(500)})
         node.client().bgrewriteaof()
         until(lambda: not node.client().info("persistence")["aof_rewrite_in_progress"], "the file is rewritten")
         node.kill()
         with open(node.config, "a") as out:
-            out.write("key-load-delay 3000\nloading-process-events-interval-bytes 1024\n")
+            out.write("key-load-delay 10000\nloading-process-events-interval-bytes 1024\n")
         node.launch()
         # Too short, perhaps, for the log, which is quiet about what mends itself at once.
         until(lambda: "LOADING" in fault.daemon.status()["redis_error"], "status says LOADING", 30)

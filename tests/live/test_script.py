@@ -16,6 +16,8 @@ import slowlog
 from batches import Batches
 from harness import key
 
+pytestmark = pytest.mark.alone
+
 RUNS, CALLS = 5, 20
 
 ALL_COUNTERS = dict(queries=9, cached=1, forwarded=1, local=1, blocked=1, noerror=1, nodata=1, nxdomain=1, servfail=1, refused=1, other=1, watched=1, truncated=1, tcp=1)
