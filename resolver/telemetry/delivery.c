@@ -18,10 +18,10 @@
 #include "lib/base/strbuf.h"
 #include "resolver/telemetry/batch.h"
 #include "resolver/telemetry/clock_watch.h"
-#include "resolver/telemetry/redis/forget.h"
 #include "resolver/telemetry/journal.h"
 #include "resolver/telemetry/memory/memory.h"
 #include "resolver/telemetry/memory/pending_log.h"
+#include "resolver/telemetry/redis/forget.h"
 #include "resolver/telemetry/redis/store.h"
 
 #define LINES_MAX 4096

@@ -5,11 +5,13 @@
  * Together with the journal of frozen batches they hold every answered query at every instant, each
  * once; the next process finds it there. A clean stop removes them, a power cut too.
  *
- *   merge   the log takes what changed and which tallies are in it, as one record; only then are
- *           they cleared. A tally that the log names by its generation is not merged again.
- *   freeze  the log takes which items left, before the journal takes the batch. As long as that
- *           record is the last and the journal lacks the batch, it was never sent: then they
- * stayed. hold    what the journal refuses (a full disk) the log takes whole, before it is sent.
+ *   merge: the log takes what changed and which tallies are in it, as one record; only then are
+ *   they cleared. A tally that the log names by its generation is not merged again.
+ *
+ *   freeze: the log takes which items left, before the journal takes the batch. As long as that
+ *   record is the last and the journal lacks the batch, it was never sent: then they stayed.
+ *
+ *   hold: what the journal refuses (a full disk) the log takes whole, before it is sent.
  *
  * When the log cannot be written, it is emptied, warned about once and begun anew as soon as there
  * is room; until then a crash loses what is pending, and nothing is counted twice. Without a folder
