@@ -88,6 +88,7 @@ struct store {
 	char sha[SHA_SIZE];
 	struct batch *batch; /* sent, until applied or the connection is lost */
 	char words[STORE_WORDS_MAX];
+	bool said; /* these words are in the log */
 	int64_t recording_since_ms;
 };
 
@@ -148,16 +149,16 @@ static const char *advice_for(const char *words)
 static void fail(struct store *store, const char *words)
 {
 	const char *advice = advice_for(words);
-	bool new_words = strcmp(store->words, words) != 0;
-	bool urgent = advice && new_words;
 
+	store->said &= strcmp(store->words, words) == 0;
 	snprintf(store->words, sizeof(store->words), "%s", words);
 	store->failures++;
 	store->batch_failed |= store->state == STORE_SENT;
-	if (store->healthy || urgent || store->failures == QUIET_FAILURES ||
-		(store->failures > QUIET_FAILURES && new_words))
+	if (store->healthy || (!store->said && (advice || store->failures >= QUIET_FAILURES))) {
+		store->said = true;
 		log_warning("redis: %s%s%s%s; counts wait, trying again", words, advice ? " (" : "",
 			advice ? advice : "", advice ? ")" : "");
+	}
 	store->healthy = false;
 	disconnect(store, store->backoff_ms);
 	store->backoff_ms =
