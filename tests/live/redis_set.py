@@ -339,6 +339,11 @@ class Cluster(_Set):
                 return False
         return True
 
+    def words(self):
+        """What every node says of the cluster and of itself, for a failure."""
+        return "\n".join("%s: %s" % (node.endpoint, "%s %s" % (self._info(node), node.client().role()) if node.running() else "not running")
+            for node in self.nodes)
+
     def url(self, seeds=None):
         return "cluster://" + ",".join(node.endpoint for node in seeds or self.nodes[:self.master_count])
 

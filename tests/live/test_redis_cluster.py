@@ -57,7 +57,10 @@ def whole(cluster):
     for node in cluster.nodes:
         if not node.running():
             node.start()
-    until(cluster.healthy, "the cluster is whole", 60)
+    try:
+        until(cluster.healthy, "the cluster is whole", 60)
+    except harness.Failure as failure:
+        raise harness.Failure("%s\n%s" % (failure, cluster.words())) from None
 
 
 def owner_client(cluster):

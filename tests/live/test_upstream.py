@@ -92,6 +92,7 @@ def test_ids_and_ports_are_random(upstream, teredown):
         assert max(steps.count(step) for step in set(steps) - {0}) < 20
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("dead", ["closed", "silent"])
 @pytest.mark.parametrize("first", [True, False], ids=["dead first", "dead second"])
 def test_two_upstreams_one_dead(upstream, teredown, dead, first):
