@@ -16,7 +16,7 @@
 #include "lib/base/ring.h"
 #include "resolver/telemetry/tally.h"
 
-#define HANDOVER_TALLIES 4 /* one is filled, two are on their way, one is spare */
+#define HANDOVER_TALLIES 8 /* one is filled; the others let the collector be late */
 
 struct bell {
 	int fd;             /* eventfd; readable when it rang */
