@@ -9,6 +9,8 @@ resolver_telemetry_libtelemetry_a_SOURCES = \
 	resolver/telemetry/identity.c resolver/telemetry/identity.h \
 	resolver/telemetry/identity_key.c resolver/telemetry/identity_key.h \
 	resolver/telemetry/journal.c resolver/telemetry/journal.h \
+	resolver/telemetry/journal_files.c resolver/telemetry/journal_files.h \
+	resolver/telemetry/journal_record.c resolver/telemetry/journal_record.h \
 	resolver/telemetry/notes.c resolver/telemetry/notes.h \
 	resolver/telemetry/pending.c resolver/telemetry/pending.h \
 	resolver/telemetry/record.c resolver/telemetry/record.h \
