@@ -8,12 +8,19 @@ policy_libpolicy_a_SOURCES = \
 	policy/rpz.c
 
 if HAVE_CMOCKA
-POLICY_TESTS = tests/unit/test_policy tests/unit/test_zones
+POLICY_TESTS = tests/unit/test_patterns tests/unit/test_policy tests/unit/test_rpz tests/unit/test_zones
 check_PROGRAMS += $(POLICY_TESTS)
 TESTS += $(POLICY_TESTS)
-tests_unit_test_policy_SOURCES = tests/unit/test_policy.c
+POLICY_RULES = tests/unit/policy_rules.c tests/unit/policy_rules.h
+tests_unit_test_patterns_SOURCES = tests/unit/test_patterns.c $(POLICY_RULES)
+tests_unit_test_patterns_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_patterns_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)
+tests_unit_test_policy_SOURCES = tests/unit/test_policy.c $(POLICY_RULES)
 tests_unit_test_policy_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_policy_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)
+tests_unit_test_rpz_SOURCES = tests/unit/test_rpz.c $(POLICY_RULES)
+tests_unit_test_rpz_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_rpz_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)
 tests_unit_test_zones_SOURCES = tests/unit/test_zones.c
 tests_unit_test_zones_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_zones_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)
