@@ -13,11 +13,23 @@ update-doc: doc/make-conf-manual$(EXEEXT)
 	$(AM_V_at)doc/make-conf-manual --sample >doc/conf.tmp && mv doc/conf.tmp $(srcdir)/doc/teredown.conf.sample
 CLEANFILES += doc/conf.tmp
 
-# The options' test also compares the documents with the table.
+# test_options_print also compares the documents with the table.
 if HAVE_CMOCKA
-check_PROGRAMS += tests/unit/test_options
-TESTS += tests/unit/test_options
-tests_unit_test_options_SOURCES = tests/unit/test_options.c
+OPTIONS_TESTS = tests/unit/test_options tests/unit/test_options_faults tests/unit/test_options_print tests/unit/test_options_redis
+check_PROGRAMS += $(OPTIONS_TESTS)
+TESTS += $(OPTIONS_TESTS)
+OPTIONS_FILE = tests/unit/options_file.c tests/unit/options_file.h
+OPTIONS_TEST_LIBS = $(LIB_RESOLVER) $(CONFUSE_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_options_SOURCES = tests/unit/test_options.c $(OPTIONS_FILE)
 tests_unit_test_options_CFLAGS = $(TEST_CFLAGS)
-tests_unit_test_options_LDADD = $(LIB_RESOLVER) $(CONFUSE_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_options_LDADD = $(OPTIONS_TEST_LIBS)
+tests_unit_test_options_faults_SOURCES = tests/unit/test_options_faults.c $(OPTIONS_FILE)
+tests_unit_test_options_faults_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_options_faults_LDADD = $(OPTIONS_TEST_LIBS)
+tests_unit_test_options_print_SOURCES = tests/unit/test_options_print.c $(OPTIONS_FILE)
+tests_unit_test_options_print_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_options_print_LDADD = $(OPTIONS_TEST_LIBS)
+tests_unit_test_options_redis_SOURCES = tests/unit/test_options_redis.c $(OPTIONS_FILE)
+tests_unit_test_options_redis_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_options_redis_LDADD = $(OPTIONS_TEST_LIBS)
 endif
