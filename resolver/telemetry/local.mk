@@ -86,7 +86,7 @@ resolver/telemetry/redis/forget.$(OBJEXT): resolver/telemetry/redis/forget.inc
 resolver/telemetry/redis/store.$(OBJEXT): resolver/telemetry/redis/script.inc
 
 if HAVE_CMOCKA
-TELEMETRY_TESTS = tests/unit/test_tally tests/unit/test_memory tests/unit/test_pending tests/unit/test_sketch tests/unit/test_record \
+TELEMETRY_TESTS = tests/unit/test_tally tests/unit/test_memory tests/unit/test_pending tests/unit/test_sketch tests/unit/test_record tests/unit/test_record_plain \
 	tests/unit/test_forget tests/unit/test_journal tests/unit/test_redis tests/unit/test_store
 check_PROGRAMS += $(TELEMETRY_TESTS) $(SINK_TESTS)
 TESTS += $(TELEMETRY_TESTS) $(SINK_TESTS)
@@ -103,9 +103,13 @@ tests_unit_test_pending_LDADD = $(TELEMETRY_TEST_LIBS)
 tests_unit_test_sketch_SOURCES = tests/unit/test_sketch.c
 tests_unit_test_sketch_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_sketch_LDADD = $(TELEMETRY_TEST_LIBS)
-tests_unit_test_record_SOURCES = tests/unit/test_record.c
+RECORD_BED = tests/unit/record_bed.c tests/unit/record_bed.h
+tests_unit_test_record_SOURCES = tests/unit/test_record.c $(RECORD_BED)
 tests_unit_test_record_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_record_LDADD = $(TELEMETRY_TEST_LIBS)
+tests_unit_test_record_plain_SOURCES = tests/unit/test_record_plain.c $(RECORD_BED)
+tests_unit_test_record_plain_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_record_plain_LDADD = $(TELEMETRY_TEST_LIBS)
 tests_unit_test_forget_SOURCES = tests/unit/test_forget.c
 tests_unit_test_forget_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_forget_LDADD = $(TELEMETRY_TEST_LIBS)

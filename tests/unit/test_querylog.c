@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The query log's file: turned at its size with whole lines and nothing lost, mended when a line
- * was torn, and patient with a full disk. */
+/*
+ * The query log's file: opened anew when asked, turned at its size with whole lines and nothing
+ * lost, mended when a line was torn, and patient with a missing folder, a slow reader and a full
+ * disk.
+ */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -120,6 +123,70 @@ static unsigned count_in_order(const struct bed *bed, unsigned files, unsigned f
 		free(text);
 	}
 	return next - first;
+}
+
+static void the_file_is_appended_and_reopened(void **state)
+{
+	struct bed *bed = *state;
+
+	assert_true(querylog_init(&bed->log, bed->path, &bed->now));
+	querylog_append(&bed->log, "one\n", 4, &bed->now);
+	querylog_flush(&bed->log, &bed->now);
+	assert_int_equal(rename(bed->path, old_path(bed, 1)), 0);
+	querylog_append(&bed->log, "two\n", 4, &bed->now);
+	querylog_reopen(&bed->log, &bed->now);
+	querylog_append(&bed->log, "three\n", 6, &bed->now);
+	querylog_deinit(&bed->log);
+	assert_file(bed, 1, "one\ntwo\n");
+	assert_file(bed, 0, "three\n");
+	assert_int_equal(bed->log.dropped, 0);
+}
+
+static void a_missing_folder_is_tried_again(void **state)
+{
+	struct bed *bed = *state;
+
+	assert_int_equal(rmdir(bed->dir), 0);
+	assert_true(querylog_init(&bed->log, bed->path, &bed->now));
+	querylog_append(&bed->log, "kept\n", 5, &bed->now);
+	querylog_flush(&bed->log, &bed->now);
+	assert_int_equal(mkdir(bed->dir, 0700), 0);
+	querylog_flush(&bed->log, &bed->now); /* not yet */
+	assert_int_equal(access(bed->path, F_OK), -1);
+	bed->now.mono_us += 6 * US_PER_S;
+	querylog_flush(&bed->log, &bed->now);
+	assert_file(bed, 0, "kept\n");
+	querylog_deinit(&bed->log);
+}
+
+static void a_slow_reader_costs_lines_and_no_time(void **state)
+{
+	struct bed *bed = *state;
+	char line[1000];
+
+	assert_int_equal(mkfifo(bed->path, 0600), 0);
+	int reader = open(bed->path, O_RDONLY | O_NONBLOCK);
+	assert_true(reader >= 0);
+	assert_true(querylog_init(&bed->log, bed->path, &bed->now));
+	memset(line, 'x', sizeof(line));
+	line[sizeof(line) - 1] = '\n';
+	for (unsigned i = 0; i < 4000; i++) /* would never return if it waited */
+		querylog_append(&bed->log, line, sizeof(line), &bed->now);
+	assert_true(bed->log.dropped > 2000);
+	assert_true(bed->log.dropped < 4000);
+
+	uint64_t got = 0; /* what is read is whole lines */
+	char chunk[65536];
+	for (ssize_t length = read(reader, chunk, sizeof(chunk)); length > 0;
+		length = read(reader, chunk, sizeof(chunk))) {
+		for (ssize_t i = 0; i < length; i++, got++)
+			assert_int_equal(
+				chunk[i], got % sizeof(line) == sizeof(line) - 1 ? '\n' : 'x');
+		querylog_flush(&bed->log, &bed->now);
+	}
+	assert_int_equal(got, (4000 - bed->log.dropped) * sizeof(line));
+	close(reader);
+	querylog_deinit(&bed->log);
 }
 
 static void old_files_move_up_and_the_oldest_goes(void **state)
@@ -332,6 +399,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		TEST(the_file_is_appended_and_reopened),
+		TEST(a_missing_folder_is_tried_again),
+		TEST(a_slow_reader_costs_lines_and_no_time),
 		TEST(old_files_move_up_and_the_oldest_goes),
 		TEST(nothing_is_lost_at_a_turn),
 		TEST(a_large_buffer_fills_several_files),
