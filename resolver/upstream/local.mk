@@ -6,13 +6,20 @@ resolver_upstream_libupstream_a_SOURCES = \
 	resolver/upstream/upstream.c resolver/upstream/upstream.h
 
 if HAVE_CMOCKA
-UPSTREAM_TESTS = tests/unit/test_exchange tests/unit/test_upstream
+UPSTREAM_TESTS = tests/unit/test_exchange tests/unit/test_ports tests/unit/test_random tests/unit/test_upstream
 check_PROGRAMS += $(UPSTREAM_TESTS)
 TESTS += $(UPSTREAM_TESTS)
+FAKE_SERVER = tests/unit/fake_server.c tests/unit/fake_server.h
 tests_unit_test_exchange_SOURCES = tests/unit/test_exchange.c
 tests_unit_test_exchange_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_exchange_LDADD = $(LIB_UPSTREAM) $(CMOCKA_LIBS)
-tests_unit_test_upstream_SOURCES = tests/unit/test_upstream.c
+tests_unit_test_ports_SOURCES = tests/unit/test_ports.c $(FAKE_SERVER)
+tests_unit_test_ports_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_ports_LDADD = $(LIB_UPSTREAM) $(EVENT_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_random_SOURCES = tests/unit/test_random.c
+tests_unit_test_random_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_random_LDADD = $(LIB_UPSTREAM) $(CMOCKA_LIBS)
+tests_unit_test_upstream_SOURCES = tests/unit/test_upstream.c $(FAKE_SERVER)
 tests_unit_test_upstream_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_upstream_LDADD = $(LIB_UPSTREAM) $(EVENT_LIBS) $(CMOCKA_LIBS) -lm
 endif

@@ -7,39 +7,17 @@
 
 #include <cmocka.h>
 
-#include <arpa/inet.h>
-#include <errno.h>
 #include <event2/event.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "lib/dns/message.h"
-#include "resolver/upstream/ports.h"
-#include "resolver/upstream/random.h"
 #include "resolver/upstream/upstream.h"
+#include "tests/unit/fake_server.h"
 
 #define WATCHDOG_S 20
-
-struct fake;
-typedef void fake_packet_fn(struct fake *fake, uint8_t *packet, size_t size);
-
-struct fake {
-	struct event_base *base;
-	struct endpoint endpoint;
-	int udp, tcp, connection;
-	struct event *udp_event, *tcp_event, *connection_event, *timer;
-	fake_packet_fn *on_packet;
-	fake_packet_fn *on_message; /* over TCP */
-	struct sockaddr_storage peer;
-	socklen_t peer_length;
-	uint8_t pending[8192];
-	size_t pending_size, pending_sent;
-	unsigned packets, messages;
-	uint16_t ports[1000], ids[1000];
-};
 
 struct fixture {
 	struct event_base *base;
@@ -55,148 +33,13 @@ struct fixture {
 	struct endpoint from;
 };
 
-/* --- the small server --- */
+/* --- what the server does with a packet --- */
 
 static uint8_t *reply_from(uint8_t *packet, size_t size, uint16_t flags)
 {
 	wire_put_u16(packet, size, 2, flags | DNS_FLAG_QR | DNS_FLAG_RD | DNS_FLAG_RA);
 	return packet;
 }
-
-static void fake_send(struct fake *fake, const uint8_t *packet, size_t size)
-{
-	sendto(fake->udp, packet, size, 0, (struct sockaddr *)&fake->peer, fake->peer_length);
-}
-
-static void on_fake_udp(evutil_socket_t fd, short what, void *context)
-{
-	struct fake *fake = context;
-	uint8_t packet[4096];
-	ssize_t got;
-
-	(void)what;
-	for (;;) {
-		fake->peer_length = sizeof(fake->peer);
-		got = recvfrom(fd, packet, sizeof(packet), 0, (struct sockaddr *)&fake->peer,
-			&fake->peer_length);
-		if (got < DNS_HEADER_SIZE)
-			return;
-		struct endpoint client;
-
-		endpoint_from_sockaddr(&client, (struct sockaddr *)&fake->peer);
-		fake->ports[fake->packets % 1000] = client.port;
-		fake->ids[fake->packets % 1000] = (uint16_t)(packet[0] << 8 | packet[1]);
-		fake->packets++;
-		if (fake->on_packet)
-			fake->on_packet(fake, packet, (size_t)got);
-	}
-}
-
-static void on_fake_message(evutil_socket_t fd, short what, void *context)
-{
-	struct fake *fake = context;
-	uint8_t message[4096];
-	ssize_t got = recv(fd, message, sizeof(message), 0);
-
-	(void)what;
-	if (got < 2 + DNS_HEADER_SIZE)
-		return;
-	fake->messages++;
-	fake->on_message(fake, message + 2, (size_t)got - 2);
-}
-
-static void fake_hang_up(struct fake *fake)
-{
-	if (fake->connection < 0)
-		return;
-	event_free(fake->connection_event);
-	close(fake->connection);
-	fake->connection = -1;
-}
-
-static void on_fake_accept(evutil_socket_t fd, short what, void *context)
-{
-	struct fake *fake = context;
-
-	(void)what;
-	fake_hang_up(fake);
-	fake->connection = accept4(fd, NULL, NULL, SOCK_NONBLOCK);
-	fake->connection_event = event_new(
-		fake->base, fake->connection, EV_READ | EV_PERSIST, on_fake_message, fake);
-	event_add(fake->connection_event, NULL);
-}
-
-static int fake_socket(struct fake *fake, const char *address, int type)
-{
-	struct sockaddr_storage storage;
-	socklen_t length;
-	int fd;
-
-	if (type == SOCK_DGRAM)
-		endpoint_from_text(&fake->endpoint, address, 0);
-	length = endpoint_to_sockaddr(&fake->endpoint, &storage);
-	fd = socket(storage.ss_family, type | SOCK_NONBLOCK, 0);
-	if (bind(fd, (struct sockaddr *)&storage, length) != 0) {
-		close(fd);
-		return -1;
-	}
-	getsockname(fd, (struct sockaddr *)&storage, &length);
-	endpoint_from_sockaddr(&fake->endpoint, (struct sockaddr *)&storage);
-	return fd;
-}
-
-/*
- * False where the machine has no such address. The TCP port of the same number may be taken: then
- * another pair is tried.
- */
-static bool fake_open(struct fake *fake, struct event_base *base, const char *address)
-{
-	memset(fake, 0, sizeof(*fake));
-	fake->base = base;
-	fake->connection = -1;
-	for (int i = 0; i < 20; i++) {
-		fake->udp = fake_socket(fake, address, SOCK_DGRAM);
-		if (fake->udp < 0)
-			return false;
-		fake->tcp = fake_socket(fake, address, SOCK_STREAM);
-		if (fake->tcp >= 0)
-			break;
-		close(fake->udp);
-	}
-	assert_true(fake->tcp >= 0);
-	assert_int_equal(listen(fake->tcp, 8), 0);
-	fake->udp_event = event_new(base, fake->udp, EV_READ | EV_PERSIST, on_fake_udp, fake);
-	fake->tcp_event = event_new(base, fake->tcp, EV_READ | EV_PERSIST, on_fake_accept, fake);
-	event_add(fake->udp_event, NULL);
-	event_add(fake->tcp_event, NULL);
-	return true;
-}
-
-static void fake_close(struct fake *fake)
-{
-	fake_hang_up(fake);
-	if (fake->timer)
-		event_free(fake->timer);
-	if (fake->udp_event)
-		event_free(fake->udp_event);
-	if (fake->tcp_event)
-		event_free(fake->tcp_event);
-	close(fake->udp);
-	close(fake->tcp);
-	memset(fake, 0, sizeof(*fake));
-}
-
-/* The port stays bound to nothing: closed. */
-static void fake_shut(struct fake *fake)
-{
-	struct endpoint endpoint = fake->endpoint;
-
-	fake_close(fake);
-	fake->endpoint = endpoint;
-	fake->udp = fake->tcp = fake->connection = -1;
-}
-
-/* --- what it does with a packet --- */
 
 static void answer(struct fake *fake, uint8_t *packet, size_t size)
 {
@@ -689,81 +532,6 @@ static void test_ipv6(void **state)
 	fixture_close(&f);
 }
 
-/* --- ports --- */
-
-static void on_port_unused(struct port *port)
-{
-	(void)port;
-	fail();
-}
-
-/*
- * As many ports as questions, until there are PORTS_FRESH_A_SECOND in one second; then each serves
- * a few, and it starts anew.
- */
-static void test_ports(void **state)
-{
-	(void)state;
-	struct event_base *base = event_base_new();
-	struct random_pool random = {0};
-	struct fake fake;
-	struct ports ports;
-	struct port *port, *other;
-	uint64_t unexpected = 0;
-
-	assert_true(fake_open(&fake, base, "127.0.0.1"));
-	ports_init(&ports, base, &random, on_port_unused, &unexpected);
-	for (int i = 0; i < PORTS_FRESH_A_SECOND; i++) {
-		assert_int_equal(ports_take(&ports, 0, &fake.endpoint, &fake, 10, &port), TD_OK);
-		assert_int_equal(port->uses, 1);
-		port_put(port);
-		assert_null(ports.idle[0]);
-	}
-	for (unsigned i = 1; i <= PORT_USES_MAX; i++) {
-		assert_int_equal(ports_take(&ports, 0, &fake.endpoint, &fake, 20, &port), TD_OK);
-		assert_int_equal(port->uses, i);
-		port_put(port);
-	}
-	assert_null(ports.idle[0]);
-
-	/* One server's port is not another's, and a port in use is nobody else's. */
-	ports_take(&ports, 0, &fake.endpoint, &fake, 20, &port);
-	ports_take(&ports, 0, &fake.endpoint, &fake, 20, &other);
-	assert_ptr_not_equal(port, other);
-	port_put(port);
-	port_close(other);
-	ports_take(&ports, 1, &fake.endpoint, &fake, 20, &other);
-	assert_ptr_not_equal(port, other);
-	assert_ptr_equal(ports.idle[0], port);
-
-	/*
-	 * What comes to an idle port is thrown away; a port put back in a quiet second is closed.
-	 */
-	struct sockaddr_storage self;
-	socklen_t length = sizeof(self);
-
-	getsockname(port->fd, (struct sockaddr *)&self, &length);
-	sendto(fake.udp, "late", 4, 0, (struct sockaddr *)&self, length);
-	event_base_loop(base, EVLOOP_NONBLOCK);
-	assert_int_equal(unexpected, 1);
-	port_put(other);
-	assert_non_null(ports.idle[1]);
-	ports_take(&ports, 1, &fake.endpoint, &fake, 20 + 1000000, &other);
-	port_put(other);
-	assert_null(ports.idle[1]);
-
-	/* The sweep closes what nobody used. */
-	assert_non_null(ports.idle[0]);
-	event_free(fake.udp_event);
-	event_free(fake.tcp_event);
-	fake.udp_event = fake.tcp_event = NULL;
-	event_base_loop(base, EVLOOP_ONCE);
-	assert_null(ports.idle[0]);
-	ports_deinit(&ports);
-	fake_close(&fake);
-	event_base_free(base);
-}
-
 /* --- randomness --- */
 
 /*
@@ -827,27 +595,6 @@ static void test_ids_and_ports(void **state)
 	fixture_close(&f);
 }
 
-static void test_random_below(void **state)
-{
-	(void)state;
-	struct random_pool pool = {0};
-	unsigned cells[3] = {0};
-	uint8_t big[5000] = {0};
-	size_t zeros = 0;
-
-	for (int i = 0; i < 3000; i++)
-		cells[random_below(&pool, 3)]++;
-	for (int i = 0; i < 3; i++)
-		assert_in_range(cells[i], 800, 1200);
-	assert_int_equal(random_below(&pool, 1), 0);
-	random_bytes(&pool, big, sizeof(big));
-	for (size_t i = 0; i < sizeof(big); i++)
-		zeros += big[i] == 0;
-	assert_in_range(zeros, 1, 80);
-	for (size_t i = pool.left; i < sizeof(pool.bytes); i++)
-		assert_int_equal(pool.bytes[i], 0);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -867,9 +614,7 @@ int main(void)
 		cmocka_unit_test(test_no_servers),
 		cmocka_unit_test(test_ask_within_done),
 		cmocka_unit_test(test_ipv6),
-		cmocka_unit_test(test_ports),
 		cmocka_unit_test(test_ids_and_ports),
-		cmocka_unit_test(test_random_below),
 	};
 
 	return cmocka_run_group_tests_name("upstream", tests, NULL, NULL);
