@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* For unit tests that read Redis: a redis-server of their own on a socket in a temporary folder,
- * and a connection to fill it; NULL where it is not installed. Included by one file of a program.
+/*
+ * For unit tests that read Redis: a redis-server of their own on a socket in a temporary folder, a
+ * connection to fill it, NULL where it is not installed, and the command `teredown` over it.
+ * Included by one file of a program.
  */
 #pragma once
 
@@ -16,9 +18,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char folder[64], socket_path[96], url[112];
+#include "resolver/control/cli.h"
+
+static char folder[64], socket_path[96], config[96], url[112];
 static pid_t server_pid;
 static redisContext *redis;
+static char *said;
 
 /* --- a server of our own --- */
 
@@ -41,13 +46,12 @@ static bool wait_ready(int fd)
 	return false;
 }
 
-static void write_config(const char *path, const char *resolver)
+static void write_config(void)
 {
-	FILE *file = fopen(path, "w");
+	FILE *file = fopen(config, "w");
 
 	assert_non_null(file);
-	fprintf(file, "resolver-name = \"%s\"\nstate-dir = \"%s\"\nredis = \"%s\"\n", resolver,
-		folder, url);
+	fprintf(file, "resolver-name = \"gw1\"\nstate-dir = \"%s\"\nredis = \"%s\"\n", folder, url);
 	fprintf(file, "listen = { \"127.0.0.1:10953\" }\nupstream = { \"127.0.0.1\" }\n");
 	fclose(file);
 }
@@ -62,6 +66,8 @@ static int start_server(void **state)
 		return -1;
 	snprintf(socket_path, sizeof(socket_path), "%s/redis.sock", folder);
 	snprintf(url, sizeof(url), "unix:%s", socket_path);
+	snprintf(config, sizeof(config), "%s/teredown.conf", folder);
+	write_config();
 	server_pid = fork();
 	if (server_pid < 0)
 		return -1;
@@ -88,7 +94,9 @@ static int stop_server(void **state)
 		kill(server_pid, SIGTERM);
 		waitpid(server_pid, NULL, 0);
 	}
+	free(said);
 	unlink(socket_path);
+	unlink(config);
 	rmdir(folder);
 	return 0;
 }
@@ -104,3 +112,27 @@ static void put(const char *format, ...)
 	assert_int_not_equal(reply->type, REDIS_REPLY_ERROR);
 	freeReplyObject(reply);
 }
+
+/* --- the commands over it --- */
+
+__attribute__((sentinel)) static int run(const char *first, ...)
+{
+	const char *words[16] = {"teredown", "-c", config, first};
+	size_t size;
+	va_list arguments;
+	int count = 4;
+
+	va_start(arguments, first);
+	while (count < 16 && (words[count] = va_arg(arguments, const char *)) != NULL)
+		count++;
+	va_end(arguments);
+	free(said);
+	FILE *file = open_memstream(&said, &size);
+	assert_non_null(file);
+	int code = cli_main(count, (char **)words, file, file);
+	fclose(file);
+	return code;
+}
+
+/* Runs `teredown` of resolver gw1 with these words; what it writes is in `said` until the next. */
+#define RUN(...) run(__VA_ARGS__, NULL)

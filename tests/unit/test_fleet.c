@@ -16,7 +16,6 @@
 
 #include <cmocka.h>
 
-#include "resolver/control/cli.h"
 #include "resolver/control/fleet.h"
 #include "tests/unit/redis_server.h"
 
@@ -273,28 +272,6 @@ static void test_one_fails(void **state)
 
 /* --- the commands over it --- */
 
-static int run(char **text, int count, const char *const words[])
-{
-	const char *arguments[12] = {"teredown", "-c"};
-	char path[96];
-	size_t size;
-
-	snprintf(path, sizeof(path), "%s/teredown.conf", folder);
-	write_config(path, "gw1");
-	arguments[2] = path;
-	for (int i = 0; i < count; i++)
-		arguments[3 + i] = words[i];
-	FILE *file = open_memstream(text, &size);
-	int code = cli_main(3 + count, (char **)arguments, file, file);
-	fclose(file);
-	unlink(path);
-	return code;
-}
-
-#define RUN(text, ...)                                                           \
-	run(text, (int)(sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *)), \
-		(const char *[]){__VA_ARGS__})
-
 static void fill_small(void)
 {
 	empty();
@@ -316,71 +293,56 @@ static void fill_small(void)
 
 static void test_commands(void **state)
 {
-	char *text;
-
 	(void)state;
 	fill_small();
-	assert_int_equal(RUN(&text, "top", "--fleet"), CLI_OK);
-	assert_non_null(strstr(text, "3 resolvers"));
-	assert_non_null(strstr(text, "192.0.2.1       60"));
-	assert_non_null(strstr(text, "All are recording since"));
-	free(text);
-	assert_int_equal(RUN(&text, "top"), CLI_OK);
-	assert_non_null(strstr(text, "resolver gw1"));
-	assert_non_null(strstr(text, "192.0.2.1       10"));
-	free(text);
-	assert_int_equal(RUN(&text, "top", "--resolver", "gw3", "--json"), CLI_OK);
-	assert_non_null(strstr(text, "\"queries\":30"));
-	assert_non_null(strstr(text, "\"resolver\":\"gw3\""));
-	free(text);
-	assert_int_equal(RUN(&text, "who", "198.51.100.1", "--fleet"), CLI_OK);
-	assert_non_null(strstr(text, "gw1       192.0.2.1  a.example."));
-	assert_non_null(strstr(text, "gw3       192.0.2.1  a.example."));
-	assert_non_null(strstr(text, "7 times"));
-	free(text);
-	assert_int_equal(RUN(&text, "who", "192.0.2.1", "-f", "--json"), CLI_OK);
-	assert_non_null(strstr(text, "\"queries\":60"));
-	assert_non_null(strstr(text, "\"resolvers\":[\"gw1\",\"gw2\",\"gw3\"],\"missing\":[]"));
-	free(text);
-	assert_int_equal(RUN(&text, "top", "-f", "-r", "gw1"), CLI_ERROR);
-	assert_non_null(strstr(text, "give one option"));
-	free(text);
-	assert_int_equal(RUN(&text, "top", "-r", "gw9"), CLI_NOTHING);
-	assert_non_null(strstr(text, "\"gw9\" has not recorded anything"));
-	assert_non_null(strstr(text, "gw1, gw2, gw3. Name one of them with --resolver"));
-	free(text);
+	assert_int_equal(RUN("top", "--fleet"), CLI_OK);
+	assert_non_null(strstr(said, "3 resolvers"));
+	assert_non_null(strstr(said, "192.0.2.1       60"));
+	assert_non_null(strstr(said, "All are recording since"));
+	assert_int_equal(RUN("top"), CLI_OK);
+	assert_non_null(strstr(said, "resolver gw1"));
+	assert_non_null(strstr(said, "192.0.2.1       10"));
+	assert_int_equal(RUN("top", "--resolver", "gw3", "--json"), CLI_OK);
+	assert_non_null(strstr(said, "\"queries\":30"));
+	assert_non_null(strstr(said, "\"resolver\":\"gw3\""));
+	assert_int_equal(RUN("who", "198.51.100.1", "--fleet"), CLI_OK);
+	assert_non_null(strstr(said, "gw1       192.0.2.1  a.example."));
+	assert_non_null(strstr(said, "gw3       192.0.2.1  a.example."));
+	assert_non_null(strstr(said, "7 times"));
+	assert_int_equal(RUN("who", "192.0.2.1", "-f", "--json"), CLI_OK);
+	assert_non_null(strstr(said, "\"queries\":60"));
+	assert_non_null(strstr(said, "\"resolvers\":[\"gw1\",\"gw2\",\"gw3\"],\"missing\":[]"));
+	assert_int_equal(RUN("top", "-f", "-r", "gw1"), CLI_ERROR);
+	assert_non_null(strstr(said, "give one option"));
+	assert_int_equal(RUN("top", "-r", "gw9"), CLI_NOTHING);
+	assert_non_null(strstr(said, "\"gw9\" has not recorded anything"));
+	assert_non_null(strstr(said, "gw1, gw2, gw3. Name one of them with --resolver"));
 }
 
 static void test_status(void **state)
 {
-	char *text;
-
 	(void)state;
 	fill_small();
-	assert_int_equal(RUN(&text, "status", "--fleet"), CLI_OK);
-	assert_non_null(strstr(text, "gw1       writing"));
-	assert_non_null(strstr(text, "gw2       silent"));
-	assert_non_null(strstr(text, "gw3       stopped"));
-	assert_non_null(strstr(text, "      7    75 %  1 of 2"));
-	assert_non_null(strstr(text, "      -       -  -  "));
-	free(text);
+	assert_int_equal(RUN("status", "--fleet"), CLI_OK);
+	assert_non_null(strstr(said, "gw1       writing"));
+	assert_non_null(strstr(said, "gw2       silent"));
+	assert_non_null(strstr(said, "gw3       stopped"));
+	assert_non_null(strstr(said, "      7    75 %  1 of 2"));
+	assert_non_null(strstr(said, "      -       -  -  "));
 	put("DEL teredown:{gw2}:meta");
 	put("SET teredown:{gw2}:meta broken");
-	assert_int_equal(RUN(&text, "status", "--fleet", "--json"), CLI_PARTIAL);
-	assert_non_null(strstr(text, "{\"resolver\":\"gw2\",\"state\":\"unreadable\""));
-	assert_non_null(strstr(text, "\"resolver\":\"gw1\",\"state\":\"writing\""));
-	assert_non_null(strstr(text, "\"dropped\":1,\"unanswered\":7,\"cache_hits\":3,"
+	assert_int_equal(RUN("status", "--fleet", "--json"), CLI_PARTIAL);
+	assert_non_null(strstr(said, "{\"resolver\":\"gw2\",\"state\":\"unreadable\""));
+	assert_non_null(strstr(said, "\"resolver\":\"gw1\",\"state\":\"writing\""));
+	assert_non_null(strstr(said, "\"dropped\":1,\"unanswered\":7,\"cache_hits\":3,"
 				     "\"cache_misses\":1,\"upstreams\":2,"
 				     "\"upstreams_failing\":1,"));
-	assert_non_null(strstr(text, "resolver gw2 cannot be read and is missing here: WRONGTYPE"));
-	free(text);
-	assert_int_equal(RUN(&text, "top", "--fleet"), CLI_PARTIAL);
-	assert_non_null(strstr(text, "2 resolvers"));
-	free(text);
-	assert_int_equal(RUN(&text, "status", "-r", "gw3"), CLI_OK);
-	assert_non_null(strstr(text, "gw3       stopped"));
-	assert_null(strstr(text, "gw1"));
-	free(text);
+	assert_non_null(strstr(said, "resolver gw2 cannot be read and is missing here: WRONGTYPE"));
+	assert_int_equal(RUN("top", "--fleet"), CLI_PARTIAL);
+	assert_non_null(strstr(said, "2 resolvers"));
+	assert_int_equal(RUN("status", "-r", "gw3"), CLI_OK);
+	assert_non_null(strstr(said, "gw3       stopped"));
+	assert_null(strstr(said, "gw1"));
 }
 
 static void put_record(int resolver, const char *ts)
@@ -396,24 +358,20 @@ static void put_record(int resolver, const char *ts)
 
 static void test_tail(void **state)
 {
-	char *text;
-
 	(void)state;
 	empty();
 	put_record(2, "2026-11-21T20:52:13.000000Z");
 	put_record(1, "2026-11-21T20:52:11.000000Z");
 	put_record(1, "2026-11-21T20:52:14.000000Z");
 	put_record(3, "2026-11-21T20:52:12.000000Z");
-	assert_int_equal(RUN(&text, "tail", "--fleet", "--once", "-n", "3"), CLI_OK);
-	const char *first = strstr(text, "gw3"), *second = strstr(text, "gw2");
-	const char *third = strstr(text, "gw1");
+	assert_int_equal(RUN("tail", "--fleet", "--once", "-n", "3"), CLI_OK);
+	const char *first = strstr(said, "gw3"), *second = strstr(said, "gw2");
+	const char *third = strstr(said, "gw1");
 	assert_true(first && second && third && first < second && second < third);
 	assert_null(strstr(third + 1, "gw1"));
-	free(text);
-	assert_int_equal(RUN(&text, "tail", "-r", "gw3", "--once", "--json"), CLI_OK);
-	assert_non_null(strstr(text, "20:52:12"));
-	assert_null(strstr(text, "20:52:13"));
-	free(text);
+	assert_int_equal(RUN("tail", "-r", "gw3", "--once", "--json"), CLI_OK);
+	assert_non_null(strstr(said, "20:52:12"));
+	assert_null(strstr(said, "20:52:13"));
 }
 
 int main(void)

@@ -16,29 +16,11 @@
 
 #include <cmocka.h>
 
-#include "resolver/control/cli.h"
 #include "resolver/telemetry/redis/reader.h"
 #include "tests/unit/redis_server.h"
 
 #define TIMEOUT_MS 10000
 #define P "teredown:{gw1}:"
-
-static char config[96];
-
-static int start(void **state)
-{
-	if (start_server(state) != 0)
-		return -1;
-	snprintf(config, sizeof(config), "%s/teredown.conf", folder);
-	write_config(config, "gw1");
-	return 0;
-}
-
-static int stop(void **state)
-{
-	unlink(config);
-	return stop_server(state);
-}
 
 static const char microsoft[] = "teredo.ipv6.microsoft.com.";
 static const char example[] = "www.example.com.";
@@ -371,18 +353,6 @@ static void test_refused(void **state)
 
 /* --- the commands over it --- */
 
-static int run(char **text, const char *first, const char *second, const char *third)
-{
-	const char *arguments[] = {"teredown", "-c", config, first, second, third, NULL};
-	size_t size;
-	FILE *file = open_memstream(text, &size);
-	int count = third ? 6 : second ? 5 : 4;
-
-	int code = cli_main(count, (char **)arguments, file, file);
-	fclose(file);
-	return code;
-}
-
 /* The row of a table that begins with client. */
 static bool has_row(const char *text, const char *client, const char *name)
 {
@@ -399,138 +369,117 @@ static bool has_row(const char *text, const char *client, const char *name)
 static void test_who_address(void **state)
 {
 	struct reader *reader = open_filled();
-	char *text;
 
 	(void)state;
 	reader_close(&reader);
-	assert_int_equal(run(&text, "who", "65.55.158.118", NULL), CLI_OK);
-	assert_true(has_row(text, "192.0.2.1 ", microsoft));
-	assert_true(has_row(text, "192.0.2.2 ", example));
-	assert_false(has_row(text, "192.0.2.1 ", example));
-	assert_false(has_row(text, "192.0.2.2 ", microsoft));
-	assert_non_null(strstr(text, "was told to 2 clients, 11 times"));
-	assert_non_null(strstr(text, "Recording since"));
-	assert_non_null(strstr(text, "3 times a bound was reached"));
-	free(text);
-	assert_int_equal(run(&text, "who", "203.0.113.9", NULL), CLI_OK);
-	assert_true(has_row(text, "192.0.2.2 ", example));
-	assert_non_null(strstr(text, "was told to 1 client, 1 time,"));
-	assert_null(strstr(text, "192.0.2.1"));
-	free(text);
-	assert_int_equal(run(&text, "who", "65.55.158.118", "--json"), CLI_OK);
+	assert_int_equal(RUN("who", "65.55.158.118"), CLI_OK);
+	assert_true(has_row(said, "192.0.2.1 ", microsoft));
+	assert_true(has_row(said, "192.0.2.2 ", example));
+	assert_false(has_row(said, "192.0.2.1 ", example));
+	assert_false(has_row(said, "192.0.2.2 ", microsoft));
+	assert_non_null(strstr(said, "was told to 2 clients, 11 times"));
+	assert_non_null(strstr(said, "Recording since"));
+	assert_non_null(strstr(said, "3 times a bound was reached"));
+	assert_int_equal(RUN("who", "203.0.113.9"), CLI_OK);
+	assert_true(has_row(said, "192.0.2.2 ", example));
+	assert_non_null(strstr(said, "was told to 1 client, 1 time,"));
+	assert_null(strstr(said, "192.0.2.1"));
+	assert_int_equal(RUN("who", "65.55.158.118", "--json"), CLI_OK);
 	assert_non_null(
-		strstr(text, "\"client\":\"192.0.2.1\",\"name\":\"teredo.ipv6.microsoft.com.\""));
-	assert_non_null(strstr(text, "\"client\":\"192.0.2.2\",\"name\":\"www.example.com.\""));
-	assert_null(strstr(text, "\"client\":\"192.0.2.2\",\"name\":\"teredo"));
-	assert_null(strstr(text, "\"client\":\"192.0.2.1\",\"name\":\"www"));
-	assert_non_null(strstr(text, "\"found\":true"));
-	free(text);
+		strstr(said, "\"client\":\"192.0.2.1\",\"name\":\"teredo.ipv6.microsoft.com.\""));
+	assert_non_null(strstr(said, "\"client\":\"192.0.2.2\",\"name\":\"www.example.com.\""));
+	assert_null(strstr(said, "\"client\":\"192.0.2.2\",\"name\":\"teredo"));
+	assert_null(strstr(said, "\"client\":\"192.0.2.1\",\"name\":\"www"));
+	assert_non_null(strstr(said, "\"found\":true"));
 }
 
 static void test_who_name(void **state)
 {
 	struct reader *reader = open_filled();
-	char *text;
 
 	(void)state;
 	reader_close(&reader);
-	assert_int_equal(run(&text, "who", "TEREDO.ipv6.Microsoft.com", NULL), CLI_OK);
-	assert_true(has_row(text, "192.0.2.1 ", "65.55.158.118"));
-	assert_null(strstr(text, "192.0.2.2"));
-	assert_non_null(strstr(text, "was asked by 1 client, 7 times"));
-	free(text);
-	assert_int_equal(run(&text, "who", "www.example.com.", NULL), CLI_OK);
-	assert_true(has_row(text, "192.0.2.2 ", "65.55.158.118"));
-	assert_true(has_row(text, "192.0.2.2 ", "203.0.113.9"));
-	assert_null(strstr(text, "192.0.2.1"));
-	free(text);
+	assert_int_equal(RUN("who", "TEREDO.ipv6.Microsoft.com"), CLI_OK);
+	assert_true(has_row(said, "192.0.2.1 ", "65.55.158.118"));
+	assert_null(strstr(said, "192.0.2.2"));
+	assert_non_null(strstr(said, "was asked by 1 client, 7 times"));
+	assert_int_equal(RUN("who", "www.example.com."), CLI_OK);
+	assert_true(has_row(said, "192.0.2.2 ", "65.55.158.118"));
+	assert_true(has_row(said, "192.0.2.2 ", "203.0.113.9"));
+	assert_null(strstr(said, "192.0.2.1"));
 	/* Asked by both now, told to one: the other is listed with its queries and without an
 	 * address. */
 	put("ZADD " P "name:%s:clients 2 192.0.2.2", microsoft);
-	assert_int_equal(run(&text, "who", microsoft, NULL), CLI_OK);
-	assert_false(has_row(text, "192.0.2.2 ", "65.55.158.118"));
-	assert_true(has_row(text, "192.0.2.2 ", "2"));
-	assert_non_null(strstr(text, "was asked by 2 clients, 9 times"));
-	free(text);
+	assert_int_equal(RUN("who", microsoft), CLI_OK);
+	assert_false(has_row(said, "192.0.2.2 ", "65.55.158.118"));
+	assert_true(has_row(said, "192.0.2.2 ", "2"));
+	assert_non_null(strstr(said, "was asked by 2 clients, 9 times"));
 }
 
 static void test_who_client(void **state)
 {
 	struct reader *reader = open_filled();
-	char *text;
 
 	(void)state;
 	reader_close(&reader);
 	/* It asked the other name as well, was told nothing for it. */
 	put("ZADD " P "client:192.0.2.2:names 1 %s", microsoft);
-	assert_int_equal(run(&text, "who", "192.0.2.2", NULL), CLI_OK);
-	assert_true(has_row(text, "65.55.158.118 ", example));
-	assert_true(has_row(text, "203.0.113.9 ", example));
-	assert_false(has_row(text, "65.55.158.118 ", microsoft));
-	assert_true(has_row(text, "teredo ", "1"));
-	assert_non_null(strstr(text, "queries 5, watched 3"));
-	free(text);
+	assert_int_equal(RUN("who", "192.0.2.2"), CLI_OK);
+	assert_true(has_row(said, "65.55.158.118 ", example));
+	assert_true(has_row(said, "203.0.113.9 ", example));
+	assert_false(has_row(said, "65.55.158.118 ", microsoft));
+	assert_true(has_row(said, "teredo ", "1"));
+	assert_non_null(strstr(said, "queries 5, watched 3"));
 }
 
 static void test_who_nothing(void **state)
 {
 	struct reader *reader = open_filled();
-	char *text;
 
 	(void)state;
 	reader_close(&reader);
 	put("DEL " P "pair:65.55.158.118 " P "name:teredo.ipv6.microsoft.com.:clients");
-	assert_int_equal(run(&text, "who", "65.55.158.118", NULL), CLI_NOTHING);
-	assert_non_null(strstr(text, "a Teredo server of Microsoft"));
-	assert_non_null(strstr(text, "teredo.ipv6.microsoft.com."));
-	assert_non_null(strstr(text, "Recording since"));
-	assert_non_null(strstr(text, "@127.0.0.1 -p 10953 teredo.ipv6.microsoft.com."));
-	free(text);
-	assert_int_equal(run(&text, "who", "nothing.example", NULL), CLI_NOTHING);
-	assert_non_null(strstr(text, "nothing.example. was asked by no client"));
-	free(text);
+	assert_int_equal(RUN("who", "65.55.158.118"), CLI_NOTHING);
+	assert_non_null(strstr(said, "a Teredo server of Microsoft"));
+	assert_non_null(strstr(said, "teredo.ipv6.microsoft.com."));
+	assert_non_null(strstr(said, "Recording since"));
+	assert_non_null(strstr(said, "@127.0.0.1 -p 10953 teredo.ipv6.microsoft.com."));
+	assert_int_equal(RUN("who", "nothing.example"), CLI_NOTHING);
+	assert_non_null(strstr(said, "nothing.example. was asked by no client"));
 	put("FLUSHALL");
 	put("SADD teredown:resolvers gw2");
-	assert_int_equal(run(&text, "who", "65.55.158.118", NULL), CLI_NOTHING);
-	assert_non_null(strstr(text, "Resolver \"gw1\" has not recorded anything"));
-	assert_non_null(strstr(text, "gw2"));
-	assert_non_null(strstr(text, "teredownd is not running"));
-	assert_non_null(strstr(text, "a Teredo server of Microsoft"));
-	free(text);
+	assert_int_equal(RUN("who", "65.55.158.118"), CLI_NOTHING);
+	assert_non_null(strstr(said, "Resolver \"gw1\" has not recorded anything"));
+	assert_non_null(strstr(said, "gw2"));
+	assert_non_null(strstr(said, "teredownd is not running"));
+	assert_non_null(strstr(said, "a Teredo server of Microsoft"));
 }
 
 static void test_top(void **state)
 {
 	struct reader *reader = open_filled();
-	char *text;
 
 	(void)state;
 	reader_close(&reader);
-	assert_int_equal(run(&text, "top", NULL, NULL), CLI_OK);
-	assert_true(has_row(text, "192.0.2.1 ", " 7 "));
-	assert_true(strstr(text, "192.0.2.1") < strstr(text, "192.0.2.2"));
-	free(text);
-	assert_int_equal(run(&text, "top", "watched", NULL), CLI_OK);
-	assert_true(has_row(text, "192.0.2.1 ", "teredo"));
-	free(text);
-	assert_int_equal(run(&text, "top", "names", NULL), CLI_NOTHING);
-	assert_non_null(strstr(text, "since midnight UTC"));
-	free(text);
-	assert_int_equal(run(&text, "top", "--json", NULL), CLI_OK);
-	assert_non_null(strstr(text, "{\"client\":\"192.0.2.1\",\"queries\":7,\"watched\":3,"));
-	free(text);
+	assert_int_equal(RUN("top"), CLI_OK);
+	assert_true(has_row(said, "192.0.2.1 ", " 7 "));
+	assert_true(strstr(said, "192.0.2.1") < strstr(said, "192.0.2.2"));
+	assert_int_equal(RUN("top", "watched"), CLI_OK);
+	assert_true(has_row(said, "192.0.2.1 ", "teredo"));
+	assert_int_equal(RUN("top", "names"), CLI_NOTHING);
+	assert_non_null(strstr(said, "since midnight UTC"));
+	assert_int_equal(RUN("top", "--json"), CLI_OK);
+	assert_non_null(strstr(said, "{\"client\":\"192.0.2.1\",\"queries\":7,\"watched\":3,"));
 }
 
 static void test_tail(void **state)
 {
 	struct reader *reader = open_filled();
-	char *text;
 
 	(void)state;
 	reader_close(&reader);
-	assert_int_equal(run(&text, "tail", "--once", NULL), CLI_NOTHING);
-	assert_non_null(strstr(text, "No watched or blocked question"));
-	free(text);
+	assert_int_equal(RUN("tail", "--once"), CLI_NOTHING);
+	assert_non_null(strstr(said, "No watched or blocked question"));
 	put("XADD " P "transactions * ts 1 json %s",
 		"{\"ts\":\"2026-11-21T20:52:11.123456Z\",\"client\":\"192.0.2.7\",\"query\":"
 		"\"a\\u001bb.example.\",\"type\":\"A\","
@@ -538,16 +487,14 @@ static void test_tail(void **state)
 		"\"policy\",\"duration_us\":42,"
 		"\"addresses\":[]}");
 	put("XADD " P "transactions * ts 1 json %s", "not json \033[31m");
-	assert_int_equal(run(&text, "tail", "--once", NULL), CLI_OK);
+	assert_int_equal(RUN("tail", "--once"), CLI_OK);
 	assert_non_null(strstr(
-		text, "192.0.2.7  A a\\027b.example.  block teredo  NXDOMAIN  (policy 42 us)\n"));
-	assert_non_null(strstr(text, "not json \\027[31m\n"));
-	assert_null(strchr(text, '\033'));
-	free(text);
-	assert_int_equal(run(&text, "tail", "--once", "--json"), CLI_OK);
-	assert_non_null(strstr(text, "\"query\":\"a\\u001bb.example.\""));
-	assert_null(strchr(text, '\033'));
-	free(text);
+		said, "192.0.2.7  A a\\027b.example.  block teredo  NXDOMAIN  (policy 42 us)\n"));
+	assert_non_null(strstr(said, "not json \\027[31m\n"));
+	assert_null(strchr(said, '\033'));
+	assert_int_equal(RUN("tail", "--once", "--json"), CLI_OK);
+	assert_non_null(strstr(said, "\"query\":\"a\\u001bb.example.\""));
+	assert_null(strchr(said, '\033'));
 }
 
 /* Control characters in whatever Redis holds never reach the output. */
@@ -556,7 +503,7 @@ static void test_hostile_names(void **state)
 	static const char evil[] = "a\033[2J\nforged 192.0.2.99.";
 	struct reader *reader = open_filled();
 	static const char *const commands[] = {"192.0.2.1", "65.55.158.118", "www.example.com"};
-	char *text, field[128];
+	char field[128];
 
 	(void)state;
 	reader_close(&reader);
@@ -567,17 +514,15 @@ static void test_hostile_names(void **state)
 		(size_t)12);
 	put("ZADD " P "name:%b 1 %b", evil, strlen(evil), evil, strlen(evil));
 	for (size_t i = 0; i < 3; i++) {
-		assert_int_equal(run(&text, "who", commands[i], NULL), CLI_OK);
-		assert_non_null(strstr(text, "a\\027[2J\\010forged"));
-		assert_null(strchr(text, '\033'));
-		assert_null(strstr(text, "\nforged"));
-		free(text);
+		assert_int_equal(RUN("who", commands[i]), CLI_OK);
+		assert_non_null(strstr(said, "a\\027[2J\\010forged"));
+		assert_null(strchr(said, '\033'));
+		assert_null(strstr(said, "\nforged"));
 	}
 	put("SADD teredown:resolvers %b", evil, strlen(evil));
 	put("DEL " P "meta");
-	assert_int_equal(run(&text, "top", "watched", NULL), CLI_OK);
-	assert_null(strchr(text, '\033'));
-	free(text);
+	assert_int_equal(RUN("top", "watched"), CLI_OK);
+	assert_null(strchr(said, '\033'));
 }
 
 int main(void)
@@ -603,5 +548,5 @@ int main(void)
 		cmocka_unit_test(test_hostile_names),
 	};
 
-	return cmocka_run_group_tests(tests, start, stop);
+	return cmocka_run_group_tests(tests, start_server, stop_server);
 }
