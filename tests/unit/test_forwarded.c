@@ -152,6 +152,19 @@ static void proxy_may_speak_for_itself(void **state)
 static void proxy_header_is_strict(void **state)
 {
 	static const char good[] = SIGNATURE "\x21\x12\0\x0c" V4_BODY;
+	static const struct {
+		const char *what, *data;
+		size_t size;
+	} strange[] = {
+		{"version 1", BYTES(SIGNATURE "\x11\x12\0\x0c" V4_BODY)},
+		{"an unknown command", BYTES(SIGNATURE "\x22\x12\0\x0c" V4_BODY)},
+		{"an unknown family", BYTES(SIGNATURE "\x21\x42\0\x0c" V4_BODY)},
+		{"an unknown transport", BYTES(SIGNATURE "\x21\x13\0\x0c" V4_BODY)},
+		{"IPv4 an octet short", BYTES(SIGNATURE "\x21\x12\0\x0b" V4_BODY)},
+		{"IPv6 as long as IPv4", BYTES(SIGNATURE "\x21\x22\0\x0c" V4_BODY)},
+		/* Refused before it is all there. */
+		{"longer than the bound", BYTES(SIGNATURE "\x21\x12\3\xf1")},
+	};
 	struct proxy_header header;
 	char bad[sizeof(good)];
 	(void)state;
@@ -162,20 +175,10 @@ static void proxy_header_is_strict(void **state)
 		bad[i] ^= 1;
 		assert_int_equal(read_header(bad, i + 1, &header), TD_MALFORMED);
 	}
-	assert_int_equal(
-		read_header(BYTES(SIGNATURE "\x11\x12\0\x0c" V4_BODY), &header), TD_MALFORMED);
-	assert_int_equal(
-		read_header(BYTES(SIGNATURE "\x22\x12\0\x0c" V4_BODY), &header), TD_MALFORMED);
-	assert_int_equal(
-		read_header(BYTES(SIGNATURE "\x21\x42\0\x0c" V4_BODY), &header), TD_MALFORMED);
-	assert_int_equal(
-		read_header(BYTES(SIGNATURE "\x21\x13\0\x0c" V4_BODY), &header), TD_MALFORMED);
-	assert_int_equal(
-		read_header(BYTES(SIGNATURE "\x21\x12\0\x0b" V4_BODY), &header), TD_MALFORMED);
-	assert_int_equal(
-		read_header(BYTES(SIGNATURE "\x21\x22\0\x0c" V4_BODY), &header), TD_MALFORMED);
-	/* Longer than the bound: refused before it is all there. */
-	assert_int_equal(read_header(BYTES(SIGNATURE "\x21\x12\3\xf1"), &header), TD_MALFORMED);
+	for (size_t i = 0; i < sizeof(strange) / sizeof(strange[0]); i++) {
+		if (read_header(strange[i].data, strange[i].size, &header) != TD_MALFORMED)
+			fail_msg("taken: %s", strange[i].what);
+	}
 	assert_int_equal(read_header(BYTES(SIGNATURE "\x21\x12\3\xf0"), &header), TD_TRUNCATED);
 }
 
