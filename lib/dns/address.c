@@ -42,6 +42,14 @@ struct address address_v6(const uint8_t octets[16])
 	return address;
 }
 
+struct address address_v6_unmapped(const uint8_t octets[16])
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	if (memcmp(octets, mapped, sizeof(mapped)) == 0)
+		return address_v4(octets + sizeof(mapped));
+	return address_v6(octets);
+}
+
 bool address_is_ip(const struct address *address)
 {
 	return address->family == ADDRESS_V4 || address->family == ADDRESS_V6;
@@ -474,10 +482,7 @@ bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)
 static void from_sockaddr_in6(struct endpoint *out, const struct sockaddr_in6 *in6)
 {
 	const struct in6_addr *address = &in6->sin6_addr;
-	if (IN6_IS_ADDR_V4MAPPED(address))
-		out->address = address_v4(address->s6_addr + 12);
-	else
-		out->address = address_v6(address->s6_addr);
+	out->address = address_v6_unmapped(address->s6_addr);
 	if (IN6_IS_ADDR_LINKLOCAL(address))
 		out->scope_id = in6->sin6_scope_id;
 	out->port = ntohs(in6->sin6_port);

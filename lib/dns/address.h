@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * IP addresses, prefixes and endpoints as plain values, comparable with memcmp: unused octets are zero.
- * An IPv4-mapped IPv6 address from a socket becomes IPv4.
  *
  * Whom counts and records are about is a struct address too, whatever identifies the client: the families above 6. Only
  * families 4 and 6 can be sent to.
@@ -51,6 +50,8 @@ size_t address_octets(const struct address *address); /* 4, 16 or 0 */
 bool address_equal(const struct address *a, const struct address *b);
 struct address address_v4(const uint8_t octets[4]);
 struct address address_v6(const uint8_t octets[16]);
+/* Of a peer or a client, whoever names it (a socket, a proxy, a forwarder): IPv4-mapped (RFC 4291, 2.5.5.2) it is one of IPv4. */
+struct address address_v6_unmapped(const uint8_t octets[16]);
 
 bool address_is_ip(const struct address *address); /* families 4 and 6 */
 struct address address_mac(const uint8_t octets[6]);

@@ -41,8 +41,13 @@ static struct address read_subnet(const uint8_t *data, size_t size)
 		count != (bits + 7) / 8 || !rest_is_zero(given, count, bits))
 		return none;
 	memcpy(octets, given, count);
-	struct address address = family == ECS_IPV4 ? address_v4(octets) : address_v6(octets);
-	return bits == most ? address : address_prefix(&address, bits);
+	struct address address =
+		family == ECS_IPV4 ? address_v4(octets) : address_v6_unmapped(octets);
+	/* Counted from the end, which an IPv4-mapped address shares with that of IPv4. */
+	unsigned missing = most - bits, own = 8 * (unsigned)address_octets(&address);
+	if (missing >= own)
+		return none;
+	return missing ? address_prefix(&address, own - missing) : address;
 }
 
 static int base64_value(uint8_t c)

@@ -16,8 +16,8 @@
 #define EDNS_OPTION_CPE_ID 65074
 
 struct forwarded {
-	/* By Client Subnet an address (all bits given) or a prefix; else by 65074 a label; else
-	 * none. */
+	/* By Client Subnet an address (all bits given) or a prefix, IPv4-mapped ones as those of
+	 * IPv4; else by 65074 a label; else none. */
 	struct address client;
 	struct address mac; /* or none */
 };

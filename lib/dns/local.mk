@@ -13,11 +13,10 @@ lib_dns_libdns_a_SOURCES = \
 	lib/dns/wire.c lib/dns/wire.h
 
 if HAVE_CMOCKA
-DNS_TESTS = tests/unit/test_name tests/unit/test_message tests/unit/test_address tests/unit/test_text
+DNS_TESTS = tests/unit/test_name tests/unit/test_message tests/unit/test_address tests/unit/test_text \
+	tests/unit/test_forwarded
 check_PROGRAMS += $(DNS_TESTS)
 TESTS += $(DNS_TESTS)
-check_PROGRAMS += tests/unit/test_forwarded
-TESTS += tests/unit/test_forwarded
 tests_unit_test_forwarded_SOURCES = tests/unit/test_forwarded.c
 tests_unit_test_forwarded_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_forwarded_LDADD = $(LIB_DNS) $(CMOCKA_LIBS)

@@ -24,38 +24,20 @@ static size_t smaller(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-static struct endpoint endpoint_v4(const uint8_t *address, uint16_t port)
-{
-	return (struct endpoint){.address = address_v4(address), .port = port};
-}
-
-/* An IPv4-mapped address is one of IPv4, as it is from a socket. */
-static struct endpoint endpoint_v6(const uint8_t *address, uint16_t port)
-{
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-
-	if (memcmp(address, mapped, sizeof(mapped)) == 0)
-		return endpoint_v4(address + sizeof(mapped), port);
-	return (struct endpoint){.address = address_v6(address), .port = port};
-}
-
-/* The addresses, which stand before the TLVs. False when there are fewer octets than they need. */
-static bool read_addresses(struct wire_reader *reader, unsigned family, struct proxy_header *out)
+/* Out of the addresses and ports of both ends, which stand before the TLVs. False when there are
+ * fewer octets than they need. */
+static bool read_source(struct wire_reader *reader, unsigned family, struct endpoint *out)
 {
 	size_t size = family == FAMILY_INET ? 4 : 16;
 	const uint8_t *source = wire_read_bytes(reader, size);
-	const uint8_t *destination = wire_read_bytes(reader, size);
-	uint16_t source_port = wire_read_u16(reader), destination_port = wire_read_u16(reader);
+	wire_read_bytes(reader, size); /* to whom */
+	uint16_t port = wire_read_u16(reader);
+	wire_read_u16(reader);
 
 	if (reader->error != TD_OK)
 		return false;
-	if (family == FAMILY_INET) {
-		out->source = endpoint_v4(source, source_port);
-		out->destination = endpoint_v4(destination, destination_port);
-	} else {
-		out->source = endpoint_v6(source, source_port);
-		out->destination = endpoint_v6(destination, destination_port);
-	}
+	out->address = family == FAMILY_INET ? address_v4(source) : address_v6_unmapped(source);
+	out->port = port;
 	return true;
 }
 
@@ -83,5 +65,5 @@ enum td_error proxy_read(const uint8_t *data, size_t size, struct proxy_header *
 	if (out->local)
 		return TD_OK;
 	struct wire_reader body = wire_reader_init(data + FIXED_SIZE, length);
-	return read_addresses(&body, family, out) ? TD_OK : TD_MALFORMED;
+	return read_source(&body, family, &out->source) ? TD_OK : TD_MALFORMED;
 }

@@ -17,7 +17,7 @@
 struct proxy_header {
 	size_t length; /* of all of it: what the proxy passes on follows */
 	bool local;    /* the proxy speaks for itself, or for someone without an IP address */
-	struct endpoint source, destination; /* unless local */
+	struct endpoint source; /* unless local */
 };
 
 /*

@@ -34,6 +34,20 @@ static void subnet_is_an_address_or_a_prefix(void **state)
 		"2001:db8::7", "-");
 }
 
+#define MAPPED "\0\0\0\0\0\0\0\0\0\0\xff\xff"
+
+static void mapped_subnet_is_one_of_ipv4(void **state)
+{
+	(void)state;
+	assert_forwarded(BYTES("\0\x8\0\x14\0\2\x80\0" MAPPED "\xc0\0\2\7"), "192.0.2.7", "-");
+	assert_forwarded(BYTES("\0\x8\0\x13\0\2\x78\0" MAPPED "\xc0\0\2"), "192.0.2.0/24", "-");
+	assert_forwarded(BYTES("\0\x8\0\x11\0\2\x61\0" MAPPED "\x80"), "128.0.0.0/1", "-");
+	assert_forwarded(BYTES("\0\x8\0\x10\0\2\x60\0" MAPPED), "-", "-"); /* no bits of IPv4 */
+	/* One bit less, and nothing says any more that it is mapped. */
+	assert_forwarded(BYTES("\0\x8\0\x10\0\2\x5f\0\0\0\0\0\0\0\0\0\0\0\xff\xfe"),
+		"::fffe:0:0/95", "-");
+}
+
 static void broken_subnets_say_nothing(void **state)
 {
 	(void)state;
@@ -108,7 +122,7 @@ static enum td_error read_header(const char *data, size_t size, struct proxy_hea
 	return proxy_read((const uint8_t *)data, size, out);
 }
 
-static void proxy_names_both_ends(void **state)
+static void proxy_names_its_client(void **state)
 {
 	struct proxy_header header;
 	char text[ENDPOINT_TEXT_MAX];
@@ -118,7 +132,6 @@ static void proxy_names_both_ends(void **state)
 	assert_int_equal(header.length, 28);
 	assert_false(header.local);
 	assert_string_equal(endpoint_to_text(&header.source, text), "192.0.2.7:4242");
-	assert_string_equal(endpoint_to_text(&header.destination, text), "127.0.0.1:53");
 	/* TLVs are stepped over. */
 	assert_int_equal(
 		read_header(BYTES(SIGNATURE "\x21\x11\0\x11" V4_BODY "\xe0\0\2xxrest"), &header),
@@ -131,7 +144,12 @@ static void proxy_names_both_ends(void **state)
 			&header),
 		TD_OK);
 	assert_string_equal(endpoint_to_text(&header.source, text), "[2001:db8::7]:4242");
-	assert_string_equal(endpoint_to_text(&header.destination, text), "127.0.0.1:53");
+	assert_int_equal(
+		read_header(BYTES(SIGNATURE "\x21\x21\0\x24" MAPPED "\x7f\0\0\1"
+					    "\x20\1\xd\xb8\0\0\0\0\0\0\0\0\0\0\0\7\x10\x92\0\x35"),
+			&header),
+		TD_OK);
+	assert_string_equal(endpoint_to_text(&header.source, text), "127.0.0.1:4242");
 }
 
 static void proxy_may_speak_for_itself(void **state)
@@ -186,10 +204,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(subnet_is_an_address_or_a_prefix),
+		cmocka_unit_test(mapped_subnet_is_one_of_ipv4),
 		cmocka_unit_test(broken_subnets_say_nothing),
 		cmocka_unit_test(mac_has_three_forms),
 		cmocka_unit_test(label_stands_in_for_an_address),
-		cmocka_unit_test(proxy_names_both_ends),
+		cmocka_unit_test(proxy_names_its_client),
 		cmocka_unit_test(proxy_may_speak_for_itself),
 		cmocka_unit_test(proxy_header_is_strict),
 	};
