@@ -37,6 +37,7 @@ struct option_row {
 	enum option_type type;
 	const char *unit;    /* for people: what is counted, or what a text is; NULL: the words */
 	uint64_t min, max;   /* of the field, of a text's length, of a list's entries */
+	bool or_zero;        /* a number or size may be 0 as well, which is no value but "never" */
 	uint64_t scale;      /* bytes or milliseconds that 1 in the field stands for */
 	const char *initial; /* the default as a file would say it; NULL: computed or none */
 	void (*compute)(char *out, size_t size);

@@ -226,7 +226,7 @@ static bool set_number(
 	bool readable = row->type == OPTION_NUMBER
 				? parse_digits(text, &value, &end) && *end == '\0'
 				: parse_scaled(row, text, &value);
-	if (readable && value >= row->min && value <= row->max) {
+	if (readable && ((value >= row->min && value <= row->max) || (row->or_zero && value == 0))) {
 		store_value(options, row, value);
 		return true;
 	}
@@ -506,7 +506,8 @@ void option_describe(const struct option_row *row, char *out)
 	case OPTION_DURATION:
 		format_value(row, row->min, low, sizeof(low));
 		format_value(row, row->max, high, sizeof(high));
-		snprintf(out, WHY_MAX, "%s from %s to %s%s%s", things[row->type], low, high,
+		snprintf(out, WHY_MAX, "%s%s from %s to %s%s%s", row->or_zero ? "0, or " : "",
+			things[row->type], low, high,
 			row->type == OPTION_NUMBER ? "" : ", in ",
 			row->type == OPTION_NUMBER ? "" : row->unit);
 		break;

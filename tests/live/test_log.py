@@ -48,18 +48,18 @@ def lines_of(paths):
 
 
 def test_a_log_that_turns_itself_loses_nothing(teredown, nsd):
-    daemon = teredown(nsd.endpoint, query_log="all", query_log_size="20K", query_log_keep=100)
-    ask_many(daemon, 2000)
+    daemon = teredown(nsd.endpoint, query_log="all", query_log_size="64K", query_log_keep=100)
+    ask_many(daemon, 6000)
     answered = until_written(daemon)
     assert sink(daemon.status(), "query-log")["dropped"] == 0
     old = old_files(daemon.query_log)
-    assert len(old) >= 20 and all(os.path.getsize(path) <= 20 << 10 for path in old + [daemon.query_log])
+    assert len(old) >= 20 and all(os.path.getsize(path) <= 64 << 10 for path in old + [daemon.query_log])
     assert [line["txn"] for line in lines_of(old + [daemon.query_log])] == list(range(1, answered + 1))
 
 
 def test_old_logs_are_bounded_and_a_rename_by_hand_is_followed(teredown, nsd):
-    daemon = teredown(nsd.endpoint, query_log="all", query_log_size="20K", query_log_keep=3)
-    ask_many(daemon, 1000)
+    daemon = teredown(nsd.endpoint, query_log="all", query_log_size="64K", query_log_keep=3)
+    ask_many(daemon, 3000)
     until_written(daemon)
     assert len(old_files(daemon.query_log)) == 3
     os.rename(daemon.query_log, daemon.query_log + "-moved")

@@ -181,15 +181,18 @@ static void test_units(void **state)
 	(void)state;
 	struct options *o =
 		load_good(NO_RESOLV_CONF "cache-size = 2g upstream-timeout = 400ms\n"
-					 "block-ttl = 2h retention = 9 redis-memory = 1G\n");
+					 "block-ttl = 2h retention = 9 redis-memory = 1G\n"
+					 "query-log-size = 64K\n");
 	assert_true(o->cache_size == UINT64_C(2) << 30);
 	assert_int_equal(o->upstream_timeout_ms, 400);
 	assert_int_equal(o->block_ttl_s, 7200);
 	assert_int_equal(o->retention_days, 9);
 	assert_int_equal(o->redis_memory_mb, 1024);
+	assert_true(o->query_log_size == 64 << 10);
 	options_free(o);
-	o = load_good(NO_RESOLV_CONF
-		"cache-size = 1048576 upstream-timeout = 1500 pair-retention = 48h block-ttl = 90");
+	o = load_good(NO_RESOLV_CONF "cache-size = 1048576 upstream-timeout = 1500\n"
+				     "pair-retention = 48h block-ttl = 90 query-log-size = 0K\n");
+	assert_true(o->query_log_size == 0);
 	assert_true(o->cache_size == 1u << 20);
 	assert_int_equal(o->upstream_timeout_ms, 1500);
 	assert_int_equal(o->pair_retention_days, 2);

@@ -29,6 +29,12 @@ static const struct {
 	{"redis-memory = 17000K",
 		"t.conf:1: redis-memory: \"17000K\" is not understood, "
 		"expected a size such as 64M from 16M to 64G, in whole megabytes\n"},
+	{"query-log-size = 10",
+		"t.conf:1: query-log-size: \"10\" is out of range, "
+		"expected 0, or a size such as 64M from 64K to 1024G, in bytes\n"},
+	{"query-log-size = 65535",
+		"t.conf:1: query-log-size: \"65535\" is out of range, "
+		"expected 0, or a size such as 64M from 64K to 1024G, in bytes\n"},
 	{"block-ttl = 1500ms", "t.conf:1: block-ttl: \"1500ms\" is not understood, "
 			       "expected a duration from 1s to 1d, in seconds\n"},
 	{"upstream-timeout = 5", "t.conf:1: upstream-timeout: \"5\" is out of range, "
