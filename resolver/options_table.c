@@ -396,8 +396,9 @@ const struct option_row option_rows[] = {
 		.scale = 1,
 		.initial = "0",
 		.help = "The size at which query-log-file is turned: it becomes FILE.1, the one "
-			"before it FILE.2, and a new one is begun, always with whole lines. 0: "
-			"never, which leaves it to logrotate(8) and SIGHUP."},
+			"before it FILE.2, and a new one is begun, always with whole lines. Where "
+			"query-log-file is a symbolic link, it stays one, and the file that it "
+			"leads to is turned. 0: never, which leaves it to logrotate(8) and SIGHUP."},
 	{.name = "query-log-keep",
 		.type = OPTION_NUMBER,
 		.unit = "files",
@@ -416,9 +417,9 @@ const struct option_row option_rows[] = {
 		.initial = "",
 		.check = option_check_dnstap,
 		.help = "Where DNS messages go in dnstap's form (Frame Streams, "
-			"protobuf:dnstap.Dnstap): \"file:/PATH\" (turned by query-log-size, or "
-			"after a rename at SIGHUP; what is there at the start is kept as "
-			"FILE.1), or a reader at \"unix:/PATH\" or \"tcp://ADDRESS:PORT\". "
+			"protobuf:dnstap.Dnstap): \"file:/PATH\" (turned by query-log-size, in the "
+			"same way, or after a rename at SIGHUP; what is there at the start is kept "
+			"as FILE.1), or a reader at \"unix:/PATH\" or \"tcp://ADDRESS:PORT\". "
 			"Empty: none."},
 	{.name = "dnstap-messages",
 		.type = OPTION_TEXTS,

@@ -204,6 +204,29 @@ static void old_files_move_up_and_the_oldest_goes(void **state)
 	assert_file(bed, 3, "b");
 	assert_int_equal(access(old_path(bed, 4), F_OK), -1);
 	assert_true(rotate_files(bed->path, 3)); /* there is none: nothing to do */
+	assert_file(bed, 1, "d");
+}
+
+static void a_link_stays_and_what_it_leads_to_is_turned(void **state)
+{
+	struct bed *bed = *state;
+	char path[64], old[80];
+	struct stat status;
+
+	snprintf(path, sizeof(path), "%s/link", bed->dir);
+	snprintf(old, sizeof(old), "%s.1", path);
+	assert_int_equal(symlink(bed->path, path), 0);
+	assert_true(querylog_init(&bed->log, path, &bed->now));
+	querylog_set_turn(&bed->log, 160, 30);
+	for (unsigned i = 0; i < 35; i++)
+		append_number(bed, i);
+	querylog_deinit(&bed->log);
+	assert_int_equal(lstat(path, &status), 0);
+	assert_true(S_ISLNK(status.st_mode));
+	assert_int_equal(access(old, F_OK), -1);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(bed->log.turns, 3);
+	assert_int_equal(count_in_order(bed, 30, 0), 35);
 }
 
 static void nothing_is_lost_at_a_turn(void **state)
@@ -403,6 +426,7 @@ int main(void)
 		TEST(a_missing_folder_is_tried_again),
 		TEST(a_slow_reader_costs_lines_and_no_time),
 		TEST(old_files_move_up_and_the_oldest_goes),
+		TEST(a_link_stays_and_what_it_leads_to_is_turned),
 		TEST(nothing_is_lost_at_a_turn),
 		TEST(a_large_buffer_fills_several_files),
 		TEST(only_so_many_are_kept),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Numbered old files beside a file: FILE.1 is the youngest.
+ * Numbered old files beside a file: FILE.1 is the youngest. Where FILE is a symbolic link, they lie
+ * beside the file that it leads to.
  */
 #pragma once
 
@@ -10,7 +11,7 @@
 
 /*
  * FILE.1 becomes FILE.2 and so on, the oldest of keep (at least 1) goes, and path becomes FILE.1.
- * True when there is no file at path any more, also when there was none. False: errno, and the file
- * is where it was.
+ * True when there is no file at path any more; when there was none, nothing else was moved. False:
+ * errno, and the file is where it was.
  */
 bool rotate_files(const char *path, unsigned keep);
