@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The part of the main thread that writes struct identity_shared. The key is looked at once a
- * minute: a timer until midnight would be wrong after every step of the clock.
+ * The part of the main thread that writes struct identity_shared. A key that is renewed is looked
+ * at once a minute: a timer until midnight would be wrong after every step of the clock.
  */
 #include "resolver/clients.h"
 
@@ -23,7 +23,7 @@ struct clients {
 	struct identity_shared *shared;
 	struct neighbours *neighbours;
 	struct client_names *names;
-	struct event *minute;
+	struct event *minute; /* NULL: no key is renewed */
 	bool full; /* said once */
 };
 
@@ -68,12 +68,9 @@ static void on_neighbour(void *context, const struct address *address, const uin
 
 static void on_minute(evutil_socket_t fd, short what, void *context)
 {
-	struct clients *clients = context;
-
 	(void)fd;
 	(void)what;
-	if (clients->options->anonymize_renew_days)
-		load_key(clients);
+	load_key(context);
 }
 
 struct clients *clients_new(const struct options *options)
@@ -132,8 +129,9 @@ static uint32_t names_generation(void *context)
 
 struct notes_names clients_names(struct clients *clients)
 {
-	_Static_assert(
-		CLIENT_NAME_SIZE <= NOTES_NAME_SIZE && HOST_NAME_MAX_OCTETS <= PENDING_FIELD_MAX, "a name has room in a note");
+	_Static_assert(CLIENT_NAME_SIZE <= NOTES_NAME_SIZE &&
+			       HOST_NAME_MAX_OCTETS <= PENDING_FIELD_MAX,
+		"a name has room in a note");
 	if (!has_names(clients))
 		return (struct notes_names){0};
 	return (struct notes_names){clients, find_name, names_generation};
@@ -191,15 +189,21 @@ bool clients_reload(struct clients *clients)
 	       good;
 }
 
-bool clients_start(struct clients *clients, struct event_base *base)
+static bool start_renewing(struct clients *clients)
 {
 	static const struct timeval minute = {.tv_sec = MINUTE_S};
+	const struct options *options = clients->options;
 
-	clients->base = base;
-	if (!start_names(clients, base) || !follow_neighbours(clients))
-		return false;
-	clients->minute = event_new(base, -1, EV_PERSIST, on_minute, clients);
+	if (options->anonymize != ANONYMIZE_HASH || options->anonymize_renew_days == 0)
+		return true;
+	clients->minute = event_new(clients->base, -1, EV_PERSIST, on_minute, clients);
 	return clients->minute && event_add(clients->minute, &minute) == 0;
+}
+
+bool clients_start(struct clients *clients, struct event_base *base)
+{
+	clients->base = base;
+	return start_names(clients, base) && follow_neighbours(clients) && start_renewing(clients);
 }
 
 void clients_free(struct clients *clients)
