@@ -10,6 +10,7 @@
  */
 #include "resolver/telemetry/identity.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -17,6 +18,21 @@
 #define READS_MAX 4 /* of shared, while it is being written */
 
 /* --- what changes --- */
+
+#define NEIGHBOUR_SLOTS (2 * NEIGHBOURS_MAX)
+
+struct neighbour_slot {
+	_Atomic uint64_t address[2]; /* its octets as words */
+	_Atomic uint64_t mac;        /* the six octets, then the address's family; 0: free */
+};
+
+struct identity_shared {
+	_Atomic uint32_t sequence; /* odd while it is being written */
+	_Atomic uint64_t key[2];   /* of pseudonyms */
+	size_t neighbour_count;    /* the writer's own */
+	struct hash_seed seed;     /* of the slots; never changes */
+	struct neighbour_slot neighbours[NEIGHBOUR_SLOTS];
+};
 
 struct identity_shared *identity_shared_new(const struct hash_seed *seed)
 {
@@ -331,9 +347,8 @@ static void catch_up(struct identity *identity)
 
 void identity_init(struct identity *identity, const struct identity_rules *rules)
 {
-	memset(identity, 0, sizeof(*identity));
 	identity->rules = rules;
-	identity->sequence = 1; /* none that is ever read well: the key has to be taken */
+	identity->sequence = 1; /* none that is ever read well: all has to be taken anew */
 	catch_up(identity);
 }
 

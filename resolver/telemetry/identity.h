@@ -12,7 +12,6 @@
  */
 #pragma once
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -30,20 +29,8 @@ enum client_identity { CLIENT_IS_ADDRESS, CLIENT_IS_PREFIX, CLIENT_IS_MAC };
 
 #define NEIGHBOURS_MAX \
 	8192 /* addresses whose MAC address is known; more are clients of their own */
-#define NEIGHBOUR_SLOTS (2 * NEIGHBOURS_MAX)
 
-struct neighbour_slot {
-	_Atomic uint64_t address[2]; /* its octets as words */
-	_Atomic uint64_t mac;        /* the six octets, then the address's family; 0: free */
-};
-
-struct identity_shared {
-	_Atomic uint32_t sequence; /* odd while it is being written */
-	_Atomic uint64_t key[2];   /* of pseudonyms */
-	size_t neighbour_count;    /* the writer's own */
-	struct hash_seed seed;     /* of the slots; never changes */
-	struct neighbour_slot neighbours[NEIGHBOUR_SLOTS];
-};
+struct identity_shared;
 
 /* All of it empty. NULL: out of memory. Pages of neighbours that are not used are never touched. */
 struct identity_shared *identity_shared_new(const struct hash_seed *seed);
