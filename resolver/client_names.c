@@ -307,10 +307,7 @@ static size_t read_pointer(const uint8_t *reply, size_t size, char out[NAME_TEXT
 	for (unsigned i = 0; i < header.ancount && message_read_rr(&reader, &rr); i++) {
 		if (rr.type != TYPE_PTR || rr.rr_class != CLASS_IN)
 			continue;
-		struct wire_reader rdata = wire_reader_init(reply, size);
-		wire_read_bytes(&rdata, rr.rdata_offset);
-		name_read(&rdata, &name);
-		if (rdata.error != TD_OK || name.length <= 1)
+		if (!message_rdata_name(reply, size, &rr, 0, &name) || name.length <= 1)
 			return 0;
 		size_t length = name_to_text(name.wire, out) - 1;
 		bool plain = !memchr(out, '\\', length) && length <= HOST_NAME_MAX_OCTETS;
