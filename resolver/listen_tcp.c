@@ -7,8 +7,6 @@
  */
 #include "resolver/listen_tcp.h"
 
-#include "lib/dns/proxy.h"
-
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -19,6 +17,8 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "lib/dns/proxy.h"
 
 #define LISTENERS_MAX 64
 #define PENDING_MAX 100        /* queries of one connection */
