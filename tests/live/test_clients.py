@@ -3,7 +3,6 @@
 
 import os
 import re
-import shutil
 import socket
 import stat
 import struct
@@ -185,9 +184,9 @@ print("seen")
 
 
 class TestIdentity:
-    def test_mac_of_the_neighbour_table(self):
-        alone = ["unshare", "--map-root-user", "--net"]
-        if not shutil.which("ip") or subprocess.run(alone + ["ip", "link", "add", "d0", "type", "veth", "peer", "name", "d1"], stderr=subprocess.DEVNULL).returncode != 0:
+    def test_mac_of_the_neighbour_table(self, need):
+        alone = [need("unshare"), "--map-root-user", "--net"]
+        if subprocess.run(alone + [need("ip"), "link", "add", "d0", "type", "veth", "peer", "name", "d1"], stderr=subprocess.DEVNULL).returncode != 0:
             pytest.skip("no network namespace with an interface can be had here")
         done = subprocess.run(alone + [sys.executable, "-c", MAC_SCRIPT % os.path.dirname(__file__)], stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, universal_newlines=True, timeout=60)
@@ -251,7 +250,8 @@ class TestForwarder:
         daemon.ask("plain.example.org", options=[dns.edns.ECSOption("10.1.2.3", 32), mac_option("02:00:5e:10:00:01")])
         assert packets and not any(b"\x0a\x01\x02\x03" in packet or b"\x02\x00\x5e\x10" in packet for packet in packets)
 
-    def test_dnsmasq(self, teredown, nsd, folder):
+    def test_dnsmasq(self, teredown, nsd, need, folder):
+        need("dnsmasq")
         daemon = teredown(nsd.endpoint, query_log="all", trust_forwarder=["127.0.0.1"])
         forwarder = harness.Dnsmasq(folder.path, daemon.port, extra=False)
         forwarder.argv.append("--add-subnet=32,128")
@@ -315,13 +315,11 @@ class TestProxy:
             assert addresses_of(dns.message.from_wire(read_framed(sock)))
         until(lambda: clients_of(daemon, "h12.example.org") == {("10.1.2.4", None)}, "its record")
 
-    def test_dnsdist(self, daemon, folder):
-        if not harness.find("dnsdist"):
-            pytest.skip("dnsdist is not installed")
-        port = harness.free_port()
+    def test_dnsdist(self, daemon, need, folder):
+        program, port = need("dnsdist"), harness.free_port()
         config = folder.write("dnsdist.conf", "setLocal('127.0.0.1:%d')\nsetACL('127.0.0.0/8')\nsetSecurityPollSuffix('')\n"
             "newServer({address='127.0.0.1:%d', source='127.0.7.2', useProxyProtocol=true, checkType='A', checkName='localhost.'})\n" % (port, daemon.port))
-        process = harness.Process("dnsdist", [harness.find("dnsdist"), "--supervised", "--disable-syslog", "-C", config], folder.path)
+        process = harness.Process("dnsdist", [program, "--supervised", "--disable-syslog", "-C", config], folder.path)
         process.start()
         try:
             process.until(lambda: addresses_of(harness.ask(port, "h13.example.org", source="127.0.8.8", timeout_s=1.0)), "dnsdist answers")

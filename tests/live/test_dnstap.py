@@ -19,14 +19,15 @@ from harness import number, until
 READERS = [harness.find(program) for program in ("fstrm_capture", "dnstap-ldns", "kdig")]
 
 
-def _has_dnstap():
+@pytest.fixture(scope="module", autouse=True)
+def parts():
+    if not all(READERS):
+        harness.missing("fstrm_capture, dnstap-ldns or kdig is not installed")
     done = subprocess.run([harness.DAEMON, "-t", "-c", "/dev/stdin"], input=b'dnstap = "file:/tmp/x"\nupstream = { "127.0.0.1:5300" }\n',
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    return b"without dnstap" not in done.stderr
+    if b"without dnstap" in done.stderr:
+        harness.missing("built without dnstap")
 
-
-pytestmark = [pytest.mark.skipif(not all(READERS), reason="fstrm_capture, dnstap-ldns or kdig is missing"),
-    pytest.mark.skipif(not _has_dnstap(), reason="built without dnstap")]
 
 CONTENT_TYPE = "protobuf:dnstap.Dnstap"
 STOP_FRAME = bytes.fromhex("00000000" "00000004" "00000003")

@@ -205,7 +205,7 @@ def test_a_folder_that_is_not_ours_alone_is_refused(redis_server, folder, nsd):
 def clock(folder):
     made = chaos_faults.Clock(folder.path)
     if not made.library:
-        pytest.skip("libfaketime is not there")
+        harness.missing("libfaketime is not installed")
     return made
 
 

@@ -16,14 +16,13 @@ from asker import Asker, until_exact
 from harness import until
 
 
+@pytest.fixture(scope="module", autouse=True)
 def built_with_tls():
     """The daemon says so itself: a build without refuses the URL."""
     done = subprocess.run([harness.DAEMON, "-c", "/dev/stdin", "-t"], input=b'redis = "rediss://h" upstream = { "127.0.0.1" }\n', stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT)
-    return b"this build has no TLS" not in done.stdout
-
-
-pytestmark = pytest.mark.skipif(not built_with_tls(), reason="built without TLS")
+    if b"this build has no TLS" in done.stdout:
+        harness.missing("built without TLS")
 
 
 @pytest.fixture(scope="module")
