@@ -304,16 +304,16 @@ class TestCachingStub:
         daemon = teredown(nsd.endpoint, block_ttl="60s", mode="block")
         unbound = stub(daemon)
         before = harness.number(daemon.status(), "received")
-        asked = self.hammer(unbound, 2)
+        asked = self.hammer(unbound, 1)
         arrived = harness.number(daemon.status(), "received") - before
         assert asked > 200 and arrived <= 2, "the stub was asked %d times and asked %d times itself" % (asked, arrived)
 
     def test_comes_back_after_the_ttl(self, teredown, nsd, stub):
-        """Quiet for the negative TTL and not longer: with two seconds, five seconds of asking bring two to four questions."""
-        daemon = teredown(nsd.endpoint, block_ttl="2s", mode="block")
+        """Quiet for the negative TTL and not longer: with one second, two and a half seconds of asking bring two to four questions."""
+        daemon = teredown(nsd.endpoint, block_ttl="1s", mode="block")
         unbound = stub(daemon)
         before = harness.number(daemon.status(), "received")
-        asked = self.hammer(unbound, 5)
+        asked = self.hammer(unbound, 2.5)
         arrived = harness.number(daemon.status(), "received") - before
         assert asked > 500 and 2 <= arrived <= 4, "the stub was asked %d times and asked %d times itself" % (asked, arrived)
 
