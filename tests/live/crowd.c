@@ -16,14 +16,15 @@
  * A line of the file is "weight class type name", class p(lain), w(atched) or b(locked). Commands
  * are read from stdin, one a line, answers go to stdout:
  *
- *   go RATE WINDOW   ask RATE questions a second, at most WINDOW open
- *   count            "count ASKED ANSWERED", now
- *   pause            ask no more; when every question has its answer or is older than PATIENCE:
- *                      "row CLIENT HOUR queries watched blocked nxdomain tcp unanswered ambiguous"
- *                      "sum asked answered unanswered strays wrong p50 p90 p99 p999 max"  (last
- * five in microseconds, of the answers since the last pause) "end" forget           open questions
- * are over: their ids may be used again offset SECONDS   the clients' clock is the system's plus
- * this
+ *   go RATE WINDOW  ask RATE questions a second, at most WINDOW open
+ *   count           "count ASKED ANSWERED", now
+ *   pause           ask no more; when every question has its answer or is older than PATIENCE:
+ *                     row CLIENT HOUR queries watched blocked nxdomain tcp unanswered ambiguous
+ *                     sum asked answered unanswered strays wrong p50 p90 p99 p999 max
+ *                     end
+ *                   p50 to max in microseconds, of the answers since the last pause
+ *   forget          questions without an answer are over: their ids may be used again
+ *   offset SECONDS  the clients' clock is the system's plus this
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -391,12 +392,12 @@ static void age(int64_t now)
 	for (; queue_stale != queue_head; queue_stale++) {
 		const struct sent *sent = &queue[queue_stale % QUEUE];
 		struct slot *slot = slot_of(sent);
+		if (!slot || slot->state != OPEN)
+			continue;
 		if (now - sent->sent_us < STALE_US)
 			break;
-		if (slot && slot->state == OPEN) {
-			slot->state = STALE;
-			open_count--;
-		}
+		slot->state = STALE;
+		open_count--;
 	}
 	for (; queue_tail != queue_stale; queue_tail++) {
 		const struct sent *sent = &queue[queue_tail % QUEUE];
