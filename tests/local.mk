@@ -13,7 +13,8 @@ LIVE_MODULES = \
 	tests/live/harness.py \
 	tests/live/load.py \
 	tests/live/redis_set.py \
-	tests/live/slowlog.py tests/live/small_disk.py \
+	tests/live/slowlog.py \
+	tests/live/small_disk.py \
 	tests/live/test_audit.py \
 	tests/live/test_backup.py \
 	tests/live/test_cache.py \
@@ -24,8 +25,8 @@ LIVE_MODULES = \
 	tests/live/test_forget.py \
 	tests/live/test_lifecycle.py \
 	tests/live/test_log.py \
-	tests/live/test_policy.py \
 	tests/live/test_memory.py \
+	tests/live/test_policy.py \
 	tests/live/test_redis.py \
 	tests/live/test_redis_cluster.py \
 	tests/live/test_redis_faults.py \
@@ -42,21 +43,19 @@ LIVE_MODULES = \
 	tests/live/wire.py
 
 EXTRA_DIST += $(LIVE_MODULES) tests/data/redis-schema-1.jsonl
-dist_check_SCRIPTS += tests/live/run tests/live/chaos tests/live/audit_fleet.py tests/live/audit_latency.py tests/live/audit_counts.py tests/live/audit_flood.py tests/live/audit_mixing.py
+dist_check_SCRIPTS += tests/live/run tests/live/chaos tests/live/audit_counts.py tests/live/audit_fleet.py tests/live/audit_flood.py \
+	tests/live/audit_latency.py tests/live/audit_mixing.py
 
 if HAVE_PYTEST
 TESTS += tests/live/run
 endif
 
-# The clients of the chaos run, which ./bootstrap check starts and `make check` does not: it takes two minutes.
-check_PROGRAMS += tests/live/crowd
-tests_live_crowd_SOURCES = tests/live/crowd.c
-tests_live_crowd_LDADD =
-
 # Shows the closing line of the live tests beside automake's own.
 AM_TESTS_FD_REDIRECT = 9>&2
 
-# What tests/live/audit_flood.py sends.
-check_PROGRAMS += tests/live/flood
+# Clients: of tests/live/chaos (started by ./bootstrap check and not by `make check`), audit_fleet.py and audit_latency.py; of audit_flood.py.
+check_PROGRAMS += tests/live/crowd tests/live/flood
+tests_live_crowd_SOURCES = tests/live/crowd.c
+tests_live_crowd_LDADD =
 tests_live_flood_SOURCES = tests/live/flood.c
 tests_live_flood_LDADD =

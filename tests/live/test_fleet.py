@@ -6,6 +6,7 @@ import csv
 import io
 import ipaddress
 import json
+import subprocess
 
 import dns.message
 import dns.name
@@ -131,6 +132,12 @@ def test_one_is_unreadable(fleet):
 
 # --- export ---
 
+def csv_of(daemon, *words):
+    """The rows of an export; a pipe for text would hide how its lines end."""
+    done = subprocess.run([harness.COMMAND, "-c", daemon.config, "export", *words, "--format", "csv"], stdout=subprocess.PIPE, check=True)
+    return read_csv(done.stdout.decode("ascii"))
+
+
 def pairs_of(rows):
     """(resolver, client, question, address) and the count, of exported rows."""
     return {(row["resolver"], row["client"], wire_of(row["name"]), row["address"]): int(row["count"]) for row in rows if row["client"].startswith("127.0.16.")}
@@ -181,8 +188,7 @@ def test_export_is_what_was_told(fleet):
 
 def test_export_csv(fleet):
     (first, _), truth, _ = fleet
-    done = harness.subprocess.run([harness.COMMAND, "-c", first.config, "export", "pairs", "--fleet", "--format", "csv"], stdout=harness.subprocess.PIPE, check=True)
-    rows = read_csv(done.stdout.decode("ascii"))
+    rows = csv_of(first, "pairs", "--fleet")
     assert pairs_of(rows) == truth.told
     as_json = first.json("export", "pairs", "--fleet")
     assert [{field: str(value) for field, value in row.items() if field not in ("first", "last")} for row in as_json] == \
@@ -227,8 +233,7 @@ def test_export_transactions(fleet):
     (first, _), truth, _ = fleet
     records = first.json("export", "transactions", "--fleet")
     assert len(records) == 6 and {record["query"] for record in records} == {TEREDO + "."}
-    rows = read_csv(harness.subprocess.run([harness.COMMAND, "-c", first.config, "export", "transactions", "--fleet", "--format", "csv"],
-        stdout=harness.subprocess.PIPE, check=True).stdout.decode("ascii"))
+    rows = csv_of(first, "transactions", "--fleet")
     assert [(row["client"], row["query"], row["action"], row["addresses"]) for row in rows] == \
         [(record["client"], record["query"], record["action"], " ".join(record["addresses"])) for record in records]
     assert len(first.json("export", "transactions", "--fleet", "--client", "127.0.16.2", "--address", "65.55.158.118")) == 2

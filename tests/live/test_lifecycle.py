@@ -85,9 +85,7 @@ cache-size = 12Q
 def test_port_taken(folder, nsd):
     """The message says which address, and what to do about it."""
     daemon = harness.Teredown(folder.path, "127.0.0.1:1")
-    with harness.contextlib.ExitStack() as stack:
-        import socket
-        sock = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", daemon.port))
         daemon.start(wait=False)
         assert daemon.wait() == 1

@@ -12,7 +12,7 @@ import redis
 import harness
 import wire
 from batches import Batches
-from harness import addresses_of, key, rcode_of, udp_socket, until
+from harness import addresses_of, key, udp_socket, until
 
 TEREDO = "teredo.ipv6.microsoft.com"
 SERVER = "65.55.158.118"

@@ -14,7 +14,7 @@ import pytest
 
 import harness
 import wire
-from harness import addresses_of, ask, read_framed, rcode_of, send_framed, tcp_socket, udp_socket, until
+from harness import addresses_of, read_framed, rcode_of, send_framed, tcp_socket, udp_socket, until
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
