@@ -87,10 +87,14 @@ resolver/telemetry/redis/store.$(OBJEXT): resolver/telemetry/redis/script.inc
 
 if HAVE_CMOCKA
 TELEMETRY_TESTS = tests/unit/test_tally tests/unit/test_memory tests/unit/test_pending tests/unit/test_sketch tests/unit/test_record tests/unit/test_record_plain \
-	tests/unit/test_forget tests/unit/test_journal tests/unit/test_redis tests/unit/test_store
+	tests/unit/test_forget tests/unit/test_journal tests/unit/test_redis tests/unit/test_store \
+	tests/unit/test_script tests/unit/test_store_journal
 check_PROGRAMS += $(TELEMETRY_TESTS) $(SINK_TESTS)
 TESTS += $(TELEMETRY_TESTS) $(SINK_TESTS)
 TELEMETRY_TEST_LIBS = $(LIB_TELEMETRY) $(DNSTAP_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS) $(CMOCKA_LIBS)
+# Answered queries, and a redis-server that is killed, for several of them.
+TEST_ANSWERS = tests/unit/answers.c tests/unit/answers.h
+TEST_REDIS = $(TEST_ANSWERS) tests/unit/redis_process.c tests/unit/redis_process.h
 tests_unit_test_tally_SOURCES = tests/unit/test_tally.c
 tests_unit_test_tally_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_tally_LDADD = $(TELEMETRY_TEST_LIBS)
@@ -127,9 +131,15 @@ tests_unit_test_identity_LDADD = $(TELEMETRY_TEST_LIBS)
 tests_unit_test_redis_SOURCES = tests/unit/test_redis.c
 tests_unit_test_redis_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_redis_LDADD = $(TELEMETRY_TEST_LIBS)
-tests_unit_test_store_SOURCES = tests/unit/test_store.c
+tests_unit_test_script_SOURCES = tests/unit/test_script.c $(TEST_REDIS)
+tests_unit_test_script_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_script_LDADD = $(TELEMETRY_TEST_LIBS)
+tests_unit_test_store_SOURCES = tests/unit/test_store.c $(TEST_REDIS)
 tests_unit_test_store_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_store_LDADD = $(TELEMETRY_TEST_LIBS)
+tests_unit_test_store_journal_SOURCES = tests/unit/test_store_journal.c $(TEST_REDIS)
+tests_unit_test_store_journal_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_store_journal_LDADD = $(TELEMETRY_TEST_LIBS)
 
 SINK_TESTS = tests/unit/test_querylog tests/unit/test_syslog
 if HAVE_DNSTAP
