@@ -95,13 +95,13 @@ TELEMETRY_TEST_LIBS = $(LIB_TELEMETRY) $(DNSTAP_LIBS) $(REDIS_LIBS) $(EVENT_LIBS
 # Answered queries, and a redis-server that is killed, for several of them.
 TEST_ANSWERS = tests/unit/answers.c tests/unit/answers.h
 TEST_REDIS = $(TEST_ANSWERS) tests/unit/redis_process.c tests/unit/redis_process.h
-tests_unit_test_tally_SOURCES = tests/unit/test_tally.c
+tests_unit_test_tally_SOURCES = tests/unit/test_tally.c $(TEST_ANSWERS)
 tests_unit_test_tally_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_tally_LDADD = $(TELEMETRY_TEST_LIBS)
 tests_unit_test_memory_SOURCES = tests/unit/test_memory.c
 tests_unit_test_memory_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_memory_LDADD = $(TELEMETRY_TEST_LIBS)
-tests_unit_test_pending_SOURCES = tests/unit/test_pending.c
+tests_unit_test_pending_SOURCES = tests/unit/test_pending.c $(TEST_ANSWERS)
 tests_unit_test_pending_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_pending_LDADD = $(TELEMETRY_TEST_LIBS)
 tests_unit_test_sketch_SOURCES = tests/unit/test_sketch.c

@@ -14,12 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/dns/compose.h"
 #include "lib/dns/message.h"
 #include "lib/dns/name.h"
 #include "resolver/telemetry/batch.h"
 #include "resolver/telemetry/pending.h"
 #include "resolver/telemetry/tally.h"
+#include "tests/unit/answers.h"
 
 static const struct hash_seed seed = {.k0 = 1, .k1 = 2};
 
@@ -225,52 +225,22 @@ static void redis_call(struct redis *redis, const struct batch *batch)
 
 /* --- questions and answers --- */
 
-struct answer {
-	struct name qname;
+struct question {
+	struct answer answer;
 	char text[64], owner[64];
-	uint8_t reply[512];
-	size_t length;
 	unsigned addresses;
 	uint8_t tail; /* last octet of the first address */
 };
 
-static void make_answer(struct answer *answer, unsigned number, unsigned addresses)
+static void make_question(struct question *question, unsigned number, unsigned addresses)
 {
-	struct compose compose;
-	struct name target;
-	snprintf(answer->text, sizeof(answer->text), "n%u.example.", number);
-	snprintf(answer->owner, sizeof(answer->owner),
-		number % 3 ? "n%u.example." : "cdn%u.example.", number);
-	assert_int_equal(name_from_text(&answer->qname, answer->text, strlen(answer->text)), TD_OK);
-	assert_int_equal(name_from_text(&target, answer->owner, strlen(answer->owner)), TD_OK);
-
-	compose_begin(&compose, answer->reply, sizeof(answer->reply), 1, DNS_FLAG_QR,
-		answer->qname.wire, answer->qname.length, TYPE_A, CLASS_IN);
-	answer->tail = (uint8_t)(number % 40); /* names share addresses */
-	answer->addresses = addresses;
-	for (unsigned i = 0; i < addresses; i++) {
-		uint8_t octets[4] = {192, 0, 2, (uint8_t)(answer->tail + i)};
-		compose_rr(&compose, SECTION_ANSWER, &target, TYPE_A, 60, octets, 4);
-	}
-	answer->length = compose_finish(&compose);
-}
-
-static struct transaction transaction_of(
-	const struct answer *answer, uint32_t client, uint64_t answer_id)
-{
-	uint8_t octets[4] = {10, 0, (uint8_t)(client >> 8), (uint8_t)client};
-
-	return (struct transaction){
-		.client = {.address = address_v4(octets), .port = 5353},
-		.qname = answer->qname.wire,
-		.qname_length = answer->qname.length,
-		.qtype = TYPE_A,
-		.reply = answer->reply,
-		.reply_length = answer->length,
-		.source = SOURCE_CACHE,
-		.zone = ZONE_ID_NONE,
-		.answer_id = answer_id,
-	};
+	snprintf(question->text, sizeof(question->text), "n%u.example.", number);
+	snprintf(question->owner, sizeof(question->owner),
+		addresses && number % 3 == 0 ? "cdn%u.example." : "n%u.example.", number);
+	question->tail = (uint8_t)(number % 40); /* names share addresses */
+	question->addresses = addresses;
+	make_reply(&question->answer, question->text, RCODE_NOERROR, question->owner,
+		question->tail, addresses);
 }
 
 struct bed {
@@ -321,13 +291,13 @@ static void bed_close(struct bed *bed)
 	map_free(bed->redis.map);
 }
 
-static void add_truth(struct map *truth, const struct answer *answer,
+static void add_truth(struct map *truth, const struct question *question,
 	const struct transaction *transaction, int64_t wall_us)
 {
 	char client[ADDRESS_TEXT_MAX], address[ADDRESS_TEXT_MAX];
 	int64_t hour = wall_us / US_PER_HOUR;
 	bool hit = transaction->action != TRANSACTION_NONE;
-	const char *counters[] = {"queries", answer->addresses ? "noerror" : "nodata",
+	const char *counters[] = {"queries", question->addresses ? "noerror" : "nodata",
 		transaction->action == TRANSACTION_BLOCK ? "blocked" : "cached",
 		transaction->action == TRANSACTION_WATCH ? "watched" : NULL};
 
@@ -336,16 +306,17 @@ static void add_truth(struct map *truth, const struct answer *answer,
 		map_add(truth, 1, "c %s %" PRId64 " %s", client, hour, counters[i]);
 		map_add(truth, 1, "h %" PRId64 " %s", hour, counters[i]);
 	}
-	map_add(truth, 1, "q %s %s %" PRId64, client, answer->text, hour);
-	map_add(truth, hit, "qh %s %s %" PRId64, client, answer->text, hour);
-	map_add(truth, 1, "d %" PRId64 " %s", hour / 24, answer->text);
+	map_add(truth, 1, "q %s %s %" PRId64, client, question->text, hour);
+	map_add(truth, hit, "qh %s %s %" PRId64, client, question->text, hour);
+	map_add(truth, 1, "d %" PRId64 " %s", hour / 24, question->text);
 	if (hit)
 		map_add(truth, 1, "z %s %s", transaction->zone ? "isatap" : "teredo", client);
-	for (unsigned i = 0; i < answer->addresses; i++) {
+	for (unsigned i = 0; i < question->addresses; i++) {
 		struct address told =
-			address_v4((const uint8_t[]){192, 0, 2, (uint8_t)(answer->tail + i)});
+			address_v4((const uint8_t[]){192, 0, 2, (uint8_t)(question->tail + i)});
 		address_to_text(&told, address);
-		map_add(truth, 1, "p %s %s %s %s", address, client, answer->text, answer->owner);
+		map_add(truth, 1, "p %s %s %s %s", address, client, question->text,
+			question->owner);
 		map_add(truth, 1, "t %s %" PRId64, address, hour);
 	}
 }
@@ -381,33 +352,33 @@ static uint32_t random_next(uint32_t *state)
 	return *state >> 8;
 }
 
-#define ANSWERS 200
+#define QUESTIONS 200
 
 static void sums_are_exact_over_resends(void **state)
 {
-	static struct answer answers[ANSWERS];
+	static struct question questions[QUESTIONS];
 	struct bed bed;
 	uint32_t random = 42;
 	uint64_t answered = 0;
 	(void)state;
 
 	bed_open(&bed, &wide);
-	for (unsigned i = 0; i < ANSWERS; i++)
-		make_answer(&answers[i], i, i % 5);
+	for (unsigned i = 0; i < QUESTIONS; i++)
+		make_question(&questions[i], i, i % 5);
 	struct now now = {.wall_us = NOON};
 	for (unsigned round = 0; round < 40; round++) {
 		now.wall_us += (int64_t)(random_next(&random) % 9) * 60 * US_PER_S;
 		for (unsigned i = 0; i < 700; i++, answered++) {
-			unsigned which = random_next(&random) % ANSWERS;
-			struct answer *answer = &answers[which];
-			struct transaction transaction = transaction_of(answer,
-				random_next(&random) % 50, answer->addresses ? which + 1 : 0);
+			unsigned which = random_next(&random) % QUESTIONS;
+			struct question *question = &questions[which];
+			struct transaction transaction = transaction_of(&question->answer,
+				random_next(&random) % 50, question->addresses ? which + 1 : 0);
 			transaction.action =
 				which % 7 == 0 ? random_next(&random) % 3 : TRANSACTION_NONE;
 			if (transaction.action != TRANSACTION_NONE)
 				transaction.zone = which % 2;
 			tally_add(bed.tally, &seed, &transaction, now.wall_us);
-			add_truth(bed.truth, answer, &transaction, now.wall_us);
+			add_truth(bed.truth, question, &transaction, now.wall_us);
 		}
 		assert_int_equal(bed.tally->details_dropped, 0);
 		pending_merge(&bed.pending, bed.tally);
@@ -432,13 +403,13 @@ static void sums_are_exact_over_resends(void **state)
 
 static void merges_while_nothing_is_sent(void **state)
 {
-	struct answer answer;
+	struct question question;
 	struct bed bed;
 	(void)state;
 
 	bed_open(&bed, &wide);
-	make_answer(&answer, 1, 2);
-	struct transaction transaction = transaction_of(&answer, 1, 1);
+	make_question(&question, 1, 2);
+	struct transaction transaction = transaction_of(&question.answer, 1, 1);
 	for (unsigned i = 0; i < 1000; i++) {
 		tally_add(bed.tally, &seed, &transaction, NOON + i);
 		pending_merge(&bed.pending, bed.tally);
@@ -566,14 +537,14 @@ static void overflow_goes_to_other_or_is_counted(void **state)
 {
 	static const struct pending_limits narrow = {
 		.clients = 10, .tops = 5, .details = 50, .lines = 3, .line_bytes = 100};
-	struct answer answer;
+	struct question question;
 	struct bed bed;
 	(void)state;
 
 	bed_open(&bed, &narrow);
 	for (unsigned i = 0; i < 400; i++) {
-		make_answer(&answer, i % 100, 0);
-		struct transaction transaction = transaction_of(&answer, i % 40, 0);
+		make_question(&question, i % 100, 0);
+		struct transaction transaction = transaction_of(&question.answer, i % 40, 0);
 		tally_add(bed.tally, &seed, &transaction, NOON);
 	}
 	pending_merge(&bed.pending, bed.tally);
@@ -649,15 +620,15 @@ static void oldest_lines_go(void **state)
 
 static void batches_are_bounded(void **state)
 {
-	struct answer answer;
+	struct question question;
 	struct bed bed;
 	(void)state;
 
 	bed_open(&bed, &wide);
 	struct now now = {.wall_us = NOON};
 	for (unsigned i = 0; i < 3000; i++) {
-		make_answer(&answer, i, 1);
-		struct transaction transaction = transaction_of(&answer, i % 900, i + 1);
+		make_question(&question, i, 1);
+		struct transaction transaction = transaction_of(&question.answer, i % 900, i + 1);
 		tally_add(bed.tally, &seed, &transaction, NOON);
 	}
 	pending_merge(&bed.pending, bed.tally);
@@ -676,12 +647,12 @@ static void batches_are_bounded(void **state)
 
 static void an_hour_is_closed_when_all_of_it_is_cut(void **state)
 {
-	struct answer answer;
+	struct question question;
 	struct bed bed;
 	(void)state;
 
 	bed_open(&bed, &wide);
-	make_answer(&answer, 1, 1);
+	make_question(&question, 1, 1);
 	struct now now = {.wall_us = NOON + 2 * US_PER_HOUR + 30 * US_PER_S};
 	assert_null(batch_cut(&bed.batcher, &bed.pending, &now, false));
 	struct batch *batch = batch_cut(&bed.batcher, &bed.pending, &now, true);
@@ -692,7 +663,7 @@ static void an_hour_is_closed_when_all_of_it_is_cut(void **state)
 	assert_true(batch_acknowledged(&bed.batcher, 1));
 
 	for (unsigned i = 0; i < 1000; i++) {
-		struct transaction transaction = transaction_of(&answer, i, 1);
+		struct transaction transaction = transaction_of(&question.answer, i, 1);
 		tally_add(bed.tally, &seed, &transaction, NOON + US_PER_HOUR);
 	}
 	pending_merge(&bed.pending, bed.tally);
@@ -709,15 +680,16 @@ static void an_hour_is_closed_when_all_of_it_is_cut(void **state)
 /* A worker hands over the last of an hour when another has already begun the next one. */
 static void what_comes_late_keeps_its_hour_open(void **state)
 {
-	struct answer answer;
+	struct question question;
 	struct bed bed;
 	(void)state;
 
 	bed_open(&bed, &wide);
-	make_answer(&answer, 1, 1);
+	make_question(&question, 1, 1);
 	for (unsigned late = 0; late < 2; late++) {
 		for (unsigned i = 0; i < 100; i++) {
-			struct transaction transaction = transaction_of(&answer, late * 100 + i, 1);
+			struct transaction transaction =
+				transaction_of(&question.answer, late * 100 + i, 1);
 			tally_add(bed.tally, &seed, &transaction,
 				late ? NOON : NOON + US_PER_HOUR);
 		}
@@ -738,7 +710,7 @@ static void what_comes_late_keeps_its_hour_open(void **state)
 static void a_saved_batch_is_the_same(void **state)
 {
 	struct batch *copy = calloc(1, sizeof(*copy));
-	struct answer answer;
+	struct question question;
 	struct strbuf saved;
 	struct bed bed;
 	(void)state;
@@ -747,8 +719,8 @@ static void a_saved_batch_is_the_same(void **state)
 	assert_non_null(copy);
 	strbuf_init(&copy->text);
 	strbuf_init(&saved);
-	make_answer(&answer, 1, 2);
-	struct transaction transaction = transaction_of(&answer, 1, 1);
+	make_question(&question, 1, 2);
+	struct transaction transaction = transaction_of(&question.answer, 1, 1);
 	tally_add(bed.tally, &seed, &transaction, NOON);
 	pending_merge(&bed.pending, bed.tally);
 	struct batch *batch =

@@ -6,23 +6,16 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <stdio.h>
 #include <string.h>
 
-#include "lib/dns/compose.h"
 #include "lib/dns/message.h"
 #include "lib/dns/name.h"
 #include "resolver/telemetry/tally.h"
+#include "tests/unit/answers.h"
 
 static const struct hash_seed seed = {.k0 = 0x0123456789abcdef, .k1 = 0xfedcba9876543210};
 
 #define NOON INT64_C(1700049600000000) /* 2023-11-15 12:00:00 UTC */
-
-struct answer {
-	struct name qname;
-	uint8_t reply[2048];
-	size_t length;
-};
 
 static struct name name_of(const char *text)
 {
@@ -30,45 +23,6 @@ static struct name name_of(const char *text)
 
 	assert_int_equal(name_from_text(&name, text, strlen(text)), TD_OK);
 	return name;
-}
-
-static void make_answer(struct answer *answer, const char *qname, unsigned rcode, const char *owner,
-	unsigned addresses)
-{
-	struct compose compose;
-	answer->qname = name_of(qname);
-	struct name target = name_of(owner);
-
-	compose_begin(&compose, answer->reply, sizeof(answer->reply), 1,
-		(uint16_t)(DNS_FLAG_QR | rcode), answer->qname.wire, answer->qname.length, TYPE_A,
-		CLASS_IN);
-	if (strcmp(qname, owner) != 0)
-		compose_rr_name(&compose, SECTION_ANSWER, &answer->qname, TYPE_CNAME, 60, &target);
-	for (unsigned i = 0; i < addresses; i++) {
-		uint8_t octets[4] = {192, 0, 2, (uint8_t)(i + 1)};
-		assert_true(
-			compose_rr(&compose, SECTION_ANSWER, &target, TYPE_A, 60, octets, 4) != 0);
-	}
-	answer->length = compose_finish(&compose);
-	assert_true(answer->length > 0);
-}
-
-static struct transaction transaction_of(
-	const struct answer *answer, uint32_t client, uint64_t answer_id)
-{
-	uint8_t octets[4] = {10, (uint8_t)(client >> 16), (uint8_t)(client >> 8), (uint8_t)client};
-
-	return (struct transaction){
-		.client = {.address = address_v4(octets), .port = 5353},
-		.qname = answer->qname.wire,
-		.qname_length = answer->qname.length,
-		.qtype = TYPE_A,
-		.reply = answer->reply,
-		.reply_length = answer->length,
-		.source = SOURCE_CACHE,
-		.zone = ZONE_ID_NONE,
-		.answer_id = answer_id,
-	};
 }
 
 static uint64_t sum(const struct tally *tally, enum client_counter counter)
@@ -117,8 +71,8 @@ static void counts_each_outcome(void **state)
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct answer answer;
-		make_answer(
-			&answer, "a.example.", cases[i].rcode, "a.example.", cases[i].addresses);
+		make_reply(&answer, "a.example.", cases[i].rcode, "a.example.", 1,
+			cases[i].addresses);
 		struct transaction transaction = transaction_of(&answer, (uint32_t)i, 0);
 		transaction.source = cases[i].source;
 		transaction.action = cases[i].action;
@@ -145,7 +99,7 @@ static void counts_truncated_as_no_nodata(void **state)
 {
 	struct tally *tally = *state;
 	struct answer answer;
-	make_answer(&answer, "a.example.", RCODE_NOERROR, "a.example.", 0);
+	make_answer(&answer, "a.example.", 0);
 	answer.reply[2] |= DNS_FLAG_TC >> 8;
 	struct transaction transaction = transaction_of(&answer, 1, 0);
 
@@ -159,7 +113,7 @@ static void keeps_what_was_told_with_its_owner(void **state)
 {
 	struct tally *tally = *state;
 	struct answer answer;
-	make_answer(&answer, "www.example.", RCODE_NOERROR, "T.Cdn.Example.", 3);
+	make_reply(&answer, "www.example.", RCODE_NOERROR, "T.Cdn.Example.", 1, 3);
 	struct transaction transaction = transaction_of(&answer, 1, 77);
 
 	tally_add(tally, &seed, &transaction, NOON + 5);
@@ -187,8 +141,8 @@ static void same_answer_to_two_clients_is_two_details(void **state)
 {
 	struct tally *tally = *state;
 	struct answer answer, other;
-	make_answer(&answer, "a.example.", RCODE_NOERROR, "a.example.", 1);
-	make_answer(&other, "b.example.", RCODE_NXDOMAIN, "b.example.", 0);
+	make_answer(&answer, "a.example.", 1);
+	make_reply(&other, "b.example.", RCODE_NXDOMAIN, "b.example.", 1, 0);
 	struct transaction first = transaction_of(&answer, 1, 5),
 			   second = transaction_of(&answer, 2, 5);
 	struct transaction watched = first, missing = transaction_of(&other, 1, 0);
@@ -213,7 +167,7 @@ static void v4_and_v6_of_equal_octets_differ(void **state)
 {
 	struct tally *tally = *state;
 	struct answer answer;
-	make_answer(&answer, "a.example.", RCODE_NOERROR, "a.example.", 0);
+	make_answer(&answer, "a.example.", 0);
 	struct transaction v4 = transaction_of(&answer, 1, 0), v6 = v4;
 	v6.client.address.family = 6;
 
@@ -227,7 +181,7 @@ static void more_clients_than_fit_are_other(void **state)
 	struct tally *tally = *state;
 	struct answer answer;
 	const uint32_t clients = TALLY_CLIENTS + 500;
-	make_answer(&answer, "a.example.", RCODE_NOERROR, "a.example.", 1);
+	make_answer(&answer, "a.example.", 1);
 
 	for (uint32_t round = 0; round < 2; round++) {
 		for (uint32_t i = 0; i < clients; i++) {
@@ -248,7 +202,7 @@ static void more_details_than_fit_are_dropped_and_counted(void **state)
 	struct tally *tally = *state;
 	struct answer answer;
 	const uint64_t answers = TALLY_DETAILS + 100;
-	make_answer(&answer, "a.example.", RCODE_NOERROR, "a.example.", 0);
+	make_answer(&answer, "a.example.", 0);
 
 	for (uint64_t i = 1; i <= answers; i++) {
 		struct transaction transaction = transaction_of(&answer, 1, i);
@@ -264,7 +218,7 @@ static void full_bytes_roll_back(void **state)
 	struct tally *tally = *state;
 	struct answer answer;
 	uint64_t id = 0;
-	make_answer(&answer, "a.example.", RCODE_NOERROR, "cdn.example.", 60);
+	make_reply(&answer, "a.example.", RCODE_NOERROR, "cdn.example.", 1, 60);
 
 	while (tally->details_dropped == 0) {
 		struct transaction transaction = transaction_of(&answer, 1, ++id);
@@ -274,7 +228,7 @@ static void full_bytes_roll_back(void **state)
 	assert_int_equal(tally->detail_count, id - 1);
 	uint32_t used = tally->bytes_used;
 	struct answer small;
-	make_answer(&small, "b.example.", RCODE_NXDOMAIN, "b.example.", 0);
+	make_reply(&small, "b.example.", RCODE_NXDOMAIN, "b.example.", 1, 0);
 	struct transaction transaction = transaction_of(&small, 1, 0);
 	tally_add(tally, &seed, &transaction,
 		NOON); /* a small one still fits where the large did not */
@@ -285,7 +239,7 @@ static void a_reply_cut_short_is_survived(void **state)
 {
 	struct tally *tally = *state;
 	struct answer answer;
-	make_answer(&answer, "a.example.", RCODE_NOERROR, "b.example.", 4);
+	make_reply(&answer, "a.example.", RCODE_NOERROR, "b.example.", 1, 4);
 
 	for (size_t length = 0; length <= answer.length; length++) {
 		struct transaction transaction = transaction_of(&answer, 1, 1000 + length);
@@ -300,7 +254,7 @@ static void without_a_question_only_counters(void **state)
 {
 	struct tally *tally = *state;
 	struct answer answer;
-	make_answer(&answer, "a.example.", RCODE_FORMERR, "a.example.", 0);
+	make_reply(&answer, "a.example.", RCODE_FORMERR, "a.example.", 1, 0);
 	struct transaction transaction = transaction_of(&answer, 1, 0);
 	transaction.qname = NULL;
 	transaction.qname_length = 0;
@@ -315,7 +269,7 @@ static void cleared_is_empty_and_usable(void **state)
 {
 	struct tally *tally = *state;
 	struct answer answer;
-	make_answer(&answer, "a.example.", RCODE_NOERROR, "a.example.", 2);
+	make_reply(&answer, "a.example.", RCODE_NOERROR, "a.example.", 1, 2);
 
 	for (unsigned round = 0; round < 3; round++) {
 		for (uint32_t i = 0; i < 3000; i++) {
@@ -339,7 +293,7 @@ static void knows_its_hour(void **state)
 {
 	struct tally *tally = *state;
 	struct answer answer;
-	make_answer(&answer, "a.example.", RCODE_NOERROR, "a.example.", 0);
+	make_answer(&answer, "a.example.", 0);
 	struct transaction transaction = transaction_of(&answer, 1, 0);
 
 	assert_true(tally_is_hour(tally, NOON - 1));
