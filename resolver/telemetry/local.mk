@@ -101,7 +101,8 @@ tests_unit_test_tally_LDADD = $(TELEMETRY_TEST_LIBS)
 tests_unit_test_memory_SOURCES = tests/unit/test_memory.c
 tests_unit_test_memory_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_memory_LDADD = $(TELEMETRY_TEST_LIBS)
-tests_unit_test_pending_SOURCES = tests/unit/test_pending.c $(TEST_ANSWERS)
+tests_unit_test_pending_SOURCES = tests/unit/test_pending.c $(TEST_ANSWERS) \
+	tests/unit/script_model.c tests/unit/script_model.h
 tests_unit_test_pending_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_pending_LDADD = $(TELEMETRY_TEST_LIBS)
 tests_unit_test_sketch_SOURCES = tests/unit/test_sketch.c
