@@ -88,19 +88,30 @@ resolver/telemetry/redis/store.$(OBJEXT): resolver/telemetry/redis/script.inc
 if HAVE_CMOCKA
 TELEMETRY_TESTS = tests/unit/test_tally tests/unit/test_memory tests/unit/test_pending tests/unit/test_sketch tests/unit/test_record tests/unit/test_record_plain \
 	tests/unit/test_forget tests/unit/test_journal tests/unit/test_redis tests/unit/test_store \
-	tests/unit/test_script tests/unit/test_store_journal
+	tests/unit/test_script tests/unit/test_store_journal \
+	tests/unit/test_clock_watch tests/unit/test_memory_kill tests/unit/test_tally_mend
 check_PROGRAMS += $(TELEMETRY_TESTS) $(SINK_TESTS)
 TESTS += $(TELEMETRY_TESTS) $(SINK_TESTS)
 TELEMETRY_TEST_LIBS = $(LIB_TELEMETRY) $(DNSTAP_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS) $(CMOCKA_LIBS)
-# Answered queries, and a redis-server that is killed, for several of them.
+# Answered queries, a redis-server that is killed, and a process that counts, for several of them.
 TEST_ANSWERS = tests/unit/answers.c tests/unit/answers.h
 TEST_REDIS = $(TEST_ANSWERS) tests/unit/redis_process.c tests/unit/redis_process.h
+TEST_MEMORY = $(TEST_ANSWERS) tests/unit/memory_process.c tests/unit/memory_process.h
 tests_unit_test_tally_SOURCES = tests/unit/test_tally.c $(TEST_ANSWERS)
 tests_unit_test_tally_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_tally_LDADD = $(TELEMETRY_TEST_LIBS)
-tests_unit_test_memory_SOURCES = tests/unit/test_memory.c
+tests_unit_test_memory_SOURCES = tests/unit/test_memory.c $(TEST_MEMORY)
 tests_unit_test_memory_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_memory_LDADD = $(TELEMETRY_TEST_LIBS)
+tests_unit_test_memory_kill_SOURCES = tests/unit/test_memory_kill.c $(TEST_MEMORY)
+tests_unit_test_memory_kill_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_memory_kill_LDADD = $(TELEMETRY_TEST_LIBS)
+tests_unit_test_tally_mend_SOURCES = tests/unit/test_tally_mend.c $(TEST_MEMORY)
+tests_unit_test_tally_mend_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_tally_mend_LDADD = $(TELEMETRY_TEST_LIBS)
+tests_unit_test_clock_watch_SOURCES = tests/unit/test_clock_watch.c $(TEST_MEMORY)
+tests_unit_test_clock_watch_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_clock_watch_LDADD = $(TELEMETRY_TEST_LIBS)
 tests_unit_test_pending_SOURCES = tests/unit/test_pending.c $(TEST_ANSWERS) \
 	tests/unit/script_model.c tests/unit/script_model.h
 tests_unit_test_pending_CFLAGS = $(TEST_CFLAGS)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Counts that outlive a SIGKILL. A kill is played in two ways: the files are copied at an instant
- * and recovered beside the process that goes on; and a child that counts is stepped through, one
- * machine instruction after the other, its tally mended and looked at behind each.
+ * What a process finds that another one left: all of it, whatever it was; of what is torn, damaged
+ * or of another version as much as can be; and without room nothing worse than plain memory.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,280 +9,21 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/base/log.h"
-#include "lib/dns/message.h"
-#include "resolver/telemetry/batch.h"
-#include "resolver/telemetry/clock_watch.h"
-#include "resolver/telemetry/memory/memory.h"
 #include "resolver/telemetry/memory/memory_log.h"
 #include "resolver/telemetry/memory/memory_place.h"
 #include "resolver/telemetry/memory/pending_log.h"
 #include "resolver/telemetry/memory/region.h"
-
-static const struct hash_seed seed = {.k0 = 3, .k1 = 4};
-
-#define NOON INT64_C(1700049600000000) /* 2023-11-15 12:00:00 UTC */
-#define NOON_HOUR (NOON / US_PER_HOUR)
-#define MONO (1000 * US_PER_S)
-#define TALLIES 4
-
-/* --- answered queries --- */
-
-/* "nNNN.example", and an answer of one address where answer_id says so. */
-static struct transaction make(
-	uint8_t reply[64], unsigned client, unsigned name, uint64_t answer_id)
-{
-	static const uint8_t tail[] = "\7example\0\0\1\0\1";
-	static const uint8_t record[] = "\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\x0a\0\0";
-	const uint8_t octets[4] = {10, 9, (uint8_t)(client >> 8), (uint8_t)client};
-	size_t length = DNS_HEADER_SIZE;
-
-	memset(reply, 0, 64);
-	reply[2] = 0x81;
-	reply[5] = 1;
-	reply[length++] = 4;
-	length += (size_t)snprintf((char *)reply + length, 5, "n%03u", name % 1000);
-	memcpy(reply + length, tail, sizeof(tail) - 1);
-	length += sizeof(tail) - 1;
-	if (answer_id) {
-		reply[7] = 1;
-		memcpy(reply + length, record, sizeof(record) - 1);
-		length += sizeof(record) - 1;
-		reply[length++] = (uint8_t)name;
-	}
-	return (struct transaction){
-		.client = {.address = address_v4(octets), .port = 5353},
-		.qname = reply + DNS_HEADER_SIZE,
-		.qname_length = 14,
-		.qtype = TYPE_A,
-		.reply = reply,
-		.reply_length = length,
-		.source = SOURCE_CACHE,
-		.action = name % 5 == 0 ? TRANSACTION_WATCH : TRANSACTION_NONE,
-		.zone = name % 5 == 0 ? 1 : ZONE_ID_NONE,
-		.answer_id = answer_id,
-	};
-}
-
-static void add(struct tally *tally, unsigned client, unsigned name, int64_t wall_us)
-{
-	uint8_t reply[64];
-	struct transaction transaction = make(reply, client, name, name % 3 ? 1000 + name : 0);
-
-	if (tally->queries == 0)
-		tally->clock_us = wall_us - MONO;
-	tally_add(tally, &seed, &transaction, wall_us);
-}
-
-/* --- a process: pending, journal, memory --- */
-
-struct process {
-	char *dir; /* state, and memory in it */
-	struct now now;
-	struct clock_watch clock;
-	struct zone_ids zones;
-	struct pending pending;
-	struct journal *journal;
-	struct memory *memory;
-	struct batcher batcher;
-	struct strbuf octets;
-	char boot[BOOT_TEXT_SIZE];
-};
-
-static const struct pending_limits limits = {
-	.clients = 500, .tops = 500, .details = 5000, .lines = 10, .line_bytes = 1000};
-
-static void open_journal(struct process *process)
-{
-	struct journal_settings settings = journal_settings_default;
-	char path[300];
-
-	snprintf(path, sizeof(path), "%s/journal", process->dir);
-	settings.dir = path;
-	settings.fsync = JOURNAL_FSYNC_NEVER;
-	process->journal = journal_open(&settings);
-	assert_non_null(process->journal);
-}
-
-static void start_at(struct process *process, const char *dir, size_t tallies, int64_t wall_us)
-{
-	static uint64_t boots;
-	struct memory_settings settings = {.tallies = tallies};
-
-	memset(process, 0, sizeof(*process));
-	process->dir = strdup(dir);
-	process->now = (struct now){.mono_us = MONO, .wall_us = wall_us};
-	snprintf(process->boot, sizeof(process->boot), "%016llx", (unsigned long long)++boots);
-	clock_watch_init(&process->clock, &process->now, 0);
-	zone_ids_init(&process->zones);
-	pending_init(&process->pending, &limits, &seed);
-	strbuf_init(&process->octets);
-	open_journal(process);
-	settings.dir = dir;
-	settings.boot = process->boot;
-	process->memory = memory_open(
-		&settings, &process->pending, &process->zones, process->journal, &process->clock);
-	assert_non_null(process->memory);
-	zone_ids_add(&process->zones, "first");
-	zone_ids_add(&process->zones, "teredo");
-	struct batch_settings batches = {.resolver_name = "r",
-		.version = "1",
-		.zones = &process->zones,
-		.retention_days = 1,
-		.pair_retention_days = 1,
-		.bounds = batch_bounds_default};
-	snprintf(batches.boot, sizeof(batches.boot), "%s", process->boot);
-	assert_true(batcher_init(&process->batcher, &batches));
-}
-
-static void start(struct process *process, const char *dir, size_t tallies)
-{
-	start_at(process, dir, tallies, NOON);
-}
-
-/* Without memory_close it ends as a kill ends it, but for what it held open. */
-static void end(struct process *process)
-{
-	batcher_deinit(&process->batcher);
-	memory_close(&process->memory);
-	journal_close(&process->journal);
-	pending_deinit(&process->pending);
-	zone_ids_deinit(&process->zones);
-	strbuf_deinit(&process->octets);
-	free(process->dir);
-}
-
-static struct tally *tally_of(struct process *process, size_t index)
-{
-	return memory_tally(process->memory, index);
-}
-
-static bool is_on(struct process *process)
-{
-	struct memory_status status;
-
-	memory_status(process->memory, &status);
-	return status.on;
-}
-
-static uint64_t waiting(struct process *process)
-{
-	struct journal_status status;
-
-	journal_status(process->journal, &status);
-	return status.waiting_queries;
-}
-
-static uint64_t healed(struct process *process)
-{
-	struct memory_status status;
-
-	memory_status(process->memory, &status);
-	return status.healed;
-}
-
-/* --- folders --- */
-
-static char *make_folder(void)
-{
-	char path[] = "/dev/shm/test-memory-XXXXXX", *made = mkdtemp(path);
-	char other[] = "/tmp/test-memory-XXXXXX";
-
-	if (!made)
-		made = mkdtemp(other);
-	assert_non_null(made);
-	return strdup(made);
-}
-
-static void remove_folder(const char *path)
-{
-	DIR *dir = opendir(path);
-	char inside[600];
-
-	for (struct dirent *entry = dir ? readdir(dir) : NULL; entry; entry = readdir(dir)) {
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		snprintf(inside, sizeof(inside), "%s/%s", path, entry->d_name);
-		if (unlink(inside) != 0)
-			remove_folder(inside);
-	}
-	if (dir)
-		closedir(dir);
-	rmdir(path);
-}
-
-static void copy_file(const char *from, const char *to)
-{
-	static char octets[1 << 16];
-	int in = open(from, O_RDONLY), out = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-	ssize_t length;
-
-	assert_true(in >= 0 && out >= 0);
-	while ((length = read(in, octets, sizeof(octets))) > 0)
-		assert_int_equal(write(out, octets, (size_t)length), length);
-	close(in);
-	close(out);
-}
-
-static void copy_folder(const char *from, const char *to)
-{
-	DIR *dir = opendir(from);
-	char source[600], target[600];
-	struct stat status;
-
-	assert_non_null(dir);
-	mkdir(to, 0700);
-	for (struct dirent *entry = readdir(dir); entry; entry = readdir(dir)) {
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		snprintf(source, sizeof(source), "%s/%s", from, entry->d_name);
-		snprintf(target, sizeof(target), "%s/%s", to, entry->d_name);
-		assert_int_equal(stat(source, &status), 0);
-		if (S_ISDIR(status.st_mode))
-			copy_folder(source, target);
-		else
-			copy_file(source, target);
-	}
-	closedir(dir);
-}
-
-static void path_of(const char *dir, const char *name, char out[600])
-{
-	char lock[400], instance[17] = "";
-
-	snprintf(lock, sizeof(lock), "%s/journal/lock", dir);
-	int fd = open(lock, O_RDONLY);
-	assert_int_equal(read(fd, instance, 16), 16);
-	close(fd);
-	snprintf(out, 600, "%s/%s/%s", dir, instance, name);
-}
-
-static int setup(void **state)
-{
-	*state = make_folder();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	remove_folder(*state);
-	free(*state);
-	return 0;
-}
+#include "tests/unit/memory_process.h"
 
 /* --- what there is, as text: one line an item, sorted --- */
 
@@ -340,289 +80,6 @@ static void assert_same_items(const struct process *one, const struct process *o
 	}
 }
 
-/* --- one machine instruction after the other --- */
-
-static void add_in_child(struct tally *tally, unsigned step)
-{
-	if (step == 3)
-		tally_clear(tally);
-	else
-		add(tally, step == 2 ? 1 : step, step + 1, NOON + (int64_t)step);
-}
-
-static void check_mended(const struct tally *shared, struct tally *copy, uint64_t before)
-{
-	uint64_t named = 0, details = 0;
-
-	memcpy(copy, shared, sizeof(*copy));
-	assert_true(tally_mend(copy));
-	if (copy->generation == 0 && before != UINT64_MAX)
-		assert_in_range(copy->queries, before, before + 1);
-	for (uint32_t i = 0; i < copy->client_count; i++) {
-		const uint64_t *counters = copy->clients[i].counters;
-		uint64_t origins = 0, outcomes = 0;
-		for (unsigned c = COUNTER_blocked; c <= COUNTER_local; c++)
-			origins += counters[c];
-		for (unsigned c = COUNTER_noerror; c <= COUNTER_other; c++)
-			outcomes += counters[c];
-		assert_int_equal(origins, counters[COUNTER_queries]);
-		assert_int_equal(outcomes, counters[COUNTER_queries]);
-		named += counters[COUNTER_queries];
-	}
-	for (uint32_t i = 0; i < copy->detail_count; i++)
-		details += copy->details[i].queries;
-	assert_int_equal(named, copy->queries);
-	assert_true(details <= copy->queries);
-}
-
-/* Returns how many instructions there were, 0 where nobody may trace. */
-static unsigned step_through(struct tally *shared, unsigned step)
-{
-	struct tally *copy = tally_new();
-	uint64_t before = step == 3 ? UINT64_MAX : shared->queries;
-	unsigned instructions = 0;
-	int status;
-	pid_t child = fork();
-
-	if (child == 0) {
-		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
-			_exit(1);
-		raise(SIGSTOP);
-		add_in_child(shared, step);
-		_exit(0);
-	}
-	assert_true(child > 0);
-	while (waitpid(child, &status, 0) == child && WIFSTOPPED(status)) {
-		instructions++;
-		check_mended(shared, copy, before);
-		if (ptrace(PTRACE_SINGLESTEP, child, NULL, NULL) != 0) {
-			kill(child, SIGKILL);
-			instructions = 0;
-		}
-	}
-	tally_free(copy);
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? instructions : 0;
-}
-
-static void killed_at_any_instruction_it_can_be_mended(void **state)
-{
-	struct tally *shared = mmap(
-		NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	(void)state;
-
-	assert_true(shared != MAP_FAILED);
-	for (unsigned step = 0; step < 4; step++) {
-		uint64_t before = shared->queries;
-		if (step_through(shared, step) == 0) {
-			munmap(shared, sizeof(*shared));
-			skip();
-		}
-		assert_int_equal(shared->queries, step == 3 ? 0 : before + 1);
-	}
-	assert_int_equal(shared->generation, 1);
-	munmap(shared, sizeof(*shared));
-}
-
-static void damaged_tallies_do_no_harm(void **state)
-{
-	struct tally *tally = tally_new();
-	(void)state;
-
-	srand(5);
-	for (unsigned round = 0; round < 3000; round++) {
-		for (unsigned i = 0; i < 30; i++)
-			add(tally, i % 4, (unsigned)rand() % 20, NOON);
-		uint8_t *octets = (uint8_t *)tally;
-		for (unsigned i = 0; i < 8; i++) {
-			size_t from = i % 2 ? offsetof(struct tally, details)
-					    : offsetof(struct tally, clients);
-			if (i == 2)
-				from = 0;
-			octets[from + (size_t)rand() % 1500] = (uint8_t)rand();
-		}
-		if (tally_mend(tally)) {
-			struct pending pending;
-			pending_init(&pending, &limits, &seed);
-			pending_merge(&pending, tally);
-			pending_deinit(&pending);
-		}
-		memset(tally, 0, sizeof(*tally));
-	}
-	tally_free(tally);
-}
-
-/* --- a kill between any two steps --- */
-
-/* What the model of Redis took: the numbers of one boot, in order, each once. */
-struct redis {
-	char boot[BOOT_TEXT_SIZE];
-	uint64_t applied, queries;
-};
-
-struct play {
-	struct process process;
-	struct redis redis;
-	uint64_t answered;
-	unsigned kills;
-};
-
-/* The copied files, recovered: everything that was answered is applied, in the journal or pending.
- */
-static void kill_here(struct play *play)
-{
-	struct process heir;
-	char *copy = make_folder();
-	uint64_t due = 0;
-
-	copy_folder(play->process.dir, copy);
-	start(&heir, copy, TALLIES);
-	assert_true(is_on(&heir));
-	struct journal_applied applied = {.number = play->redis.applied};
-	memcpy(applied.boot, play->redis.boot, sizeof(applied.boot));
-	journal_compare(heir.journal, "", &applied, play->redis.applied > 0);
-	due = waiting(&heir);
-	for (const struct memory_held *held = memory_next_held(heir.memory); held;
-		held = held->next) {
-		if (strcmp(held->key.boot, play->redis.boot) != 0 ||
-			held->key.number > play->redis.applied)
-			due += held->key.queries;
-	}
-	if (play->redis.queries + due + heir.pending.queries != play->answered)
-		fail_msg("kill %u: %llu applied, %llu frozen, %llu pending, %llu answered",
-			play->kills, (unsigned long long)play->redis.queries,
-			(unsigned long long)due, (unsigned long long)heir.pending.queries,
-			(unsigned long long)play->answered);
-	play->kills++;
-	end(&heir);
-	remove_folder(copy);
-	free(copy);
-}
-
-static void play_answers(struct play *play, size_t index, unsigned count)
-{
-	for (unsigned i = 0; i < count; i++)
-		add(tally_of(&play->process, index), i % 7, (play->kills + i) % 40, NOON);
-	play->answered += count;
-	kill_here(play);
-}
-
-static void play_merge(struct play *play, size_t first, size_t count)
-{
-	struct process *process = &play->process;
-
-	for (size_t i = first; i < first + count; i++) {
-		pending_merge(&process->pending, tally_of(process, i));
-		memory_merged(process->memory, tally_of(process, i));
-		kill_here(play);
-	}
-	memory_commit(process->memory);
-	for (size_t i = first; i < first + count; i++) {
-		kill_here(play);
-		tally_clear(tally_of(process, i));
-	}
-	kill_here(play);
-}
-
-static void play_batch(struct play *play, bool refused, bool applied, bool acknowledged)
-{
-	struct process *process = &play->process;
-	struct batch *batch = batch_cut(&process->batcher, &process->pending, &process->now, false);
-	if (!batch)
-		return;
-	struct journal_key key = {.number = batch->number, .queries = batch->queries};
-	kill_here(play);
-	memory_frozen(process->memory, batch->number);
-	kill_here(play);
-	snprintf(key.boot, sizeof(key.boot), "%s", batch->boot);
-	strbuf_clear(&process->octets);
-	batch_save(batch, &process->octets);
-	if (refused)
-		memory_hold(process->memory, &key, process->octets.data, process->octets.length);
-	else
-		assert_int_equal(journal_append(process->journal, &key, process->octets.data,
-					 process->octets.length, 0),
-			TD_OK);
-	kill_here(play);
-	if (applied) {
-		play->redis.applied = batch->number;
-		play->redis.queries += batch->queries;
-		kill_here(play);
-	}
-	if (!acknowledged)
-		return;
-	assert_true(batch_acknowledged(&process->batcher, key.number));
-	memory_release(process->memory, key.boot, key.number);
-	journal_acknowledge(process->journal, key.boot, key.number, "");
-	kill_here(play);
-}
-
-static void begin_play(struct play *play, const char *dir)
-{
-	*play = (struct play){0};
-	start(&play->process, dir, TALLIES);
-	assert_true(is_on(&play->process));
-	memcpy(play->redis.boot, play->process.boot, sizeof(play->redis.boot));
-}
-
-static void killed_between_any_two_steps_nothing_is_lost_or_doubled(void **state)
-{
-	struct play play;
-
-	begin_play(&play, *state);
-	kill_here(&play);
-	play_answers(&play, 0, 50);
-	play_merge(&play, 0, 1);
-	play_answers(&play, 1, 30);
-	play_answers(&play, 0, 20);
-	play_batch(&play, false, true, true);
-	play_merge(&play, 0, 2);
-	for (unsigned i = 0; i < 8; i++) {
-		play_batch(&play, i % 3 == 1, true, true);
-		if (i % 3 == 0) {
-			play_answers(&play, i % TALLIES, 5);
-			play_merge(&play, i % TALLIES, 1);
-		}
-		memory_settle(play.process.memory, &play.process.now);
-	}
-	play_answers(&play, 3, 9);
-	play_merge(&play, 3, 1);
-	play_batch(&play, true, true, false);
-	play_answers(&play, 0, 4);
-	play_merge(&play, 0, 1);
-	assert_true(play.kills > 60);
-	end(&play.process);
-}
-
-/* The heir of an heir, each killed while it holds what the one before left. */
-static void a_chain_of_kills_adds_up(void **state)
-{
-	uint64_t answered = 0;
-	char *dir = strdup(*state);
-
-	for (unsigned i = 0; i < 6; i++) {
-		struct process process;
-		char *next = make_folder();
-		start(&process, dir, TALLIES);
-		assert_int_equal(process.pending.queries, answered);
-		assert_int_equal(healed(&process), answered);
-		for (unsigned j = 0; j < 25; j++)
-			add(tally_of(&process, i % TALLIES), j % 5, j, NOON);
-		answered += 25;
-		if (i % 2) {
-			pending_merge(&process.pending, tally_of(&process, i % TALLIES));
-			memory_merged(process.memory, tally_of(&process, i % TALLIES));
-			memory_commit(process.memory);
-		}
-		copy_folder(dir, next);
-		end(&process);
-		remove_folder(dir);
-		free(dir);
-		dir = next;
-	}
-	remove_folder(dir);
-	free(dir);
-}
-
 static void recovered_is_what_was_there(void **state)
 {
 	struct process process, heir;
@@ -632,10 +89,7 @@ static void recovered_is_what_was_there(void **state)
 	for (unsigned round = 0; round < 20; round++) {
 		for (unsigned i = 0; i < 300; i++)
 			add(tally_of(&process, 0), round + i % 9, i % 60, NOON + round * US_PER_S);
-		pending_merge(&process.pending, tally_of(&process, 0));
-		memory_merged(process.memory, tally_of(&process, 0));
-		memory_commit(process.memory);
-		tally_clear(tally_of(&process, 0));
+		merge(&process, 0);
 		process.pending.details_dropped += round;
 	}
 	memory_frozen(process.memory, 1);
@@ -645,39 +99,6 @@ static void recovered_is_what_was_there(void **state)
 	assert_same_items(&process, &heir);
 	assert_int_equal(heir.pending.details_dropped, process.pending.details_dropped);
 	end(&heir);
-	end(&process);
-	remove_folder(copy);
-	free(copy);
-}
-
-/* The next process wrote its log and died before it had tallies of its own: those that it had
- * recovered lie there still, or none do. */
-static void killed_in_the_midst_of_a_start(void **state)
-{
-	struct process process, heir;
-	char *copy = make_folder(), path[600], older[600], kept[600];
-
-	start(&process, *state, TALLIES);
-	for (size_t t = 0; t < TALLIES; t++)
-		add(tally_of(&process, t), (unsigned)t, 1, NOON);
-	copy_folder(*state, copy);
-	path_of(*state, MEMORY_TALLIES_NAME, older);
-	for (unsigned there = 0; there < 2; there++) {
-		start(&heir, copy, TALLIES);
-		assert_int_equal(heir.pending.queries, TALLIES);
-		snprintf(kept, sizeof(kept), "%s-%u", copy, there);
-		copy_folder(copy, kept);
-		end(&heir);
-		path_of(kept, MEMORY_TALLIES_NAME, path);
-		assert_int_equal(unlink(path), 0);
-		if (there)
-			copy_file(older, path);
-		start(&heir, kept, TALLIES);
-		assert_int_equal(heir.pending.queries, TALLIES);
-		end(&heir);
-		remove_folder(kept);
-		copy_folder(*state, copy);
-	}
 	end(&process);
 	remove_folder(copy);
 	free(copy);
@@ -717,10 +138,7 @@ static void zones_keep_their_names(void **state)
 
 	start(&process, *state, TALLIES);
 	add(tally_of(&process, 0), 1, 5, NOON);
-	pending_merge(&process.pending, tally_of(&process, 0));
-	memory_merged(process.memory, tally_of(&process, 0));
-	memory_commit(process.memory);
-	tally_clear(tally_of(&process, 0));
+	merge(&process, 0);
 	add(tally_of(&process, 1), 2, 10, NOON);
 	copy_folder(*state, copy);
 	pending_merge(&process.pending, tally_of(&process, 1));
@@ -784,10 +202,7 @@ static void tallies_of_another_version_are_set_aside(void **state)
 
 	start(&process, *state, TALLIES);
 	add(tally_of(&process, 0), 1, 1, NOON);
-	pending_merge(&process.pending, tally_of(&process, 0));
-	memory_merged(process.memory, tally_of(&process, 0));
-	memory_commit(process.memory);
-	tally_clear(tally_of(&process, 0));
+	merge(&process, 0);
 	add(tally_of(&process, 1), 1, 1, NOON);
 	copy_folder(*state, copy);
 	end(&process);
@@ -811,7 +226,6 @@ static void tallies_of_another_version_are_set_aside(void **state)
 	free(copy);
 }
 
-/* Two commits; the second is cut at each of its octets. Its tallies were not cleared yet. */
 /* Killed between the journal's word and the log's: both have the batch, and it is sent once. */
 static void held_and_journaled_is_one_batch(void **state)
 {
@@ -835,6 +249,7 @@ static void held_and_journaled_is_one_batch(void **state)
 	free(copy);
 }
 
+/* Two commits; the second is cut at each of its octets. Its tallies were not cleared yet. */
 static void a_torn_log_is_recovered(void **state)
 {
 	struct process process;
@@ -878,9 +293,7 @@ static void any_octets_are_survived(void **state)
 	start(&process, *state, 1);
 	for (unsigned i = 0; i < 40; i++)
 		add(tally_of(&process, 0), i, i, NOON);
-	pending_merge(&process.pending, tally_of(&process, 0));
-	memory_merged(process.memory, tally_of(&process, 0));
-	memory_commit(process.memory);
+	merge(&process, 0);
 	path_of(*state, MEMORY_LOG_NAME, path);
 	assert_int_equal(stat(path, &status), 0);
 	uint8_t *octets;
@@ -907,7 +320,7 @@ static void any_octets_are_survived(void **state)
 				pending_log_read_gone(&log, &cursor);
 		}
 		struct pending pending;
-		pending_init(&pending, &limits, &seed);
+		pending_init(&pending, &test_limits, &test_seed);
 		pending_log_restore(&log, &pending, rand() % 2 ? US_PER_HOUR : 0);
 		pending_deinit(&pending);
 		pending_log_deinit(&log);
@@ -937,9 +350,7 @@ static void without_room_at_the_start_it_is_plain_memory(void **state)
 	limit_files(RLIM_INFINITY);
 	assert_false(is_on(&process));
 	add(tally_of(&process, 0), 1, 1, NOON);
-	pending_merge(&process.pending, tally_of(&process, 0));
-	memory_merged(process.memory, tally_of(&process, 0));
-	memory_commit(process.memory);
+	merge(&process, 0);
 	path_of(*state, "", path);
 	assert_int_equal(access(path, F_OK), -1);
 	end(&process);
@@ -960,10 +371,7 @@ static void a_log_that_cannot_grow(void **state)
 	limit_files((rlim_t)size.st_size + 100);
 	for (unsigned i = 0; i < 60; i++)
 		add(tally_of(&process, 0), i, i, NOON);
-	pending_merge(&process.pending, tally_of(&process, 0));
-	memory_merged(process.memory, tally_of(&process, 0));
-	memory_commit(process.memory);
-	tally_clear(tally_of(&process, 0));
+	merge(&process, 0);
 	limit_files(RLIM_INFINITY);
 	memory_status(process.memory, &status);
 	assert_false(status.on);
@@ -999,10 +407,7 @@ static void the_log_is_bounded_by_what_waits(void **state)
 		for (unsigned i = 0; i < 80; i++)
 			add(tally_of(&process, 0), i % 40, i, NOON + round * US_PER_S);
 		answered += 80;
-		pending_merge(&process.pending, tally_of(&process, 0));
-		memory_merged(process.memory, tally_of(&process, 0));
-		memory_commit(process.memory);
-		tally_clear(tally_of(&process, 0));
+		merge(&process, 0);
 		memory_settle(process.memory, &process.now);
 		memory_status(process.memory, &status);
 		most = status.bytes > most ? status.bytes : most;
@@ -1025,157 +430,6 @@ static void the_log_is_bounded_by_what_waits(void **state)
 	free(copy);
 }
 
-/* --- clocks --- */
-
-static void a_step_is_told_from_slewing_and_sleep(void **state)
-{
-	struct clock_watch watch;
-	struct now now = {.mono_us = MONO, .wall_us = NOON};
-	(void)state;
-
-	clock_watch_init(&watch, &now, 0);
-	for (unsigned i = 0; i < 10000; i++) { /* 500 ppm: 5 s in all */
-		now.mono_us += US_PER_S;
-		now.wall_us += US_PER_S + 500;
-		assert_int_equal(clock_watch_look(&watch, &now, 0), 0);
-	}
-	now.mono_us += US_PER_S;
-	now.wall_us += US_PER_S + 3600 * US_PER_S; /* the machine slept for an hour */
-	assert_int_equal(clock_watch_look(&watch, &now, 3600 * US_PER_S), 0);
-	assert_int_equal(watch.steps, 0);
-	now.wall_us += 7200 * US_PER_S;
-	assert_int_equal(clock_watch_look(&watch, &now, 3600 * US_PER_S), 7200 * US_PER_S);
-	now.wall_us -= 3 * US_PER_S;
-	assert_int_equal(clock_watch_look(&watch, &now, 3600 * US_PER_S), -3 * US_PER_S);
-	now.wall_us += 2 * US_PER_S;
-	assert_int_equal(clock_watch_look(&watch, &now, 3600 * US_PER_S), 0);
-	assert_int_equal(watch.steps, 2);
-}
-
-static void tallies_from_before_a_step_or_a_sleep(void **state)
-{
-	struct clock_watch watch;
-	struct now now = {.mono_us = MONO, .wall_us = NOON};
-	(void)state;
-
-	clock_watch_init(&watch, &now, 0);
-	int64_t before = now.wall_us - now.mono_us;
-	now.wall_us += 60 * US_PER_S;
-	clock_watch_look(&watch, &now, 60 * US_PER_S);
-	assert_int_equal(clock_watch_shift(&watch, before), 0);
-	assert_int_equal(clock_watch_shift(&watch, before + 60 * US_PER_S), 0);
-	/* A worker may give it only after the next look. */
-	now.mono_us += US_PER_S;
-	now.wall_us += US_PER_S;
-	clock_watch_look(&watch, &now, 60 * US_PER_S);
-	assert_int_equal(clock_watch_shift(&watch, before), 0);
-	before = now.wall_us - now.mono_us;
-	now.wall_us += 90 * US_PER_S;
-	clock_watch_look(&watch, &now, 60 * US_PER_S);
-	assert_int_equal(clock_watch_shift(&watch, before), 90 * US_PER_S);
-	assert_int_equal(clock_watch_shift(&watch, before + 90 * US_PER_S), 0);
-}
-
-static void an_unset_clock_is_waited_for_but_not_for_ever(void **state)
-{
-	struct clock_watch watch;
-	struct now now = {.mono_us = MONO, .wall_us = 20 * US_PER_S};
-	(void)state;
-
-	clock_watch_init(&watch, &now, 0);
-	assert_true(clock_watch_must_wait(&watch, &now));
-	struct now set = {.mono_us = MONO, .wall_us = CLOCK_UNSET_US};
-	assert_false(clock_watch_must_wait(&watch, &set));
-	now.mono_us += CLOCK_WAIT_US;
-	assert_false(clock_watch_must_wait(&watch, &now));
-}
-
-static const struct pending_item *item_of(const struct pending *pending, enum pending_kind kind)
-{
-	const struct pending_item *item = pending->changed;
-
-	while (item && item->key.kind != kind)
-		item = item->list_next;
-	return item;
-}
-
-static void what_waits_moves_with_the_clock(void **state)
-{
-	struct pending pending;
-	struct tally *tally = tally_new();
-	int64_t shift_us = NOON - 30 * US_PER_S; /* it was begun 30 s after 1970 */
-	(void)state;
-
-	pending_init(&pending, &limits, &seed);
-	add(tally, 1, 5, 40 * US_PER_S);
-	pending_merge(&pending, tally);
-	uint64_t queries = pending.queries;
-	assert_true(pending_shift(&pending, shift_us));
-	assert_int_equal(pending.queries, queries);
-	assert_int_equal(item_of(&pending, PENDING_CLIENT)->key.when, NOON_HOUR);
-	assert_int_equal(item_of(&pending, PENDING_CLIENT)->first_us, NOON + 10 * US_PER_S);
-	assert_int_equal(item_of(&pending, PENDING_TOP)->key.when, NOON_HOUR / 24);
-	assert_int_equal(item_of(&pending, PENDING_QUERY)->key.when, NOON_HOUR);
-	assert_int_equal(item_of(&pending, PENDING_TIMELINE)->key.when, NOON_HOUR);
-	assert_int_equal(item_of(&pending, PENDING_PAIR)->key.when, 0);
-	assert_int_equal(item_of(&pending, PENDING_ZONE)->key.zone, 1);
-
-	/* A tally of the same wrong clock, moved by itself, falls on the same items. */
-	size_t items = pending.table.count;
-	tally_shift(tally, shift_us);
-	assert_int_equal(tally->hour, NOON_HOUR);
-	pending_merge(&pending, tally);
-	assert_int_equal(pending.table.count, items);
-	assert_int_equal(pending.queries, 2 * queries);
-	tally_free(tally);
-	pending_deinit(&pending);
-}
-
-static void two_hours_that_become_one_are_added(void **state)
-{
-	struct pending pending;
-	struct tally *tally = tally_new();
-	(void)state;
-
-	pending_init(&pending, &limits, &seed);
-	add(tally, 1, 1, NOON - 2 * US_PER_S);
-	pending_merge(&pending, tally);
-	tally_clear(tally);
-	add(tally, 1, 1, NOON + 2 * US_PER_S);
-	pending_merge(&pending, tally);
-	assert_int_equal(pending.clients.count, 2);
-	assert_true(pending_shift(&pending, 60 * US_PER_S));
-	assert_int_equal(pending.clients.count, 1);
-	assert_int_equal(pending.clients.head->counts[COUNTER_queries], 2);
-	tally_free(tally);
-	pending_deinit(&pending);
-}
-
-/* What is known of a client is of no hour: its key says which word it is. */
-static void words_about_a_client_stay_what_they_are(void **state)
-{
-	struct batch_settings settings = {
-		.resolver_name = "r", .version = "1", .boot = "1", .bounds = batch_bounds_default};
-	struct now now = {.mono_us = MONO, .wall_us = NOON};
-	struct address client = address_v4((const uint8_t[]){10, 9, 0, 1});
-	struct pending pending;
-	struct batcher batcher;
-	(void)state;
-
-	pending_init(&pending, &limits, &seed);
-	assert_true(pending_set_field(&pending, &client, FIELD_NAME, "console"));
-	assert_true(pending_shift(&pending, NOON));
-	assert_int_equal(pending.details.head->key.when, FIELD_NAME);
-	assert_true(batcher_init(&batcher, &settings));
-	const struct batch *batch = batch_cut(&batcher, &pending, &now, false);
-	assert_non_null(batch);
-	size_t at = BATCH_ARGV_HEADER + BATCH_HEADER_COUNT;
-	assert_memory_equal(batch->argv[at + 2], "name", 4);
-	assert_memory_equal(batch->argv[at + 3], "console", 7);
-	batcher_deinit(&batcher);
-	pending_deinit(&pending);
-}
-
 static void the_clock_was_set_while_nobody_ran(void **state)
 {
 	struct process process, heir;
@@ -1183,10 +437,7 @@ static void the_clock_was_set_while_nobody_ran(void **state)
 
 	start_at(&process, *state, TALLIES, 50 * US_PER_S);
 	add(tally_of(&process, 0), 1, 5, 50 * US_PER_S);
-	pending_merge(&process.pending, tally_of(&process, 0));
-	memory_merged(process.memory, tally_of(&process, 0));
-	memory_commit(process.memory);
-	tally_clear(tally_of(&process, 0));
+	merge(&process, 0);
 	add(tally_of(&process, 1), 1, 5, 50 * US_PER_S);
 	copy_folder(*state, copy);
 	end(&process);
@@ -1202,34 +453,32 @@ static void the_clock_was_set_while_nobody_ran(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(killed_at_any_instruction_it_can_be_mended),
-		cmocka_unit_test(damaged_tallies_do_no_harm),
 		cmocka_unit_test_setup_teardown(
-			killed_between_any_two_steps_nothing_is_lost_or_doubled, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_chain_of_kills_adds_up, setup, teardown),
-		cmocka_unit_test_setup_teardown(recovered_is_what_was_there, setup, teardown),
-		cmocka_unit_test_setup_teardown(killed_in_the_midst_of_a_start, setup, teardown),
-		cmocka_unit_test_setup_teardown(the_newest_owner_is_recovered, setup, teardown),
-		cmocka_unit_test_setup_teardown(zones_keep_their_names, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_clean_end_leaves_nothing, setup, teardown),
-		cmocka_unit_test_setup_teardown(another_number_of_workers, setup, teardown),
+			recovered_is_what_was_there, folder_setup, folder_teardown),
 		cmocka_unit_test_setup_teardown(
-			tallies_of_another_version_are_set_aside, setup, teardown),
-		cmocka_unit_test_setup_teardown(held_and_journaled_is_one_batch, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_torn_log_is_recovered, setup, teardown),
-		cmocka_unit_test_setup_teardown(any_octets_are_survived, setup, teardown),
+			the_newest_owner_is_recovered, folder_setup, folder_teardown),
 		cmocka_unit_test_setup_teardown(
-			without_room_at_the_start_it_is_plain_memory, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_log_that_cannot_grow, setup, teardown),
-		cmocka_unit_test_setup_teardown(the_log_is_bounded_by_what_waits, setup, teardown),
-		cmocka_unit_test(a_step_is_told_from_slewing_and_sleep),
-		cmocka_unit_test(tallies_from_before_a_step_or_a_sleep),
-		cmocka_unit_test(an_unset_clock_is_waited_for_but_not_for_ever),
-		cmocka_unit_test(what_waits_moves_with_the_clock),
-		cmocka_unit_test(two_hours_that_become_one_are_added),
-		cmocka_unit_test(words_about_a_client_stay_what_they_are),
+			zones_keep_their_names, folder_setup, folder_teardown),
 		cmocka_unit_test_setup_teardown(
-			the_clock_was_set_while_nobody_ran, setup, teardown),
+			a_clean_end_leaves_nothing, folder_setup, folder_teardown),
+		cmocka_unit_test_setup_teardown(
+			another_number_of_workers, folder_setup, folder_teardown),
+		cmocka_unit_test_setup_teardown(
+			tallies_of_another_version_are_set_aside, folder_setup, folder_teardown),
+		cmocka_unit_test_setup_teardown(
+			held_and_journaled_is_one_batch, folder_setup, folder_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_torn_log_is_recovered, folder_setup, folder_teardown),
+		cmocka_unit_test_setup_teardown(
+			any_octets_are_survived, folder_setup, folder_teardown),
+		cmocka_unit_test_setup_teardown(
+			without_room_at_the_start_it_is_plain_memory, folder_setup, folder_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_log_that_cannot_grow, folder_setup, folder_teardown),
+		cmocka_unit_test_setup_teardown(
+			the_log_is_bounded_by_what_waits, folder_setup, folder_teardown),
+		cmocka_unit_test_setup_teardown(
+			the_clock_was_set_while_nobody_ran, folder_setup, folder_teardown),
 	};
 
 	signal(SIGXFSZ, SIG_IGN);
