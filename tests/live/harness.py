@@ -51,7 +51,8 @@ def until(condition, what, deadline_s=DEADLINE_S, interval_s=0.02):
             if value:
                 return value
             seen = value
-        except (OSError, EOFError, redis.exceptions.ConnectionError, redis.exceptions.ResponseError, dns.exception.DNSException) as error:
+        except (OSError, EOFError, redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, redis.exceptions.ResponseError,
+                dns.exception.DNSException) as error:
             seen = error
         if time.monotonic() > end:
             raise Failure("not within %.0f s: %s (last: %r)" % (deadline_s, what, seen))

@@ -11,6 +11,7 @@ data when it is killed and started again. Nothing is persistent against a power 
 A dead node is start()ed again by its owner's name: dead, master = servers.kill_master(); dead.start().
 """
 
+import collections
 import contextlib
 import os
 import signal
@@ -339,6 +340,24 @@ class Cluster(_Set):
                 return False
         return True
 
+    @staticmethod
+    def _slot_table(node):
+        """Who serves each slot, as the node sees it: slot to id."""
+        with contextlib.closing(node.raw_client()) as client:
+            lines = [line.split() for line in client.execute_command("CLUSTER NODES").decode().splitlines()]
+        return {slot: words[0] for words in lines for part in words[8:] for slot in _slots_of(part)}
+
+    def mend(self):
+        """After a failover redis-server 7.0 may leave a master that knows of no owner of a slot, while the others know one: it is told.
+        (redis-cli --cluster fix looks for slots only that nobody knows.)"""
+        masters = [node for node in self.nodes if node.running() and node.role() == "master"]
+        tables = {node: self._slot_table(node) for node in masters}
+        known = collections.ChainMap(*tables.values())
+        for node, table in tables.items():
+            for slot in set(known) - set(table):
+                words = ["ADDSLOTS", slot] if known[slot] == self.id_of(node) else ["SETSLOT", slot, "NODE", known[slot]]
+                node.client().execute_command("CLUSTER", *words)
+
     def words(self):
         """What every node says of the cluster and of itself, for a failure."""
         return "\n".join("%s: %s" % (node.endpoint, "%s %s" % (self._info(node), node.client().role()) if node.running() else "not running")
@@ -369,7 +388,7 @@ class Cluster(_Set):
             for node in self.nodes:
                 if not node.running():
                     continue
-                if any(_holds(part, slot) for part in self._own_slots(node)):
+                if any(slot in _slots_of(part) for part in self._own_slots(node)):
                     return node
             return None
         return until(found, "an owner of slot %d" % slot, 40)
@@ -438,9 +457,10 @@ class Cluster(_Set):
         return until(changed, "another owner of slot %d" % slot, 60)
 
 
-def _holds(part, slot):
+def _slots_of(part):
+    """The slots of a column of CLUSTER NODES; one on the move is none."""
     first, _, last = part.partition("-")
-    return first.isdigit() and int(first) <= slot <= int(last or first)
+    return range(int(first), int(last or first) + 1) if first.isdigit() else range(0)
 
 
 # --- TLS ---

@@ -58,9 +58,13 @@ def whole(cluster):
         if not node.running():
             node.start()
     try:
-        until(cluster.healthy, "the cluster is whole", 60)
-    except harness.Failure as failure:
-        raise harness.Failure("%s\n%s" % (failure, cluster.words())) from None
+        until(cluster.healthy, "the cluster is whole", 10)
+    except harness.Failure:
+        cluster.mend()
+        try:
+            until(cluster.healthy, "the cluster is whole", 40)
+        except harness.Failure as failure:
+            raise harness.Failure("%s\n%s" % (failure, cluster.words())) from None
 
 
 def owner_client(cluster):
