@@ -362,7 +362,7 @@ const struct option_row option_rows[] = {
 		.check = option_check_memory_dir,
 		.help = "The directory on tmpfs where counts that were not sent yet outlive a "
 			"crash of the daemon, in a folder of their own that only its user can "
-			"enter: about 2 MB for each worker, and what waits for Redis. auto: "
+			"enter: about 4 MB for each worker, and what waits for Redis. auto: "
 			"/run/teredown where that is writable and on tmpfs, else /dev/shm. Empty: "
 			"plain memory, which a crash loses."},
 	{.name = "query-log",
