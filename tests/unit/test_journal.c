@@ -80,6 +80,17 @@ static enum td_error append(struct journal *journal, const char *boot, uint64_t 
 	return journal_append(journal, &key, octets, octets_of(number, octets), 0);
 }
 
+/* Batches 1 to last, of which the first ones are acknowledged, each before the next comes. */
+static void append_all(
+	struct journal *journal, const char *boot, uint64_t last, uint64_t acknowledged)
+{
+	for (uint64_t i = 1; i <= last; i++) {
+		assert_int_equal(append(journal, boot, i), TD_OK);
+		if (i <= acknowledged)
+			journal_acknowledge(journal, boot, i, STORE_1);
+	}
+}
+
 static struct journal_status status_of(const struct journal *journal)
 {
 	struct journal_status status;
@@ -172,8 +183,7 @@ static void comes_back_after_a_crash(void **state)
 	char instance[JOURNAL_ID_SIZE];
 	snprintf(instance, sizeof(instance), "%s", journal_instance(journal));
 	assert_int_equal(strlen(instance), 16);
-	for (uint64_t i = 1; i <= 5; i++)
-		assert_int_equal(append(journal, BOOT_A, i), TD_OK);
+	append_all(journal, BOOT_A, 5, 0);
 	assert_int_equal(append(journal, BOOT_A, 5), TD_OK); /* once only */
 	journal_acknowledge(journal, BOOT_A, 1, STORE_1);
 	journal_acknowledge(journal, BOOT_B, 1, STORE_1); /* unknown */
@@ -215,11 +225,7 @@ static void what_a_store_lost_is_sent_again(void **state)
 	(void)state;
 
 	struct journal *journal = open_it();
-	for (uint64_t i = 1; i <= 9; i++) {
-		assert_int_equal(append(journal, BOOT_A, i), TD_OK);
-		if (i < 9)
-			journal_acknowledge(journal, BOOT_A, i, STORE_1);
-	}
+	append_all(journal, BOOT_A, 9, 8);
 	assert_int_equal(journal_compare(journal, STORE_1,
 				 &(struct journal_applied){.boot = BOOT_A, .number = 5}, 1),
 		3);
@@ -247,11 +253,7 @@ static void what_was_deleted_stays_deleted(void **state)
 	for (int at_start = 0; at_start < 2; at_start++) {
 		struct journal *journal = open_it();
 		const char *boot = at_start ? BOOT_A : BOOT_B;
-		for (uint64_t i = 1; i <= 4; i++) {
-			assert_int_equal(append(journal, boot, i), TD_OK);
-			if (i < 4)
-				journal_acknowledge(journal, boot, i, STORE_1);
-		}
+		append_all(journal, boot, 4, 3);
 		if (at_start) {
 			journal_close(&journal);
 			journal = open_it();
@@ -311,8 +313,7 @@ static void a_dropped_one_does_not_come_back(void **state)
 	(void)state;
 
 	struct journal *journal = open_it();
-	assert_int_equal(append(journal, BOOT_A, 1), TD_OK);
-	assert_int_equal(append(journal, BOOT_A, 2), TD_OK);
+	append_all(journal, BOOT_A, 2, 0);
 	journal_drop(journal, BOOT_A, 1);
 	journal_close(&journal);
 	journal = open_it();
@@ -329,10 +330,7 @@ static void kept_ones_are_forgotten_when_asked(void **state)
 
 	(void)state;
 	struct journal *journal = open_it();
-	for (uint64_t number = 1; number <= 3; number++) {
-		assert_int_equal(append(journal, BOOT_A, number), TD_OK);
-		journal_acknowledge(journal, BOOT_A, number, STORE_1);
-	}
+	append_all(journal, BOOT_A, 3, 3);
 	journal_forget_kept(journal);
 	assert_int_equal(list_files(names, 16), 0);
 	assert_int_equal(status_of(journal).kept_batches, 0);
@@ -595,8 +593,6 @@ static void every_fsync_policy_writes(void **state)
 	journal_close(&journal);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
-
 /* Nothing is lost because a process has all its descriptors in use. */
 static void out_of_descriptors_it_waits(void **state)
 {
@@ -623,9 +619,9 @@ static void out_of_descriptors_it_waits(void **state)
 
 int main(void)
 {
+#define T(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-			out_of_descriptors_it_waits, make_folder, remove_folder),
+		T(out_of_descriptors_it_waits),
 		T(comes_back_after_a_crash),
 		T(has_one_owner),
 		T(kept_ones_are_forgotten_when_asked),
