@@ -87,8 +87,7 @@ static bool take_lock(struct journal_files *files)
 	return read_instance(files);
 }
 
-bool journal_files_open(
-	struct journal_files *files, const char *dir, enum journal_fsync fsync)
+bool journal_files_open(struct journal_files *files, const char *dir, enum journal_fsync fsync)
 {
 	*files = (struct journal_files){.fsync = fsync, .lock = -1, .active = -1};
 	int length = snprintf(files->dir, sizeof(files->dir), "%s", dir);

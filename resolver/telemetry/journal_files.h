@@ -28,8 +28,7 @@ struct journal_files {
 
 /* Makes the folder unless it is there, and takes its lock. False, with words in the log, when it
  * cannot be used or another process has it. To be closed either way. */
-bool journal_files_open(
-	struct journal_files *files, const char *dir, enum journal_fsync fsync);
+bool journal_files_open(struct journal_files *files, const char *dir, enum journal_fsync fsync);
 void journal_files_close(struct journal_files *files); /* writes out */
 
 /* The numbers of the files that are there, in their order; malloc'd. NULL when memory ran out or

@@ -94,8 +94,7 @@ bool journal_record_put_batch(
 	return end(out, RECORD_BATCH);
 }
 
-bool journal_record_put_done(
-	struct strbuf *out, const struct journal_key *key, const char *store)
+bool journal_record_put_done(struct strbuf *out, const struct journal_key *key, const char *store)
 {
 	begin(out);
 	append_id(out, key->boot);
@@ -139,8 +138,8 @@ bool journal_record_get_batch(const struct journal_record *record, struct journa
 	return true;
 }
 
-bool journal_record_get_done(const struct journal_record *record, struct journal_key *key,
-	char store[JOURNAL_ID_SIZE])
+bool journal_record_get_done(
+	const struct journal_record *record, struct journal_key *key, char store[JOURNAL_ID_SIZE])
 {
 	if (!is_of(record, RECORD_DONE) || record->length != DONE_SIZE)
 		return false;

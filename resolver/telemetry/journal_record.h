@@ -25,8 +25,7 @@ struct journal_record {
 /* Both put a whole record into out, which is cleared; false when memory ran out. */
 bool journal_record_put_batch(
 	struct strbuf *out, const struct journal_key *key, const void *data, size_t length);
-bool journal_record_put_done(
-	struct strbuf *out, const struct journal_key *key, const char *store);
+bool journal_record_put_done(struct strbuf *out, const struct journal_key *key, const char *store);
 
 /* A header that is whole, with its body inside size octets. The body may be damaged. */
 bool journal_record_read(struct journal_record *out, const uint8_t *octets, size_t size);
@@ -35,5 +34,5 @@ bool journal_record_is_whole(const struct journal_record *record);
 /* Of a whole record; false when it is of another kind, or of a version that this one cannot read.
  * The record of what is done says nothing of queries. */
 bool journal_record_get_batch(const struct journal_record *record, struct journal_key *key);
-bool journal_record_get_done(const struct journal_record *record, struct journal_key *key,
-	char store[JOURNAL_ID_SIZE]);
+bool journal_record_get_done(
+	const struct journal_record *record, struct journal_key *key, char store[JOURNAL_ID_SIZE]);
