@@ -19,6 +19,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "resolver/telemetry/whole_file.h"
 
 #define ID_LENGTH (JOURNAL_ID_SIZE - 1)
 #define SYNC_US US_PER_S
@@ -181,32 +182,14 @@ static void sync_folder(struct journal_files *files)
 
 /* --- reading and deleting --- */
 
-static uint8_t *read_whole(const char *path, size_t most, size_t *size)
-{
-	struct stat status;
-	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-
-	if (fd < 0)
-		return NULL;
-	uint8_t *octets = NULL;
-	if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
-		(uint64_t)status.st_size <= most) {
-		octets = malloc((size_t)status.st_size + 1);
-		ssize_t length = octets ? read(fd, octets, (size_t)status.st_size) : -1;
-		*size = length > 0 ? (size_t)length : 0;
-	}
-	close(fd);
-	return octets;
-}
-
 uint8_t *journal_files_read(
 	const struct journal_files *files, uint64_t sequence, size_t most, size_t *size)
 {
 	char path[PATH_MAX];
+	uint8_t *octets;
 
 	path_of(files, sequence, path);
-	uint8_t *octets = read_whole(path, most, size);
-	if (!octets)
+	if (whole_file_read(AT_FDCWD, path, most, &octets, size) != TD_OK)
 		log_error("journal: %s cannot be read, it is left alone", path);
 	return octets;
 }
@@ -279,18 +262,7 @@ void journal_files_end(struct journal_files *files)
 bool journal_files_append(
 	struct journal_files *files, const void *data, size_t length, size_t bytes)
 {
-	const char *octets = data;
-	size_t done = 0;
-
-	while (done < length) {
-		ssize_t written = write(files->active, octets + done, length - done);
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written <= 0)
-			break;
-		done += (size_t)written;
-	}
-	if (done == length) {
+	if (whole_file_write(files->active, data, length)) {
 		files->dirty = true;
 		return true;
 	}

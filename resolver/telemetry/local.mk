@@ -18,6 +18,7 @@ resolver_telemetry_libtelemetry_a_SOURCES = \
 	resolver/telemetry/tally.c resolver/telemetry/tally.h \
 	resolver/telemetry/telemetry.c resolver/telemetry/telemetry.h \
 	resolver/telemetry/transaction.c resolver/telemetry/transaction.h \
+	resolver/telemetry/whole_file.c resolver/telemetry/whole_file.h \
 	resolver/telemetry/zone_ids.c resolver/telemetry/zone_ids.h \
 	resolver/telemetry/memory/memory.c resolver/telemetry/memory/memory.h \
 	resolver/telemetry/memory/memory_log.c resolver/telemetry/memory/memory_log.h \

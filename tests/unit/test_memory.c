@@ -19,10 +19,10 @@
 #include <unistd.h>
 
 #include "lib/base/log.h"
-#include "resolver/telemetry/memory/memory_log.h"
 #include "resolver/telemetry/memory/memory_place.h"
 #include "resolver/telemetry/memory/pending_log.h"
 #include "resolver/telemetry/memory/region.h"
+#include "resolver/telemetry/whole_file.h"
 #include "tests/unit/memory_process.h"
 
 /* --- what there is, as text: one line an item, sorted --- */
@@ -299,7 +299,9 @@ static void any_octets_are_survived(void **state)
 	uint8_t *octets;
 	size_t size;
 	int dir_fd = open(*state, O_RDONLY | O_DIRECTORY);
-	assert_int_equal(memory_log_read(dir_fd, path + strlen(*state) + 1, &octets, &size), TD_OK);
+	assert_int_equal(
+		whole_file_read(dir_fd, path + strlen(*state) + 1, SIZE_MAX, &octets, &size),
+		TD_OK);
 	close(dir_fd);
 	srand(11);
 	for (unsigned round = 0; round < 4000; round++) {

@@ -11,12 +11,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/crc32c.h"
+#include "resolver/telemetry/whole_file.h"
 
 #define MAGIC 0x4c4d4454u /* "TDML" */
 
@@ -54,7 +53,7 @@ void memory_log_begin(struct strbuf *out)
 
 enum td_error memory_log_append(struct memory_log *log, struct strbuf *out)
 {
-	size_t length = out->length - sizeof(struct frame), done = 0;
+	size_t length = out->length - sizeof(struct frame);
 
 	if (out->failed || length > UINT32_MAX)
 		return TD_NOMEM;
@@ -62,17 +61,11 @@ enum td_error memory_log_append(struct memory_log *log, struct strbuf *out)
 		.length = (uint32_t)length,
 		.crc = crc_of((uint32_t)length, out->data + sizeof(frame))};
 	memcpy(out->data, &frame, sizeof(frame));
-	while (done < out->length) {
-		ssize_t written = write(log->fd, out->data + done, out->length - done);
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written <= 0) {
-			int error = written < 0 ? errno : ENOSPC;
-			memory_log_cut(log, log->bytes);
-			errno = error;
-			return TD_IO;
-		}
-		done += (size_t)written;
+	if (!whole_file_write(log->fd, out->data, out->length)) {
+		int error = errno;
+		memory_log_cut(log, log->bytes);
+		errno = error;
+		return TD_IO;
 	}
 	log->bytes += out->length;
 	return TD_OK;
@@ -84,46 +77,6 @@ enum td_error memory_log_cut(struct memory_log *log, size_t bytes)
 		return TD_IO;
 	log->bytes = bytes;
 	return TD_OK;
-}
-
-static enum td_error read_all(int fd, uint8_t *octets, size_t *size)
-{
-	size_t done = 0;
-
-	while (done < *size) {
-		ssize_t length = read(fd, octets + done, *size - done);
-		if (length < 0 && errno == EINTR)
-			continue;
-		if (length < 0)
-			return TD_IO;
-		if (length == 0)
-			break;
-		done += (size_t)length;
-	}
-	*size = done;
-	return TD_OK;
-}
-
-enum td_error memory_log_read(int dir_fd, const char *name, uint8_t **octets, size_t *size)
-{
-	struct stat status;
-	int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-
-	*octets = NULL;
-	if (fd < 0)
-		return errno == ENOENT ? TD_NOT_FOUND : TD_IO;
-	enum td_error error = fstat(fd, &status) == 0 ? TD_OK : TD_IO;
-	if (error == TD_OK) {
-		*size = (size_t)status.st_size;
-		*octets = malloc(*size + 1);
-		error = *octets ? read_all(fd, *octets, size) : TD_NOMEM;
-	}
-	close(fd);
-	if (error != TD_OK) {
-		free(*octets);
-		*octets = NULL;
-	}
-	return error;
 }
 
 const uint8_t *memory_log_next(const uint8_t *octets, size_t size, size_t *at, size_t *length)

@@ -32,8 +32,6 @@ enum td_error memory_log_append(struct memory_log *log, struct strbuf *out);
 /* Back to the first so many octets. TD_IO with errno. */
 enum td_error memory_log_cut(struct memory_log *log, size_t bytes);
 
-/* The whole file in *octets, malloc'd. TD_NOT_FOUND, TD_IO with errno, TD_NOMEM. */
-enum td_error memory_log_read(int dir_fd, const char *name, uint8_t **octets, size_t *size);
-
-/* The body of the record at *at, which moves behind it; NULL at the end. */
+/* In the octets of a file (whole_file_read): the body of the record at *at, which moves behind it;
+ * NULL at the end. */
 const uint8_t *memory_log_next(const uint8_t *octets, size_t size, size_t *at, size_t *length);

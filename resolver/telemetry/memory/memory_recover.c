@@ -14,6 +14,7 @@
 #include "resolver/telemetry/memory/memory_log.h"
 #include "resolver/telemetry/memory/pending_log.h"
 #include "resolver/telemetry/memory/region.h"
+#include "resolver/telemetry/whole_file.h"
 
 #define TALLIES_MAX 4096
 #define HELD_MAX ((size_t)1 << 20)
@@ -212,7 +213,8 @@ static void read_log(struct recovery *it)
 {
 	uint8_t *octets;
 	size_t size;
-	enum td_error error = memory_log_read(it->place->dir_fd, MEMORY_LOG_NAME, &octets, &size);
+	enum td_error error = whole_file_read(
+		it->place->dir_fd, MEMORY_LOG_NAME, SIZE_MAX, &octets, &size);
 
 	if (error == TD_OK)
 		read_records(it, octets, size);
