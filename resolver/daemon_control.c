@@ -130,6 +130,7 @@ static void add_telemetry(const struct daemon *daemon, struct control_reply *rep
 	control_reply_add_u64(reply, "journal_waiting", status.journal_waiting);
 	control_reply_add_u64(reply, "journal_bytes", status.journal_bytes);
 	control_reply_add_u64(reply, "journal_failures", status.journal_failures);
+	control_reply_add_u64(reply, "journal_dropped", status.journal_dropped);
 	control_reply_add_u64(reply, "batches_replayed", status.batches_replayed);
 	control_reply_add(reply, "memory", status.memory_on ? "on" : "off");
 	control_reply_add_u64(reply, "memory_bytes", status.memory_bytes);

@@ -114,6 +114,7 @@ static void add_telemetry(const struct daemon *daemon, struct gauges *gauges)
 	gauges_add(gauges, "memory_failures", status.memory_failures);
 	gauges_add(gauges, "journal", status.journal_on);
 	gauges_add(gauges, "journal_failures", status.journal_failures);
+	gauges_add(gauges, "journal_dropped", status.journal_dropped);
 	gauges_add(gauges, "queries_healed", status.queries_healed);
 	gauges_add(gauges, "clock_steps", status.clock_steps);
 	gauges_add(gauges, "details_dropped", status.details_dropped);

@@ -95,17 +95,23 @@ int64_t delivery_watch_clock(struct delivery *delivery, int64_t slept_us)
 
 /* --- freezing and replaying --- */
 
+/* Its octets as the journal takes them; false when memory ran out. */
+static bool save_batch(
+	struct delivery *delivery, const struct batch *batch, struct journal_key *key)
+{
+	*key = (struct journal_key){.number = batch->number, .queries = batch->queries};
+	snprintf(key->boot, sizeof(key->boot), "%s", batch->boot);
+	strbuf_clear(&delivery->octets);
+	batch_save(batch, &delivery->octets);
+	return !delivery->octets.failed;
+}
+
 /* False when it is not on disk: then it is sent all the same, held in memory meanwhile. */
 static bool keep_batch(struct delivery *delivery, const struct batch *batch)
 {
-	struct journal_key key = {.number = batch->number, .queries = batch->queries};
+	struct journal_key key;
 
-	if (!delivery->journal)
-		return false;
-	snprintf(key.boot, sizeof(key.boot), "%s", batch->boot);
-	strbuf_clear(&delivery->octets);
-	batch_save(batch, &delivery->octets);
-	if (delivery->octets.failed)
+	if (!delivery->journal || !save_batch(delivery, batch, &key))
 		return false;
 	enum td_error error = journal_append(delivery->journal, &key, delivery->octets.data,
 		delivery->octets.length, delivery->now->mono_us);
@@ -313,14 +319,25 @@ void delivery_send(struct delivery *delivery)
 
 /* --- what the store says --- */
 
+/* One that the journal had refused is kept like the others, because Redis may lose it again. */
+static void settle_batch(struct delivery *delivery, const struct batch *batch, const char *store)
+{
+	struct journal_key key;
+
+	if (delivery->journal &&
+		!journal_acknowledge(delivery->journal, batch->boot, batch->number, store) &&
+		save_batch(delivery, batch, &key))
+		journal_keep(delivery->journal, &key, delivery->octets.data,
+			delivery->octets.length, store);
+	memory_release(delivery->memory, batch->boot, batch->number);
+}
+
 /* A replayed batch may be the frozen one, which was sent by the connection before. */
 static void on_applied(void *context, const struct batch *batch, const char *store)
 {
 	struct delivery *delivery = context;
 
-	if (delivery->journal)
-		journal_acknowledge(delivery->journal, batch->boot, batch->number, store);
-	memory_release(delivery->memory, batch->boot, batch->number);
+	settle_batch(delivery, batch, store);
 	delivery->replays += batch == &delivery->replayed;
 	if (strcmp(batch->boot, delivery->batcher.settings.boot) == 0)
 		batch_acknowledged(&delivery->batcher, batch->number);
@@ -398,6 +415,7 @@ static void journal_part(const struct journal *journal, struct telemetry_status 
 	out->journal_due = status.due_batches;
 	out->journal_bytes = status.bytes;
 	out->journal_failures = status.failures;
+	out->journal_dropped = status.dropped;
 }
 
 static void memory_part(const struct memory *memory, struct telemetry_status *out)

@@ -5,6 +5,10 @@
  * acknowledged is a record of its own, written later and never synchronised by itself, because
  * Redis knows better (journal_compare). journal_files has the files, journal_record the octets.
  *
+ * What the disk refused and Redis acknowledged is a last segment without a file, compared and sent
+ * again like the others. It goes to the disk before any newer batch: there, too, the batches of a
+ * boot stand in the order of their numbers, the only one in which Redis takes them.
+ *
  * Rejected: one preallocated ring of octets, whose end has to be found by guessing after a crash
  * and which overwrites in place; and an index file, a second truth.
  */
@@ -33,6 +37,7 @@ struct entry {
 	enum entry_state state;
 	bool due;
 	uint32_t offset, length; /* of the whole record */
+	char *record;            /* where it is in no file, else NULL */
 };
 
 struct segment {
@@ -45,14 +50,15 @@ struct segment {
 
 struct journal {
 	struct journal_settings settings;
-	struct journal_files files; /* the active one is the last segment, where there is one */
-	struct segment *first, *last;
+	struct journal_files files;   /* the active one is the last segment, where there is one */
+	struct segment *first, *last; /* of files, `unwritten` behind them; last NULL: no file */
+	struct segment unwritten;
 	char store[JOURNAL_ID_SIZE]; /* compared or heard of last */
 	struct strbuf record;
 	struct journal_key appended; /* last */
 	size_t bytes, batches;
 	size_t states[ENTRY_STATES], due; /* how many entries are so */
-	uint64_t waiting_queries, missing, damaged;
+	uint64_t waiting_queries, missing, damaged, dropped;
 };
 
 const struct journal_settings journal_settings_default = {
@@ -61,6 +67,8 @@ const struct journal_settings journal_settings_default = {
 	.kept_bytes = (size_t)16 << 20,
 	.kept_batches = 10000,
 	.bytes_max = (size_t)64 << 20,
+	.unwritten_bytes = (size_t)4 << 20,
+	.unwritten_batches = 1000,
 };
 
 static void set_id(char out[JOURNAL_ID_SIZE], const char *id)
@@ -124,13 +132,15 @@ static bool reserve_entry(struct segment *segment)
 	return true;
 }
 
-static void add_entry(struct journal *journal, struct segment *segment,
+static struct entry *add_entry(struct journal *journal, struct segment *segment,
 	const struct journal_key *key, size_t offset, size_t length)
 {
-	segment->entries[segment->count] =
+	struct entry *entry = &segment->entries[segment->count++];
+
+	*entry =
 		(struct entry){.key = *key, .offset = (uint32_t)offset, .length = (uint32_t)length};
-	count_entry(journal, &segment->entries[segment->count++], true);
-	journal->batches++;
+	count_entry(journal, entry, true);
+	return entry;
 }
 
 /* --- segments --- */
@@ -142,6 +152,7 @@ static struct segment *push_segment(struct journal *journal, uint64_t sequence)
 	if (!segment)
 		return NULL;
 	segment->sequence = sequence;
+	segment->next = &journal->unwritten;
 	if (journal->last)
 		journal->last->next = segment;
 	else
@@ -159,7 +170,7 @@ static void pop_segment(struct journal *journal)
 	for (size_t i = 0; i < segment->count; i++)
 		count_entry(journal, &segment->entries[i], false);
 	journal->first = segment->next;
-	if (!journal->first)
+	if (journal->first == &journal->unwritten)
 		journal->last = NULL;
 	free(segment->entries);
 	free(segment);
@@ -186,8 +197,8 @@ static bool delete_first(struct journal *journal)
 /* Deletes the oldest files, as far as the bounds of what is kept ask for it and none waits. */
 static void trim(struct journal *journal)
 {
-	while (journal->first && (journal->bytes > journal->settings.kept_bytes ||
-					 journal->batches > journal->settings.kept_batches)) {
+	while (journal->last && (journal->bytes > journal->settings.kept_bytes ||
+					journal->batches > journal->settings.kept_batches)) {
 		bool active = journal->first == journal->last && journal->files.active >= 0;
 		if (active || is_needed(journal->first) || !delete_first(journal))
 			return;
@@ -234,18 +245,12 @@ static bool write_record(struct journal *journal)
 	return true;
 }
 
-enum td_error journal_append(struct journal *journal, const struct journal_key *key,
-	const void *data, size_t length, int64_t mono_us)
+/* The record in journal->record, of this batch: its entry is the last one of the last segment. */
+static enum td_error write_batch(struct journal *journal, const struct journal_key *key)
 {
-	if (strcmp(journal->appended.boot, key->boot) == 0 &&
-		journal->appended.number == key->number)
-		return TD_OK;
 	trim(journal);
-	if (length > JOURNAL_BODY_MAX - JOURNAL_BATCH_SIZE ||
-		journal->bytes + BATCH_FIXED + length > journal->settings.bytes_max)
+	if (journal->bytes + journal->record.length > journal->settings.bytes_max)
 		return TD_FULL;
-	if (!journal_record_put_batch(&journal->record, key, data, length))
-		return TD_NOMEM;
 	if (!make_room(journal))
 		return TD_IO;
 	if (!reserve_entry(journal->last))
@@ -254,6 +259,117 @@ enum td_error journal_append(struct journal *journal, const struct journal_key *
 	if (!write_record(journal))
 		return TD_IO;
 	add_entry(journal, journal->last, key, offset, journal->record.length);
+	journal->batches++;
+	return TD_OK;
+}
+
+static void set_done(struct journal *journal, struct entry *entry, const char *store)
+{
+	bool known = entry->state == ENTRY_DONE && strcmp(entry->store, store) == 0;
+
+	set_entry(journal, entry, ENTRY_DONE, false);
+	set_id(entry->store, store);
+	if (known || entry->record)
+		return;
+	if (journal_record_put_done(&journal->record, &entry->key, store) && make_room(journal))
+		write_record(journal);
+}
+
+/* --- what the disk refused --- */
+
+static void remove_unwritten(struct journal *journal)
+{
+	struct segment *unwritten = &journal->unwritten;
+	struct entry *oldest = &unwritten->entries[0];
+
+	count_entry(journal, oldest, false);
+	unwritten->bytes -= oldest->length;
+	free(oldest->record);
+	memmove(oldest, oldest + 1, --unwritten->count * sizeof(*oldest));
+}
+
+static enum td_error write_oldest(struct journal *journal)
+{
+	const struct entry *oldest = &journal->unwritten.entries[0];
+
+	if (oldest->state == ENTRY_FORGOTTEN)
+		return TD_OK;
+	strbuf_clear(&journal->record);
+	strbuf_append(&journal->record, oldest->record, oldest->length);
+	if (journal->record.failed)
+		return TD_NOMEM;
+	enum td_error error = write_batch(journal, &oldest->key);
+	if (error != TD_OK)
+		return error;
+	struct entry *entry = &journal->last->entries[journal->last->count - 1];
+	set_done(journal, entry, oldest->store);
+	set_entry(journal, entry, oldest->state, oldest->due);
+	return TD_OK;
+}
+
+static enum td_error write_unwritten(struct journal *journal)
+{
+	enum td_error error = TD_OK;
+
+	while (journal->unwritten.count > 0 && (error = write_oldest(journal)) == TD_OK)
+		remove_unwritten(journal);
+	return error;
+}
+
+/* False when memory ran out. */
+static bool add_unwritten(struct journal *journal, const struct journal_key *key, const char *store)
+{
+	struct segment *unwritten = &journal->unwritten;
+	size_t length = journal->record.length;
+	char *record = malloc(length);
+
+	if (!record || !reserve_entry(unwritten)) {
+		free(record);
+		return false;
+	}
+	memcpy(record, journal->record.data, length);
+	struct entry *entry = add_entry(journal, unwritten, key, 0, length);
+	entry->record = record;
+	unwritten->bytes += length;
+	set_done(journal, entry, store);
+	return true;
+}
+
+static bool has_room_unwritten(const struct journal *journal)
+{
+	const struct journal_settings *settings = &journal->settings;
+
+	return journal->unwritten.count < settings->unwritten_batches &&
+	       journal->unwritten.bytes + journal->record.length <= settings->unwritten_bytes;
+}
+
+/* The oldest give way. False when there can be no room. */
+static bool make_room_unwritten(struct journal *journal)
+{
+	while (journal->unwritten.count > 0 && !has_room_unwritten(journal)) {
+		journal->dropped += journal->unwritten.entries[0].state != ENTRY_FORGOTTEN;
+		remove_unwritten(journal);
+	}
+	return has_room_unwritten(journal);
+}
+
+/* --- what the collector says --- */
+
+enum td_error journal_append(struct journal *journal, const struct journal_key *key,
+	const void *data, size_t length, int64_t mono_us)
+{
+	if (strcmp(journal->appended.boot, key->boot) == 0 &&
+		journal->appended.number == key->number)
+		return TD_OK;
+	if (length > JOURNAL_BODY_MAX - JOURNAL_BATCH_SIZE)
+		return TD_FULL;
+	enum td_error error = write_unwritten(journal);
+	if (error == TD_OK && !journal_record_put_batch(&journal->record, key, data, length))
+		error = TD_NOMEM;
+	if (error == TD_OK)
+		error = write_batch(journal, key);
+	if (error != TD_OK)
+		return error;
 	journal->appended = *key;
 	journal_files_recovered(&journal->files);
 	journal_files_batch_written(&journal->files, mono_us);
@@ -271,19 +387,7 @@ static void forget_other_stores(struct journal *journal, const char *store)
 	}
 }
 
-static void set_done(struct journal *journal, struct entry *entry, const char *store)
-{
-	bool known = entry->state == ENTRY_DONE && strcmp(entry->store, store) == 0;
-
-	set_entry(journal, entry, ENTRY_DONE, false);
-	set_id(entry->store, store);
-	if (known)
-		return;
-	if (journal_record_put_done(&journal->record, &entry->key, store) && make_room(journal))
-		write_record(journal);
-}
-
-void journal_acknowledge(
+bool journal_acknowledge(
 	struct journal *journal, const char *boot, uint64_t number, const char *store)
 {
 	if (store[0] != '\0' && strcmp(journal->store, store) != 0) {
@@ -293,6 +397,16 @@ void journal_acknowledge(
 	struct entry *entry = find_entry(journal, boot, number);
 	if (entry)
 		set_done(journal, entry, store);
+	return entry != NULL;
+}
+
+void journal_keep(struct journal *journal, const struct journal_key *key, const void *data,
+	size_t length, const char *store)
+{
+	if (length > JOURNAL_BODY_MAX - JOURNAL_BATCH_SIZE ||
+		!journal_record_put_batch(&journal->record, key, data, length) ||
+		!make_room_unwritten(journal) || !add_unwritten(journal, key, store))
+		journal->dropped++;
 }
 
 bool journal_has(const struct journal *journal, const char *boot, uint64_t number)
@@ -313,7 +427,7 @@ void journal_drop(struct journal *journal, const char *boot, uint64_t number)
 void journal_forget_kept(struct journal *journal)
 {
 	journal_files_end(&journal->files);
-	while (journal->first && !is_needed(journal->first) && delete_first(journal))
+	while (journal->last && !is_needed(journal->first) && delete_first(journal))
 		;
 	for (struct segment *segment = journal->first; segment; segment = segment->next)
 		for (size_t i = 0; i < segment->count; i++)
@@ -396,6 +510,10 @@ static enum td_error read_entry(
 	strbuf_clear(buffer);
 	if (!strbuf_reserve(buffer, entry->length))
 		return TD_NOMEM;
+	if (entry->record) {
+		memcpy(buffer->data, entry->record, entry->length);
+		return TD_OK;
+	}
 	enum td_error error = journal_files_read_part(&journal->files, segment->sequence,
 		entry->offset, buffer->data, entry->length);
 	if (error != TD_OK)
@@ -468,6 +586,7 @@ static bool load_record(struct journal *journal, struct segment *segment,
 		if (!reserve_entry(segment))
 			return false;
 		add_entry(journal, segment, &key, offset, JOURNAL_HEADER_SIZE + record->length);
+		journal->batches++;
 	}
 	return true;
 }
@@ -586,6 +705,7 @@ struct journal *journal_open(const struct journal_settings *settings)
 		return NULL;
 	}
 	journal->settings = *settings;
+	journal->first = &journal->unwritten;
 	strbuf_init(&journal->record);
 	if (!journal_files_open(&journal->files, settings->dir, settings->fsync)) {
 		journal_close(&journal);
@@ -604,9 +724,13 @@ void journal_close(struct journal **journal)
 
 	if (!it)
 		return;
+	write_unwritten(it);
 	journal_files_close(&it->files);
-	while (it->first)
+	while (it->last)
 		pop_segment(it);
+	while (it->unwritten.count > 0)
+		remove_unwritten(it);
+	free(it->unwritten.entries);
 	strbuf_deinit(&it->record);
 	free(it);
 	*journal = NULL;
@@ -639,5 +763,6 @@ void journal_status(const struct journal *journal, struct journal_status *out)
 		.bytes = journal->bytes,
 		.failures = journal->files.failures,
 		.damaged = journal->damaged,
+		.dropped = journal->dropped,
 	};
 }

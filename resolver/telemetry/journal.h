@@ -27,6 +27,7 @@ struct journal_settings {
 				 time */
 	size_t kept_batches;
 	size_t bytes_max; /* nothing is taken beyond: only what waits for Redis comes this far */
+	size_t unwritten_bytes, unwritten_batches; /* in memory, see journal_keep */
 };
 extern const struct journal_settings journal_settings_default; /* without dir */
 
@@ -47,10 +48,11 @@ struct journal_status {
 	uint64_t due_batches;                      /* to be sent (again), see journal_compare */
 	uint64_t missing_batches; /* that the store compared last had lost, and the journal lacks
 				     too */
-	uint64_t kept_batches;    /* acknowledged */
+	uint64_t kept_batches;    /* acknowledged, on disk or not */
 	uint64_t bytes;           /* on disk */
 	uint64_t failures;        /* writes and reads that failed, ever */
 	uint64_t damaged;         /* octets that could not be read at the start */
+	uint64_t dropped;         /* acknowledged ones that journal_keep had no room for, ever */
 };
 
 struct journal;
@@ -73,9 +75,14 @@ enum td_error journal_append(struct journal *journal, const struct journal_key *
 	const void *data, size_t length, int64_t mono_us);
 
 /* The store of this marker has it ("": it could not tell). A marker that differs from the last one
- * is a new store: what others acknowledged is forgotten. Unknown batches are ignored. */
-void journal_acknowledge(
+ * is a new store: what others acknowledged is forgotten. False when the journal lacks the batch. */
+bool journal_acknowledge(
 	struct journal *journal, const char *boot, uint64_t number, const char *store);
+
+/* A batch that it had refused, and that this store has: kept in memory until journal_append, or the
+ * end, can write it. Meanwhile it is like any other, but a crash loses it. The oldest give way. */
+void journal_keep(struct journal *journal, const struct journal_key *key, const void *data,
+	size_t length, const char *store);
 
 /*
  * What a store holds, asked when it was connected: it has every batch up to the number given for

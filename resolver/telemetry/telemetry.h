@@ -129,6 +129,7 @@ struct telemetry_status {
 	uint64_t journal_waiting, journal_queries; /* batches in it that were not acknowledged, and the queries in them */
 	uint64_t journal_due;      /* of earlier boots, or lost by Redis: to be sent first */
 	uint64_t journal_bytes, journal_failures;
+	uint64_t journal_dropped;  /* acknowledged batches that neither the disk nor memory could keep: not to be sent again */
 	bool memory_on;            /* counts outlive a crash */
 	uint64_t memory_bytes, memory_failures; /* of the log of what is pending; writes that failed */
 	uint64_t queries_healed;   /* that an earlier process had left in memory, at the start */

@@ -550,6 +550,144 @@ static void a_full_disk(void **state)
 	journal_close(&journal);
 }
 
+/* As a full disk does. */
+static void refuse_writing(bool refuse)
+{
+	static struct rlimit before;
+	struct rlimit limit;
+
+	signal(SIGXFSZ, SIG_IGN);
+	if (refuse)
+		assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	limit = before;
+	if (refuse)
+		limit.rlim_cur = 1;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* Refused, sent all the same, acknowledged. */
+static void keep_refused(struct journal *journal, uint64_t number)
+{
+	struct journal_key key = {.boot = BOOT_A, .number = number, .queries = number * 10};
+	char octets[4096];
+
+	assert_int_equal(append(journal, BOOT_A, number), TD_IO);
+	assert_false(journal_acknowledge(journal, BOOT_A, number, STORE_1));
+	journal_keep(journal, &key, octets, octets_of(number, octets), STORE_1);
+	assert_true(journal_has(journal, BOOT_A, number));
+}
+
+/* Five on the disk, five that it refused. */
+static struct journal *refuse_five(void)
+{
+	struct journal *journal = open_it();
+
+	for (uint64_t i = 1; i <= 5; i++) {
+		assert_int_equal(append(journal, BOOT_A, i), TD_OK);
+		assert_true(journal_acknowledge(journal, BOOT_A, i, STORE_1));
+	}
+	refuse_writing(true);
+	for (uint64_t i = 6; i <= 10; i++)
+		keep_refused(journal, i);
+	refuse_writing(false);
+	return journal;
+}
+
+static void refused_and_acknowledged_ones_are_kept(void **state)
+{
+	uint64_t due[16];
+	(void)state;
+
+	struct journal *journal = refuse_five();
+	size_t bytes = status_of(journal).bytes;
+	assert_int_equal(bytes_on_disk(), bytes);
+	assert_int_equal(status_of(journal).kept_batches, 10);
+	for (unsigned times = 0; times < 2; times++) {
+		assert_int_equal(compare_and_drain(journal, STORE_1, BOOT_A, 3, due, 16), 7);
+		for (uint64_t i = 0; i < 7; i++)
+			assert_int_equal(due[i], 4 + i);
+		assert_int_equal(status_of(journal).missing_batches, 0);
+	}
+
+	/* They go to the disk before the next one, due or not, and are acknowledged there. */
+	assert_int_equal(journal_compare(journal, STORE_1,
+				 &(struct journal_applied){.boot = BOOT_A, .number = 8}, 1),
+		2);
+	bytes = status_of(journal).bytes;
+	assert_int_equal(append(journal, BOOT_A, 11), TD_OK);
+	assert_true(status_of(journal).bytes > bytes + 6 * 40);
+	assert_int_equal(bytes_on_disk(), status_of(journal).bytes);
+	assert_int_equal(drain(journal, STORE_1, due, 16), 2);
+	assert_int_equal(due[0], 9);
+	assert_int_equal(status_of(journal).dropped, 0);
+	journal_close(&journal);
+
+	journal = open_it();
+	assert_int_equal(status_of(journal).kept_batches, 10);
+	assert_int_equal(status_of(journal).waiting_batches, 1);
+	assert_int_equal(compare_and_drain(journal, STORE_1, BOOT_A, 3, due, 16), 8);
+	for (uint64_t i = 0; i < 8; i++)
+		assert_int_equal(due[i], 4 + i);
+	journal_close(&journal);
+}
+
+static void refused_ones_are_written_at_the_end(void **state)
+{
+	(void)state;
+	struct journal *journal = refuse_five();
+	journal_close(&journal);
+	journal = open_it();
+	assert_int_equal(status_of(journal).kept_batches, 10);
+	journal_close(&journal);
+}
+
+static void refused_ones_are_bounded(void **state)
+{
+	uint64_t due[16];
+	(void)state;
+
+	settings.unwritten_batches = 3;
+	struct journal *journal = refuse_five();
+	assert_int_equal(status_of(journal).dropped, 2);
+	assert_int_equal(compare_and_drain(journal, STORE_1, BOOT_A, 5, due, 16), 3);
+	assert_int_equal(due[0], 8);
+	assert_int_equal(status_of(journal).missing_batches, 2);
+	journal_close(&journal);
+	remove_folder(state);
+	make_folder(state);
+	settings.unwritten_bytes = 500;
+	journal = refuse_five();
+	uint64_t dropped = status_of(journal).dropped;
+	assert_true(dropped > 0 && dropped < 5);
+	assert_int_equal(compare_and_drain(journal, STORE_1, BOOT_A, 5, due, 16), 5 - dropped);
+	journal_close(&journal);
+}
+
+/* Deleted on purpose, or a client forgotten: neither sent again nor written later. */
+static void refused_ones_are_forgotten_like_others(void **state)
+{
+	uint64_t due[16];
+	(void)state;
+
+	for (unsigned how = 0; how < 2; how++) {
+		struct journal *journal = refuse_five();
+		if (how == 0)
+			journal_forget_kept(journal);
+		else
+			journal_compare(journal, "", NULL, 0);
+		assert_int_equal(status_of(journal).kept_batches, 0);
+		assert_int_equal(append(journal, BOOT_A, 11), TD_OK);
+		journal_close(&journal);
+		journal = open_it();
+		assert_false(journal_has(journal, BOOT_A, 10));
+		assert_int_equal(compare_and_drain(journal, STORE_1, BOOT_A, 5, due, 16), 1);
+		assert_int_equal(due[0], 11);
+		journal_close(&journal);
+		remove_folder(state);
+		make_folder(state);
+	}
+}
+
 static void only_the_last_boots_are_compared(void **state)
 {
 	char boot[JOURNAL_ID_SIZE];
@@ -636,6 +774,10 @@ int main(void)
 		T(is_bounded),
 		T(is_bounded_in_batches),
 		T(a_full_disk),
+		T(refused_and_acknowledged_ones_are_kept),
+		T(refused_ones_are_written_at_the_end),
+		T(refused_ones_are_bounded),
+		T(refused_ones_are_forgotten_like_others),
 		T(only_the_last_boots_are_compared),
 		T(every_fsync_policy_writes),
 	};

@@ -427,6 +427,58 @@ static void counts_go_on_without_a_disk(void **state)
 	assert_stored(asked);
 }
 
+/* What the journal could not take, Redis acknowledges and then loses: sent again out of memory, and
+ * by the next boot from the disk, to which it went with the next batch that could be written. */
+static void what_a_full_disk_refused_is_sent_again(void **state)
+{
+	struct rlimit before, limit;
+	char state_dir[96];
+	(void)state;
+
+	make_state_dir(state_dir, "refused");
+	signal(SIGXFSZ, SIG_IGN);
+	struct telemetry *telemetry = open_telemetry(state_dir, redis_url);
+	uint64_t asked = ask_around(telemetry, 200, 2);
+	wait_for(telemetry, has_applied, asked, "stored");
+	in_folder("cp -a appendonlydir copy");
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	limit = before;
+	limit.rlim_cur = 1;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	uint64_t bytes = 0;
+	for (unsigned i = 0; i < 3; i++) {
+		asked += ask_around(telemetry, 100 + i, 3);
+		bytes = wait_for(telemetry, has_applied, asked, "stored behind the copy")
+				.journal_bytes;
+	}
+	redis_kill();
+	wait_for(telemetry, is_away, 0, "away");
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	in_folder("rm -r appendonlydir && cp -a copy appendonlydir");
+	redis_start();
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	redis_connect();
+	struct telemetry_status status = wait_for(telemetry, has_applied, asked, "stored again");
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_int_equal(status.journal_bytes, bytes);
+	assert_true(status.journal_failures > 0);
+	assert_int_equal(status.journal_dropped, 0);
+	assert_stored(asked);
+
+	asked += ask_around(telemetry, 10, 1);
+	status = wait_for(telemetry, has_applied, asked, "written");
+	assert_true(status.journal_bytes > bytes + 3 * 100 * 20);
+	telemetry_stop(&telemetry, DEADLINE_MS);
+	redis_kill();
+	in_folder("rm -r appendonlydir && mv copy appendonlydir");
+	redis_start();
+	redis_connect();
+	telemetry = open_telemetry(state_dir, redis_url);
+	wait_for(telemetry, has_replayed, status.batches_replayed + 1, "replayed by the next boot");
+	assert_stored(asked);
+	telemetry_stop(&telemetry, DEADLINE_MS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -436,6 +488,7 @@ int main(void)
 		cmocka_unit_test_setup(what_was_deleted_is_not_sent_again, redis_empty),
 		cmocka_unit_test_setup(two_of_one_name_are_fenced, redis_empty),
 		cmocka_unit_test_setup(counts_go_on_without_a_disk, redis_empty),
+		cmocka_unit_test_setup(what_a_full_disk_refused_is_sent_again, redis_empty),
 	};
 
 	log_setup("test_store_journal", LOG_LEVEL_ERROR);
