@@ -288,7 +288,8 @@ static size_t cost_of(enum pending_kind kind)
 
 static bool has_room(const struct batch *batch)
 {
-	return batch->items < BATCH_ITEMS_MAX && batch->cost < BATCH_COST_MAX && batch->text.length < BATCH_BYTES_MAX &&
+	return batch->items < BATCH_ITEMS_MAX && batch->cost < BATCH_COST_MAX &&
+	       batch->text.length < BATCH_BYTES_MAX &&
 	       batch->argc + (HOURS_MAX + 1) * ITEM_ARGS_MAX <= BATCH_ARGS_MAX;
 }
 
@@ -423,15 +424,9 @@ static void freeze(struct batch *batch)
  * memory cannot lose one. */
 static bool begin(struct batch *batch, const char *boot, uint64_t number)
 {
-	static const char filler[4096];
-
 	strbuf_clear(&batch->text);
-	while (batch->text.capacity < BATCH_BYTES_MAX + ROOM_BEHIND) {
-		strbuf_append(&batch->text, filler, sizeof(filler));
-		if (batch->text.failed)
-			return false;
-	}
-	strbuf_clear(&batch->text);
+	if (!strbuf_reserve(&batch->text, BATCH_BYTES_MAX + ROOM_BEHIND))
+		return false;
 	snprintf(batch->boot, sizeof(batch->boot), "%s", boot);
 	batch->number = number;
 	batch->queries = 0;
