@@ -314,28 +314,36 @@ static void add_other(struct pending *pending, uint32_t day, uint64_t queries, u
 
 /* --- merging a tally --- */
 
-/* True when the client has an item of its own, false when it is counted under "*other". */
+/* True when the client has an item of its own, false when it is counted under "*other": it found no
+ * room, or (forced) no memory. */
+static bool add_client(struct pending *pending, const struct pending_key *key, bool force,
+	const uint64_t *counts, int64_t first_us, int64_t last_us)
+{
+	struct pending_item *item = upsert(pending, key, force);
+	bool own = item != NULL;
+
+	if (!item) {
+		struct pending_key other = {.kind = PENDING_CLIENT, .when = key->when};
+		item = upsert(pending, &other, true);
+	}
+	if (!item) {
+		pending->queries_lost += counts[COUNTER_queries];
+		return false;
+	}
+	for (size_t i = 0; i < CLIENT_COUNTER_COUNT; i++)
+		item->counts[i] += counts[i];
+	item_seen(item, first_us, last_us);
+	pending->queries += counts[COUNTER_queries];
+	return own;
+}
+
 static bool merge_client(
 	struct pending *pending, const struct tally *tally, const struct tally_client *from)
 {
 	struct pending_key key = {
 		.kind = PENDING_CLIENT, .when = (uint32_t)tally->hour, .client = from->address};
-	struct pending_item *item = upsert(pending, &key, false);
-	bool own = item != NULL;
 
-	if (!item) {
-		key.client = (struct address){0};
-		item = upsert(pending, &key, true);
-	}
-	if (!item) {
-		pending->queries_lost += from->counters[COUNTER_queries];
-		return false;
-	}
-	for (size_t i = 0; i < CLIENT_COUNTER_COUNT; i++)
-		item->counts[i] += from->counters[i];
-	item_seen(item, from->first_us, from->last_us);
-	pending->queries += from->counters[COUNTER_queries];
-	return own;
+	return add_client(pending, &key, false, from->counters, from->first_us, from->last_us);
 }
 
 static bool add_detail(
@@ -518,25 +526,6 @@ static void put_top(struct pending *pending, const struct pending_key *key, cons
 		sketch_raised(&pending->sketch, item);
 }
 
-/* What finds no memory under its own name is "*other", as when it is merged. */
-static void put_client(struct pending *pending, const struct pending_key *key,
-	const uint64_t *counts, int64_t first_us, int64_t last_us)
-{
-	struct pending_key other = {.kind = PENDING_CLIENT, .when = key->when};
-	struct pending_item *item = upsert(pending, key, true);
-
-	if (!item)
-		item = upsert(pending, &other, true);
-	if (!item) {
-		pending->queries_lost += counts[COUNTER_queries];
-		return;
-	}
-	for (size_t i = 0; i < CLIENT_COUNTER_COUNT; i++)
-		item->counts[i] += counts[i];
-	item_seen(item, first_us, last_us);
-	pending->queries += counts[COUNTER_queries];
-}
-
 static void put_detail(struct pending *pending, const struct pending_key *key,
 	const uint64_t *counts, int64_t first_us, int64_t last_us, const uint8_t *owner)
 {
@@ -557,7 +546,7 @@ void pending_put(struct pending *pending, const struct pending_key *key, const u
 	int64_t first_us, int64_t last_us, const uint8_t *owner)
 {
 	if (key->kind == PENDING_CLIENT)
-		put_client(pending, key, counts, first_us, last_us);
+		add_client(pending, key, true, counts, first_us, last_us);
 	else if (key->kind == PENDING_TOP)
 		put_top(pending, key, counts, first_us, last_us);
 	else
