@@ -249,6 +249,29 @@ static void held_and_journaled_is_one_batch(void **state)
 	free(copy);
 }
 
+/* As whoever finds that nobody can use it does. */
+static void a_held_one_is_released_under_its_own_name(void **state)
+{
+	struct process process, heir;
+	char *copy = make_folder();
+	struct journal_key key = {.boot = "ffffffffffffffff", .number = 7, .queries = 5};
+
+	start(&process, *state, TALLIES);
+	memory_hold(process.memory, &key, "octets", 6);
+	const struct memory_held *held = memory_next_held(process.memory);
+	assert_non_null(held);
+	memory_release(process.memory, held->key.boot, held->key.number);
+	assert_null(memory_next_held(process.memory));
+	copy_folder(*state, copy);
+	start(&heir, copy, TALLIES);
+	assert_null(memory_next_held(heir.memory));
+	assert_false(journal_has(heir.journal, key.boot, key.number));
+	end(&heir);
+	end(&process);
+	remove_folder(copy);
+	free(copy);
+}
+
 /* Two commits; the second is cut at each of its octets. Its tallies were not cleared yet. */
 static void a_torn_log_is_recovered(void **state)
 {
@@ -469,6 +492,8 @@ int main(void)
 			tallies_of_another_version_are_set_aside, folder_setup, folder_teardown),
 		cmocka_unit_test_setup_teardown(
 			held_and_journaled_is_one_batch, folder_setup, folder_teardown),
+		cmocka_unit_test_setup_teardown(a_held_one_is_released_under_its_own_name,
+			folder_setup, folder_teardown),
 		cmocka_unit_test_setup_teardown(
 			a_torn_log_is_recovered, folder_setup, folder_teardown),
 		cmocka_unit_test_setup_teardown(

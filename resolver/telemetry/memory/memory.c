@@ -260,12 +260,12 @@ void memory_release(struct memory *memory, const char *boot, uint64_t number)
 
 	if (!held)
 		return;
-	*link = held->next;
-	free(held);
 	begin(memory);
 	strbuf_append_char(&memory->record, MEMORY_SETTLED);
 	put_id(&memory->record, boot);
 	log_write(&memory->record, number);
+	*link = held->next;
+	free(held); /* boot may be its own */
 	commit(memory);
 }
 
