@@ -21,6 +21,7 @@ resolver_telemetry_libtelemetry_a_SOURCES = \
 	resolver/telemetry/whole_file.c resolver/telemetry/whole_file.h \
 	resolver/telemetry/zone_ids.c resolver/telemetry/zone_ids.h \
 	resolver/telemetry/memory/memory.c resolver/telemetry/memory/memory.h \
+	resolver/telemetry/memory/memory_held.c resolver/telemetry/memory/memory_held.h \
 	resolver/telemetry/memory/memory_log.c resolver/telemetry/memory/memory_log.h \
 	resolver/telemetry/memory/memory_place.c resolver/telemetry/memory/memory_place.h \
 	resolver/telemetry/memory/memory_recover.c resolver/telemetry/memory/memory_recover.h \

@@ -183,20 +183,6 @@ static bool has_items(const struct memory *memory)
 	return memory->pending->changed || memory->pending->unchanged;
 }
 
-static void commit(struct memory *memory)
-{
-	if (!is_on(memory) || memory->broken) {
-		memory->begun = false;
-		return;
-	}
-	if (memory->pending->gone.length > 0 || memory->pending->changed || memory->begun) {
-		put_state(memory);
-		pending_log_changes(memory->pending, memory->zones, &memory->record, SIZE_MAX);
-		if (!write_record(memory, &memory->log))
-			fail(memory, "write");
-	}
-}
-
 /* --- what the collector says --- */
 
 void memory_merged(struct memory *memory, const struct tally *tally)
@@ -211,7 +197,16 @@ void memory_merged(struct memory *memory, const struct tally *tally)
 
 void memory_commit(struct memory *memory)
 {
-	commit(memory);
+	if (!is_on(memory) || memory->broken) {
+		memory->begun = false;
+		return;
+	}
+	if (memory->pending->gone.length > 0 || memory->pending->changed || memory->begun) {
+		put_state(memory);
+		pending_log_changes(memory->pending, memory->zones, &memory->record, SIZE_MAX);
+		if (!write_record(memory, &memory->log))
+			fail(memory, "write");
+	}
 }
 
 void memory_frozen(struct memory *memory, uint64_t number)
@@ -221,42 +216,29 @@ void memory_frozen(struct memory *memory, uint64_t number)
 	begin(memory);
 	strbuf_append_char(&memory->record, MEMORY_FROZEN);
 	log_write(&memory->record, number);
-	commit(memory);
-}
-
-static struct memory_held **find_held(struct memory *memory, const char *boot, uint64_t number)
-{
-	struct memory_held **link = &memory->held;
-
-	while (*link && ((*link)->key.number != number || strcmp((*link)->key.boot, boot) != 0))
-		link = &(*link)->next;
-	return link;
+	memory_commit(memory);
 }
 
 void memory_hold(
 	struct memory *memory, const struct journal_key *key, const void *octets, size_t length)
 {
-	struct memory_held **link = find_held(memory, key->boot, key->number);
-
-	if (!is_on(memory) || *link)
+	if (!is_on(memory) || memory_held_find(memory->held, key->boot, key->number))
 		return;
-	*link = malloc(sizeof(struct memory_held) + length);
-	if (!*link) {
+	struct memory_held *held = memory_held_add(&memory->held, key, octets, length);
+	if (!held) {
 		errno = ENOMEM;
 		fail(memory, "a batch");
 		return;
 	}
-	**link = (struct memory_held){.key = *key, .length = length};
-	memcpy((*link)->octets, octets, length);
 	if (memory->broken)
 		return;
-	put_held(memory, *link);
-	commit(memory);
+	put_held(memory, held);
+	memory_commit(memory);
 }
 
 void memory_release(struct memory *memory, const char *boot, uint64_t number)
 {
-	struct memory_held **link = find_held(memory, boot, number), *held = *link;
+	struct memory_held *held = memory_held_find(memory->held, boot, number);
 
 	if (!held)
 		return;
@@ -264,9 +246,8 @@ void memory_release(struct memory *memory, const char *boot, uint64_t number)
 	strbuf_append_char(&memory->record, MEMORY_SETTLED);
 	put_id(&memory->record, boot);
 	log_write(&memory->record, number);
-	*link = held->next;
-	free(held); /* boot may be its own */
-	commit(memory);
+	memory_held_remove(&memory->held, held); /* boot may be its own */
+	memory_commit(memory);
 }
 
 const struct memory_held *memory_next_held(const struct memory *memory)
@@ -398,11 +379,8 @@ bool memory_close(struct memory **memory)
 		zone_ids_keep(it->zones, NULL);
 	if (is_on(it) && !left)
 		memory_place_empty(&it->place);
-	while (it->held) {
-		struct memory_held *next = it->held->next;
-		free(it->held);
-		it->held = next;
-	}
+	while (it->held)
+		memory_held_remove(&it->held, it->held);
 	memory_log_close(&it->log);
 	region_close(&it->region);
 	memory_place_close(&it->place);

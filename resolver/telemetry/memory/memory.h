@@ -27,6 +27,7 @@
 #include "lib/base/strbuf.h"
 #include "resolver/telemetry/clock_watch.h"
 #include "resolver/telemetry/journal.h"
+#include "resolver/telemetry/memory/memory_held.h"
 #include "resolver/telemetry/pending.h"
 #include "resolver/telemetry/tally.h"
 #include "resolver/telemetry/zone_ids.h"
@@ -35,14 +36,6 @@ struct memory_settings {
 	const char *dir;  /* "auto": under /run/teredown or /dev/shm; "" : plain memory */
 	const char *boot; /* of this process */
 	size_t tallies;
-};
-
-/* A batch that the journal refused. The octets are those that the journal would have taken. */
-struct memory_held {
-	struct memory_held *next;
-	struct journal_key key;
-	size_t length;
-	uint8_t octets[];
 };
 
 struct memory_status {

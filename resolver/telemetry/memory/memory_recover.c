@@ -90,33 +90,21 @@ static bool read_tally(struct recovery *it, struct log_cursor *cursor)
 	return true;
 }
 
-static void settle(struct recovery *it, const char *boot, uint64_t number)
-{
-	struct memory_held **link = &it->held;
-
-	while (*link && ((*link)->key.number != number || strcmp((*link)->key.boot, boot) != 0))
-		link = &(*link)->next;
-	if (!*link)
-		return;
-	struct memory_held *gone = *link;
-	*link = gone->next;
-	free(gone);
-}
-
 static bool read_settled(struct recovery *it, struct log_cursor *cursor)
 {
 	char boot[JOURNAL_ID_SIZE];
 
 	if (!read_id(cursor, boot))
 		return false;
-	settle(it, boot, log_read(cursor));
+	struct memory_held *held = memory_held_find(it->held, boot, log_read(cursor));
+	if (held)
+		memory_held_remove(&it->held, held);
 	return !cursor->failed;
 }
 
 static bool read_held(struct recovery *it, struct log_cursor *cursor)
 {
 	struct journal_key key = {0};
-	struct memory_held **link = &it->held;
 
 	if (!read_id(cursor, key.boot))
 		return false;
@@ -124,15 +112,7 @@ static bool read_held(struct recovery *it, struct log_cursor *cursor)
 	key.queries = log_read(cursor);
 	size_t length = log_read(cursor);
 	const uint8_t *octets = length <= HELD_MAX ? log_read_octets(cursor, length) : NULL;
-	struct memory_held *held = octets ? malloc(sizeof(*held) + length) : NULL;
-	if (!held)
-		return false;
-	*held = (struct memory_held){.key = key, .length = length};
-	memcpy(held->octets, octets, length);
-	while (*link)
-		link = &(*link)->next;
-	*link = held;
-	return true;
+	return octets && memory_held_add(&it->held, &key, octets, length);
 }
 
 static bool read_section(struct recovery *it, uint8_t letter, struct log_cursor *cursor)
@@ -298,16 +278,11 @@ static bool place_one(struct recovery *it, const struct memory_held *held)
 
 static void place_held(struct recovery *it)
 {
-	struct memory_held **link = &it->held;
-
-	while (*link) {
-		struct memory_held *held = *link;
-		if (place_one(it, held)) {
-			*link = held->next;
-			free(held);
-		} else {
-			link = &held->next;
-		}
+	for (struct memory_held *held = it->held; held;) {
+		struct memory_held *next = held->next;
+		if (place_one(it, held))
+			memory_held_remove(&it->held, held);
+		held = next;
 	}
 }
 

@@ -6,7 +6,7 @@
 
 #include "resolver/telemetry/clock_watch.h"
 #include "resolver/telemetry/journal.h"
-#include "resolver/telemetry/memory/memory.h"
+#include "resolver/telemetry/memory/memory_held.h"
 #include "resolver/telemetry/memory/memory_place.h"
 #include "resolver/telemetry/pending.h"
 #include "resolver/telemetry/zone_ids.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What is pending, as octets and back: the part of keep.h that knows items. Every item has a
+ * What is pending, as octets and back: the part of memory.h that knows items. Every item has a
  * number; the log says once which key it stands for, then only its counts, as absolute values, and
  * at the end that it is gone. So reading needs no rule of merging, and a change of those rules
  * (bounds, sketches) between two versions cannot change a sum. One thread.
