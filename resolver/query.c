@@ -70,8 +70,7 @@ static void transaction_begin(
 {
 	memset(t, 0, sizeof *t);
 	t->client = client->origin;
-	t->given = request->forwarded.client;
-	t->given_mac = request->forwarded.mac;
+	t->given = forwarded_is_none(&request->forwarded) ? NULL : &request->forwarded;
 	t->id = request->id;
 	t->tcp = is_tcp(client);
 	t->qname = request->qname_length ? request->folded : NULL;

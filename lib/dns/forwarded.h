@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,12 @@ struct forwarded {
 	struct address client;
 	struct address mac; /* or none */
 };
+
+/* True when it says nothing, as one of zeros. */
+static inline bool forwarded_is_none(const struct forwarded *forwarded)
+{
+	return (forwarded->client.family | forwarded->mac.family) == ADDRESS_NONE;
+}
 
 /*
  * The options of an OPT record, as edns_parse found them. What is not well formed (a length that

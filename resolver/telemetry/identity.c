@@ -378,58 +378,60 @@ static struct address by_kind(const struct identity_rules *rules, const struct a
 	return *address;
 }
 
-static struct address choose(const struct identity_rules *rules, const struct transaction *t)
+static struct address choose(const struct identity_rules *rules, const struct address *source,
+	const struct forwarded *given)
 {
-	bool has_mac = t->given_mac.family != ADDRESS_NONE;
+	bool has_mac = given->mac.family != ADDRESS_NONE;
 	if (has_mac && rules->config.client == CLIENT_IS_MAC)
-		return t->given_mac;
-	if (address_is_ip(&t->given))
-		return by_kind(rules, &t->given);
+		return given->mac;
+	if (address_is_ip(&given->client))
+		return by_kind(rules, &given->client);
 	if (has_mac)
-		return t->given_mac;
-	if (t->given.family != ADDRESS_NONE)
-		return t->given;
-	return by_kind(rules, &t->client.address);
+		return given->mac;
+	if (given->client.family != ADDRESS_NONE)
+		return given->client;
+	return by_kind(rules, source);
 }
 
-static struct address anonymous(
-	const struct identity *identity, const struct transaction *t, const struct address *client)
+static struct address anonymous(const struct identity *identity, const struct address *source,
+	const struct forwarded *given, const struct address *client)
 {
 	const struct identity_rules *rules = identity->rules;
 	switch (rules->config.anonymize) {
 	case ANONYMIZE_OFF:
 		break;
 	case ANONYMIZE_PREFIX:
-		if (t->given.family != ADDRESS_NONE && t->given.family != ADDRESS_LABEL)
-			return shortened(rules, &t->given);
-		return shortened(rules, &t->client.address);
+		if (given->client.family != ADDRESS_NONE && given->client.family != ADDRESS_LABEL)
+			return shortened(rules, &given->client);
+		return shortened(rules, source);
 	case ANONYMIZE_HASH:
 		return address_pseudonym(hash_bytes_shown(&identity->key, client, sizeof(*client)));
 	}
 	return *client;
 }
 
-static struct address identify(const struct identity *identity, const struct transaction *t)
+static struct address identify(const struct identity *identity, const struct address *source,
+	const struct forwarded *given)
 {
 	const struct identity_rules *rules = identity->rules;
-	struct address client = choose(rules, t);
-	if (is_excluded(rules, &t->client.address) || is_excluded(rules, &client) ||
-		is_excluded(rules, &t->given) || is_excluded(rules, &t->given_mac) ||
-		is_mac_excluded(rules, &t->client.address) || is_mac_excluded(rules, &t->given))
+	struct address client = choose(rules, source, given);
+	if (is_excluded(rules, source) || is_excluded(rules, &client) ||
+		is_excluded(rules, &given->client) || is_excluded(rules, &given->mac) ||
+		is_mac_excluded(rules, source) || is_mac_excluded(rules, &given->client))
 		return address_excluded();
-	return anonymous(identity, t, &client);
+	return anonymous(identity, source, given, &client);
 }
 
 /* As identify, of a client without a forwarder. */
-static struct address identify_source(struct identity *identity, const struct transaction *t)
+static struct address identify_source(struct identity *identity, const struct address *source)
 {
-	const struct address *source = &t->client.address;
+	static const struct forwarded none;
 	uint64_t words[2];
 	memcpy(words, source->octets, sizeof(words));
 	size_t at = ((words[0] ^ words[1]) * UINT64_C(0x9e3779b97f4a7c15)) >> 55;
 	_Static_assert(IDENTITY_CACHE == 1 << (64 - 55), "the hash has as many bits as are used");
 	if (!address_equal(&identity->cache[at].source, source)) {
-		identity->cache[at].client = identify(identity, t);
+		identity->cache[at].client = identify(identity, source, &none);
 		identity->cache[at].source = *source;
 	}
 	return identity->cache[at].client;
@@ -449,10 +451,11 @@ static void forget_all(struct transaction *t)
 void identity_apply(struct identity *identity, struct transaction *t)
 {
 	const struct identity_rules *rules = identity->rules;
-	bool forwarded = t->given.family != ADDRESS_NONE || t->given_mac.family != ADDRESS_NONE;
+	const struct address *source = &t->client.address;
 
 	catch_up(identity);
-	struct address client = forwarded ? identify(identity, t) : identify_source(identity, t);
+	struct address client = t->given ? identify(identity, source, t->given)
+					 : identify_source(identity, source);
 	if (client.family == ADDRESS_EXCLUDED ||
 		is_name_excluded(rules, t->qname, t->qname_length)) {
 		forget_all(t);

@@ -127,8 +127,7 @@ static void answer(struct telemetry_worker *worker, const struct transaction *tr
 void telemetry_answer(struct telemetry_worker *worker, const struct transaction *transaction,
 	const struct now *now)
 {
-	if (!worker->identify && transaction->given.family == ADDRESS_NONE &&
-		transaction->given_mac.family == ADDRESS_NONE) {
+	if (!worker->identify && !transaction->given) {
 		answer(worker, transaction, now);
 		return;
 	}

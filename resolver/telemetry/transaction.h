@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "lib/dns/address.h"
+#include "lib/dns/forwarded.h"
 
 /* Counters of a client, in Redis fields of the same names. Sum of a client's outcomes (noerror … refused, other) = queries. */
 #define CLIENT_COUNTERS(X) \
@@ -49,8 +50,7 @@ const char *transaction_action_name(enum transaction_action action);
 struct transaction {
 	struct endpoint client; /* who is told; from telemetry_answer on, its address is who it counts as (identity.h) */
 	struct address address; /* from there on: the address it came from, where that is another and may be known; else none */
-	/* What a trusted forwarder said of its client, or none: an address, a prefix or a label; and a MAC address. */
-	struct address given, given_mac;
+	const struct forwarded *given; /* what a trusted forwarder said of its client, or NULL; read during the call only */
 	uint16_t id;   /* of the client's query */
 	bool tcp;
 	const uint8_t *qname; /* folded wire name, NULL when the question could not be read */

@@ -98,10 +98,11 @@ static void prefix_hides_the_host(void **state)
 		assert_identity(&f, transaction_of("2001:db8:1:2::3"), "2001:db8:1::/48", "-");
 	}
 	struct transaction t = transaction_of("192.0.2.7");
-	t.given = address_of("198.51.255.0/24");
-	t.given_mac = address_of("02:00:00:00:00:01");
+	struct forwarded given = {.client = address_of("198.51.255.0/24")};
+	t.given = &given;
+	given.mac = address_of("02:00:00:00:00:01");
 	assert_identity(&f, t, "198.51.240.0/20", "-");
-	t.given = address_of("198.51.0.0/16");
+	given.client = address_of("198.51.0.0/16");
 	assert_identity(&f, t, "198.51.0.0/16", "-");
 	close_fixture(&f);
 }
@@ -162,7 +163,7 @@ static void excluded_leave_a_count(void **state)
 	t.qname = NULL;
 	t.qname_length = 0;
 	assert_identity(&f, t, "192.0.2.99", "-");
-	t.given_mac = address_of("02:00:00:00:00:09");
+	t.given = &(struct forwarded){.mac = address_of("02:00:00:00:00:09")};
 	assert_identity(&f, t, "*excluded", "-");
 	close_fixture(&f);
 }
@@ -186,13 +187,14 @@ static void excluded_by_what_is_known(void **state)
 	assert_identity(&f, transaction_of("192.0.2.8"), "192.0.2.8", "-");
 
 	struct transaction t = transaction_of("192.0.2.1");
-	t.given = source;
+	struct forwarded given = {.client = source};
+	t.given = &given;
 	assert_identity(&f, t, "*excluded", "-");
-	t.given = address_of("10.1.2.0/24");
+	given.client = address_of("10.1.2.0/24");
 	assert_identity(&f, t, "*excluded", "-");
-	t.given = address_of("2001:db8:1:2::/64");
+	given.client = address_of("2001:db8:1:2::/64");
 	assert_identity(&f, t, "*excluded", "-");
-	t.given = address_of("10.3.0.0/16"); /* more than what is excluded */
+	given.client = address_of("10.3.0.0/16"); /* more than what is excluded */
 	assert_identity(&f, t, "10.3.0.0/16", "192.0.2.1");
 	close_fixture(&f);
 }
@@ -276,23 +278,25 @@ static void given_comes_before_the_source(void **state)
 {
 	struct fixture f;
 	struct transaction t = transaction_of("192.0.2.1");
+	struct forwarded given = {0};
 	(void)state;
+	t.given = &given;
 	open_fixture(&f, &(struct identity_config){0});
-	t.given = address_of("10.0.0.5");
+	given.client = address_of("10.0.0.5");
 	assert_identity(&f, t, "10.0.0.5", "192.0.2.1");
-	t.given_mac = address_of("02:00:00:00:00:05");
+	given.mac = address_of("02:00:00:00:00:05");
 	assert_identity(&f, t, "10.0.0.5", "192.0.2.1");
-	t.given = address_of("10.0.0.0/24");
+	given.client = address_of("10.0.0.0/24");
 	assert_identity(&f, t, "02:00:00:00:00:05", "192.0.2.1");
-	t.given_mac = (struct address){0};
+	given.mac = (struct address){0};
 	assert_identity(&f, t, "10.0.0.0/24", "192.0.2.1");
-	t.given = address_of("id-branch");
+	given.client = address_of("id-branch");
 	assert_identity(&f, t, "id-branch", "192.0.2.1");
 	close_fixture(&f);
 
 	open_fixture(&f, &(struct identity_config){.client = CLIENT_IS_MAC});
-	t.given = address_of("10.0.0.5");
-	t.given_mac = address_of("02:00:00:00:00:05");
+	given.client = address_of("10.0.0.5");
+	given.mac = address_of("02:00:00:00:00:05");
 	assert_identity(&f, t, "02:00:00:00:00:05", "192.0.2.1");
 	close_fixture(&f);
 }
