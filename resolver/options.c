@@ -7,13 +7,11 @@
  */
 #include "config.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "resolver/options_private.h"
-#include "resolver/upstream/exchange.h"
 
 #define ZONE_FILE_MAX 1024
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The configuration: one table of options in options.c, from which the parser, the checks of `-t`,
+ * The configuration: one table of options (options_table.c), from which the parser, the checks of `-t`,
  * the print of `-p`, the sample file and the manual page come. libconfuse reads the syntax.
  */
 #pragma once

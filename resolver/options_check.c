@@ -6,7 +6,6 @@
 
 #include <ctype.h>
 #include <pwd.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "resolver/client_names.h"
@@ -96,7 +95,6 @@ bool option_check_user(const struct options *options, const char *text, char *wh
 	return false;
 }
 
-/* The row of `listen` stands above that of `upstream`. */
 static bool address_is_zero(const struct address *address)
 {
 	static const uint8_t zero[16];
@@ -129,6 +127,7 @@ bool option_is_ourselves(const struct options *options, const struct endpoint *u
 	return false;
 }
 
+/* The row of `listen` stands above that of `upstream`. */
 bool option_check_upstream(const struct options *options, const char *text, char *why)
 {
 	struct endpoint endpoint;

@@ -80,14 +80,13 @@ void option_fields_free(struct options *options);
 void option_print_redis(const char *url, FILE *out);
 
 /* The checks of rows (options_check.c; that of `redis` in options_redis.c). */
-option_check_fn option_check_client_names, option_check_dnstap, option_check_dnstap_message, option_check_exclude, option_check_log_file, option_check_memory_dir, option_check_path, option_check_path_or_none, option_check_resolver_name, option_check_upstream, option_check_user, option_check_redis;
+option_check_fn option_check_client_names, option_check_dnstap, option_check_dnstap_message,
+	option_check_exclude, option_check_log_file, option_check_memory_dir, option_check_path,
+	option_check_path_or_none, option_check_redis, option_check_resolver_name,
+	option_check_upstream, option_check_user;
 
 /* False, with these words in why. */
 bool option_refuse(char *why, const char *words);
-
-/* One entry of a list; else words in why. */
-bool option_parse_endpoint(const char *text, struct endpoint *out, char *why);
-bool option_parse_prefix(const char *text, struct prefix *out, char *why);
 
 /* As endpoint_from_text with port 53, and with an interface's name behind the %. */
 bool option_read_endpoint(struct endpoint *out, const char *text);

@@ -2,14 +2,13 @@
 /*
  * The table of options: one row an option. What a value may be, what it is without one, what the
  * manual says of it and which field of struct options it fills stand in that row and nowhere else;
- * setting, comparing and printing are one function for each type (options_value.c). Rejected: a function for each
- * option, and libconfuse's own typed values, which know neither ranges nor units and lose the line
- * of a value.
+ * setting, comparing and printing are one function for each type (options_value.c). Rejected: a
+ * function for each option, and libconfuse's own typed values, which know neither ranges nor units
+ * and lose the line of a value.
  */
 #include "config.h"
 
 #include <sched.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 

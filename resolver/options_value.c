@@ -145,7 +145,7 @@ bool option_read_endpoint(struct endpoint *out, const char *text)
 	       endpoint_from_text(out, numbered, DNS_PORT) == TD_OK;
 }
 
-bool option_parse_endpoint(const char *text, struct endpoint *out, char *why)
+static bool parse_endpoint(const char *text, struct endpoint *out, char *why)
 {
 	if (strncasecmp(text, "tls://", 6) == 0)
 		return option_refuse(why, "DNS over TLS is not available in this build, expected "
@@ -160,7 +160,7 @@ bool option_parse_endpoint(const char *text, struct endpoint *out, char *why)
 	return true;
 }
 
-bool option_parse_prefix(const char *text, struct prefix *out, char *why)
+static bool parse_prefix(const char *text, struct prefix *out, char *why)
 {
 	if (prefix_from_text(out, text) == TD_OK)
 		return true;
@@ -270,95 +270,84 @@ static bool set_text(
 	return true;
 }
 
-/* Room for one more element at the list's end; NULL and words in why. */
-static void *grow_list(
-	struct options *options, const struct option_row *row, size_t element, char *why)
-{
-	size_t count = *count_of(options, row);
-	if (count >= row->max) {
-		snprintf(why, WHY_MAX, "has too many entries, expected at most %" PRIu64, row->max);
-		return NULL;
-	}
-	void *grown = reallocarray(pointer_of(options, row), count + 1, element);
-	if (!grown) {
-		option_refuse(why, error_text(TD_NOMEM));
-		return NULL;
-	}
-	store_pointer(options, row, grown);
-	return (char *)grown + count * element;
-}
-
 static bool refuse_repeated(const char *text, char *why)
 {
 	snprintf(why, WHY_MAX, "\"%.80s\" is in the list twice, expected each entry once", text);
 	return false;
 }
 
-static bool add_endpoint(
-	struct options *options, const struct option_row *row, const char *text, char *why)
+static size_t item_size(enum option_type type)
 {
-	const struct endpoint *items = pointer_of(options, row);
-	struct endpoint endpoint = {0};
-	if (!option_parse_endpoint(text, &endpoint, why) ||
-		(row->check && !row->check(options, text, why)))
-		return false;
-	for (size_t i = 0; i < *count_of(options, row); i++) {
-		if (endpoint_equal(&items[i], &endpoint))
+	if (type == OPTION_ENDPOINTS)
+		return sizeof(struct endpoint);
+	return type == OPTION_TEXTS ? sizeof(char *) : sizeof(struct prefix);
+}
+
+static const void *item_at(const struct options *options, const struct option_row *row, size_t i)
+{
+	return (const char *)pointer_of(options, row) + i * item_size(row->type);
+}
+
+static bool items_equal(enum option_type type, const void *a, const void *b)
+{
+	const struct prefix *left = a, *right = b;
+	if (type == OPTION_ENDPOINTS)
+		return endpoint_equal(a, b);
+	if (type == OPTION_TEXTS)
+		return strcmp(*(char *const *)a, *(char *const *)b) == 0;
+	return left->length == right->length && address_equal(&left->address, &right->address);
+}
+
+/* Copies the item to the list's end. */
+static bool append_item(struct options *options, const struct option_row *row, const void *item,
+	const char *text, char *why)
+{
+	size_t count = option_count(options, row), size = item_size(row->type);
+	for (size_t i = 0; i < count; i++) {
+		if (items_equal(row->type, item_at(options, row, i), item))
 			return refuse_repeated(text, why);
 	}
-	struct endpoint *room = grow_list(options, row, sizeof(*room), why);
-	if (!room)
+	if (count >= row->max) {
+		snprintf(why, WHY_MAX, "has too many entries, expected at most %" PRIu64, row->max);
 		return false;
-	*room = endpoint;
+	}
+	char *grown = reallocarray(pointer_of(options, row), count + 1, size);
+	if (!grown)
+		return option_refuse(why, error_text(TD_NOMEM));
+	memcpy(grown + count * size, item, size);
+	store_pointer(options, row, grown);
 	++*count_of(options, row);
 	return true;
 }
 
-static bool prefix_equal(const struct prefix *a, const struct prefix *b)
+static bool add_endpoint(
+	struct options *options, const struct option_row *row, const char *text, char *why)
 {
-	return a->length == b->length && address_equal(&a->address, &b->address);
+	struct endpoint endpoint = {0};
+	return parse_endpoint(text, &endpoint, why) &&
+	       (!row->check || row->check(options, text, why)) &&
+	       append_item(options, row, &endpoint, text, why);
 }
 
 static bool add_prefix(
 	struct options *options, const struct option_row *row, const char *text, char *why)
 {
-	const struct prefix *items = pointer_of(options, row);
 	struct prefix prefix = {0};
-	if (!option_parse_prefix(text, &prefix, why))
-		return false;
-	for (size_t i = 0; i < *count_of(options, row); i++) {
-		if (prefix_equal(&items[i], &prefix))
-			return refuse_repeated(text, why);
-	}
-	struct prefix *room = grow_list(options, row, sizeof(*room), why);
-	if (!room)
-		return false;
-	*room = prefix;
-	++*count_of(options, row);
-	return true;
+	return parse_prefix(text, &prefix, why) && append_item(options, row, &prefix, text, why);
 }
 
 static bool add_text(
 	struct options *options, const struct option_row *row, const char *text, char *why)
 {
-	char *const *items = pointer_of(options, row);
 	if (row->check && !row->check(options, text, why))
 		return false;
-	for (size_t i = 0; i < *count_of(options, row); i++) {
-		if (strcmp(items[i], text) == 0)
-			return refuse_repeated(text, why);
-	}
 	char *copy = strdup(text);
 	if (!copy)
 		return option_refuse(why, error_text(TD_NOMEM));
-	char **room = grow_list(options, row, sizeof(*room), why);
-	if (!room) {
-		free(copy);
-		return false;
-	}
-	*room = copy;
-	++*count_of(options, row);
-	return true;
+	if (append_item(options, row, &copy, text, why))
+		return true;
+	free(copy);
+	return false;
 }
 
 bool option_set(struct options *options, const struct option_row *row, const char *text, char *why)
@@ -391,25 +380,14 @@ size_t option_count(const struct options *options, const struct option_row *row)
 	return *count_of(options, row);
 }
 
-static bool items_equal(enum option_type type, const void *a, const void *b, size_t i)
-{
-	if (type == OPTION_ENDPOINTS)
-		return endpoint_equal(
-			(const struct endpoint *)a + i, (const struct endpoint *)b + i);
-	if (type == OPTION_TEXTS)
-		return strcmp(((char *const *)a)[i], ((char *const *)b)[i]) == 0;
-	return prefix_equal((const struct prefix *)a + i, (const struct prefix *)b + i);
-}
-
 static bool lists_equal(
 	const struct options *a, const struct options *b, const struct option_row *row)
 {
 	size_t count = option_count(a, row);
 	if (count != option_count(b, row))
 		return false;
-	const void *items_a = pointer_of(a, row), *items_b = pointer_of(b, row);
 	for (size_t i = 0; i < count; i++) {
-		if (!items_equal(row->type, items_a, items_b, i))
+		if (!items_equal(row->type, item_at(a, row, i), item_at(b, row, i)))
 			return false;
 	}
 	return true;
@@ -453,16 +431,16 @@ static void print_prefix(const struct prefix *prefix, FILE *out)
 
 static void print_list(const struct options *options, const struct option_row *row, FILE *out)
 {
-	const void *items = pointer_of(options, row);
 	fputs("{", out);
 	for (size_t i = 0; i < option_count(options, row); i++) {
+		const void *item = item_at(options, row, i);
 		fputs(i == 0 ? " " : ", ", out);
 		if (row->type == OPTION_ENDPOINTS)
-			print_endpoint((const struct endpoint *)items + i, out);
+			print_endpoint(item, out);
 		else if (row->type == OPTION_TEXTS)
-			option_print_quoted(((char *const *)items)[i], out);
+			option_print_quoted(*(char *const *)item, out);
 		else
-			print_prefix((const struct prefix *)items + i, out);
+			print_prefix(item, out);
 	}
 	fputs(" }", out);
 }
