@@ -170,40 +170,6 @@ static void keep_changed_modes(const struct daemon *daemon, const struct options
 			mode[zone] = daemon->mode[old];
 }
 
-/* Running parts point into the old options where a restart is needed; the rest is exchanged, so
- * that freeing `from` frees what was. */
-static void take_reloadable(struct options *into, struct options *from)
-{
-	struct options before = *into;
-
-	into->zones = from->zones;
-	into->zone_count = from->zone_count;
-	into->allow = from->allow;
-	into->allow_count = from->allow_count;
-	into->proxies = from->proxies;
-	into->proxy_count = from->proxy_count;
-	into->forwarders = from->forwarders;
-	into->forwarder_count = from->forwarder_count;
-	into->exclude = from->exclude;
-	into->exclude_count = from->exclude_count;
-	into->client_names = from->client_names;
-	into->client_names_count = from->client_names_count;
-	into->mode = from->mode;
-	into->block_ttl_s = from->block_ttl_s;
-	from->zones = before.zones;
-	from->zone_count = before.zone_count;
-	from->allow = before.allow;
-	from->allow_count = before.allow_count;
-	from->proxies = before.proxies;
-	from->proxy_count = before.proxy_count;
-	from->exclude = before.exclude;
-	from->exclude_count = before.exclude_count;
-	from->client_names = before.client_names;
-	from->client_names_count = before.client_names_count;
-	from->forwarders = before.forwarders;
-	from->forwarder_count = before.forwarder_count;
-}
-
 /* What follows from the options that were just taken. */
 static bool reload_clients(struct daemon *daemon)
 {
@@ -238,7 +204,8 @@ struct rules *daemon_reload(struct daemon *daemon, uint8_t mode[POLICY_ZONES_MAX
 	options_describe_restart(daemon->options, options, restart, restart_size);
 	if (restart[0])
 		log_warning("reload: these options take effect at a restart: %s", restart);
-	take_reloadable(daemon->options, options);
+	/* Running parts point into the options they were made with. */
+	options_exchange_reloadable(daemon->options, options);
 	options_free(options);
 	if (!reload_clients(daemon))
 		log_error("reload: too little memory or descriptors for exclude and client-names");

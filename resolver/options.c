@@ -397,6 +397,20 @@ void options_free(struct options *options)
 	free(options);
 }
 
+void options_exchange_reloadable(struct options *options, struct options *with)
+{
+	for (size_t i = 0; i < option_row_count; i++) {
+		if (option_rows[i].reloadable)
+			option_exchange(options, with, &option_rows[i]);
+	}
+	struct zone_options *zones = options->zones;
+	size_t zone_count = options->zone_count;
+	options->zones = with->zones;
+	options->zone_count = with->zone_count;
+	with->zones = zones;
+	with->zone_count = zone_count;
+}
+
 void options_describe_restart(
 	const struct options *before, const struct options *after, char *out, size_t size)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The configuration: one table of options (options_table.c), from which the parser, the checks of `-t`,
- * the print of `-p`, the sample file and the manual page come. libconfuse reads the syntax.
+ * The configuration: one table of options (options_table.c), from which the parser, the checks of
+ * `-t`, the print of `-p`, the sample file and the manual page come. libconfuse reads the syntax.
  */
 #pragma once
 
@@ -108,6 +108,9 @@ void options_print_sample(FILE *out);
 
 /* The .TP entries of the manual page teredown.conf(5), in mdoc/man macros, from the same table. */
 void options_print_manual(FILE *out);
+
+/* Exchanges what a reload brings into effect, so that freeing `with` frees what was in effect. */
+void options_exchange_reloadable(struct options *options, struct options *with);
 
 /* Options that differ and only take effect at a restart, as a comma-separated list in out ("" when
  * none); for SIGHUP. */

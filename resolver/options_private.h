@@ -63,6 +63,8 @@ bool option_set(struct options *options, const struct option_row *row, const cha
 
 bool option_equal(const struct options *a, const struct options *b, const struct option_row *row);
 
+void option_exchange(struct options *a, struct options *b, const struct option_row *row);
+
 /* Entries of a list. */
 size_t option_count(const struct options *options, const struct option_row *row);
 

@@ -59,9 +59,7 @@ static const char *const log_level_words[] = {"error", "warning", "info", "debug
 
 #define FIELD(name) \
 	.offset = offsetof(struct options, name), .size = sizeof(((struct options *)0)->name)
-#define LIST_COUNTED(name, count)                 \
-	.offset = offsetof(struct options, name), \
-	.count_offset = offsetof(struct options, count)
+#define LIST_COUNTED(name, count) FIELD(name), .count_offset = offsetof(struct options, count)
 #define LIST(name) LIST_COUNTED(name, name##_count)
 
 const struct option_row option_rows[] = {

@@ -402,6 +402,21 @@ bool option_equal(const struct options *a, const struct options *b, const struct
 	return field_value(a, row) == field_value(b, row);
 }
 
+static void exchange(void *a, void *b, size_t size)
+{
+	unsigned char kept[sizeof(uint64_t)];
+	memcpy(kept, a, size);
+	memcpy(a, b, size);
+	memcpy(b, kept, size);
+}
+
+void option_exchange(struct options *a, struct options *b, const struct option_row *row)
+{
+	exchange(field_of(a, row), field_of(b, row), row->size);
+	if (option_is_list(row))
+		exchange(count_of(a, row), count_of(b, row), sizeof(size_t));
+}
+
 void option_print_quoted(const char *text, FILE *out)
 {
 	fputc('"', out);

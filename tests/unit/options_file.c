@@ -84,7 +84,7 @@ char *printed(const struct options *options)
 	return text;
 }
 
-static void assert_same_zones(const struct options *a, const struct options *b)
+void assert_same_zones(const struct options *a, const struct options *b)
 {
 	assert_int_equal(a->zone_count, b->zone_count);
 	for (size_t i = 0; i < a->zone_count; i++) {

@@ -34,5 +34,7 @@ void expect_fault(const char *text, const char *expected);
 /* What -p prints; freed by the caller. */
 char *printed(const struct options *options);
 
+void assert_same_zones(const struct options *a, const struct options *b);
+
 /* What -p prints reads as the same options, and prints the same again. */
 void assert_round_trip(const struct options *before);

@@ -487,6 +487,38 @@ static void test_describe_restart(void **state)
 		"listen, upstream");
 }
 
+/* What a reload brings into effect changes sides, whichever rows say that it does; the rest stays. */
+static void test_exchange_reloadable(void **state)
+{
+	(void)state;
+	struct options *defaults = load_good(NO_RESOLV_CONF), *was = load_good(NO_RESOLV_CONF);
+	struct options *given = load_good(NO_RESOLV_CONF
+		"zone-dir = \"/z\" allow = { \"192.0.2.0/24\", \"::1\" } "
+		"proxy-protocol = { \"192.0.2.1\" } trust-forwarder = { \"192.0.2.2\" } "
+		"client-names = { \"hosts:/h\" } exclude = { \"example.com\" } mode = block "
+		"block-ttl = 2s workers = 7 redis = \"off\" zone \"ads\" { file = x }");
+	size_t zones = given->zone_count;
+
+	for (size_t i = 0; i < option_row_count; i++) {
+		if (option_rows[i].reloadable && option_equal(defaults, given, &option_rows[i]))
+			fail_msg("%s is to be given here", option_rows[i].name);
+	}
+	options_exchange_reloadable(was, given);
+	for (size_t i = 0; i < option_row_count; i++) {
+		const struct option_row *row = &option_rows[i];
+		if (!option_equal(row->reloadable ? given : was, defaults, row))
+			fail_msg("%s", row->name);
+	}
+	assert_same_zones(given, defaults);
+	assert_int_equal(was->zone_count, zones);
+	assert_string_equal(was->zone_dir, "/z");
+	assert_int_equal(was->allow_count, 2);
+	assert_int_equal(was->mode, MODE_BLOCK);
+	options_free(was);
+	options_free(given);
+	options_free(defaults);
+}
+
 static void test_describe_restart_bound(void **state)
 {
 	(void)state;
@@ -537,6 +569,7 @@ int main(void)
 		cmocka_unit_test(test_zones_bound),
 		cmocka_unit_test(test_describe_restart),
 		cmocka_unit_test(test_describe_restart_bound),
+		cmocka_unit_test(test_exchange_reloadable),
 		cmocka_unit_test(test_paths),
 	};
 	return cmocka_run_group_tests(tests, enter_folder, leave_folder);
