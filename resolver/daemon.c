@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "resolver/daemon_gauges.h"
 #include "resolver/telemetry/sinks/sink_target.h"
@@ -40,12 +41,12 @@
 #define CLIENTS_MAX 65536
 #define DETAILS_MAX 262144
 
-static int64_t mono_us(void)
+int64_t daemon_mono_us(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * INT64_C(1000000) + ts.tv_nsec / 1000;
+	return ts.tv_sec * US_PER_S + ts.tv_nsec / 1000;
 }
 
 /* --- broadcasts --- */
@@ -509,7 +510,7 @@ bool daemon_open(struct daemon *daemon, struct options *options, const char *con
 
 	*daemon = (struct daemon){.config_path = config_path,
 		.options = options,
-		.started_us = mono_us(),
+		.started_us = daemon_mono_us(),
 		.wake_fd = -1};
 	raise_descriptor_limit();
 	if (sockets_open(&daemon->sockets, options->listen, options->listen_count,

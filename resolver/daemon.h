@@ -71,6 +71,8 @@ void daemon_run(struct daemon *daemon);
 
 void daemon_close(struct daemon *daemon);
 
+int64_t daemon_mono_us(void);
+
 /* Sends the request to every worker. False: out of memory, done is not called. */
 bool daemon_broadcast(
 	struct daemon *daemon, enum worker_request request, broadcast_done_fn *done, void *context);

@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "config.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "resolver/daemon.h"
 #include "resolver/daemon_gauges.h"
@@ -57,32 +57,20 @@ static void add_upstreams(const struct daemon *daemon, const struct broadcast *b
 	}
 }
 
-static void add_counters(
-	const struct daemon *daemon, const struct broadcast *broadcast, struct control_reply *reply)
+static void add_figures(const struct daemon *daemon, const struct broadcast *broadcast,
+	const struct telemetry_status *telemetry, struct control_reply *reply)
 {
-	struct daemon_totals totals;
+	struct daemon_figure figures[DAEMON_FIGURES_MAX];
+	size_t count = daemon_figures(daemon, broadcast, telemetry, figures);
 
-	daemon_totals(daemon, broadcast, &totals);
-#define X(name) control_reply_add_u64(reply, #name, totals.counters.name);
-	WORKER_COUNTERS(X)
-#undef X
-	control_reply_add_u64(reply, "pending", totals.pending);
-#define X(name) control_reply_add_u64(reply, #name, totals.upstream.name);
-	UPSTREAM_COUNTERS(X)
-#undef X
-	control_reply_add_u64(reply, "tcp_clients", totals.tcp_clients);
-}
-
-static void add_cache(const struct daemon *daemon, struct control_reply *reply)
-{
-	struct cache_status cache;
-
-	cache_status(daemon->cache, &cache);
-	control_reply_add_u64(reply, "cache_entries", cache.entries);
-	control_reply_add_u64(reply, "cache_bytes", cache.bytes);
-	control_reply_add_u64(reply, "cache_limit", cache.limit);
-	control_reply_add_u64(reply, "cache_evicted", cache.evicted);
-	control_reply_add_u64(reply, "cache_expired", cache.expired);
+	for (size_t i = 0; i < count; i++) {
+		if (!(figures[i].where & FIGURE_STATUS))
+			continue;
+		if (figures[i].text)
+			control_reply_add(reply, figures[i].name, figures[i].text);
+		else
+			control_reply_add_u64(reply, figures[i].name, figures[i].value);
+	}
 }
 
 static void add_sinks(const struct telemetry_status *status, struct control_reply *reply)
@@ -102,7 +90,6 @@ static void add_suspects(const struct telemetry_status *status, struct control_r
 {
 	char client[ADDRESS_TEXT_MAX], text[ADDRESS_TEXT_MAX + NOTES_WHY_SIZE + 32];
 
-	control_reply_add_u64(reply, "forwarders", status->suspects_ever);
 	for (size_t i = 0; i < status->suspect_count; i++) {
 		snprintf(text, sizeof text, "%s names=%u systems=%s",
 			address_to_text(&status->suspects[i].client, client),
@@ -111,50 +98,14 @@ static void add_suspects(const struct telemetry_status *status, struct control_r
 	}
 }
 
-static void add_telemetry(const struct daemon *daemon, struct control_reply *reply)
-{
-	struct telemetry_status status;
-
-	telemetry_status(daemon->telemetry, &status);
-	control_reply_add(reply, "redis",
-		!status.store_on         ? "off"
-		: status.store_connected ? "connected"
-					 : "away");
-	control_reply_add(reply, "redis_error", status.store_error);
-	control_reply_add_u64(reply, "redis_since", (uint64_t)status.store_since_us);
-	control_reply_add_u64(reply, "recording_since", (uint64_t)status.recording_since_us);
-	control_reply_add_u64(reply, "batches_applied", status.batches_applied);
-	control_reply_add_u64(reply, "batches_waiting", status.batches_waiting);
-	control_reply_add_u64(reply, "queries_applied", status.queries_applied);
-	control_reply_add_u64(reply, "queries_waiting", status.queries_waiting);
-	control_reply_add_u64(reply, "journal_waiting", status.journal_waiting);
-	control_reply_add_u64(reply, "journal_bytes", status.journal_bytes);
-	control_reply_add_u64(reply, "journal_failures", status.journal_failures);
-	control_reply_add_u64(reply, "journal_dropped", status.journal_dropped);
-	control_reply_add_u64(reply, "batches_replayed", status.batches_replayed);
-	control_reply_add(reply, "memory", status.memory_on ? "on" : "off");
-	control_reply_add_u64(reply, "memory_bytes", status.memory_bytes);
-	control_reply_add_u64(reply, "memory_failures", status.memory_failures);
-	control_reply_add_u64(reply, "queries_healed", status.queries_healed);
-	control_reply_add_u64(reply, "clock_steps", status.clock_steps);
-	control_reply_add_u64(reply, "details_dropped", status.details_dropped);
-	control_reply_add_u64(reply, "records_dropped", status.records_dropped);
-	control_reply_add_u64(reply, "stream_dropped", status.stream_dropped);
-	control_reply_add_u64(reply, "events_dropped", status.events_dropped);
-	control_reply_add_u64(reply, "records_written", status.records_written);
-	add_sinks(&status, reply);
-	add_suspects(&status, reply);
-}
-
 static void on_status(struct daemon *daemon, struct broadcast *broadcast)
 {
 	struct control_reply *reply = broadcast->context;
-	struct timespec ts;
-	int64_t now_us;
+	struct telemetry_status telemetry;
+	int64_t now_us = daemon_mono_us();
 	char text[ENDPOINT_TEXT_MAX];
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	now_us = ts.tv_sec * US_PER_S + ts.tv_nsec / 1000;
+	telemetry_status(daemon->telemetry, &telemetry);
 	control_reply_add(reply, "version", PACKAGE_VERSION);
 	control_reply_add(reply, "resolver", daemon->options->resolver_name);
 	control_reply_add_u64(reply, "pid", (uint64_t)getpid());
@@ -166,9 +117,9 @@ static void on_status(struct daemon *daemon, struct broadcast *broadcast)
 			reply, "listen", endpoint_to_text(&daemon->options->listen[i], text));
 	add_upstreams(daemon, broadcast, now_us, reply);
 	add_zones(daemon, reply);
-	add_counters(daemon, broadcast, reply);
-	add_cache(daemon, reply);
-	add_telemetry(daemon, reply);
+	add_figures(daemon, broadcast, &telemetry, reply);
+	add_sinks(&telemetry, reply);
+	add_suspects(&telemetry, reply);
 	control_reply_end(reply);
 }
 

@@ -1,39 +1,47 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Workers are asked by the message that `status` sends, so nothing here waits, and a worker that is
- * late is not asked again before it has answered. Figures that the telling itself would change (the
- * journal's size, batches applied) are left out: an idle daemon has then nothing new to tell, and
- * nothing is written.
+ * One table of figures: each row says whether `status`, Redis or both are told. Figures that the
+ * telling itself would change (the journal's size, batches applied) are no gauges: an idle daemon
+ * has then nothing new to tell, and nothing is written.
+ *
+ * For gauges workers are asked by the message that `status` sends, so nothing here waits, and a
+ * worker that is late is not asked again before it has answered.
  */
 #include "resolver/daemon_gauges.h"
 
 #include <event2/event.h>
 #include <string.h>
-#include <time.h>
 
-#include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "resolver/counters.h"
 #include "resolver/telemetry/gauges.h"
 
 #define GAUGES_INTERVAL_S 10
 
 /* --- sums --- */
 
-void daemon_totals(
-	const struct daemon *daemon, const struct broadcast *broadcast, struct daemon_totals *out)
+struct totals {
+	struct worker_counters counters;
+	struct upstream_counters upstream;
+	uint64_t pending, tcp_clients;
+};
+
+static struct totals sum_workers(const struct daemon *daemon, const struct broadcast *broadcast)
 {
-	*out = (struct daemon_totals){0};
+	struct totals sum = {.pending = 0};
+
 	for (unsigned w = 0; w < daemon->worker_count; w++) {
 		const struct worker_status *status = &broadcast->messages[w].status;
-#define X(name) out->counters.name += status->counters.name;
+#define X(name) sum.counters.name += status->counters.name;
 		WORKER_COUNTERS(X)
 #undef X
-#define X(name) out->upstream.name += status->upstream.name;
+#define X(name) sum.upstream.name += status->upstream.name;
 		UPSTREAM_COUNTERS(X)
 #undef X
-		out->pending += status->pending;
-		out->tcp_clients += status->tcp_clients;
+		sum.pending += status->pending;
+		sum.tcp_clients += status->tcp_clients;
 	}
+	return sum;
 }
 
 /* Each worker has its own view of a server: sums, and the mean of the round trips. */
@@ -56,33 +64,90 @@ struct server_state daemon_server(
 	return sum;
 }
 
+/* --- the table --- */
+
+static const char *store_words(const struct telemetry_status *telemetry)
+{
+	if (!telemetry->store_on)
+		return "off";
+	return telemetry->store_connected ? "connected" : "away";
+}
+
+size_t daemon_figures(const struct daemon *daemon, const struct broadcast *broadcast,
+	const struct telemetry_status *telemetry, struct daemon_figure out[DAEMON_FIGURES_MAX])
+{
+	const struct totals totals = sum_workers(daemon, broadcast);
+	struct cache_status cache;
+
+	cache_status(daemon->cache, &cache);
+	const struct daemon_figure figures[] = {
+#define X(name) {#name, totals.counters.name, NULL, FIGURE_BOTH},
+		WORKER_COUNTERS(X)
+#undef X
+		{"pending", totals.pending, NULL, FIGURE_BOTH},
+#define X(name) {#name, totals.upstream.name, NULL, FIGURE_BOTH},
+		UPSTREAM_COUNTERS(X)
+#undef X
+		{"tcp_clients", totals.tcp_clients, NULL, FIGURE_BOTH},
+		{"workers", daemon->worker_count, NULL, FIGURE_GAUGE},
+		{"cache_entries", cache.entries, NULL, FIGURE_BOTH},
+		{"cache_bytes", cache.bytes, NULL, FIGURE_BOTH},
+		{"cache_limit", cache.limit, NULL, FIGURE_BOTH},
+		{"cache_evicted", cache.evicted, NULL, FIGURE_BOTH},
+		{"cache_expired", cache.expired, NULL, FIGURE_BOTH},
+		{"redis", 0, store_words(telemetry), FIGURE_STATUS},
+		{"redis_error", 0, telemetry->store_error, FIGURE_STATUS},
+		{"redis_since", (uint64_t)telemetry->store_since_us, NULL, FIGURE_STATUS},
+		{"recording_since", (uint64_t)telemetry->recording_since_us, NULL, FIGURE_STATUS},
+		{"batches_applied", telemetry->batches_applied, NULL, FIGURE_STATUS},
+		{"batches_waiting", telemetry->batches_waiting, NULL, FIGURE_STATUS},
+		{"queries_applied", telemetry->queries_applied, NULL, FIGURE_STATUS},
+		{"queries_waiting", telemetry->queries_waiting, NULL, FIGURE_STATUS},
+		{"journal", telemetry->journal_on, NULL, FIGURE_GAUGE},
+		{"journal_waiting", telemetry->journal_waiting, NULL, FIGURE_STATUS},
+		{"journal_bytes", telemetry->journal_bytes, NULL, FIGURE_STATUS},
+		{"journal_failures", telemetry->journal_failures, NULL, FIGURE_BOTH},
+		{"journal_dropped", telemetry->journal_dropped, NULL, FIGURE_BOTH},
+		{"batches_replayed", telemetry->batches_replayed, NULL, FIGURE_STATUS},
+		{"memory", telemetry->memory_on, telemetry->memory_on ? "on" : "off", FIGURE_BOTH},
+		{"memory_bytes", telemetry->memory_bytes, NULL, FIGURE_STATUS},
+		{"memory_failures", telemetry->memory_failures, NULL, FIGURE_BOTH},
+		{"queries_healed", telemetry->queries_healed, NULL, FIGURE_BOTH},
+		{"clock_steps", telemetry->clock_steps, NULL, FIGURE_BOTH},
+		{"details_dropped", telemetry->details_dropped, NULL, FIGURE_BOTH},
+		{"records_dropped", telemetry->records_dropped, NULL, FIGURE_BOTH},
+		{"stream_dropped", telemetry->stream_dropped, NULL, FIGURE_BOTH},
+		{"events_dropped", telemetry->events_dropped, NULL, FIGURE_BOTH},
+		{"records_written", telemetry->records_written, NULL, FIGURE_STATUS},
+		{"forwarders", telemetry->suspects_ever, NULL, FIGURE_BOTH},
+	};
+
+	_Static_assert(sizeof figures <= DAEMON_FIGURES_MAX * sizeof *out, "too many figures");
+	memcpy(out, figures, sizeof figures);
+	return sizeof figures / sizeof figures[0];
+}
+
 /* --- gauges --- */
 
-static void add_counters(
+static void add_figures(
 	const struct daemon *daemon, const struct broadcast *broadcast, struct gauges *gauges)
 {
-	struct daemon_totals totals;
+	struct daemon_figure figures[DAEMON_FIGURES_MAX];
+	struct telemetry_status telemetry;
 
-	daemon_totals(daemon, broadcast, &totals);
-#define X(name) gauges_add(gauges, #name, totals.counters.name);
-	WORKER_COUNTERS(X)
-#undef X
-#define X(name) gauges_add(gauges, #name, totals.upstream.name);
-	UPSTREAM_COUNTERS(X)
-#undef X
-	gauges_add(gauges, "pending", totals.pending);
-	gauges_add(gauges, "tcp_clients", totals.tcp_clients);
-	gauges_add(gauges, "workers", daemon->worker_count);
+	telemetry_status(daemon->telemetry, &telemetry);
+	size_t count = daemon_figures(daemon, broadcast, &telemetry, figures);
+	for (size_t i = 0; i < count; i++)
+		if (figures[i].where & FIGURE_GAUGE)
+			gauges_add(gauges, figures[i].name, figures[i].value);
 }
 
 static void add_upstreams(
 	const struct daemon *daemon, const struct broadcast *broadcast, struct gauges *gauges)
 {
 	size_t count = broadcast->messages[0].status.server_count, failing = 0;
-	struct timespec ts;
+	int64_t now_us = daemon_mono_us();
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	int64_t now_us = ts.tv_sec * US_PER_S + ts.tv_nsec / 1000;
 	for (size_t i = 0; i < count; i++) {
 		struct server_state server = daemon_server(daemon, broadcast, i);
 		bool backoff = server.backoff_until_us > now_us;
@@ -93,37 +158,6 @@ static void add_upstreams(
 	gauges_add(gauges, "upstreams_failing", failing);
 }
 
-static void add_cache(const struct daemon *daemon, struct gauges *gauges)
-{
-	struct cache_status cache;
-
-	cache_status(daemon->cache, &cache);
-	gauges_add(gauges, "cache_entries", cache.entries);
-	gauges_add(gauges, "cache_bytes", cache.bytes);
-	gauges_add(gauges, "cache_limit", cache.limit);
-	gauges_add(gauges, "cache_evicted", cache.evicted);
-	gauges_add(gauges, "cache_expired", cache.expired);
-}
-
-static void add_telemetry(const struct daemon *daemon, struct gauges *gauges)
-{
-	struct telemetry_status status;
-
-	telemetry_status(daemon->telemetry, &status);
-	gauges_add(gauges, "memory", status.memory_on);
-	gauges_add(gauges, "memory_failures", status.memory_failures);
-	gauges_add(gauges, "journal", status.journal_on);
-	gauges_add(gauges, "journal_failures", status.journal_failures);
-	gauges_add(gauges, "journal_dropped", status.journal_dropped);
-	gauges_add(gauges, "queries_healed", status.queries_healed);
-	gauges_add(gauges, "clock_steps", status.clock_steps);
-	gauges_add(gauges, "details_dropped", status.details_dropped);
-	gauges_add(gauges, "records_dropped", status.records_dropped);
-	gauges_add(gauges, "stream_dropped", status.stream_dropped);
-	gauges_add(gauges, "events_dropped", status.events_dropped);
-	gauges_add(gauges, "forwarders", status.suspects_ever);
-}
-
 void daemon_gauges_tell(struct daemon *daemon, struct broadcast *broadcast)
 {
 	struct gauges gauges = {0};
@@ -131,10 +165,8 @@ void daemon_gauges_tell(struct daemon *daemon, struct broadcast *broadcast)
 	daemon->gathering = false;
 	if (!daemon->gauges)
 		return;
-	add_counters(daemon, broadcast, &gauges);
+	add_figures(daemon, broadcast, &gauges);
 	add_upstreams(daemon, broadcast, &gauges);
-	add_cache(daemon, &gauges);
-	add_telemetry(daemon, &gauges);
 	telemetry_gauges(daemon->telemetry, &gauges);
 }
 

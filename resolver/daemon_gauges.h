@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Sums of what workers tell, for `status` and for the gauges in Redis's meta, which are told every
- * ten seconds and at a stop. Main thread.
+ * The daemon's own figures, summed over what workers tell: for `status`, and as gauges for Redis's
+ * meta, which are told every ten seconds and at a stop. Main thread.
  */
 #pragma once
 
@@ -9,23 +9,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "resolver/counters.h"
 #include "resolver/daemon.h"
 #include "resolver/upstream/upstream.h"
 
-struct daemon_totals {
-	struct worker_counters counters;
-	struct upstream_counters upstream;
-	uint64_t pending, tcp_clients;
+#define DAEMON_FIGURES_MAX 96
+
+struct daemon_figure {
+	const char *name; /* static storage */
+	uint64_t value;
+	const char *text; /* for status, in place of the value; NULL: the value */
+	enum { FIGURE_STATUS = 1, FIGURE_GAUGE = 2, FIGURE_BOTH = 3 } where;
 };
 
-/* Of a broadcast whose messages brought a status back. */
-void daemon_totals(
-	const struct daemon *daemon, const struct broadcast *broadcast, struct daemon_totals *out);
+/* Of a broadcast whose messages brought a status back. Returns how many of out are filled; texts
+ * may point into telemetry. */
+size_t daemon_figures(const struct daemon *daemon, const struct broadcast *broadcast,
+	const struct telemetry_status *telemetry, struct daemon_figure out[DAEMON_FIGURES_MAX]);
 struct server_state daemon_server(
 	const struct daemon *daemon, const struct broadcast *broadcast, size_t server);
 
-/* Begins to tell them, unless Redis is off. False: out of memory, logged. */
+/* Begins to tell gauges, unless Redis is off. False: out of memory, logged. */
 bool daemon_gauges_start(struct daemon *daemon);
 
 /* Tells those of such a broadcast; broadcast_done_fn. */
