@@ -87,6 +87,16 @@ def test_another_name(serve, teredown, nsd):
     assert done.returncode != 0 and "IP address mismatch" in done.stderr
 
 
+def test_words_of_the_address_that_tells_most(serve, teredown, upstream):
+    """A host with several addresses, and somebody with another name behind the first one only: that is what has to be known."""
+    server = serve("another", ["DNS:redis.example"])
+    names = upstream({"redis.test.": ["127.0.0.1", "127.0.22.8", "::1"]})
+    daemon = teredown(names.endpoint, redis=server.url("redis.test"), redis_ca_file=server.ca)
+    refused(daemon, "hostname mismatch")
+    server.kill()
+    until(lambda: "Connection refused" in daemon.status()["redis_error"], "nobody is there any more")
+
+
 def test_another_authority(folder, serve, teredown, nsd):
     server = serve("good")
     stranger = redis_set.Authority(os.path.join(folder.path, "stranger"))

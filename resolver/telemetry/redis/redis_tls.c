@@ -149,14 +149,15 @@ bool redis_tls_failure(struct bufferevent *stream, char *words, size_t size)
 	const SSL *ssl = bufferevent_openssl_get_ssl(stream);
 	unsigned long error = bufferevent_get_openssl_error(stream);
 	long verified = ssl ? SSL_get_verify_result(ssl) : X509_V_OK;
+	/* NULL also for what is no code of OpenSSL: libevent puts SSL_ERROR_SYSCALL there. */
 	const char *text = error ? ERR_reason_error_string(error) : NULL;
 
 	if (verified != X509_V_OK)
 		snprintf(words, size, "TLS: the server's certificate was refused: %s",
 			X509_verify_cert_error_string(verified));
-	else if (error)
-		snprintf(words, size, "TLS: %s", text ? text : "the handshake failed");
-	return verified != X509_V_OK || error;
+	else if (text)
+		snprintf(words, size, "TLS: %s", text);
+	return verified != X509_V_OK || text;
 }
 
 #else

@@ -9,6 +9,7 @@
  */
 #include "resolver/telemetry/redis/resp.h"
 
+#include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
@@ -34,7 +35,13 @@ typedef size_t array_size;
 #endif
 typedef void *create_array_fn(const redisReadTask *task, array_size elements);
 
+#define WORDS_MAX 192
+
 enum resp_state { RESP_CLOSED, RESP_LOOKING_UP, RESP_CONNECTING, RESP_OPEN };
+
+/* How much the failure of an address tells a person: that somebody was there tells more than that
+ * nobody was, and this more than that our own machine knows no way (no IPv6, say). */
+enum telling { TELLING_NO_WAY, TELLING_NOBODY, TELLING_SERVER };
 
 struct resp {
 	struct event_base *base;
@@ -47,6 +54,8 @@ struct resp {
 	struct lookup *lookup;
 	struct endpoint addresses[LOOKUP_ADDRESSES_MAX]; /* of the node's host */
 	size_t address_count, next_address;
+	enum telling told;           /* of the addresses that failed, by the one that tells most */
+	char told_words[WORDS_MAX];
 	int connect_timeout_ms; /* of one address */
 	struct bufferevent *stream;
 	redisReader *reader;
@@ -92,7 +101,7 @@ void resp_close(struct resp *resp)
 /* words may lie in what is about to be freed. */
 static void lose(struct resp *resp, const char *words)
 {
-	char copy[192];
+	char copy[WORDS_MAX];
 
 	snprintf(copy, sizeof(copy), "%s", words);
 	resp_close(resp);
@@ -162,10 +171,18 @@ static void on_looked_up(
 }
 
 /* This address did not do; the next one may. */
-static void lose_address(struct resp *resp, const char *words)
+static void lose_address(struct resp *resp, enum telling telling, const char *words)
 {
-	if (resp->state != RESP_CONNECTING || resp->next_address >= resp->address_count) {
+	if (resp->state != RESP_CONNECTING) {
 		lose(resp, words);
+		return;
+	}
+	if (!resp->told_words[0] || telling > resp->told) {
+		resp->told = telling;
+		snprintf(resp->told_words, sizeof(resp->told_words), "%s", words);
+	}
+	if (resp->next_address >= resp->address_count) {
+		lose(resp, resp->told_words);
 		return;
 	}
 	close_stream(resp);
@@ -179,23 +196,30 @@ static void on_timer(evutil_socket_t fd, short what, void *context)
 	(void)fd;
 	(void)what;
 	if (resp->deferred)
-		lose_address(resp, resp->deferred);
+		lose_address(resp, TELLING_NO_WAY, resp->deferred);
 	else if (resp->state == RESP_CONNECTING)
-		lose_address(resp, "no connection within the time limit");
+		lose_address(resp, TELLING_NOBODY, "no connection within the time limit");
 	else
 		lose(resp, "no reply within the time limit");
 }
 
-static void say_error(struct resp *resp, char *words, size_t size)
+/* TLS that did not come to a connection calls it an end, whatever the reason: that is in errno. */
+static enum telling say_failure(struct resp *resp, short what, char *words, size_t size)
 {
-	int error = EVUTIL_SOCKET_ERROR();
 	bool tls = resp->settings.tls && resp->node.port;
+	bool ended = what & BEV_EVENT_EOF && !(tls && resp->state == RESP_CONNECTING);
+	int error = ended ? 0 : EVUTIL_SOCKET_ERROR();
 
 	if (tls && redis_tls_failure(resp->stream, words, size))
-		return;
-	snprintf(words, size, "%s",
-		tls && error == 0 ? "the server closed the connection"
-				  : evutil_socket_error_to_string(error));
+		return TELLING_SERVER;
+	if (error == 0 || error == EAGAIN) {
+		snprintf(words, size, "the server closed the connection");
+		return TELLING_SERVER;
+	}
+	snprintf(words, size, "%s", evutil_socket_error_to_string(error));
+	if (error == ENETUNREACH || error == EADDRNOTAVAIL || error == EAFNOSUPPORT)
+		return TELLING_NO_WAY;
+	return error == ECONNRESET ? TELLING_SERVER : TELLING_NOBODY;
 }
 
 static void on_event(struct bufferevent *stream, short what, void *context)
@@ -208,11 +232,9 @@ static void on_event(struct bufferevent *stream, short what, void *context)
 		event_del(resp->timer);
 		resp->state = RESP_OPEN;
 		resp->callbacks.connected(resp->context);
-	} else if (what & BEV_EVENT_EOF) {
-		lose_address(resp, "the server closed the connection");
-	} else if (what & BEV_EVENT_ERROR) {
-		say_error(resp, words, sizeof(words));
-		lose_address(resp, words);
+	} else if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR)) {
+		enum telling telling = say_failure(resp, what, words, sizeof(words));
+		lose_address(resp, telling, words);
 	}
 }
 
@@ -344,6 +366,7 @@ void resp_connect(struct resp *resp, const struct redis_node *node, int timeout_
 	resp_close(resp);
 	resp->node = *node;
 	resp->address_count = resp->next_address = 0;
+	resp->told_words[0] = '\0';
 	resp->connect_timeout_ms = timeout_ms;
 	resp->reader = make_reader(resp);
 	if (!resp->reader) {

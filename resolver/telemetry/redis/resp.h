@@ -24,7 +24,7 @@ struct resp_callbacks {
 	 * are replies too. */
 	void (*replied)(void *context, struct redisReply *reply);
 	/* Connecting failed, the connection ended or was silent for too long; it is closed, no
-	 * other callback follows. */
+	 * other callback follows. Of several addresses the words are those that tell most. */
 	void (*lost)(void *context, const char *words);
 };
 
