@@ -87,18 +87,12 @@ static enum td_error make_parts(struct reader_connection *connection, const char
 		.resp = {.reply_bytes_max = REPLY_BYTES_MAX},
 		.connect_timeout_ms = timeout_ms,
 		.reply_timeout_ms = timeout_ms};
-	enum td_error error = redis_address_complete(
-		&connection->address, url, access, connection->words, sizeof(connection->words));
+	enum td_error error = redis_link_understand(&connection->address, &connection->tls, url,
+		access, connection->words, sizeof(connection->words));
 
 	if (error != TD_OK)
 		return error;
-	if (connection->address.tls) {
-		connection->tls =
-			redis_tls_new(access, connection->words, sizeof(connection->words));
-		if (!connection->tls)
-			return TD_INVALID;
-		settings.resp.tls = connection->tls;
-	}
+	settings.resp.tls = connection->tls;
 	connection->base = event_base_new();
 	connection->link = connection->base ? redis_link_new(connection->base, &settings,
 						      &callbacks, connection)

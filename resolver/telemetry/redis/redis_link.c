@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "resolver/telemetry/redis/redis_tls.h"
+
 enum link_state { LINK_CLOSED, LINK_CONNECTING, LINK_AUTH, LINK_SELECT, LINK_QUESTION, LINK_OPEN };
 
 struct redis_link {
@@ -177,6 +179,15 @@ static void on_lost(void *context, const char *words)
 	}
 	link->state = LINK_CLOSED;
 	link->callbacks.lost(link->context, words);
+}
+
+enum td_error redis_link_understand(struct redis_address *address, struct redis_tls **tls,
+	const char *url, const struct redis_access *access, char *why, size_t why_size)
+{
+	enum td_error error = redis_address_complete(address, url, access, why, why_size);
+
+	*tls = error == TD_OK && address->tls ? redis_tls_new(access, why, why_size) : NULL;
+	return error == TD_OK && address->tls && !*tls ? TD_INVALID : error;
 }
 
 struct redis_link *redis_link_new(struct event_base *base,

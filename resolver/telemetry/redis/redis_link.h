@@ -11,6 +11,14 @@
 
 struct redis_link;
 
+/*
+ * What links are made of, out of the configuration (redis_address_complete): whom to find, and TLS
+ * where it is spoken, else NULL. TD_INVALID with words in why: the URL, or a file that TLS needs.
+ * In any case the caller ends with redis_tls_free and redis_address_forget.
+ */
+enum td_error redis_link_understand(struct redis_address *address, struct redis_tls **tls,
+	const char *url, const struct redis_access *access, char *why, size_t why_size);
+
 struct redis_link_callbacks {
 	/* The right server, logged in, the database selected. */
 	void (*opened)(void *context);

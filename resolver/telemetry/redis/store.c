@@ -593,16 +593,11 @@ static bool understand(struct store *store, const char *url, const struct redis_
 {
 	char why[STORE_WORDS_MAX];
 
-	if (redis_address_complete(&store->address, url, access, why, sizeof(why)) != TD_OK) {
-		log_error("redis: %s", why);
-		return false;
-	}
-	if (!store->address.tls)
+	if (redis_link_understand(
+		    &store->address, &store->tls, url, access, why, sizeof(why)) == TD_OK)
 		return true;
-	store->tls = redis_tls_new(access, why, sizeof(why));
-	if (!store->tls)
-		log_error("redis: %s", why);
-	return store->tls != NULL;
+	log_error("redis: %s", why);
+	return false;
 }
 
 static bool make_links(
