@@ -335,16 +335,30 @@ static bool drop_privileges(const struct passwd *user)
 	return true;
 }
 
-static bool become_user(const struct options *options)
+/* *user is NULL for whoever started us. */
+static bool find_user(const struct options *options, const struct passwd **user)
 {
-	const struct passwd *user = NULL;
-
-	if (options->user[0] && !(user = getpwnam(options->user))) {
+	*user = options->user[0] ? getpwnam(options->user) : NULL;
+	if (options->user[0] && !*user)
 		log_error("user: there is no user \"%s\"", options->user);
+	return *user || !options->user[0];
+}
+
+bool daemon_become_user(const struct options *options)
+{
+	const struct passwd *user;
+
+	return find_user(options, &user) && drop_privileges(user);
+}
+
+static bool prepare_dirs(const struct options *options)
+{
+	const struct passwd *user;
+
+	if (!find_user(options, &user))
 		return false;
-	}
 	prepare_run_dir(options, user);
-	return prepare_state_dir(options, user) && drop_privileges(user);
+	return prepare_state_dir(options, user);
 }
 
 static void seed_new(struct hash_seed *seed)
@@ -515,7 +529,7 @@ bool daemon_open(struct daemon *daemon, struct options *options, const char *con
 	raise_descriptor_limit();
 	if (sockets_open(&daemon->sockets, options->listen, options->listen_count,
 		    options->workers) != TD_OK ||
-		!become_user(options) || !(daemon->clients = clients_new(options)) ||
+		!prepare_dirs(options) || !daemon_become_user(options) || !(daemon->clients = clients_new(options)) ||
 		!open_telemetry(daemon) || !open_policy(daemon))
 		return false;
 	seed_new(&seed);

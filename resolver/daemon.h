@@ -73,6 +73,16 @@ void daemon_close(struct daemon *daemon);
 
 int64_t daemon_mono_us(void);
 
+/* Where root started us, the option `user` is what we are from now on. False: logged. */
+bool daemon_become_user(const struct options *options);
+
+/*
+ * `-t` (daemon_check.c): becomes that user and looks at what a start would open and the options do
+ * not say of themselves: zones, the files of TLS, the places of logs. Makes and changes nothing.
+ * Every fault is logged. NULL where there is one; else the rules, for feeds_policy_free.
+ */
+struct rules *daemon_check(const struct options *options);
+
 /* Sends the request to every worker. False: out of memory, done is not called. */
 bool daemon_broadcast(
 	struct daemon *daemon, enum worker_request request, broadcast_done_fn *done, void *context);

@@ -21,6 +21,7 @@ resolver_libresolver_a_SOURCES = \
 sbin_PROGRAMS += teredownd
 teredownd_SOURCES = \
 	resolver/daemon.c resolver/daemon.h \
+	resolver/daemon_check.c \
 	resolver/daemon_control.c \
 	resolver/daemon_gauges.c resolver/daemon_gauges.h \
 	resolver/main.c

@@ -86,7 +86,7 @@ static const char *config_to_read(const char *path)
 
 static int test(const struct options *options)
 {
-	struct rules *rules = feeds_load(options, 1);
+	struct rules *rules = daemon_check(options);
 
 	if (!rules)
 		return EXIT_FAULT;

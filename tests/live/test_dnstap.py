@@ -275,6 +275,12 @@ def big_answers(daemon, count):
     return longest
 
 
+def test_a_folder_that_is_not_there(folder):
+    daemon = harness.Teredown(folder.path, "127.0.0.1:53", dnstap="file:%s/nowhere/dns.tap" % folder.path)
+    done = subprocess.run([harness.DAEMON, "-t", "-c", daemon.config], stderr=subprocess.PIPE, universal_newlines=True)
+    assert done.returncode == 1 and "dnstap: no file can be made in %s/nowhere/: No such file" % folder.path in done.stderr
+
+
 @pytest.mark.parametrize("way", ["unix", "tcp"])
 def test_a_reader_that_stops_reading_delays_nobody(teredown, nsd, folder, way):
     capture = Capture(folder.path, harness.free_port() if way == "tcp" else None).start()

@@ -48,6 +48,30 @@ cache-size = 12Q
         for line, word in ((3, "workers"), (4, "no-such-option"), (5, "listen"), (6, "upstream"), (7, "mode"), (8, "cache-size")):
             assert re.search(r"bad\.conf:%d:.*%s" % (line, word), done.stderr), "line %d (%s) not in:\n%s" % (line, word, done.stderr)
 
+    def test_places_of_logs(self, folder):
+        """What the start would open, said by the name of the option; nothing is made."""
+        missing = os.path.join(folder.path, "nowhere", "file")
+        for options, words in ((dict(query_log_file=missing), "query-log-file: no file can be made in %s/nowhere/: No such file" % folder.path),
+                (dict(query_log_file=folder.path), "query-log-file: %s cannot be written: Is a directory" % folder.path),
+                (dict(query_log_file=folder.write("log", "") + "/log"), "query-log-file: %s/log/log cannot be written: Not a directory" % folder.path)):
+            done = daemon_output("-t", "-c", harness.Teredown(folder.path, "127.0.0.1:53", **options).config)
+            assert done.returncode == 1 and words in done.stderr
+        before = sorted(os.listdir(folder.path))
+        for options in (dict(query_log_file=os.path.join(folder.path, "queries")), dict(query_log_file=missing, query_log="off")):
+            done = daemon_output("-t", "-c", harness.Teredown(folder.path, "127.0.0.1:53", **options).config)
+            assert done.returncode == 0, done.stderr
+        assert sorted(os.listdir(folder.path)) == before
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
+    def test_as_the_user_it_will_run_as(self, folder):
+        os.chmod(folder.path, 0o755)
+        place = os.path.join(folder.path, "private")
+        os.mkdir(place, 0o700)
+        for user, code in (("", 0), ("nobody", 1)):
+            daemon = harness.Teredown(folder.path, "127.0.0.1:53", user=user, query_log_file=os.path.join(place, "log"), query_log_size=1 << 20)
+            done = daemon_output("-t", "-c", daemon.config)
+            assert done.returncode == code and (code == 0 or "query-log-file: " in done.stderr and "Permission denied" in done.stderr), done.stderr
+
     def test_repeated_section(self, folder):
         """libconfuse would silently reset the first one."""
         path = folder.write("bad.conf", 'state-dir = "%s"\nupstream = { "127.0.0.1" }\nzone "teredo" { mode = block }\nzone "teredo" { mode = watch }\n' % folder.path)

@@ -143,14 +143,16 @@ def test_handshake_never_ends(teredown, nsd):
 
 
 def test_bad_files(folder, authority, teredown, nsd):
-    """Said at the start, with the option's name."""
+    """Said at the start and by its test, with the option's name."""
     certificate, private = authority.issue("a", None)
     _, other = authority.issue("b", None)
     broken = folder.write("broken.pem", "no certificate\n")
     for options, words in ((dict(redis_ca_file=broken), "redis-ca-file"), (dict(redis_ca_file="/nonexistent/ca"), "redis-ca-file"),
             (dict(redis_cert_file=certificate, redis_key_file=other), "redis-key-file"), (dict(redis_cert_file=certificate), "redis-key-file together")):
-        daemon = harness.Teredown(folder.path, nsd.endpoint, redis="rediss://127.0.0.1:1", **options).start(wait=False)
-        assert daemon.wait() != 0
+        daemon = harness.Teredown(folder.path, nsd.endpoint, redis="rediss://127.0.0.1:1", **options)
+        checked = subprocess.run([harness.DAEMON, "-t", "-c", daemon.config], stderr=subprocess.PIPE, universal_newlines=True)
+        assert checked.returncode == 1 and words in checked.stderr
+        assert daemon.start(wait=False).wait() != 0
         assert words in daemon.log()
         os.unlink(daemon.log_path)
         shutil.rmtree(daemon.state, ignore_errors=True)
