@@ -188,7 +188,7 @@ static bool reload_clients(struct daemon *daemon)
 struct rules *daemon_reload(struct daemon *daemon, uint8_t mode[POLICY_ZONES_MAX], char *restart,
 	size_t restart_size, const char **why)
 {
-	struct options *options = options_load_again(daemon->config_path);
+	struct options *options = options_load_without_passwords(daemon->config_path);
 	struct rules *rules;
 
 	restart[0] = '\0';

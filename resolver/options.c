@@ -378,7 +378,7 @@ struct options *options_load(const char *path)
 	return load(path, true);
 }
 
-struct options *options_load_again(const char *path)
+struct options *options_load_without_passwords(const char *path)
 {
 	return load(path, false);
 }

@@ -94,9 +94,10 @@ struct options {
  * options and sections are faults.
  */
 struct options *options_load(const char *path);
-/* The same for a reload: files with passwords are not opened. A new password needs a restart, and
- * whoever the daemon runs as by now need not be allowed to read them. */
-struct options *options_load_again(const char *path);
+/* The same without opening files with passwords, for those who log in nowhere: a reload (a new
+ * password needs a restart, and whoever the daemon runs as by now need not be allowed to read them)
+ * and commands that only ask the daemon. */
+struct options *options_load_without_passwords(const char *path);
 void options_free(struct options *options);
 
 /* `-p`: the effective configuration as a file that options_load reads back; secrets as "***" with a

@@ -241,10 +241,14 @@ void cli_explain(struct cli *cli, struct strbuf *text)
 
 /* --- the daemon --- */
 
-bool cli_load(struct cli *cli)
+bool cli_load(struct cli *cli, bool passwords)
 {
-	if (!cli->options)
-		cli->options = options_load(cli->config);
+	if (cli->options && (cli->has_passwords || !passwords))
+		return true;
+	options_free(cli->options);
+	cli->options = passwords ? options_load(cli->config)
+				 : options_load_without_passwords(cli->config);
+	cli->has_passwords = passwords;
 	if (!cli->options)
 		cli_error(cli, "the configuration has faults%s%s", cli->config ? ": " : "",
 			cli->config ? cli->config : "");
@@ -295,7 +299,7 @@ enum control_outcome cli_ask(
 	struct strbuf out;
 
 	*answer = (struct control_answer){.words = ""};
-	if (!cli_load(cli))
+	if (!cli_load(cli, false))
 		return CONTROL_BROKEN;
 	if (options_control_path(cli->options, path, sizeof(path)) != TD_OK) {
 		cli_error(cli, "the path of the control socket is too long; shorten state-dir");

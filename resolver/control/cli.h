@@ -58,6 +58,7 @@ struct cli {
 	FILE *errors;                         /* stderr */
 	struct strbuf out;                    /* what is to be written; cli_flush writes it */
 	struct options *options;              /* by cli_load */
+	bool has_passwords;                   /* options have them */
 	struct arena arena;                   /* results of Redis; freed at the end */
 };
 
@@ -97,8 +98,9 @@ void cli_next(struct cli *cli, struct strbuf *out, const char *words, const char
 /* Appends a line that asks our resolver for name: "dig @127.0.0.1 -p 10053 name". */
 void cli_query_line(struct cli *cli, struct strbuf *out, const char *name);
 
-/* Reads the configuration once. False: its faults have been printed. */
-bool cli_load(struct cli *cli);
+/* Reads the configuration once; files with passwords are read for those who say so only: whoever
+ * asks the daemon need not be allowed to. False: its faults have been printed. */
+bool cli_load(struct cli *cli, bool passwords);
 
 /* Asks the daemon; on any failure explains it on stderr. The caller frees answer in any case. */
 enum control_outcome cli_ask(

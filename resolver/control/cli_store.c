@@ -97,7 +97,7 @@ struct fleet *cli_fleet(struct cli *cli)
 		cli_error(cli, "--fleet is all resolvers, --resolver one of them: give one option");
 		return NULL;
 	}
-	if (!cli_load(cli) || explain_off(cli))
+	if (!cli_load(cli, true) || explain_off(cli))
 		return NULL;
 	char *url = options_redis_url(cli->options);
 	struct redis_access access = options_redis_access(cli->options);

@@ -147,13 +147,17 @@ def test_broken_configuration_at_reload(teredown, nsd):
 
 
 def test_reload_opens_no_file_with_a_password(teredown, nsd, folder):
-    """Whoever the daemon runs as by then may not be allowed to."""
+    """Whoever the daemon runs as by then may not be allowed to, nor whoever asks it."""
     path = folder.write("password", "correct horse\n")
     daemon = teredown(nsd.endpoint, redis="redis://somebody@127.0.0.1:1", redis_password_file=path)
     os.unlink(path)
     daemon.configure(mode="block")
     daemon.send(signal.SIGHUP)
     until(lambda: rcode_of(daemon.ask("teredo.ipv6.microsoft.com")) == "NXDOMAIN", "the new mode")
+    assert daemon.status()["redis"] == "away"
+    daemon.run("mode", "watch")
+    daemon.run("reload")
+    assert "redis-password-file" in daemon.command("top").stderr
 
 
 def test_reload_says_what_needs_a_restart(teredown, nsd):

@@ -374,6 +374,29 @@ static void test_no_daemon(void **state)
 		"status");
 }
 
+/* A password that we may not read is in the way of those only who log in with it. */
+static void test_no_password(void **state)
+{
+	char path[96];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/password.conf", folder);
+	FILE *file = fopen(path, "w");
+	assert_non_null(file);
+	fprintf(file,
+		"state-dir = \"%s\"\nredis = \"redis://127.0.0.1:1\"\n"
+		"redis-password-file = \"/nonexistent/password\"\nupstream = { \"192.0.2.1\" }\n",
+		folder);
+	fclose(file);
+	CHECK(CLI_ERROR, "", "teredownd is not running", "-c", path, "status");
+	CHECK(CLI_ERROR, "", "teredownd is not running", "-c", path, "mode");
+	CHECK(CLI_ERROR, "", "teredownd is not running", "-c", path, "block", "on");
+	CHECK(CLI_ERROR, "", "teredownd is not running", "-c", path, "reload");
+	CHECK(CLI_ERROR, "", "the configuration has faults", "-c", path, "top");
+	CHECK(CLI_ERROR, "", "the configuration has faults", "-c", path, "status", "--fleet");
+	unlink(path);
+}
+
 struct daemon {
 	struct event_base *base;
 	pthread_t thread;
@@ -515,6 +538,7 @@ int main(void)
 		cmocka_unit_test(test_json_view),
 		cmocka_unit_test(test_json_view_broken),
 		cmocka_unit_test(test_no_daemon),
+		cmocka_unit_test(test_no_password),
 		cmocka_unit_test(test_daemon),
 	};
 
