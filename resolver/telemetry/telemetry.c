@@ -145,9 +145,9 @@ static bool is_excluded(struct telemetry_worker *worker, const struct record_pac
 	struct transaction transaction = {.zone = ZONE_ID_NONE};
 	struct name name;
 
-	message_read_header(&reader);
 	if (!worker->identify)
 		return false;
+	message_read_header(&reader);
 	name_read(&reader, &name);
 	if (name.length == 0)
 		return false;

@@ -49,7 +49,7 @@ void dnstap_finish(struct dnstap *dnstap, const struct now *now);
 bool dnstap_is_finished(const struct dnstap *dnstap);
 
 struct dnstap_status {
-	const char *state; /* "writing", "slow", "away" */
+	const char *state; /* "writing", "slow", "connecting", "away", of a file "failing" */
 	/* Messages. Dropped: refused by the queue, or handed to a reader that went away before it
 	 * had taken them, as far as the system tells. */
 	uint64_t written, dropped;
