@@ -261,7 +261,8 @@ def test_gauges(redis_server, teredown, nsd):
         daemon.ask("www.example.org", source="127.0.13.1")
     with udp_socket(daemon.port) as sock:
         sock.send(b"short")
-    until(lambda: gauges_of(store).get("dropped_malformed") == "1", "the gauges are those of now")
+    # Told every ten seconds.
+    until(lambda: gauges_of(store).get("dropped_malformed") == "1", "the gauges are those of now", 30)
     gauges, status = gauges_of(store), daemon.status()
     for name in ("answered", "pending", "cache_hits", "cache_misses", "cache_entries", "cache_bytes", "dropped_overload", "workers"):
         assert int(gauges[name]) == status[name], name
