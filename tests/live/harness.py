@@ -71,7 +71,7 @@ def missing(what):
 
 _given_ports = set()
 PORTS = range(12000, 32000) # below those that the kernel gives to clients
-PORT_SHARES = 16 # of runs beside each other (pytest-xdist), so that none takes a port that another has just found free
+PORT_SHARES = 32 # of runs beside each other (pytest-xdist), so that none takes a port that another has just found free
 
 
 def free_port():
