@@ -25,11 +25,11 @@
 #include "lib/base/mailbox.h"
 #include "lib/base/strbuf.h"
 #include "resolver/telemetry/delivery.h"
-#include "resolver/telemetry/redis/forget.h"
 #include "resolver/telemetry/notes.h"
 #include "resolver/telemetry/pending.h"
-#include "resolver/telemetry/sinks/sinks.h"
+#include "resolver/telemetry/redis/forget.h"
 #include "resolver/telemetry/redis/store.h"
+#include "resolver/telemetry/sinks/sinks.h"
 
 #define LOOK_MS 20
 #define LOOKS_BEFORE_SLEEP 3
@@ -243,7 +243,6 @@ static bool take_all(struct collector *collector)
 	bool any = take_events(collector);
 
 	take_gauges(collector);
-
 	for (size_t i = 0; i < collector->count; i++)
 		any |= take_tallies(collector, &collector->handovers[i]);
 	give_tallies_back(collector);

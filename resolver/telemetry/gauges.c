@@ -23,8 +23,9 @@ void gauges_add_upstream(struct gauges *gauges, const struct endpoint *server, c
 
 	snprintf(text, sizeof(text), "%s%s=%s", used ? " " : "", endpoint_to_text(server, address),
 		state);
-	if (used + strlen(text) < sizeof(gauges->upstreams))
-		strcpy(gauges->upstreams + used, text);
+	size_t size = strlen(text) + 1;
+	if (used + size <= sizeof(gauges->upstreams))
+		memcpy(gauges->upstreams + used, text, size);
 }
 
 bool gauges_equal(const struct gauges *a, const struct gauges *b)

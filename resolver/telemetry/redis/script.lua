@@ -911,14 +911,10 @@ end
 
 -- What was folded into *other in this call.
 local function store_folded()
-	local words, old = {}, nil
+	if not next(folded.counters) then return end
 	local key = prefix .. 'client:' .. OTHER
-	for counter, value in pairs(folded.counters) do
-		call('HINCRBY', key, counter, string.format('%.0f', value))
-		words[1] = counter
-	end
-	if not words[1] then return end
-	old = call('HMGET', key, 'first_seen', 'last_seen') or {}
+	for counter, value in pairs(folded.counters) do call('HINCRBY', key, counter, string.format('%.0f', value)) end
+	local old = call('HMGET', key, 'first_seen', 'last_seen') or {}
 	local last_ms = math.max(folded.last, tonumber(old[2] or nil) or 0)
 	call('HSET', key, 'first_seen', string.format('%.0f', math.min(folded.first, tonumber(old[1] or nil) or folded.first)),
 		'last_seen', string.format('%.0f', last_ms))
