@@ -7,6 +7,7 @@ redis-server, a connection that the proxy has cut.
 
 import collections
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -162,6 +163,28 @@ def journal_full(site):
         site.store.send(signal.SIGSTOP)
         site.linger(0.2, 1.0)
         site.store.send(signal.SIGCONT)
+    finally:
+        site.state_disk.free()
+
+
+@fault("journal-full-old", "standalone")
+def journal_full_old(site):
+    """What Redis acknowledges meanwhile it loses again: it comes back as it was before, and the daemon has those batches on no disk."""
+    if site.state_disk.why:
+        return site.state_disk.why
+    files, replayed = os.path.join(site.store.disk.path, "appendonlydir"), lambda: number(site.status(), "batches_replayed")
+    client = site.store.client()
+    until(lambda: not client.info("persistence")["aof_rewrite_in_progress"], "the append-only file is not being rewritten", 30)
+    shutil.copytree(files, files + ".old")
+    try:
+        fill_journal(site)
+        site.linger(0.5, 2.0)
+        before = replayed()
+        site.store.kill()
+        shutil.rmtree(files)
+        os.rename(files + ".old", files)
+        site.store.start()
+        site.evidence(lambda: replayed() > before, "what Redis lost is sent again")
     finally:
         site.state_disk.free()
 
