@@ -183,9 +183,7 @@ static enum td_error add_coverage(void *context, struct fleet_member *member)
 	sum->coverage->ever = sum->coverage->ever || meta.count > 0;
 	if (since > sum->coverage->since_ms)
 		sum->coverage->since_ms = since;
-	for (size_t i = 0; i < meta.count; i++)
-		if (strncmp(meta.rows[i].name, "dropped_", 8) == 0)
-			sum->coverage->dropped += strtoull(meta.rows[i].value, NULL, 10);
+	sum->coverage->dropped += reader_fields_sum(&meta, "dropped_");
 	return error;
 }
 

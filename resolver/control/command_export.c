@@ -105,7 +105,7 @@ static enum td_error list_addresses(void *context, struct fleet_member *member)
 {
 	struct address_list *list = context;
 	struct reader_ranks page;
-	char cursor[24] = "0";
+	char cursor[READER_CURSOR_SIZE] = "0";
 	enum td_error error;
 
 	do {

@@ -39,20 +39,10 @@ static uint64_t field_u64(const struct reader_fields *meta, const char *name)
 	return value > 0 ? (uint64_t)value : 0;
 }
 
-static uint64_t sum_of(const struct reader_fields *meta, const char *prefix)
-{
-	uint64_t sum = 0;
-
-	for (size_t i = 0; i < meta->count; i++)
-		if (strncmp(meta->rows[i].name, prefix, strlen(prefix)) == 0)
-			sum += strtoull(meta->rows[i].value, NULL, 10);
-	return sum;
-}
-
 static void load_gauges(const struct reader_fields *meta, struct resolver_state *state)
 {
 	state->has_gauges = reader_field_text(meta, "gauge_at") != NULL;
-	state->unanswered = sum_of(meta, "gauge_dropped_");
+	state->unanswered = reader_fields_sum(meta, "gauge_dropped_");
 	state->hits = field_u64(meta, "gauge_cache_hits");
 	state->misses = field_u64(meta, "gauge_cache_misses");
 	state->upstreams = field_u64(meta, "gauge_upstreams");
@@ -77,7 +67,7 @@ static enum td_error load_state(
 		.since_ms = reader_field_i64(&meta, "recording_since", 0),
 		.schema = reader_field_i64(&meta, "schema", 0),
 		.queries = field_u64(&meta, "queries"),
-		.dropped = sum_of(&meta, "dropped_")};
+		.dropped = reader_fields_sum(&meta, "dropped_")};
 	load_gauges(&meta, state);
 	return TD_OK;
 }

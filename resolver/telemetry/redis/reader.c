@@ -47,6 +47,24 @@ redisReply *reader_take(struct reader *reader, int type, int other_type, enum td
 	return NULL;
 }
 
+redisReply *reader_take_page(struct reader *reader, char cursor[READER_CURSOR_SIZE],
+	const redisReply **rows, enum td_error *error)
+{
+	static const redisReply none;
+	redisReply *reply = reader_take(reader, REDIS_REPLY_ARRAY, REDIS_REPLY_ARRAY, error);
+
+	*rows = &none;
+	if (!reply)
+		return NULL;
+	snprintf(cursor, READER_CURSOR_SIZE, "0");
+	if (reply->elements == 2 && reader_is_text(reply->element[0]) &&
+		reply->element[1]->type == REDIS_REPLY_ARRAY) {
+		*rows = reply->element[1];
+		snprintf(cursor, READER_CURSOR_SIZE, "%s", reply->element[0]->str);
+	}
+	return reply;
+}
+
 void reader_put(struct reader *reader, int count, const char *const arguments[])
 {
 	reader_connection_put(reader->connection, (size_t)count, arguments);
@@ -266,4 +284,14 @@ int64_t reader_field_i64(const struct reader_fields *fields, const char *name, i
 		return missing;
 	long long value = strtoll(text, &end, 10);
 	return *end ? missing : value;
+}
+
+uint64_t reader_fields_sum(const struct reader_fields *fields, const char *prefix)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < fields->count; i++)
+		if (strncmp(fields->rows[i].name, prefix, strlen(prefix)) == 0)
+			sum += strtoull(fields->rows[i].value, NULL, 10);
+	return sum;
 }

@@ -50,6 +50,8 @@ struct reader_fields {
 /* NULL, or missing, where there is no such field. */
 const char *reader_field_text(const struct reader_fields *fields, const char *name);
 int64_t reader_field_i64(const struct reader_fields *fields, const char *name, int64_t missing);
+/* Of all whose names begin so. */
+uint64_t reader_fields_sum(const struct reader_fields *fields, const char *prefix);
 
 /* The clock of this Redis, Unix ms. */
 enum td_error reader_time(struct reader *reader, int64_t *ms);
@@ -121,8 +123,9 @@ enum td_error reader_find_pairs(struct reader *reader, struct arena *arena,
 
 /* One turn through the addresses that have pairs, in no order; cursor is "0" at the beginning and
  * at the end. One may come twice; values are 0. */
-enum td_error reader_scan_addresses(
-	struct reader *reader, struct arena *arena, char cursor[24], struct reader_ranks *out);
+#define READER_CURSOR_SIZE 24
+enum td_error reader_scan_addresses(struct reader *reader, struct arena *arena,
+	char cursor[READER_CURSOR_SIZE], struct reader_ranks *out);
 
 /* Entries of the transactions stream, oldest first. */
 struct reader_record {

@@ -69,31 +69,24 @@ static void sort_unique(struct reader_pairs *pairs)
 
 /* One turn of HSCAN; the cursor is "0" at the end. */
 static enum td_error scan_pairs(struct reader *reader, struct arena *arena, const char *key,
-	const char *address, char cursor[24], size_t limit, struct reader_pairs *out)
+	const char *address, char cursor[READER_CURSOR_SIZE], size_t limit,
+	struct reader_pairs *out)
 {
 	enum td_error error = TD_OK;
+	const redisReply *rows;
 
 	READER_PUT(reader, "HSCAN", key, cursor, "COUNT", "1000");
-	redisReply *reply = reader_take(reader, REDIS_REPLY_ARRAY, REDIS_REPLY_ARRAY, &error);
-	if (!reply)
-		return error;
-	snprintf(cursor, 24, "0");
-	if (reply->elements == 2 && reader_is_text(reply->element[0]) &&
-		reply->element[1]->type == REDIS_REPLY_ARRAY) {
-		const redisReply *rows = reply->element[1];
-		snprintf(cursor, 24, "%s", reply->element[0]->str);
-		for (size_t i = 0; i + 1 < rows->elements && !out->cut; i += 2) {
-			struct reader_pair row = {.address = address};
-			if (!reader_is_text(rows->element[i]) ||
-				!reader_is_text(rows->element[i + 1]) ||
-				!parse_pair_field(arena, rows->element[i], &row) ||
-				!parse_pair_value(arena, rows->element[i + 1]->str, &row))
-				continue;
-			if (out->count == limit)
-				out->cut = true;
-			else
-				out->rows[out->count++] = row;
-		}
+	redisReply *reply = reader_take_page(reader, cursor, &rows, &error);
+	for (size_t i = 0; i + 1 < rows->elements && !out->cut; i += 2) {
+		struct reader_pair row = {.address = address};
+		if (!reader_is_text(rows->element[i]) || !reader_is_text(rows->element[i + 1]) ||
+			!parse_pair_field(arena, rows->element[i], &row) ||
+			!parse_pair_value(arena, rows->element[i + 1]->str, &row))
+			continue;
+		if (out->count == limit)
+			out->cut = true;
+		else
+			out->rows[out->count++] = row;
 	}
 	freeReplyObject(reply);
 	return error;
@@ -102,7 +95,7 @@ static enum td_error scan_pairs(struct reader *reader, struct arena *arena, cons
 enum td_error reader_address_pairs(struct reader *reader, struct arena *arena, const char *address,
 	size_t limit, struct reader_pairs *out)
 {
-	char key[READER_KEY_MAX], cursor[24] = "0";
+	char key[READER_KEY_MAX], cursor[READER_CURSOR_SIZE] = "0";
 	enum td_error error = TD_OK;
 
 	*out = (struct reader_pairs){NULL, 0, false};
@@ -178,35 +171,30 @@ enum td_error reader_find_pairs(struct reader *reader, struct arena *arena,
 	return error;
 }
 
-enum td_error reader_scan_addresses(
-	struct reader *reader, struct arena *arena, char cursor[24], struct reader_ranks *out)
+enum td_error reader_scan_addresses(struct reader *reader, struct arena *arena,
+	char cursor[READER_CURSOR_SIZE], struct reader_ranks *out)
 {
 	char key[READER_KEY_MAX];
 	enum td_error error = TD_OK;
+	const redisReply *rows;
 
 	*out = (struct reader_ranks){NULL, 0, 0};
 	if (!reader_make_key(reader, key, KEY_ADDRESSES, reader->resolver))
 		return TD_TOO_LONG;
 	READER_PUT(reader, "ZSCAN", key, cursor, "COUNT", "1000");
-	redisReply *reply = reader_take(reader, REDIS_REPLY_ARRAY, REDIS_REPLY_ARRAY, &error);
+	redisReply *reply = reader_take_page(reader, cursor, &rows, &error);
 	if (!reply)
 		return error;
-	snprintf(cursor, 24, "0");
-	if (reply->elements == 2 && reader_is_text(reply->element[0]) &&
-		reply->element[1]->type == REDIS_REPLY_ARRAY) {
-		const redisReply *rows = reply->element[1];
-		snprintf(cursor, 24, "%s", reply->element[0]->str);
-		out->rows = reader_rows_new(arena, rows->elements / 2, sizeof(*out->rows));
-		for (size_t i = 0; out->rows && i + 1 < rows->elements; i += 2) {
-			const char *address = reader_is_text(rows->element[i])
-						      ? reader_keep_reply(arena, rows->element[i])
-						      : NULL;
-			if (address)
-				out->rows[out->count++] = (struct reader_rank){address, 0};
-		}
-		if (!out->rows)
-			error = TD_NOMEM;
+	out->rows = reader_rows_new(arena, rows->elements / 2, sizeof(*out->rows));
+	for (size_t i = 0; out->rows && i + 1 < rows->elements; i += 2) {
+		const char *address = reader_is_text(rows->element[i])
+					      ? reader_keep_reply(arena, rows->element[i])
+					      : NULL;
+		if (address)
+			out->rows[out->count++] = (struct reader_rank){address, 0};
 	}
+	if (!out->rows)
+		error = TD_NOMEM;
 	freeReplyObject(reply);
 	return error;
 }

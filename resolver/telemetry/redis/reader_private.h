@@ -45,6 +45,11 @@ void reader_put(struct reader *reader, int count, const char *const arguments[])
 struct redisReply *reader_take(
 	struct reader *reader, int type, int other_type, enum td_error *error);
 
+/* The same for a turn of SCAN's kin: moves the cursor on, "0" at the end. *rows is the array within
+ * the reply, an empty one of a reply that has none. */
+struct redisReply *reader_take_page(struct reader *reader, char cursor[READER_CURSOR_SIZE],
+	const struct redisReply **rows, enum td_error *error);
+
 /* False, with words, when the key is too long. */
 bool reader_make_key(struct reader *reader, char key[READER_KEY_MAX], const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

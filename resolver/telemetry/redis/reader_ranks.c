@@ -93,27 +93,20 @@ enum td_error reader_ranks(struct reader *reader, struct arena *arena, enum read
 }
 
 /* One turn of SSCAN; the cursor is "0" at the end. */
-static enum td_error scan_resolvers(struct reader *reader, struct arena *arena, char cursor[24],
-	size_t limit, struct reader_ranks *out)
+static enum td_error scan_resolvers(struct reader *reader, struct arena *arena,
+	char cursor[READER_CURSOR_SIZE], size_t limit, struct reader_ranks *out)
 {
 	enum td_error error = TD_OK;
+	const redisReply *names;
 
 	READER_PUT(reader, "SSCAN", KEY_RESOLVERS, cursor, "COUNT", "1000");
-	redisReply *reply = reader_take(reader, REDIS_REPLY_ARRAY, REDIS_REPLY_ARRAY, &error);
-	if (!reply)
-		return error;
-	snprintf(cursor, 24, "0");
-	if (reply->elements == 2 && reader_is_text(reply->element[0]) &&
-		reply->element[1]->type == REDIS_REPLY_ARRAY) {
-		const redisReply *names = reply->element[1];
-		snprintf(cursor, 24, "%s", reply->element[0]->str);
-		for (size_t i = 0; i < names->elements && out->count < 2 * limit; i++) {
-			const char *name = reader_is_text(names->element[i])
-						   ? reader_keep_reply(arena, names->element[i])
-						   : NULL;
-			if (name)
-				out->rows[out->count++] = (struct reader_rank){name, 0};
-		}
+	redisReply *reply = reader_take_page(reader, cursor, &names, &error);
+	for (size_t i = 0; i < names->elements && out->count < 2 * limit; i++) {
+		const char *name = reader_is_text(names->element[i])
+					   ? reader_keep_reply(arena, names->element[i])
+					   : NULL;
+		if (name)
+			out->rows[out->count++] = (struct reader_rank){name, 0};
 	}
 	freeReplyObject(reply);
 	return error;
@@ -130,7 +123,7 @@ enum td_error reader_resolvers(
 	struct reader *reader, struct arena *arena, size_t limit, struct reader_ranks *out)
 {
 	enum td_error error = TD_OK;
-	char cursor[24] = "0";
+	char cursor[READER_CURSOR_SIZE] = "0";
 	size_t kept = 0;
 
 	*out = (struct reader_ranks){NULL, 0, 0};
