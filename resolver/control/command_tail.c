@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "resolver/control/cli.h"
+#include "resolver/control/export.h"
 #include "resolver/control/json_view.h"
 
 #define LINES_DEFAULT 10
@@ -25,13 +26,7 @@
 
 static bool field(const struct reader_record *record, const char *key, char out[FIELD_MAX])
 {
-	struct json_span span;
-
-	out[0] = '\0';
-	if (!json_find(record->json, record->json_length, key, &span))
-		return false;
-	json_text(span, out, FIELD_MAX);
-	return true;
+	return json_field(record->json, record->json_length, key, out, FIELD_MAX);
 }
 
 static void append_field(
@@ -122,16 +117,6 @@ static void append_record(struct cli *cli, const struct reader_record *record, c
 	strbuf_append_char(out, '\n');
 }
 
-/* The raw record, made one line of plain characters whatever Redis holds. */
-static void append_json(struct cli *cli, const struct reader_record *record)
-{
-	for (size_t i = 0; i < record->json_length; i++) {
-		unsigned char c = (unsigned char)record->json[i];
-		strbuf_append_char(&cli->out, c >= 0x20 && c < 0x7f ? (char)c : '?');
-	}
-	strbuf_append_char(&cli->out, '\n');
-}
-
 /* --- one resolver or several --- */
 
 /* A place in a stream. */
@@ -200,7 +185,7 @@ static bool print_rows(struct tail *tail, size_t most)
 	for (size_t i = tail->count > most ? tail->count - most : 0; i < tail->count; i++) {
 		const struct row *row = &tail->rows[i];
 		if (cli->json)
-			append_json(cli, row->record);
+			export_record(&cli->out, EXPORT_JSON, row->record);
 		else
 			append_record(cli, row->record,
 				tail->fleet->whole ? row->place->member->resolver : NULL);

@@ -85,13 +85,7 @@ bool export_wants_pair(const struct export_filter *filter, const struct reader_p
 
 static bool field(const struct reader_record *record, const char *key, char *out, size_t size)
 {
-	struct json_span value;
-
-	out[0] = '\0';
-	if (!json_find(record->json, record->json_length, key, &value))
-		return false;
-	json_text(value, out, size);
-	return true;
+	return json_field(record->json, record->json_length, key, out, size);
 }
 
 static bool was_told(const struct reader_record *record, const char *address)

@@ -235,13 +235,10 @@ static void record_addresses(struct strbuf *out, const struct reader_record *rec
 
 static void record_csv(struct strbuf *out, const struct reader_record *record)
 {
-	struct json_span value;
 	char text[FIELD_MAX];
 
 	for (size_t i = 0; i < RECORD_FIELDS; i++) {
-		text[0] = '\0';
-		if (json_find(record->json, record->json_length, record_fields[i], &value))
-			json_text(value, text, sizeof(text));
+		json_field(record->json, record->json_length, record_fields[i], text, sizeof(text));
 		csv_text(out, i == 0, text);
 	}
 	record_addresses(out, record);

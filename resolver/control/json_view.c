@@ -173,3 +173,14 @@ const char *json_text(struct json_span value, char *out, size_t size)
 	out[length] = '\0';
 	return out;
 }
+
+bool json_field(const char *json, size_t size, const char *key, char *out, size_t out_size)
+{
+	struct json_span value;
+	bool found = json_find(json, size, key, &value);
+
+	out[0] = '\0';
+	if (found)
+		json_text(value, out, out_size);
+	return found;
+}

@@ -16,6 +16,9 @@ struct json_span {
 /* The value of key in the object; keys of inner objects do not count. False when there is none. */
 bool json_find(const char *json, size_t size, const char *key, struct json_span *value);
 
+/* json_text of a key's value; "" and false when there is none. */
+bool json_field(const char *json, size_t size, const char *key, char *out, size_t out_size);
+
 /* Steps through an array: start with *position = 0. False at the end or when it is no array. */
 bool json_each(struct json_span array, size_t *position, struct json_span *item);
 

@@ -301,8 +301,10 @@ static void test_grid(void **state)
 
 static const char *find_text(const char *json, const char *key, char *out, size_t size)
 {
-	struct json_span span;
-	return json_find(json, strlen(json), key, &span) ? json_text(span, out, size) : NULL;
+	bool found = json_field(json, strlen(json), key, out, size);
+	if (!found)
+		assert_string_equal(out, "");
+	return found ? out : NULL;
 }
 
 static void test_json_view(void **state)
