@@ -1,5 +1,18 @@
 dist_man_MANS += doc/teredown.1 doc/teredown.conf.5 doc/teredownd.8
-dist_doc_DATA = doc/architecture.md doc/clients.md doc/backup.md doc/redis-schema.md doc/testing.md doc/teredown.conf.sample
+# The Splunk add-on is copied as a folder, doc/siem.md says where to.
+splunkdir = $(datadir)/teredown/splunk/TA-teredown
+splunk_defaultdir = $(splunkdir)/default
+splunk_metadatadir = $(splunkdir)/metadata
+dist_splunk_default_DATA = \
+	doc/splunk/TA-teredown/default/app.conf \
+	doc/splunk/TA-teredown/default/eventtypes.conf \
+	doc/splunk/TA-teredown/default/macros.conf \
+	doc/splunk/TA-teredown/default/props.conf \
+	doc/splunk/TA-teredown/default/savedsearches.conf \
+	doc/splunk/TA-teredown/default/tags.conf \
+	doc/splunk/TA-teredown/default/transforms.conf
+dist_splunk_metadata_DATA = doc/splunk/TA-teredown/metadata/default.meta
+dist_doc_DATA = doc/architecture.md doc/clients.md doc/backup.md doc/redis-schema.md doc/siem.md doc/testing.md doc/teredown.conf.sample
 
 # teredown.conf.5 and teredown.conf.sample follow the table of options; `make update-doc` writes them anew.
 noinst_PROGRAMS += doc/make-conf-manual
