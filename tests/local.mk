@@ -43,7 +43,7 @@ LIVE_MODULES = \
 	tests/live/upstream.py \
 	tests/live/wire.py
 
-EXTRA_DIST += $(LIVE_MODULES) tests/data/redis-schema-1.jsonl
+EXTRA_DIST += $(LIVE_MODULES) tests/data/logs tests/data/redis-schema-1.jsonl
 dist_check_SCRIPTS += tests/live/run tests/live/chaos tests/live/audit_counts.py tests/live/audit_fleet.py tests/live/audit_flood.py \
 	tests/live/audit_latency.py tests/live/audit_mixing.py
 

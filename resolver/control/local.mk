@@ -13,6 +13,19 @@ resolver_control_libcontrol_a_SOURCES = \
 	resolver/control/command_top.c \
 	resolver/control/command_who.c \
 	resolver/control/fleet.c resolver/control/fleet.h \
+	resolver/control/ingest/log_asa.c \
+	resolver/control/ingest/log_columns.c \
+	resolver/control/ingest/log_dnsmasq.c \
+	resolver/control/ingest/log_eventlog.c \
+	resolver/control/ingest/log_format.c resolver/control/ingest/log_format.h \
+	resolver/control/ingest/log_netfilter.c \
+	resolver/control/ingest/log_pf.c \
+	resolver/control/ingest/log_private.h \
+	resolver/control/ingest/log_proxy.c \
+	resolver/control/ingest/log_span.c \
+	resolver/control/ingest/log_time.c \
+	resolver/control/ingest/log_windows_dns.c \
+	resolver/control/ingest/log_zeek_json.c \
 	resolver/control/json_view.c resolver/control/json_view.h \
 	resolver/control/known.c resolver/control/known.h \
 	resolver/control/output.c resolver/control/output.h \
@@ -27,7 +40,7 @@ resolver_control_libcontrol_a_SOURCES = \
 
 bin_PROGRAMS += teredown
 teredown_SOURCES = resolver/control/teredown.c
-teredown_LDADD = $(LIB_CONTROL) $(CONFUSE_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS)
+teredown_LDADD = $(LIB_CONTROL) $(EXPAT_LIBS) $(CONFUSE_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS)
 
 bashcompletiondir = $(datadir)/bash-completion/completions
 dist_bashcompletion_DATA = doc/completions/teredown.bash
@@ -37,13 +50,17 @@ fishcompletiondir = $(datadir)/fish/vendor_completions.d
 dist_fishcompletion_DATA = doc/completions/teredown.fish
 
 if HAVE_CMOCKA
-CONTROL_TESTS = tests/unit/test_control tests/unit/test_cli tests/unit/test_fleet tests/unit/test_reader
+CONTROL_TESTS = tests/unit/test_control tests/unit/test_cli tests/unit/test_fleet tests/unit/test_reader \
+	tests/unit/test_log_format
 check_PROGRAMS += $(CONTROL_TESTS)
 TESTS += $(CONTROL_TESTS)
-CONTROL_TEST_LIBS = $(LIB_CONTROL) $(CONFUSE_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS) $(CMOCKA_LIBS)
+CONTROL_TEST_LIBS = $(LIB_CONTROL) $(EXPAT_LIBS) $(CONFUSE_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_control_SOURCES = tests/unit/test_control.c
 tests_unit_test_control_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_control_LDADD = resolver/control/libcontrol.a $(LIB_BASE) $(EVENT_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_log_format_SOURCES = tests/unit/test_log_format.c
+tests_unit_test_log_format_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_log_format_LDADD = resolver/control/libcontrol.a $(LIB_DNS) $(EXPAT_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_cli_SOURCES = tests/unit/test_cli.c
 tests_unit_test_cli_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_cli_LDADD = $(CONTROL_TEST_LIBS)

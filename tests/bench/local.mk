@@ -1,15 +1,18 @@
 # `make bench` measures for about ten minutes and wants a quiet machine; `make check` only builds its tools, so that they do not rot.
-check_PROGRAMS += tests/bench/echo tests/bench/record
+check_PROGRAMS += tests/bench/echo tests/bench/log_formats tests/bench/record
 tests_bench_echo_SOURCES = tests/bench/echo.c
 tests_bench_echo_LDADD =
+tests_bench_log_formats_SOURCES = tests/bench/log_formats.c
+tests_bench_log_formats_LDADD = resolver/control/libcontrol.a $(LIB_DNS) $(EXPAT_LIBS)
 tests_bench_record_SOURCES = tests/bench/record.c
 tests_bench_record_LDADD = $(LIB_TELEMETRY) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS)
 dist_noinst_SCRIPTS += tests/bench/hit tests/bench/miss tests/bench/redis_memory.py
 dist_noinst_DATA += tests/bench/bench.py
 
 .PHONY: bench bench-tools
-bench-tools: tests/bench/echo$(EXEEXT) tests/bench/record$(EXEEXT)
+bench-tools: tests/bench/echo$(EXEEXT) tests/bench/log_formats$(EXEEXT) tests/bench/record$(EXEEXT)
 
 bench: all bench-tools
 	TEREDOWN_BUILD='$(abs_top_builddir)' $(srcdir)/tests/bench/hit $(BENCH_FLAGS)
 	TEREDOWN_BUILD='$(abs_top_builddir)' $(srcdir)/tests/bench/miss $(BENCH_FLAGS)
+	tests/bench/log_formats $(srcdir)/tests/data/logs
