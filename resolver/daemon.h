@@ -101,3 +101,13 @@ struct rules *daemon_reload(struct daemon *daemon, uint8_t mode[POLICY_ZONES_MAX
 
 /* The handler of the control socket (daemon_control.c); context is the daemon. */
 control_handler_fn daemon_control;
+
+/*
+ * The request `explain NAME [CLIENT]` (daemon_explain.c), read only. Replies:
+ *   verdict   block, watch, local (data of our own), pass (a rule that lets it through), none
+ *   decided   the rule behind it: "<zone> mode=… action=… rule=…"; absent for none
+ *   match     each rule that matches, in the order of zones
+ *   access    allowed or refused, of a client that is an address
+ */
+void daemon_explain(
+	struct daemon *daemon, struct control_reply *reply, unsigned count, char *const words[]);

@@ -290,7 +290,8 @@ void daemon_control(void *context, struct control_reply *reply, unsigned count, 
 		unsigned most;
 		void (*run)(struct daemon *, struct control_reply *, unsigned, char *const *);
 	} requests[] = {{"status", 1, request_status}, {"mode", 3, request_mode},
-		{"reload", 1, request_reload}, {"forget", 2, request_forget}};
+		{"reload", 1, request_reload}, {"forget", 2, request_forget},
+		{"explain", 3, daemon_explain}};
 	struct daemon *daemon = context;
 
 	if (daemon->stopping) {
@@ -306,5 +307,5 @@ void daemon_control(void *context, struct control_reply *reply, unsigned count, 
 			requests[i].run(daemon, reply, count, words);
 		return;
 	}
-	control_reply_fail(reply, "unknown request; known: status, mode, reload, forget");
+	control_reply_fail(reply, "unknown request; known: status, mode, reload, forget, explain");
 }

@@ -23,6 +23,7 @@ teredownd_SOURCES = \
 	resolver/daemon.c resolver/daemon.h \
 	resolver/daemon_check.c \
 	resolver/daemon_control.c \
+	resolver/daemon_explain.c \
 	resolver/daemon_gauges.c resolver/daemon_gauges.h \
 	resolver/main.c
 teredownd_LDADD = $(LIB_CONTROL) $(CONFUSE_LIBS) $(DNSTAP_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS)

@@ -18,7 +18,7 @@ complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a mode -d '
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a block -d 'block the tunnel names, or watch them again'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a reload -d 'read configuration and zones again'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a forget -d 'remove everything recorded of a client'
-complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a decode -d 'what a tunnel address has inside'
+complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a decode -d 'what tunnel addresses have inside, as a filter too'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a help -d 'help of a command'
 
 complete -c teredown -n '__fish_seen_subcommand_from top' -a 'clients names watched'

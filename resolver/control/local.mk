@@ -12,6 +12,7 @@ resolver_control_libcontrol_a_SOURCES = \
 	resolver/control/command_tail.c \
 	resolver/control/command_top.c \
 	resolver/control/command_who.c \
+	resolver/control/decode_filter.c resolver/control/decode_filter.h \
 	resolver/control/fleet.c resolver/control/fleet.h \
 	resolver/control/ingest/log_asa.c \
 	resolver/control/ingest/log_columns.c \
@@ -52,6 +53,7 @@ dist_fishcompletion_DATA = doc/completions/teredown.fish
 if HAVE_CMOCKA
 CONTROL_TESTS = tests/unit/test_control tests/unit/test_cli tests/unit/test_fleet tests/unit/test_reader \
 	tests/unit/test_log_format
+CONTROL_TESTS += tests/unit/test_decode_filter
 check_PROGRAMS += $(CONTROL_TESTS)
 TESTS += $(CONTROL_TESTS)
 CONTROL_TEST_LIBS = $(LIB_CONTROL) $(EXPAT_LIBS) $(CONFUSE_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS) $(CMOCKA_LIBS)
@@ -64,6 +66,9 @@ tests_unit_test_log_format_LDADD = resolver/control/libcontrol.a $(LIB_DNS) $(EX
 tests_unit_test_cli_SOURCES = tests/unit/test_cli.c
 tests_unit_test_cli_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_cli_LDADD = $(CONTROL_TEST_LIBS)
+tests_unit_test_decode_filter_SOURCES = tests/unit/test_decode_filter.c
+tests_unit_test_decode_filter_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_decode_filter_LDADD = $(CONTROL_TEST_LIBS)
 tests_unit_test_fleet_SOURCES = tests/unit/test_fleet.c tests/unit/redis_server.h
 tests_unit_test_fleet_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_fleet_LDADD = $(CONTROL_TEST_LIBS)

@@ -257,7 +257,7 @@ def test_mode_says_what_changed(daemon):
 
 
 class TestWrong:
-    @pytest.mark.parametrize("words", [("nosuchcommand",), ("who",), ("block", "perhaps"), ("mode",), ("top", "nothing"), ("decode",)])
+    @pytest.mark.parametrize("words", [("nosuchcommand",), ("who",), ("block", "perhaps"), ("mode",), ("top", "nothing"), ("decode", "")])
     def test_usage(self, daemon, words):
         done = daemon.command(*words)
         assert done.returncode != 0 or words == ("mode",)

@@ -197,7 +197,7 @@ static void test_decode(void **state)
 	CHECK(CLI_NOTHING, "neither a Teredo", "", "decode", "8.8.8.8");
 	CHECK(CLI_USAGE, "", "\"nonsense\" is not an IPv4 or IPv6 address", "decode",
 		"65.55.158.118", "nonsense");
-	CHECK(CLI_USAGE, "", "at least one address", "decode");
+	CHECK(CLI_USAGE, "", "\"-\" is not an IPv4 or IPv6 address", "decode", "-", "8.8.8.8");
 	CHECK(CLI_OK,
 		"[{\"address\":\"2001:0:506:708:282a:3d75:fefd:fcfb\",\"known\":null,\"tunnel\":{"
 		"\"kind\":\"teredo\","
