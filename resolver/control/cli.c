@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,10 +51,11 @@ static const struct {
 static void append_option_help(struct strbuf *out, const struct command *command)
 {
 	for (int i = 0; i < CLI_OPTION_COUNT; i++) {
-		if (!(command->takes & 1u << i))
+		if (!(command->takes & UINT64_C(1) << i))
 			continue;
 		int width = 14 - (int)strlen(option_table[i].word);
-		strbuf_printf(out, "  -%c, --%s %-*s %s\n", option_table[i].letter,
+		char letter[] = {'-', option_table[i].letter, ',', '\0'};
+		strbuf_printf(out, "  %s --%s %-*s %s\n", letter[1] ? letter : "   ",
 			option_table[i].word, width,
 			option_table[i].argument ? option_table[i].argument : "",
 			option_table[i].help);
@@ -332,6 +334,12 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
+/* As getopt_long returns it: the letter, or a number beyond all letters. */
+static int option_number(int option)
+{
+	return option_table[option].letter ? option_table[option].letter : UCHAR_MAX + 1 + option;
+}
+
 struct arguments {
 	bool help, version;
 	int count; /* words that are not options: the command first */
@@ -356,7 +364,7 @@ static bool take_option(struct cli *cli, int letter, const char *value, struct a
 		return true;
 	}
 	for (int i = 0; i < CLI_OPTION_COUNT; i++) {
-		if (option_table[i].letter == letter) {
+		if (option_number(i) == letter) {
 			cli->option[i] = value ? value : "";
 			return true;
 		}
@@ -380,7 +388,9 @@ static bool parse_arguments(struct cli *cli, int argc, char **argv, struct argum
 	for (int i = 0; i < CLI_OPTION_COUNT; i++) {
 		bool argument = option_table[i].argument != NULL;
 		longs[4 + i] = (struct option){
-			option_table[i].word, argument, NULL, option_table[i].letter};
+			option_table[i].word, argument, NULL, option_number(i)};
+		if (!option_table[i].letter)
+			continue;
 		shorts[length++] = option_table[i].letter;
 		if (argument)
 			shorts[length++] = ':';
@@ -405,7 +415,7 @@ static bool parse_arguments(struct cli *cli, int argc, char **argv, struct argum
 static bool options_fit(struct cli *cli, const struct command *command)
 {
 	for (int i = 0; i < CLI_OPTION_COUNT; i++) {
-		if (cli->option[i] && !(command->takes & 1u << i)) {
+		if (cli->option[i] && !(command->takes & UINT64_C(1) << i)) {
 			cli_error(cli, "%s does not take --%s; see teredown %s --help",
 				command->name, option_table[i].word, command->name);
 			return false;

@@ -20,8 +20,8 @@
 
 enum cli_exit { CLI_OK = 0, CLI_ERROR = 1, CLI_USAGE = 2, CLI_NOTHING = 3, CLI_PARTIAL = 4 };
 
-/* Options of commands; those of every command (-c, --json, -h, -V) are not here. letter, long name,
- * argument (NULL: none), help. */
+/* Options of commands; those of every command (-c, --json, -h, -V) are not here. letter (0: it has
+ * a long name only), long name, argument (NULL: none), help. */
 #define CLI_OPTIONS(X)                                                                   \
 	X(LINES, 'n', "lines", "N", "at most N rows")                                    \
 	X(ZONE, 'z', "zone", "ZONE", "this zone only")                                   \
@@ -45,6 +45,9 @@ enum cli_option {
 		CLI_OPTION_COUNT
 };
 
+#define CLI_TAKES(name) (UINT64_C(1) << CLI_##name)
+_Static_assert(CLI_OPTION_COUNT <= 64, "a command's options are bits of a word");
+
 struct cli {
 	const char *program; /* as it was called */
 	const char *config;  /* given with -c, or the default one where it exists; NULL: none */
@@ -67,7 +70,7 @@ struct command {
 	const char *arguments;                                /* "ADDRESS|NAME|CLIENT" */
 	const char *summary;                                  /* half a line */
 	const char *help;                                     /* paragraphs and examples, for -h */
-	unsigned takes;                                       /* 1 << CLI_… */
+	uint64_t takes;                                       /* CLI_TAKES(…) | … */
 	int (*run)(struct cli *cli, int count, char **words); /* returns enum cli_exit */
 };
 
