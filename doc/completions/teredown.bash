@@ -4,7 +4,7 @@
 _teredown()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
-	local commands="status top who tail export mode block reload forget decode help"
+	local commands="status top who tail export mode block reload remediate verify forget decode help"
 	local word command="" i
 
 	case $prev in
@@ -51,7 +51,11 @@ _teredown()
 	status) COMPREPLY=($(compgen -W "$reads $options" -- "$cur")) ;;
 	top) COMPREPLY=($(compgen -W "clients names watched --lines --days --once $reads $options" -- "$cur")) ;;
 	who) COMPREPLY=($(compgen -W "--lines $reads $options" -- "$cur")) ;;
-	tail) COMPREPLY=($(compgen -W "--lines --once $reads $options" -- "$cur")) ;;
+	tail) COMPREPLY=($(compgen -W "--lines --once --events $reads $options" -- "$cur")) ;;
+	remediate)
+		COMPREPLY=($(compgen -W "--powershell --netsh --registry --gpo --intune --linux --firewall --undo --mark --client $reads $options" -- "$cur"))
+		;;
+	verify) COMPREPLY=($(compgen -W "--client $reads $options" -- "$cur")) ;;
 	mode) COMPREPLY=($(compgen -W "watch block ignore --zone $options" -- "$cur")) ;;
 	export)
 		COMPREPLY=($(compgen -W "pairs transactions --format --since --until --client --name --address --with-clients $reads $options" -- "$cur"))

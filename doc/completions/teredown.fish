@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # fish completion of teredown(1)
 
-set -l commands status top who tail export mode block reload forget decode help
+set -l commands status top who tail export mode block reload remediate verify forget decode help
 
 complete -c teredown -f
 complete -c teredown -s c -l config -r -F -d 'configuration of the daemon'
@@ -17,6 +17,8 @@ complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a export -d
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a mode -d 'show or change what happens to matching names'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a block -d 'block the tunnel names, or watch them again'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a reload -d 'read configuration and zones again'
+complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a remediate -d 'what switches Teredo off on hosts'
+complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a verify -d 'whether remediated hosts are quiet'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a forget -d 'remove everything recorded of a client'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a decode -d 'what tunnel addresses have inside, as a filter too'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a help -d 'help of a command'
@@ -25,8 +27,8 @@ complete -c teredown -n '__fish_seen_subcommand_from top' -a 'clients names watc
 complete -c teredown -n '__fish_seen_subcommand_from top' -s d -l days -x -d 'count the last N days'
 complete -c teredown -n '__fish_seen_subcommand_from top who tail' -s n -l lines -x -d 'at most N rows'
 complete -c teredown -n '__fish_seen_subcommand_from top tail' -s 1 -l once -d 'print once and end'
-complete -c teredown -n '__fish_seen_subcommand_from status top who tail export' -s f -l fleet -d 'read all resolvers of this Redis'
-complete -c teredown -n '__fish_seen_subcommand_from status top who tail export' -s r -l resolver -x -d 'read this resolver' \
+complete -c teredown -n '__fish_seen_subcommand_from status top who tail export remediate verify' -s f -l fleet -d 'read all resolvers of this Redis'
+complete -c teredown -n '__fish_seen_subcommand_from status top who tail export remediate verify' -s r -l resolver -x -d 'read this resolver' \
 	-a "(teredown status --fleet 2>/dev/null | string match -rg '^(\S+)  ' | tail -n +2)"
 complete -c teredown -n '__fish_seen_subcommand_from mode' -a 'watch block ignore'
 complete -c teredown -n '__fish_seen_subcommand_from mode' -s z -l zone -x -d 'this zone only'
@@ -38,6 +40,17 @@ complete -c teredown -n '__fish_seen_subcommand_from export' -s C -l client -x -
 complete -c teredown -n '__fish_seen_subcommand_from export' -s N -l name -x -d 'of this name only'
 complete -c teredown -n '__fish_seen_subcommand_from export' -s a -l address -x -d 'of this address only'
 complete -c teredown -n '__fish_seen_subcommand_from export' -s w -l with-clients -d 'cof names clients'
+complete -c teredown -n '__fish_seen_subcommand_from tail' -s e -l events -d 'events instead of transactions'
+complete -c teredown -n '__fish_seen_subcommand_from remediate verify' -s C -l client -x -d 'of this client only'
+complete -c teredown -n '__fish_seen_subcommand_from remediate' -l powershell -d 'a PowerShell script for all hosts'
+complete -c teredown -n '__fish_seen_subcommand_from remediate' -l netsh -d 'netsh, by way of winrs'
+complete -c teredown -n '__fish_seen_subcommand_from remediate' -l registry -d 'a .reg file'
+complete -c teredown -n '__fish_seen_subcommand_from remediate' -l gpo -d 'the setting of a group policy'
+complete -c teredown -n '__fish_seen_subcommand_from remediate' -l intune -d 'the setting in Intune'
+complete -c teredown -n '__fish_seen_subcommand_from remediate' -l linux -d 'a shell script for hosts with miredo'
+complete -c teredown -n '__fish_seen_subcommand_from remediate' -l firewall -d 'firewall lines'
+complete -c teredown -n '__fish_seen_subcommand_from remediate' -l undo -d 'what takes it back'
+complete -c teredown -n '__fish_seen_subcommand_from remediate' -l mark -d 'record these hosts as remediated'
 complete -c teredown -n '__fish_seen_subcommand_from forget' -s y -l yes -d 'do not ask whether it is meant'
 complete -c teredown -n '__fish_seen_subcommand_from block' -a 'on off'
 complete -c teredown -n '__fish_seen_subcommand_from help' -a "$commands"

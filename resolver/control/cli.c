@@ -32,6 +32,8 @@ const struct command *const cli_commands[] = {
 	&command_mode,
 	&command_block,
 	&command_reload,
+	&command_remediate,
+	&command_verify,
 	&command_forget,
 	&command_decode,
 	NULL,
@@ -88,7 +90,8 @@ static void append_overview(struct strbuf *out)
 		"JSON, -V the version,\n"
 		"-h after a command its help with examples. Exit codes: 0 done, 1 error, 2 wrong "
 		"usage, 3 nothing found,\n"
-		"4 some resolvers of the fleet could not be read.\n",
+		"4 some resolvers of the fleet could not be read, 5 what was verified does not "
+		"hold.\n",
 		options_default_path);
 }
 

@@ -18,7 +18,14 @@
 #include "resolver/control/output.h"
 #include "resolver/options.h"
 
-enum cli_exit { CLI_OK = 0, CLI_ERROR = 1, CLI_USAGE = 2, CLI_NOTHING = 3, CLI_PARTIAL = 4 };
+enum cli_exit {
+	CLI_OK = 0,
+	CLI_ERROR = 1,
+	CLI_USAGE = 2,
+	CLI_NOTHING = 3,
+	CLI_PARTIAL = 4,
+	CLI_UNMET = 5 /* what was to be verified does not hold */
+};
 
 /* Options of commands; those of every command (-c, --json, -h, -V) are not here. letter (0: it has
  * a long name only), long name, argument (NULL: none), help. */
@@ -36,7 +43,17 @@ enum cli_exit { CLI_OK = 0, CLI_ERROR = 1, CLI_USAGE = 2, CLI_NOTHING = 3, CLI_P
 	X(CLIENT, 'C', "client", "CLIENT", "of this client only")                        \
 	X(NAME, 'N', "name", "NAME", "of this name only, or of those below *.NAME")      \
 	X(ADDRESS, 'a', "address", "ADDRESS", "of this address only")                    \
-	X(WITH_CLIENTS, 'w', "with-clients", NULL, "cof names clients, a line a pair")
+	X(WITH_CLIENTS, 'w', "with-clients", NULL, "cof names clients, a line a pair")   \
+	X(EVENTS, 'e', "events", NULL, "events instead of transactions")                 \
+	X(POWERSHELL, 0, "powershell", NULL, "a PowerShell script for all hosts")        \
+	X(NETSH, 0, "netsh", NULL, "netsh, by way of winrs")                             \
+	X(REGISTRY, 0, "registry", NULL, "a .reg file")                                  \
+	X(GPO, 0, "gpo", NULL, "the setting of a group policy")                          \
+	X(INTUNE, 0, "intune", NULL, "the setting in Intune")                            \
+	X(LINUX, 0, "linux", NULL, "a shell script for hosts with miredo")               \
+	X(FIREWALL, 0, "firewall", NULL, "firewall lines where Teredo has to stay")      \
+	X(UNDO, 0, "undo", NULL, "what takes it back")                                   \
+	X(MARK, 0, "mark", NULL, "record these hosts as remediated (with --undo: no more)")
 
 enum cli_option {
 #define X(name, letter, word, argument, help) CLI_##name,
@@ -75,7 +92,8 @@ struct command {
 };
 
 extern const struct command command_status, command_top, command_who, command_tail, command_mode,
-	command_export, command_block, command_reload, command_forget, command_decode;
+	command_export, command_block, command_reload, command_forget, command_decode,
+	command_remediate, command_verify;
 
 /* All of them, in the order of the help; NULL at the end. */
 extern const struct command *const cli_commands[];

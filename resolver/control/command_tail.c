@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * `teredown tail`: the records of watched and blocked transactions as they happen, from the stream
- * in Redis. A line for people is made of the fields it knows; a record it cannot read is shown as
+ * `teredown tail`: the records of watched and blocked transactions as they happen, or events, from
+ * their stream in Redis. A line for people is made of the fields it knows; a record it cannot read is shown as
  * it is, escaped. When Redis goes away, tail waits and goes on behind the last record it has shown.
  */
 #include <poll.h>
@@ -117,6 +117,30 @@ static void append_record(struct cli *cli, const struct reader_record *record, c
 	strbuf_append_char(out, '\n');
 }
 
+/* "2026-11-21 20:52:11.123  remediated-back  192.168.1.40 asks again …" */
+static void append_event(struct cli *cli, const struct reader_record *record, const char *resolver)
+{
+	struct strbuf *out = &cli->out;
+	char ts[FIELD_MAX], kind[FIELD_MAX];
+
+	if (!field(record, "ts", ts) || !field(record, "kind", kind)) {
+		output_text(out, record->json);
+		strbuf_append_char(out, '\n');
+		return;
+	}
+	append_when(out, ts);
+	if (resolver) {
+		strbuf_append_text(out, "  ");
+		output_text(out, resolver);
+	}
+	output_style(
+		out, cli->colour, strcmp(kind, "remediated-back") == 0 ? STYLE_RED : STYLE_PLAIN);
+	append_field(out, record, "  ", "kind");
+	output_style(out, cli->colour, STYLE_PLAIN);
+	append_field(out, record, "  ", "text");
+	strbuf_append_char(out, '\n');
+}
+
 /* --- one resolver or several --- */
 
 /* A place in a stream. */
@@ -129,6 +153,7 @@ struct place {
 struct tail {
 	struct cli *cli;
 	struct fleet *fleet;
+	enum reader_stream stream;
 	struct place *places; /* one a member */
 	struct row {
 		const struct reader_record *record;
@@ -184,11 +209,13 @@ static bool print_rows(struct tail *tail, size_t most)
 		qsort(tail->rows, tail->count, sizeof(*tail->rows), compare_rows);
 	for (size_t i = tail->count > most ? tail->count - most : 0; i < tail->count; i++) {
 		const struct row *row = &tail->rows[i];
+		const char *resolver = tail->fleet->whole ? row->place->member->resolver : NULL;
 		if (cli->json)
 			export_record(&cli->out, EXPORT_JSON, row->record);
+		else if (tail->stream == READER_EVENTS)
+			append_event(cli, row->record, resolver);
 		else
-			append_record(cli, row->record,
-				tail->fleet->whole ? row->place->member->resolver : NULL);
+			append_record(cli, row->record, resolver);
 	}
 	tail->count = 0;
 	return cli_flush(cli);
@@ -196,16 +223,19 @@ static bool print_rows(struct tail *tail, size_t most)
 
 static void explain_empty(struct cli *cli, struct fleet *fleet)
 {
+	bool events = cli->option[CLI_EVENTS] != NULL;
 	struct cli_coverage coverage;
 	struct strbuf out;
 
 	strbuf_init(&out);
 	if (cli_coverage(cli, fleet, &coverage) == TD_OK) {
 		if (coverage.ever)
-			strbuf_append_text(
-				&out, "No watched or blocked question has been recorded so far.\n");
+			strbuf_append_text(&out,
+				events ? "No event has been recorded so far.\n"
+				       : "No watched or blocked question has been recorded so "
+					 "far.\n");
 		cli_coverage_text(cli, fleet, &coverage, &out);
-		if (coverage.ever) {
+		if (coverage.ever && !events) {
 			strbuf_append_text(&out, "To see one: ");
 			cli_query_line(cli, &out, "teredo.ipv6.microsoft.com");
 			strbuf_append_char(&out, '\n');
@@ -264,8 +294,8 @@ static enum td_error read_next(struct tail *tail, bool *idle)
 		struct reader_records records = {NULL, 0};
 		if (!place->member->reader)
 			continue;
-		enum td_error error = reader_next_records(
-			place->member->reader, &cli->arena, place->last, block_ms, SLICE, &records);
+		enum td_error error = reader_next_records(place->member->reader, &cli->arena,
+			tail->stream, place->last, block_ms, SLICE, &records);
 		if (error != TD_OK && error != TD_IO) {
 			snprintf(tail->fleet->words, sizeof(tail->fleet->words), "%s",
 				reader_words(place->member->reader));
@@ -318,8 +348,8 @@ static enum td_error read_last(void *context, struct fleet_member *member)
 	struct first_read *first = context;
 	struct tail *tail = first->tail;
 	struct reader_records records;
-	enum td_error error =
-		reader_last_records(member->reader, &tail->cli->arena, first->lines, &records);
+	enum td_error error = reader_last_records(
+		member->reader, &tail->cli->arena, tail->stream, first->lines, &records);
 
 	if (error != TD_OK)
 		return error;
@@ -328,7 +358,9 @@ static enum td_error read_last(void *context, struct fleet_member *member)
 
 static int tail_fleet(struct cli *cli, struct fleet *fleet, size_t lines)
 {
-	struct tail tail = {.cli = cli, .fleet = fleet};
+	struct tail tail = {.cli = cli,
+		.fleet = fleet,
+		.stream = cli->option[CLI_EVENTS] ? READER_EVENTS : READER_TRANSACTIONS};
 	struct first_read first = {&tail, lines};
 	enum td_error error = TD_NOMEM;
 
@@ -374,16 +406,19 @@ static int tail_run(struct cli *cli, int count, char **words)
 const struct command command_tail = {
 	.name = "tail",
 	.arguments = "",
-	.summary = "watched and blocked transactions, live",
+	.summary = "watched and blocked transactions, or events, live",
 	.help = "Prints the last records of watched and blocked transactions and then each new "
 		"one, until Ctrl-C.\n"
 		"With --json each line is the record as it was written (see teredownd's "
 		"query-log). With --fleet those of\n"
-		"all resolvers, in the order of their time.\n\n"
+		"all resolvers, in the order of their time. With --events it prints events "
+		"instead: a new client that asks for\n"
+		"tunnels, a remediated one that is back, Redis lost and found, and others.\n\n"
 		"Examples:\n"
 		"  teredown tail\n"
+		"  teredown tail --events\n"
 		"  teredown tail -n 100 --once\n"
 		"  teredown tail --json | jq -r .client",
-	.takes = 1u << CLI_LINES | 1u << CLI_ONCE | CLI_READS,
+	.takes = CLI_TAKES(LINES) | CLI_TAKES(ONCE) | CLI_TAKES(EVENTS) | CLI_READS,
 	.run = tail_run,
 };

@@ -8,9 +8,11 @@ resolver_control_libcontrol_a_SOURCES = \
 	resolver/control/command_forget.c \
 	resolver/control/export_filter.c resolver/control/export_format.c \
 	resolver/control/command_policy.c \
+	resolver/control/command_remediate.c \
 	resolver/control/command_status.c \
 	resolver/control/command_tail.c \
 	resolver/control/command_top.c \
+	resolver/control/command_verify.c \
 	resolver/control/command_who.c \
 	resolver/control/decode_filter.c resolver/control/decode_filter.h \
 	resolver/control/fleet.c resolver/control/fleet.h \
@@ -31,6 +33,13 @@ resolver_control_libcontrol_a_SOURCES = \
 	resolver/control/known.c resolver/control/known.h \
 	resolver/control/output.c resolver/control/output.h \
 	resolver/control/protocol.c resolver/control/protocol.h \
+	resolver/control/remediate/remediate.h \
+	resolver/control/remediate/remediate_firewall.c \
+	resolver/control/remediate/remediate_hosts.c \
+	resolver/control/remediate/remediate_linux.c \
+	resolver/control/remediate/remediate_powershell.c \
+	resolver/control/remediate/remediate_text.c \
+	resolver/control/remediate/remediate_windows.c \
 	resolver/control/server.c resolver/control/server.h \
 	resolver/control/status_fleet.c resolver/control/status_fleet.h \
 	resolver/control/who.h \
@@ -54,6 +63,10 @@ if HAVE_CMOCKA
 CONTROL_TESTS = tests/unit/test_control tests/unit/test_cli tests/unit/test_fleet tests/unit/test_reader \
 	tests/unit/test_log_format
 CONTROL_TESTS += tests/unit/test_decode_filter
+CONTROL_TESTS += tests/unit/test_remediate
+tests_unit_test_remediate_SOURCES = tests/unit/test_remediate.c tests/unit/redis_server.h
+tests_unit_test_remediate_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_remediate_LDADD = $(CONTROL_TEST_LIBS)
 check_PROGRAMS += $(CONTROL_TESTS)
 TESTS += $(CONTROL_TESTS)
 CONTROL_TEST_LIBS = $(LIB_CONTROL) $(EXPAT_LIBS) $(CONFUSE_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS) $(CMOCKA_LIBS)

@@ -30,6 +30,7 @@ resolver_telemetry_libtelemetry_a_SOURCES = \
 	resolver/telemetry/redis/forget.c resolver/telemetry/redis/forget.h \
 	resolver/telemetry/redis/keeper.c resolver/telemetry/redis/keeper.h \
 	resolver/telemetry/redis/lookup.c resolver/telemetry/redis/lookup.h \
+	resolver/telemetry/redis/marks.c resolver/telemetry/redis/marks.h \
 	resolver/telemetry/redis/reader.c resolver/telemetry/redis/reader.h \
 	resolver/telemetry/redis/reader_connection.c resolver/telemetry/redis/reader_connection.h \
 	resolver/telemetry/redis/reader_pairs.c \
@@ -77,13 +78,18 @@ endif
 
 # The scripts that Redis runs, as the text of C strings.
 EXTRA_DIST += resolver/telemetry/redis/script.lua resolver/telemetry/redis/forget.lua
+EXTRA_DIST += resolver/telemetry/redis/marks.lua
 CLEANFILES += resolver/telemetry/redis/script.inc resolver/telemetry/redis/forget.inc
+CLEANFILES += resolver/telemetry/redis/marks.inc
 LUA_TO_C = $(AM_V_GEN)$(MKDIR_P) resolver/telemetry/redis && \
 	$(SED) -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/"/' -e 's/$$/\\n"/'
 resolver/telemetry/redis/script.inc: resolver/telemetry/redis/script.lua
 	$(LUA_TO_C) $(srcdir)/resolver/telemetry/redis/script.lua >$@.tmp && mv $@.tmp $@
 resolver/telemetry/redis/forget.inc: resolver/telemetry/redis/forget.lua
 	$(LUA_TO_C) $(srcdir)/resolver/telemetry/redis/forget.lua >$@.tmp && mv $@.tmp $@
+resolver/telemetry/redis/marks.inc: resolver/telemetry/redis/marks.lua
+	$(LUA_TO_C) $(srcdir)/resolver/telemetry/redis/marks.lua >$@.tmp && mv $@.tmp $@
+resolver/telemetry/redis/marks.$(OBJEXT): resolver/telemetry/redis/marks.inc
 resolver/telemetry/redis/forget.$(OBJEXT): resolver/telemetry/redis/forget.inc
 resolver/telemetry/redis/store.$(OBJEXT): resolver/telemetry/redis/script.inc
 

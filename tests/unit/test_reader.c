@@ -113,7 +113,8 @@ static void test_never_wrote(void **state)
 	assert_int_equal(reader_address_pairs(reader, &arena, "65.55.158.118", 10, &pairs), TD_OK);
 	assert_int_equal(pairs.count, 0);
 	assert_false(pairs.cut);
-	assert_int_equal(reader_last_records(reader, &arena, 10, &records), TD_OK);
+	assert_int_equal(
+		reader_last_records(reader, &arena, READER_TRANSACTIONS, 10, &records), TD_OK);
 	assert_int_equal(records.count, 0);
 	arena_deinit(&arena);
 	reader_close(&reader);
@@ -301,16 +302,21 @@ static void test_records(void **state)
 		put("XADD " P "transactions %d-0 ts %d json {\"txn\":%d}", i, i, i);
 	put("XADD " P "transactions 6-0 other field");
 	arena_init(&arena);
-	assert_int_equal(reader_last_records(reader, &arena, 3, &records), TD_OK);
+	assert_int_equal(
+		reader_last_records(reader, &arena, READER_TRANSACTIONS, 3, &records), TD_OK);
 	assert_int_equal(records.count, 3);
 	assert_string_equal(records.rows[0].id, "4-0");
 	assert_string_equal(records.rows[0].json, "{\"txn\":4}");
 	assert_string_equal(records.rows[2].id, "6-0");
 	assert_int_equal(records.rows[2].json_length, 0);
-	assert_int_equal(reader_next_records(reader, &arena, "4-0", 1, 10, &records), TD_OK);
+	assert_int_equal(reader_next_records(reader, &arena, READER_TRANSACTIONS, "4-0", 1, 10,
+				 &records),
+		TD_OK);
 	assert_int_equal(records.count, 2);
 	assert_string_equal(records.rows[0].json, "{\"txn\":5}");
-	assert_int_equal(reader_next_records(reader, &arena, "6-0", 1, 10, &records), TD_OK);
+	assert_int_equal(reader_next_records(reader, &arena, READER_TRANSACTIONS, "6-0", 1, 10,
+				 &records),
+		TD_OK);
 	assert_int_equal(records.count, 0);
 	arena_deinit(&arena);
 	reader_close(&reader);

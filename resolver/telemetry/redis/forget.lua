@@ -42,6 +42,11 @@ local function move_member(key)
 	removed = removed + redis.call('ZREM', key, client)
 end
 
+local function drop_field(key)
+	spend(2)
+	if type_of(key) == 'hash' then removed = removed + redis.call('HDEL', key, client) end
+end
+
 local function drop_member(key)
 	spend(2)
 	if type_of(key) == 'zset' then removed = removed + redis.call('ZREM', key, client) end
@@ -172,6 +177,8 @@ local function treat(key)
 		delete_key(key, 'zset', fold_names)
 	elseif name == 'clients' then
 		drop_member(key)
+	elseif name == 'remediated' then
+		drop_field(key)
 	elseif name == 'transactions' then
 		return scan_stream(key, is_record)
 	elseif name == 'events' then

@@ -267,6 +267,18 @@ enum td_error reader_client(
 	return read_hash(reader, arena, key, out);
 }
 
+enum td_error reader_hash(struct reader *reader, struct arena *arena, enum reader_hash hash,
+	struct reader_fields *out)
+{
+	char key[READER_KEY_MAX];
+
+	*out = (struct reader_fields){NULL, 0};
+	if (!reader_make_key(reader, key,
+		    hash == READER_EVENTLOG ? KEY_EVENTLOG : KEY_REMEDIATED, reader->resolver))
+		return TD_TOO_LONG;
+	return read_hash(reader, arena, key, out);
+}
+
 const char *reader_field_text(const struct reader_fields *fields, const char *name)
 {
 	for (size_t i = 0; i < fields->count; i++)

@@ -63,6 +63,14 @@ enum td_error reader_meta(struct reader *reader, struct arena *arena, struct rea
 enum td_error reader_client(
 	struct reader *reader, struct arena *arena, const char *client, struct reader_fields *out);
 
+/* What commands keep of clients, by client: values are JSON objects, not checked. */
+enum reader_hash {
+	READER_REMEDIATED, /* who was marked: "at" (Unix ms), "by", "method", "zones" */
+	READER_EVENTLOG,   /* what event logs told last: "at", "state", "event", "text" */
+};
+enum td_error reader_hash(struct reader *reader, struct arena *arena, enum reader_hash hash,
+	struct reader_fields *out);
+
 /* The head of a sorted set, highest value first. */
 struct reader_rank {
 	const char *member;
@@ -87,6 +95,7 @@ enum reader_ranking {
 	READER_NAME_CLIENTS,   /* clients that asked a name, by queries: the name */
 	READER_ZONE_CLIENTS,   /* clients by hits of a policy zone: the zone */
 	READER_ZONE_LAST,      /* clients by their last hit (Unix ms): the zone */
+	READER_HOUR,           /* clients by a counter in an hour: "YYYYMMDDHH:watched" */
 };
 enum td_error reader_ranks(struct reader *reader, struct arena *arena, enum reader_ranking ranking,
 	const char *of, size_t limit, struct reader_ranks *out);
@@ -127,7 +136,8 @@ enum td_error reader_find_pairs(struct reader *reader, struct arena *arena,
 enum td_error reader_scan_addresses(struct reader *reader, struct arena *arena,
 	char cursor[READER_CURSOR_SIZE], struct reader_ranks *out);
 
-/* Entries of the transactions stream, oldest first. */
+/* Entries of a stream, oldest first. */
+enum reader_stream { READER_TRANSACTIONS, READER_EVENTS };
 struct reader_record {
 	const char *id;
 	const char *json; /* one object, one line; not checked */
@@ -138,9 +148,10 @@ struct reader_records {
 	size_t count;
 };
 /* The newest. */
-enum td_error reader_last_records(
-	struct reader *reader, struct arena *arena, size_t limit, struct reader_records *out);
+enum td_error reader_last_records(struct reader *reader, struct arena *arena,
+	enum reader_stream stream, size_t limit, struct reader_records *out);
 /* Those after id; waits up to block_ms (less than the timeout of reader_open) for the first. None
  * is no error. */
-enum td_error reader_next_records(struct reader *reader, struct arena *arena, const char *id,
-	int block_ms, size_t limit, struct reader_records *out);
+enum td_error reader_next_records(struct reader *reader, struct arena *arena,
+	enum reader_stream stream, const char *id, int block_ms, size_t limit,
+	struct reader_records *out);

@@ -31,6 +31,8 @@ static bool make_ranking_key(struct reader *reader, char key[READER_KEY_MAX],
 		return reader_make_key(reader, key, KEY_WATCH, reader->resolver, of);
 	case READER_ZONE_LAST:
 		return reader_make_key(reader, key, KEY_WATCH_LAST, reader->resolver, of);
+	case READER_HOUR:
+		return reader_make_key(reader, key, KEY_HOUR, reader->resolver, of);
 	}
 	return false;
 }

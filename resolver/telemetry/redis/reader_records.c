@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The stream of transactions: its end, and what comes behind an entry. */
+/* The streams: their end, and what comes behind an entry. */
 #include <hiredis/hiredis.h>
 #include <string.h>
 
@@ -43,8 +43,15 @@ static enum td_error fill_records(
 	return TD_OK;
 }
 
-enum td_error reader_last_records(
-	struct reader *reader, struct arena *arena, size_t limit, struct reader_records *out)
+static bool make_stream_key(
+	struct reader *reader, char key[READER_KEY_MAX], enum reader_stream stream)
+{
+	return reader_make_key(reader, key,
+		stream == READER_EVENTS ? KEY_EVENTS : KEY_TRANSACTIONS, reader->resolver);
+}
+
+enum td_error reader_last_records(struct reader *reader, struct arena *arena,
+	enum reader_stream stream, size_t limit, struct reader_records *out)
 {
 	char key[READER_KEY_MAX], count[24];
 	enum td_error error = TD_OK;
@@ -52,7 +59,7 @@ enum td_error reader_last_records(
 	*out = (struct reader_records){NULL, 0};
 	if (limit == 0)
 		return TD_OK;
-	if (!reader_make_key(reader, key, KEY_TRANSACTIONS, reader->resolver))
+	if (!make_stream_key(reader, key, stream))
 		return TD_TOO_LONG;
 	READER_PUT(reader, "XREVRANGE", key, "+", "-", "COUNT", reader_limit_text(count, limit));
 	redisReply *reply = reader_take(reader, REDIS_REPLY_ARRAY, REDIS_REPLY_ARRAY, &error);
@@ -63,14 +70,15 @@ enum td_error reader_last_records(
 	return error;
 }
 
-enum td_error reader_next_records(struct reader *reader, struct arena *arena, const char *id,
-	int block_ms, size_t limit, struct reader_records *out)
+enum td_error reader_next_records(struct reader *reader, struct arena *arena,
+	enum reader_stream stream, const char *id, int block_ms, size_t limit,
+	struct reader_records *out)
 {
 	char key[READER_KEY_MAX], count[24], block[24];
 	enum td_error error = TD_OK;
 
 	*out = (struct reader_records){NULL, 0};
-	if (!reader_make_key(reader, key, KEY_TRANSACTIONS, reader->resolver))
+	if (!make_stream_key(reader, key, stream))
 		return TD_TOO_LONG;
 	reader_limit_text(block, block_ms > 0 ? (size_t)block_ms : 1);
 	READER_PUT(reader, "XREAD", "COUNT", reader_limit_text(count, limit), "BLOCK", block,
@@ -78,10 +86,10 @@ enum td_error reader_next_records(struct reader *reader, struct arena *arena, co
 	redisReply *reply = reader_take(reader, REDIS_REPLY_ARRAY, REDIS_REPLY_NIL, &error);
 	if (!reply)
 		return error;
-	const redisReply *stream = reply->elements == 1 ? reply->element[0] : NULL;
-	if (stream && stream->type == REDIS_REPLY_ARRAY && stream->elements == 2 &&
-		stream->element[1]->type == REDIS_REPLY_ARRAY)
-		error = fill_records(arena, stream->element[1], false, out);
+	const redisReply *entries = reply->elements == 1 ? reply->element[0] : NULL;
+	if (entries && entries->type == REDIS_REPLY_ARRAY && entries->elements == 2 &&
+		entries->element[1]->type == REDIS_REPLY_ARRAY)
+		error = fill_records(arena, entries->element[1], false, out);
 	freeReplyObject(reply);
 	return error;
 }

@@ -30,6 +30,9 @@
 #define KEY_TOP                "teredown:{%s}:top:%s"
 #define KEY_TOP_ESTIMATE       "teredown:{%s}:top:%s:estimate"
 #define KEY_TOP_ERROR          "teredown:{%s}:top:%s:error"
+/* Written by commands. */
+#define KEY_REMEDIATED         "teredown:{%s}:remediated"
+#define KEY_EVENTLOG           "teredown:{%s}:eventlog"
 /* Members by the time they were last seen, Unix ms: they bound the families of keys above and say when one has expired. */
 #define KEY_NAMES              "teredown:{%s}:names"
 #define KEY_ADDRESSES          "teredown:{%s}:addresses"
@@ -50,3 +53,4 @@
 #define SCHEMA_HOUR_NAMES_MAX     2000   /* watched (client, name) of an hour */
 #define SCHEMA_TOP_MAX            5000   /* names of a day */
 #define SCHEMA_STREAM_MAX         10000  /* entries of a stream: the oldest go */
+#define SCHEMA_REMEDIATED_MAX     10000  /* marked clients */

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * miredo on Linux hosts, a host after the other over ssh. As with PowerShell, what a host had is
+ * kept by the administrator before it is changed. What a host answers is hostile too: only words of
+ * lower-case letters and hyphens are taken from it.
+ */
+#include "resolver/control/remediate/remediate.h"
+
+static const char usage_off[] =
+	"#\n"
+	"#   sh teredo-off.sh             all hosts of the list below\n"
+	"#   sh teredo-off.sh HOST...     these hosts instead\n"
+	"#\n"
+	"# Needs ssh with a key, as root or with sudo that asks for no password. A host without "
+	"miredo is\n"
+	"# left as it is. What each host had is kept in $TEREDOWN_KEPT; the script of\n"
+	"# teredown remediate --linux --undo restores it from there.\n"
+	"# On one host, as root: systemctl disable --now miredo.service && systemctl mask "
+	"miredo.service\n"
+	"# Exit code: 0 miredo is stopped on all of them or not there, 1 not on some.\n"
+	"#\n";
+
+static const char usage_undo[] =
+	"#\n"
+	"#   sh teredo-back.sh            all hosts that $TEREDOWN_KEPT knows\n"
+	"#   sh teredo-back.sh HOST...    these hosts only\n"
+	"#\n"
+	"# Restores what the script of teredown remediate --linux had found and kept.\n"
+	"# Exit code: 0 all have again what they had, 1 some have not.\n"
+	"#\n";
+
+/* Runs there, as the standard input of sh: says "teredown UNIT ENABLED ACTIVE NOW". */
+static const char remote_common[] =
+	"as_root() { if [ \"$(id -u)\" = 0 ]; then \"$@\"; else sudo -n \"$@\"; fi; }\n"
+	"for unit in miredo.service miredo-client.service; do\n"
+	"	enabled=$(systemctl is-enabled \"$unit\" 2>/dev/null)\n"
+	"	case $enabled in '' | not-found) continue ;; esac\n"
+	"	active=$(systemctl is-active \"$unit\" 2>/dev/null)\n";
+
+static const char remote_off[] = "	as_root systemctl disable --now \"$unit\" >/dev/null 2>&1\n"
+				 "	as_root systemctl mask \"$unit\" >/dev/null 2>&1\n";
+
+static const char remote_undo[] =
+	"	[ \"$1\" = masked ] || as_root systemctl unmask \"$unit\" >/dev/null 2>&1\n"
+	"	[ \"$1\" = enabled ] && as_root systemctl enable \"$unit\" >/dev/null 2>&1\n"
+	"	[ \"$2\" = active ] && as_root systemctl start \"$unit\" >/dev/null 2>&1\n";
+
+static const char remote_end[] =
+	"	echo \"teredown $enabled $active $(systemctl is-enabled \"$unit\" 2>/dev/null) "
+	"$(systemctl is-active \"$unit\" 2>/dev/null)\"\n"
+	"	exit 0\n"
+	"done\n"
+	"echo 'teredown none none none none'\n"
+	"END\n"
+	"}\n"
+	"\n";
+
+static const char functions[] =
+	"# Its words, each of lower-case letters and hyphens; nothing when there was no answer.\n"
+	"words_of() {\n"
+	"	sed -n 's/^teredown \\([a-z-]\\{1,20\\} [a-z-]\\{1,20\\} [a-z-]\\{1,20\\} "
+	"[a-z-]\\{1,20\\}\\)$/\\1/p' | head -n 1\n"
+	"}\n"
+	"\n"
+	"failed=0\n";
+
+static const char main_off[] =
+	"umask 077\n"
+	"touch -- \"$kept\" || exit 1\n"
+	"for host do\n"
+	"	words=$(on_host \"$host\" | words_of)\n"
+	"	case $words in\n"
+	"	'') echo \"$host: no answer\"; failed=1; continue ;;\n"
+	"	none*) echo \"$host: no miredo\"; continue ;;\n"
+	"	esac\n"
+	"	enabled=${words%% *} rest=${words#* } now=${words##* }\n"
+	"	# The first run counts: a later one finds what that one had set.\n"
+	"	cut -d ' ' -f 1 -- \"$kept\" | grep -q -x -F -e \"$host\" ||\n"
+	"		echo \"$host $enabled ${rest%% *}\" >>\"$kept\" || exit 1\n"
+	"	case $now in\n"
+	"	inactive | failed) echo \"$host: miredo is stopped (it was $enabled, ${rest%% "
+	"*})\" ;;\n"
+	"	*) echo \"$host: miredo is $now\"; failed=1 ;;\n"
+	"	esac\n"
+	"done\n"
+	"exit $failed\n";
+
+static const char main_undo[] =
+	"[ -r \"$kept\" ] || { echo \"Nothing is kept in $kept\" >&2; exit 1; }\n"
+	"umask 077\n"
+	"left=$(mktemp) || exit 1\n"
+	"trap 'rm -f -- \"$left\"' EXIT\n"
+	"while read -r host enabled active; do\n"
+	"	wanted=$#\n"
+	"	for one do [ \"$one\" = \"$host\" ] && wanted=0; done\n"
+	"	case $enabled$active in *[!a-z-]*) wanted=1 ;; esac\n"
+	"	if [ \"$wanted\" -ne 0 ]; then echo \"$host $enabled $active\" >>\"$left\"; "
+	"continue; fi\n"
+	"	words=$(on_host \"$host\" \"$enabled\" \"$active\" | words_of)\n"
+	"	if [ \"${words#* * }\" = \"$enabled $active\" ]; then\n"
+	"		echo \"$host: miredo is $enabled and $active again\"\n"
+	"	else\n"
+	"		echo \"$host: ${words:-no answer}\"; failed=1\n"
+	"		echo \"$host $enabled $active\" >>\"$left\"\n"
+	"	fi\n"
+	"done <\"$kept\"\n"
+	"cat -- \"$left\" >\"$kept\" || failed=1\n"
+	"exit $failed\n";
+
+static void append_hosts(struct strbuf *out, const struct remedy *remedy)
+{
+	if (remedy_wanted(remedy) == 0)
+		return;
+	strbuf_append_text(out, "if [ $# -eq 0 ]; then\n	set --");
+	for (size_t i = 0; i < remedy->hosts->count; i++) {
+		if (!remedy_wants(remedy, &remedy->hosts->rows[i]))
+			continue;
+		strbuf_append_text(out, " \\\n		");
+		remedy_quote_shell(out, remedy->hosts->rows[i].host);
+	}
+	strbuf_append_text(out, "\nfi\n");
+}
+
+static void append_kept(struct strbuf *out, const struct remedy *remedy)
+{
+	strbuf_append_text(out, "kept=${TEREDOWN_KEPT:-$HOME/teredown-miredo");
+	if (remedy_is_host(remedy->resolver))
+		strbuf_printf(out, "-%s", remedy->resolver);
+	strbuf_append_text(out, "}\n");
+}
+
+void remedy_append_linux(struct strbuf *out, const struct remedy *remedy)
+{
+	strbuf_append_text(out, "#!/bin/sh\n");
+	remedy_append_head(out, remedy, "# ",
+		remedy->undo ? "Gives miredo back to Linux hosts" : "miredo off on Linux hosts");
+	strbuf_append_text(out, remedy->undo ? usage_undo : usage_off);
+	strbuf_append_text(out, "set -u\n");
+	append_kept(out, remedy);
+	if (!remedy->undo || remedy->one)
+		append_hosts(out, remedy);
+	strbuf_append_text(out,
+		"\non_host() {\n"
+		"	target=$1\n"
+		"	shift\n"
+		"	ssh -o BatchMode=yes -o ConnectTimeout=10 -- \"$target\" sh -s -- "
+		"\"$@\" <<'END' 2>/dev/null\n");
+	strbuf_append_text(out, remote_common);
+	strbuf_append_text(out, remedy->undo ? remote_undo : remote_off);
+	strbuf_append_text(out, remote_end);
+	strbuf_append_text(out, functions);
+	strbuf_append_text(out, remedy->undo ? main_undo : main_off);
+}
