@@ -377,6 +377,18 @@ static unsigned dnstap_messages(const struct options *options)
 	return messages;
 }
 
+static bool open_event_command(struct daemon *daemon)
+{
+	const struct event_command_settings settings = {.options = daemon->options,
+		.interval_ms = EVENT_COMMAND_INTERVAL_MS,
+		.patience_ms = EVENT_COMMAND_PATIENCE_MS};
+
+	daemon->event_command = event_command_new(&settings);
+	if (!daemon->event_command)
+		log_error("not enough memory or file descriptors");
+	return daemon->event_command != NULL;
+}
+
 static bool open_telemetry(struct daemon *daemon)
 {
 	const struct options *options = daemon->options;
@@ -401,7 +413,9 @@ static bool open_telemetry(struct daemon *daemon)
 		.clients_max = CLIENTS_MAX,
 		.details_max = DETAILS_MAX,
 		.stored_clients_max = options->clients_max,
-		.stored_names_max = options->names_max};
+		.stored_names_max = options->names_max,
+		.returned = event_command_returned,
+		.returned_context = daemon->event_command};
 
 	access.name_servers = options->upstream;
 	access.name_server_count = options->upstream_count;
@@ -530,11 +544,12 @@ bool daemon_open(struct daemon *daemon, struct options *options, const char *con
 	if (sockets_open(&daemon->sockets, options->listen, options->listen_count,
 		    options->workers) != TD_OK ||
 		!prepare_dirs(options) || !daemon_become_user(options) || !(daemon->clients = clients_new(options)) ||
-		!open_telemetry(daemon) || !open_policy(daemon))
+		!open_event_command(daemon) || !open_telemetry(daemon) || !open_policy(daemon))
 		return false;
 	seed_new(&seed);
 	daemon->cache = cache_new(options->cache_size, CACHE_SHARDS, &seed);
-	if (!daemon->cache || !open_loop(daemon) || !clients_start(daemon->clients, daemon->base)) {
+	if (!daemon->cache || !open_loop(daemon) || !clients_start(daemon->clients, daemon->base) ||
+		!event_command_start(daemon->event_command, daemon->base)) {
 		log_error("not enough memory or file descriptors");
 		return false;
 	}
@@ -570,6 +585,7 @@ void daemon_close(struct daemon *daemon)
 		worker_free(daemon->workers[i]);
 	if (daemon->telemetry)
 		telemetry_stop(&daemon->telemetry, FLUSH_MS);
+	event_command_free(daemon->event_command);
 	identity_rules_free(daemon->next_identity);
 	clients_free(daemon->clients);
 	if (daemon->keeper)

@@ -12,6 +12,7 @@
 #include "resolver/cache.h"
 #include "resolver/clients.h"
 #include "resolver/control/server.h"
+#include "resolver/event_command.h"
 #include "resolver/feeds.h"
 #include "resolver/options.h"
 #include "resolver/sockets.h"
@@ -35,6 +36,7 @@ struct daemon {
 	struct listen_sockets sockets;
 	struct keeper *keeper; /* NULL: Redis is not embedded */
 	struct clients *clients;
+	struct event_command *event_command;
 	struct telemetry *telemetry;
 	struct cache *cache;
 	struct identity_rules *next_identity; /* of a reload, for the next policy; or NULL */

@@ -80,12 +80,23 @@ static bool check_logs(const struct options *options)
 	return good;
 }
 
+static bool check_event_command(const struct options *options)
+{
+	if (options->event_command_count == 0 ||
+		faccessat(AT_FDCWD, options->event_command[0], X_OK, AT_EACCESS) == 0)
+		return true;
+	log_error("event-command: %s cannot be run: %s", options->event_command[0],
+		strerror(errno));
+	return false;
+}
+
 struct rules *daemon_check(const struct options *options)
 {
 	if (!daemon_become_user(options))
 		return NULL;
 	bool good = check_redis(options);
 	good &= check_logs(options);
+	good &= check_event_command(options);
 	struct rules *rules = feeds_load(options, 1);
 	if (rules && !good) {
 		feeds_policy_free(rules, NULL);

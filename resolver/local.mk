@@ -5,6 +5,7 @@ resolver_libresolver_a_SOURCES = \
 	resolver/client_names.c resolver/client_names.h \
 	resolver/clients.c resolver/clients.h \
 	resolver/counters.h \
+	resolver/event_command.c resolver/event_command.h \
 	resolver/feeds.c resolver/feeds.h \
 	resolver/listen_tcp.c resolver/listen_tcp.h \
 	resolver/listen_udp.c resolver/listen_udp.h \
@@ -32,8 +33,11 @@ if HAVE_CMOCKA
 RESOLVER_TESTS = tests/unit/test_cache tests/scenario/test_query
 check_PROGRAMS += $(RESOLVER_TESTS)
 TESTS += $(RESOLVER_TESTS)
-check_PROGRAMS += tests/unit/test_name_files
-TESTS += tests/unit/test_name_files
+check_PROGRAMS += tests/unit/test_name_files tests/unit/test_event_command
+TESTS += tests/unit/test_name_files tests/unit/test_event_command
+tests_unit_test_event_command_SOURCES = tests/unit/test_event_command.c
+tests_unit_test_event_command_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_event_command_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(EVENT_LIBS) $(LDNS_LIBS)
 tests_unit_test_name_files_SOURCES = tests/unit/test_name_files.c
 tests_unit_test_name_files_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_name_files_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)

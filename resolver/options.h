@@ -84,6 +84,8 @@ struct options {
 	size_t client_names_count;
 	char **exclude;                /* as identity_exclude_check takes them */
 	size_t exclude_count;
+	char **event_command; /* a path and its arguments; none: nothing is run */
+	size_t event_command_count;
 	struct zone_options *zones;
 	size_t zone_count;
 };

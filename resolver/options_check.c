@@ -164,6 +164,17 @@ bool option_check_exclude(const struct options *options, const char *text, char 
 	return false;
 }
 
+bool option_check_event_command(const struct options *options, const char *text, char *why)
+{
+	if (options->event_command_count > 0 || *text == '/')
+		return true;
+	snprintf(why, WHY_MAX,
+		"\"%.80s\" is not an absolute path, expected that of a program first, then its "
+		"arguments",
+		text);
+	return false;
+}
+
 bool option_check_client_names(const struct options *options, const char *text, char *why)
 {
 	enum name_format format;

@@ -37,6 +37,7 @@ struct option_row {
 	enum option_type type;
 	const char *unit;    /* for people: what is counted, or what a text is; NULL: the words */
 	uint64_t min, max;   /* of the field, of a text's length, of a list's entries */
+	bool repeats;        /* a list may hold an entry twice */
 	bool or_zero;        /* a number or size may be 0 as well, which is no value but "never" */
 	uint64_t scale;      /* bytes or milliseconds that 1 in the field stands for */
 	const char *initial; /* the default as a file would say it; NULL: computed or none */
@@ -83,9 +84,9 @@ void option_print_redis(const char *url, FILE *out);
 
 /* The checks of rows (options_check.c; that of `redis` in options_redis.c). */
 option_check_fn option_check_client_names, option_check_dnstap, option_check_dnstap_message,
-	option_check_exclude, option_check_log_file, option_check_memory_dir, option_check_path,
-	option_check_path_or_none, option_check_redis, option_check_resolver_name,
-	option_check_upstream, option_check_user;
+	option_check_event_command, option_check_exclude, option_check_log_file,
+	option_check_memory_dir, option_check_path, option_check_path_or_none, option_check_redis,
+	option_check_resolver_name, option_check_upstream, option_check_user;
 
 /* False, with these words in why. */
 bool option_refuse(char *why, const char *words);

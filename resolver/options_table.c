@@ -547,6 +547,22 @@ const struct option_row option_rows[] = {
 		.initial = "1m",
 		.reloadable = true,
 		.help = "How long clients may cache that a name is blocked."},
+	{.name = "event-command",
+		.type = OPTION_TEXTS,
+		.unit = "a program and its arguments",
+		LIST(event_command),
+		.min = 0,
+		.max = 32,
+		.repeats = true,
+		.initial = "{ }",
+		.check = option_check_event_command,
+		.reloadable = true,
+		.help = "A program that is run when a client marked by teredown remediate --mark "
+			"asks for a tunnel again: its absolute path, then its arguments as they "
+			"are; there is no shell. It runs as user, at most one at a time and one a "
+			"second, is killed after a minute, and finds TEREDOWN_EVENT, "
+			"TEREDOWN_RESOLVER, TEREDOWN_CLIENT, TEREDOWN_ZONE and TEREDOWN_TIME in its "
+			"environment, which holds only PATH and LANG besides."},
 	{.name = "log-level",
 		.type = OPTION_WORD,
 		FIELD(log_level),

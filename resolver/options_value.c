@@ -303,7 +303,7 @@ static bool append_item(struct options *options, const struct option_row *row, c
 	const char *text, char *why)
 {
 	size_t count = option_count(options, row), size = item_size(row->type);
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count && !row->repeats; i++) {
 		if (items_equal(row->type, item_at(options, row, i), item))
 			return refuse_repeated(text, why);
 	}

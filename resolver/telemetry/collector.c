@@ -62,6 +62,8 @@ struct collector {
 	struct sinks sinks;
 	struct strbuf line; /* of an event */
 	char *version;
+	telemetry_returned_fn *returned; /* NULL: nobody wants to know */
+	void *returned_context;
 	struct now now;
 	int64_t changed_us; /* wall: when the store was found or lost */
 	unsigned idle_looks;
@@ -422,6 +424,14 @@ static void on_changed(void *context, const struct store_status *store)
 	publish(collector);
 }
 
+static void on_returned(void *context, const char *client, const char *zone, int64_t at_ms)
+{
+	struct collector *collector = context;
+
+	if (collector->returned)
+		collector->returned(collector->returned_context, client, zone, at_ms);
+}
+
 static void *run(void *context)
 {
 	struct collector *collector = context;
@@ -455,7 +465,7 @@ static bool make_delivery(
 	struct collector *collector, const struct telemetry_config *config, struct zone_ids *zones)
 {
 	static const struct delivery_callbacks callbacks = {
-		.ready = on_ready, .changed = on_changed};
+		.ready = on_ready, .changed = on_changed, .returned = on_returned};
 	const struct delivery_settings settings = {
 		.config = config,
 		.base = collector->base,
@@ -512,6 +522,8 @@ struct collector *collector_new(const struct telemetry_config *config, struct ha
 	pthread_mutex_init(&collector->lock, NULL);
 	read_now(&collector->now);
 	collector->changed_us = collector->now.wall_us;
+	collector->returned = config->returned;
+	collector->returned_context = config->returned_context;
 	collector->notes = notes_new(&config->names, &config->seed);
 	collector->version = strdup(config->version);
 	collector->next_records = calloc(count, sizeof(*collector->next_records));

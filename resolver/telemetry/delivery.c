@@ -366,6 +366,13 @@ static void on_changed(void *context)
 	delivery->callbacks.changed(delivery->context, &status);
 }
 
+static void on_returned(void *context, const char *client, const char *zone, int64_t at_ms)
+{
+	struct delivery *delivery = context;
+
+	delivery->callbacks.returned(delivery->context, client, zone, at_ms);
+}
+
 /* --- the end --- */
 
 void delivery_begin_to_stop(struct delivery *delivery)
@@ -528,7 +535,8 @@ static bool make_store(struct delivery *delivery, const struct delivery_settings
 		.ready = on_ready,
 		.applied = on_applied,
 		.replied = on_replied,
-		.changed = on_changed};
+		.changed = on_changed,
+		.returned = on_returned};
 	const struct telemetry_config *config = settings->config;
 	struct store_identity identity = {
 		.resolver_name = config->resolver_name, .boot = delivery->batcher.settings.boot};

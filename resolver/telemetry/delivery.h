@@ -28,6 +28,8 @@ struct delivery_callbacks {
 	void (*ready)(void *context);
 	/* Redis was found or lost, or failed in another way. */
 	void (*changed)(void *context, const struct store_status *store);
+	/* As that of store.h. */
+	void (*returned)(void *context, const char *client, const char *zone, int64_t at_ms);
 };
 
 struct delivery_settings {

@@ -29,6 +29,10 @@ enum journal_fsync { JOURNAL_FSYNC_NEVER, JOURNAL_FSYNC_BATCH, JOURNAL_FSYNC_SEC
 
 struct redis_access;
 
+/* A client that was marked as remediated asks again, in a zone; told once for each time it comes back, by the collector's thread. The
+ * texts are what Redis holds: hostile. */
+typedef void telemetry_returned_fn(void *context, const char *client, const char *zone, int64_t at_ms);
+
 struct telemetry_config {
 	const char *resolver_name; /* strings are copied */
 	const char *version;
@@ -52,6 +56,8 @@ struct telemetry_config {
 	struct hash_seed seed;
 	struct identity_config identity; /* all zero: a client is its address */
 	struct notes_names names;        /* all zero: clients have none; its functions are called by the collector */
+	telemetry_returned_fn *returned; /* NULL: nobody wants to know */
+	void *returned_context;
 };
 
 struct record_packet;

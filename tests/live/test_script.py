@@ -131,6 +131,31 @@ def test_script_time(measured, state, capsys):
     assert not slow, "longer than %d us: %r" % (slowlog.BOUND_US * slowness, slow)
 
 
+def test_return_time(measured, capsys):
+    """Hits of clients that were all marked as remediated in as many zones as count, and come back all at once: more than are told in one call."""
+    def returns():
+        batches = Batches(measured.store)
+        zones = ["zone-%d" % index for index in range(16)]
+        mark = '{"at":1,"by":"root","method":"powershell","zones":["%s"]}' % '","'.join(zones)
+        clients = [address(index) for index in range(10000)]
+        for start in range(0, len(clients), 1000):
+            measured.store.hset(key("remediated"), mapping=dict.fromkeys(clients[start:start + 1000], mark))
+        for start in range(0, len(clients), 50):
+            batches.send([batches.hit("zone-0", client) for client in clients[start:start + 50]])
+
+        def call():
+            batches.now_s += 1800
+            items = [batches.hit("zone-0", client) for client in clients[:how_many("ZONE")]]
+            return lambda: batches.send(items)
+        yield "clients that come back", [call() for _ in range(CALLS)]
+        assert measured.store.hget(key("meta"), "returned")
+    longest = measured.longest(returns)
+    slowness = slowlog.slowness(measured.store)
+    report(capsys, "script: %s; machine %.1f times slower than at rest" % (
+        ", ".join("%s %.1f ms" % (kind, us / 1000) for kind, us in longest.items()), slowness))
+    assert max(longest.values()) <= slowlog.BOUND_US * slowness
+
+
 def test_fold_and_migration_time(measured, capsys):
     """What is rare, but large: clients with a thousand names each that make room, and steps of a migration."""
     def folds():

@@ -487,6 +487,19 @@ static void test_describe_restart(void **state)
 		"listen, upstream");
 }
 
+static void test_event_command(void **state)
+{
+	(void)state;
+	struct options *o = load_good("event-command = { \"/bin/tell\", \"-x\", \"-x\", \"\" }");
+	assert_int_equal(o->event_command_count, 4);
+	assert_string_equal(o->event_command[2], "-x");
+	assert_string_equal(o->event_command[3], "");
+	options_free(o);
+	expect_faults("event-command = { \"tell\", \"/x\" }",
+		"t.conf:1: event-command: \"tell\" is not an absolute path, expected that of a "
+		"program first, then its arguments\n");
+}
+
 /* What a reload brings into effect changes sides, whichever rows say that it does; the rest stays. */
 static void test_exchange_reloadable(void **state)
 {
@@ -496,7 +509,7 @@ static void test_exchange_reloadable(void **state)
 		"zone-dir = \"/z\" allow = { \"192.0.2.0/24\", \"::1\" } "
 		"proxy-protocol = { \"192.0.2.1\" } trust-forwarder = { \"192.0.2.2\" } "
 		"client-names = { \"hosts:/h\" } exclude = { \"example.com\" } mode = block "
-		"block-ttl = 2s workers = 7 redis = \"off\" zone \"ads\" { file = x }");
+		"event-command = { \"/bin/tell\", \"-x\", \"-x\", \"\" } block-ttl = 2s workers = 7 redis = \"off\" zone \"ads\" { file = x }");
 	size_t zones = given->zone_count;
 
 	for (size_t i = 0; i < option_row_count; i++) {
@@ -567,6 +580,7 @@ int main(void)
 		cmocka_unit_test(test_zones_shipped),
 		cmocka_unit_test(test_zones_override),
 		cmocka_unit_test(test_zones_bound),
+		cmocka_unit_test(test_event_command),
 		cmocka_unit_test(test_describe_restart),
 		cmocka_unit_test(test_describe_restart_bound),
 		cmocka_unit_test(test_exchange_reloadable),

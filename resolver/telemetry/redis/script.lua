@@ -23,7 +23,7 @@
 -- A key family that is full, or a Redis that is nearly full, never stops the counting: what has no place is counted under "*other", and what was
 -- not seen for longest makes room, a few members a call.
 --
--- Returns {"applied" | "duplicate" | "invalid" | "lease", number, failed commands, first error, recording_since, store}; an error "FENCED
+-- Returns {"applied" | "duplicate" | "invalid" | "lease", number, failed commands, first error, recording_since, store, who came back}; an error "FENCED
 -- <boot>" while another instance holds the lease, "NEWER …" over data of a newer schema. Data of an older one are migrated by calls for the
 -- lease, a step each: the number in their answer is 1 while there is more to do. `store` is a random marker that the first batch makes: it tells an emptied Redis from one
 -- that lost something.
@@ -79,10 +79,11 @@ local function take_lease()
 	return write_first('HSET', meta, 'lease_instance', instance, 'lease_boot', sender, 'lease_until', string.format('%.0f', redis_ms + lease_ms))
 end
 
-local function answer(status, number, failed, first_error)
+-- returned: clients that came back, each with its zone and when.
+local function answer(status, number, failed, first_error, returned)
 	local known = redis.pcall('HMGET', meta, 'recording_since', 'store')
 	if is_error(known) then known = {} end
-	return { status, number, failed, first_error, known[1] or false, known[2] or false }
+	return { status, number, failed, first_error, known[1] or false, known[2] or false, returned or {} }
 end
 
 -- Memory -------------------------------------------------------------------
@@ -320,11 +321,19 @@ end
 
 -- Once ---------------------------------------------------------------------
 
+-- Whose answer was lost is told again what it did not hear.
+local function told_before()
+	local text, mine = redis.pcall('HGET', meta, 'returned'), boot .. ' ' .. number_text .. ' '
+	if type(text) ~= 'string' or string.sub(text, 1, #mine) ~= mine then return {} end
+	local found, words = pcall(cjson.decode, string.sub(text, #mine + 1))
+	return found and type(words) == 'table' and words or {}
+end
+
 local last = redis.pcall('HGET', KEYS[1], boot)
 if is_error(last) then return last end
 if last and tonumber(last) and tonumber(last) >= number then
 	take_lease()
-	return answer('duplicate', number, 0, '')
+	return answer('duplicate', number, 0, '', told_before())
 end
 -- The marker stands for `meta` and `applied` together: where one of them was deleted or evicted, nobody knows any more what was applied.
 local first_ever = not last and redis.pcall('EXISTS', KEYS[1]) == 0
@@ -773,12 +782,47 @@ local function make_room_in_zone(key, most)
 	return true
 end
 
-local last_hit = {}
+-- Who was marked as remediated (`teredown remediate --mark`) and asks again. Looked for only where a hit is the first of a client, or the first
+-- for a while. Which zones count stands in the mark, because their names do not tell here which are of tunnels.
+local RETURN_MS = 900000
+local RETURNS_MAX = 64 -- that are told in one call
+local MARK_ZONES_MAX = 16
+local last_hit, returned, any_marked = {}, {}, nil
+
+local function last_hit_of(zone, client)
+	return tonumber(call('ZSCORE', prefix .. 'watch:' .. zone .. ':last', client) or nil) or 0
+end
+
+local function is_back(client, zone, last_ms)
+	local found, mark = pcall(cjson.decode, call('HGET', prefix .. 'remediated', client) or '')
+	if not found or type(mark) ~= 'table' or type(mark.zones) ~= 'table' or last_ms <= (tonumber(mark.at) or 0) then return false end
+	local counts = false
+	for k = 1, math.min(#mark.zones, MARK_ZONES_MAX) do
+		counts = counts or mark.zones[k] == zone
+		if last_ms - last_hit_of(tostring(mark.zones[k]), client) < RETURN_MS then return false end
+	end
+	return counts
+end
+
+local function look_for_return(client, zone, last_ms)
+	if any_marked == nil then any_marked = call('EXISTS', prefix .. 'remediated') == 1 end
+	if not any_marked or #returned >= 3 * RETURNS_MAX or not is_back(client, zone, last_ms) then return end
+	-- Also where the zone has no place for it any more: it is told once.
+	call('ZADD', prefix .. 'watch:' .. zone .. ':last', last_ms, client)
+	for _, word in ipairs({ client, zone, string.format('%.0f', last_ms) }) do returned[#returned + 1] = word end
+	local name = call('HGET', prefix .. 'client:' .. client, 'name') or ''
+	add_line('events', last_ms, cjson.encode({ ts = time_text(last_ms), kind = 'remediated-back', client = client, zone = zone,
+		text = client .. (name ~= '' and ' (' .. name .. ')' or '') .. ' was remediated and asks again, in zone ' .. zone }))
+end
+
 function apply.z(at)
 	local last_ms = tonumber(ARGV[at + 3])
 	local client = admit(clients, ARGV[at + 1], last_ms)
 	local key = prefix .. 'watch:' .. ARGV[at]
-	local is_new = client ~= OTHER and not (last_hit[key] and last_hit[key][client]) and not call('ZSCORE', key .. ':last', client)
+	local known = last_hit[key] and last_hit[key][client]
+	local before = known or client ~= OTHER and call('ZSCORE', key .. ':last', client)
+	local is_new = client ~= OTHER and not before
+	if not known and last_ms - (tonumber(before or nil) or 0) >= RETURN_MS then look_for_return(ARGV[at + 1], ARGV[at], last_ms) end
 	if is_new and (pressure > 0 or not make_room_in_zone(key, bound.clients)) then
 		client, is_new = OTHER, false
 		drop('zone_clients')
@@ -946,6 +990,7 @@ local function store_meta()
 		failed = failed + 1
 		if first_error == '' then first_error = taken.err end
 	end
+	if returned[1] then call('HSET', meta, 'returned', boot .. ' ' .. number_text .. ' ' .. cjson.encode(returned)) end
 	if queries > 0 then call('HINCRBY', meta, 'queries', string.format('%.0f', queries)) end
 	for family, count in pairs(dropped) do call('HINCRBY', meta, 'dropped_' .. family, count) end
 	for what, count in pairs(gone) do call('HINCRBY', meta, what, count) end
@@ -975,4 +1020,4 @@ if not invalid then
 end
 store_meta()
 if invalid then return answer('invalid', number, 1, 'argument ' .. invalid) end
-return answer('applied', number, failed, first_error)
+return answer('applied', number, failed, first_error, returned)

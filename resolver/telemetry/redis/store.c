@@ -389,6 +389,23 @@ static void finish_batch(struct store *store)
 	store->callbacks.ready(store->context);
 }
 
+/* Client, zone and when, in turn. An older script says nothing of it. */
+static void tell_returned(struct store *store, const struct redisReply *reply)
+{
+	const struct redisReply *list = reply->elements > 6 ? reply->element[6] : NULL;
+
+	if (!list || list->type != REDIS_REPLY_ARRAY || !store->callbacks.returned)
+		return;
+	for (size_t i = 0; i + 2 < list->elements; i += 3) {
+		const struct redisReply *const *words =
+			(const struct redisReply *const *)&list->element[i];
+		if (words[0]->type == REDIS_REPLY_STRING && words[1]->type == REDIS_REPLY_STRING &&
+			words[2]->type == REDIS_REPLY_STRING)
+			store->callbacks.returned(store->context, words[0]->str, words[1]->str,
+				strtoll(words[2]->str, NULL, 10));
+	}
+}
+
 static void on_applied(struct store *store, const struct redisReply *reply)
 {
 	if (!take_outcome(store, reply))
@@ -398,6 +415,7 @@ static void on_applied(struct store *store, const struct redisReply *reply)
 		return;
 	}
 	log_outcome(reply);
+	tell_returned(store, reply);
 	finish_batch(store);
 }
 

@@ -36,6 +36,9 @@ struct store_callbacks {
 	void (*replied)(void *context, const struct redisReply *reply);
 	/* store_status would say something else now. */
 	void (*changed)(void *context);
+	/* A batch brought it out that a remediated client asks again; NULL: nobody wants to know. Text
+	 * is what Redis holds, not checked. */
+	void (*returned)(void *context, const char *client, const char *zone, int64_t at_ms);
 };
 
 struct store_status {
