@@ -2,8 +2,8 @@
 /*
  * Feeds a fuzz target without libFuzzer, so that every build replays what was once found: the seeds
  * of the target, files and folders given as arguments, and the shared seeds and captures that lie
- * beside the source tree, when they do. Of a capture every UDP payload from or to port 53 is an
- * input, and the file itself too.
+ * beside the source tree, when they do. Of a capture every UDP payload of DNS, and every one from
+ * a Teredo server, is an input, and the file itself too.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -38,11 +38,16 @@ static uint32_t pcap_u32(struct wire_reader *reader, bool swapped)
 	return swapped ? __builtin_bswap32(value) : value;
 }
 
+static bool is_wanted(uint16_t source, uint16_t destination)
+{
+	return source == 53 || destination == 53 || source == 5353 || source == 3544;
+}
+
 static void feed_udp(struct wire_reader packet)
 {
 	uint16_t source = wire_read_u16(&packet), destination = wire_read_u16(&packet);
 	wire_read_u32(&packet); /* length and checksum */
-	if (packet.error == TD_OK && (source == 53 || destination == 53 || source == 5353))
+	if (packet.error == TD_OK && is_wanted(source, destination))
 		feed(packet.data + packet.position, wire_left(&packet));
 }
 
