@@ -12,9 +12,11 @@ LIVE_MODULES = \
 	tests/live/cutter.py \
 	tests/live/harness.py \
 	tests/live/load.py \
+	tests/live/network.py \
 	tests/live/redis_set.py \
 	tests/live/slowlog.py \
 	tests/live/small_disk.py \
+	tests/live/teredo_server.py \
 	tests/live/test_audit.py \
 	tests/live/test_backup.py \
 	tests/live/test_cache.py \
@@ -27,6 +29,7 @@ LIVE_MODULES = \
 	tests/live/test_log.py \
 	tests/live/test_memory.py \
 	tests/live/test_policy.py \
+	tests/live/test_probe.py \
 	tests/live/test_redis.py \
 	tests/live/test_redis_cluster.py \
 	tests/live/test_redis_faults.py \

@@ -4,11 +4,11 @@
 _teredown()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
-	local commands="status top who tail export mode block reload remediate verify forget decode help"
+	local commands="status top who tail export mode block reload remediate verify forget decode probe help"
 	local word command="" i
 
 	case $prev in
-	-c | --config)
+	-c | --config | --file)
 		compopt -o default 2>/dev/null
 		COMPREPLY=()
 		return
@@ -17,7 +17,8 @@ _teredown()
 		COMPREPLY=($(compgen -W "json csv cof" -- "$cur"))
 		return
 		;;
-	-n | --lines | -d | --days | -s | --since | -u | --until | -C | --client | -N | --name | -a | --address)
+	-n | --lines | -d | --days | -s | --since | -u | --until | -C | --client | -N | --name | -a | --address | \
+		-p | --port | --rate | --tries | --wait | --deadline)
 		COMPREPLY=()
 		return
 		;;
@@ -35,7 +36,7 @@ _teredown()
 		word=${COMP_WORDS[i]}
 		case $word in
 		-c | --config | -n | --lines | -d | --days | -z | --zone | -r | --resolver | -F | --format | -s | --since | -u | --until | \
-			-C | --client | -N | --name | -a | --address) ((i++)) ;;
+			-C | --client | -N | --name | -a | --address | --file | -p | --port | --rate | --tries | --wait | --deadline) ((i++)) ;;
 		-*) ;;
 		*)
 			command=$word
@@ -44,6 +45,11 @@ _teredown()
 		esac
 	done
 
+	if [ "$command$prev" = probe-f ]; then
+		compopt -o default 2>/dev/null
+		COMPREPLY=()
+		return
+	fi
 	local options="--config --json --help" reads="--resolver --fleet"
 	case $command in
 	"") COMPREPLY=($(compgen -W "$commands $options --version" -- "$cur")) ;;
@@ -61,6 +67,7 @@ _teredown()
 		COMPREPLY=($(compgen -W "pairs transactions --format --since --until --client --name --address --with-clients $reads $options" -- "$cur"))
 		;;
 	forget) COMPREPLY=($(compgen -W "--yes $options" -- "$cur")) ;;
+	probe) COMPREPLY=($(compgen -W "--file --port --rate --tries --wait --deadline $options" -A hostname -- "$cur")) ;;
 	block) COMPREPLY=($(compgen -W "on off $options" -- "$cur")) ;;
 	*) COMPREPLY=($(compgen -W "$options" -- "$cur")) ;;
 	esac

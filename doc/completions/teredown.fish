@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # fish completion of teredown(1)
 
-set -l commands status top who tail export mode block reload remediate verify forget decode help
+set -l commands status top who tail export mode block reload remediate verify forget decode probe help
 
 complete -c teredown -f
 complete -c teredown -s c -l config -r -F -d 'configuration of the daemon'
@@ -21,6 +21,7 @@ complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a remediate
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a verify -d 'whether remediated hosts are quiet'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a forget -d 'remove everything recorded of a client'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a decode -d 'what tunnel addresses have inside, as a filter too'
+complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a probe -d 'does a Teredo server listen there'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a help -d 'help of a command'
 
 complete -c teredown -n '__fish_seen_subcommand_from top' -a 'clients names watched'
@@ -51,6 +52,13 @@ complete -c teredown -n '__fish_seen_subcommand_from remediate' -l linux -d 'a s
 complete -c teredown -n '__fish_seen_subcommand_from remediate' -l firewall -d 'firewall lines'
 complete -c teredown -n '__fish_seen_subcommand_from remediate' -l undo -d 'what takes it back'
 complete -c teredown -n '__fish_seen_subcommand_from remediate' -l mark -d 'record these hosts as remediated'
+complete -c teredown -n '__fish_seen_subcommand_from probe' -s f -l file -r -F -d 'a list of hosts'
+complete -c teredown -n '__fish_seen_subcommand_from probe' -s p -l port -x -d 'UDP port'
+complete -c teredown -n '__fish_seen_subcommand_from probe' -l rate -x -d 'packets a second'
+complete -c teredown -n '__fish_seen_subcommand_from probe' -l tries -x -d 'solicitations to a silent host'
+complete -c teredown -n '__fish_seen_subcommand_from probe' -l wait -x -d 'for the answer to each'
+complete -c teredown -n '__fish_seen_subcommand_from probe' -l deadline -x -d 'end after that time'
+complete -c teredown -n '__fish_seen_subcommand_from probe' -a '(__fish_print_hostnames)'
 complete -c teredown -n '__fish_seen_subcommand_from forget' -s y -l yes -d 'do not ask whether it is meant'
 complete -c teredown -n '__fish_seen_subcommand_from block' -a 'on off'
 complete -c teredown -n '__fish_seen_subcommand_from help' -a "$commands"

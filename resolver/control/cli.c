@@ -36,6 +36,7 @@ const struct command *const cli_commands[] = {
 	&command_verify,
 	&command_forget,
 	&command_decode,
+	&command_probe,
 	NULL,
 };
 
@@ -337,10 +338,26 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
-/* As getopt_long returns it: the letter, or a number beyond all letters. */
+/* As getopt_long returns a long name: a number beyond all letters. */
 static int option_number(int option)
 {
-	return option_table[option].letter ? option_table[option].letter : UCHAR_MAX + 1 + option;
+	return UCHAR_MAX + 1 + option;
+}
+
+/* Two commands may each have an option with the same letter (-f is --fleet, or a list of probe's):
+ * it is the one that this command takes, else the first. */
+static int option_of_letter(char letter, const struct command *command)
+{
+	int first = CLI_OPTION_COUNT;
+
+	for (int i = CLI_OPTION_COUNT - 1; i >= 0; i--) {
+		if (option_table[i].letter != letter)
+			continue;
+		if (command && command->takes & UINT64_C(1) << i)
+			return i;
+		first = i;
+	}
+	return first;
 }
 
 struct arguments {
@@ -349,7 +366,8 @@ struct arguments {
 	char **words;
 };
 
-static bool take_option(struct cli *cli, int letter, const char *value, struct arguments *out)
+static bool take_option(struct cli *cli, const struct command *command, int letter,
+	const char *value, struct arguments *out)
 {
 	switch (letter) {
 	case 'c':
@@ -366,46 +384,75 @@ static bool take_option(struct cli *cli, int letter, const char *value, struct a
 		cli->json = true;
 		return true;
 	}
+	int option = letter > UCHAR_MAX ? letter - UCHAR_MAX - 1
+					: option_of_letter((char)letter, command);
+	if (letter == '?' || option >= CLI_OPTION_COUNT)
+		return false;
+	cli->option[option] = value ? value : "";
+	return true;
+}
+
+struct option_forms {
+	char shorts[10 + 2 * CLI_OPTION_COUNT];
+	struct option longs[CLI_OPTION_COUNT + 5];
+};
+
+static void fill_forms(struct option_forms *forms, const char *shorts, const struct command *command)
+{
+	size_t length = strlen(shorts);
+
+	*forms = (struct option_forms){
+		.longs = {
+			{"config", required_argument, NULL, 'c'},
+			{"help", no_argument, NULL, 'h'},
+			{"version", no_argument, NULL, 'V'},
+			{"json", no_argument, NULL, 'J'},
+		},
+	};
+	memcpy(forms->shorts, shorts, length);
 	for (int i = 0; i < CLI_OPTION_COUNT; i++) {
-		if (option_number(i) == letter) {
-			cli->option[i] = value ? value : "";
-			return true;
-		}
+		bool argument = option_table[i].argument != NULL;
+		forms->longs[4 + i] =
+			(struct option){option_table[i].word, argument, NULL, option_number(i)};
+		if (!option_table[i].letter || option_of_letter(option_table[i].letter, command) != i)
+			continue;
+		forms->shorts[length++] = option_table[i].letter;
+		if (argument)
+			forms->shorts[length++] = ':';
 	}
-	return false;
+}
+
+/* The command, looked for without touching the order of argv; NULL: there is none, or its name is
+ * none. */
+static const struct command *command_ahead(int argc, char **argv)
+{
+	struct option_forms forms;
+	int letter;
+
+	fill_forms(&forms, "+:c:hV", NULL);
+	opterr = 0;
+	optind = 0; /* glibc: begin anew */
+	do
+		letter = getopt_long(argc, argv, forms.shorts, forms.longs, NULL);
+	while (letter != -1);
+	return optind < argc ? find_command(argv[optind]) : NULL;
 }
 
 /* Options and words may stand in any order. */
 static bool parse_arguments(struct cli *cli, int argc, char **argv, struct arguments *out)
 {
-	struct option longs[CLI_OPTION_COUNT + 5] = {
-		{"config", required_argument, NULL, 'c'},
-		{"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, 'V'},
-		{"json", no_argument, NULL, 'J'},
-	};
-	char shorts[8 + 2 * CLI_OPTION_COUNT] = ":c:hV";
-	size_t length = strlen(shorts);
+	const struct command *command = command_ahead(argc, argv);
+	struct option_forms forms;
 	int letter;
 
-	for (int i = 0; i < CLI_OPTION_COUNT; i++) {
-		bool argument = option_table[i].argument != NULL;
-		longs[4 + i] = (struct option){
-			option_table[i].word, argument, NULL, option_number(i)};
-		if (!option_table[i].letter)
-			continue;
-		shorts[length++] = option_table[i].letter;
-		if (argument)
-			shorts[length++] = ':';
-	}
-	opterr = 0;
-	optind = 0; /* glibc: begin anew */
-	while ((letter = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+	fill_forms(&forms, ":c:hV", command);
+	optind = 0;
+	while ((letter = getopt_long(argc, argv, forms.shorts, forms.longs, NULL)) != -1) {
 		if (letter == ':') {
 			cli_error(cli, "%s needs a value; see teredown --help", argv[optind - 1]);
 			return false;
 		}
-		if (!take_option(cli, letter, optarg, out)) {
+		if (!take_option(cli, command, letter, optarg, out)) {
 			cli_error(cli, "unknown option %s; see teredown --help", argv[optind - 1]);
 			return false;
 		}

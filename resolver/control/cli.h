@@ -28,7 +28,8 @@ enum cli_exit {
 };
 
 /* Options of commands; those of every command (-c, --json, -h, -V) are not here. letter (0: it has
- * a long name only), long name, argument (NULL: none), help. */
+ * a long name only; no two that one command takes have the same), long name, argument (NULL: none),
+ * help. */
 #define CLI_OPTIONS(X)                                                                   \
 	X(LINES, 'n', "lines", "N", "at most N rows")                                    \
 	X(ZONE, 'z', "zone", "ZONE", "this zone only")                                   \
@@ -53,7 +54,13 @@ enum cli_exit {
 	X(LINUX, 0, "linux", NULL, "a shell script for hosts with miredo")               \
 	X(FIREWALL, 0, "firewall", NULL, "firewall lines where Teredo has to stay")      \
 	X(UNDO, 0, "undo", NULL, "what takes it back")                                   \
-	X(MARK, 0, "mark", NULL, "record these hosts as remediated (with --undo: no more)")
+	X(MARK, 0, "mark", NULL, "record these hosts as remediated (with --undo: no more)") \
+	X(FILE, 'f', "file", "FILE", "a list of hosts; - is standard input")             \
+	X(PORT, 'p', "port", "N", "UDP port of hosts that name none, 3544 unless given") \
+	X(RATE, 0, "rate", "N", "packets a second, 50 unless given, at most 1000")       \
+	X(TRIES, 0, "tries", "N", "solicitations before a host is given up, 3 unless given") \
+	X(WAIT, 0, "wait", "TIME", "for the answer to each, 2s unless given")            \
+	X(DEADLINE, 0, "deadline", "TIME", "end after that time at the latest")
 
 enum cli_option {
 #define X(name, letter, word, argument, help) CLI_##name,
@@ -93,7 +100,7 @@ struct command {
 
 extern const struct command command_status, command_top, command_who, command_tail, command_mode,
 	command_export, command_block, command_reload, command_forget, command_decode,
-	command_remediate, command_verify;
+	command_remediate, command_verify, command_probe;
 
 /* All of them, in the order of the help; NULL at the end. */
 extern const struct command *const cli_commands[];

@@ -8,6 +8,7 @@ resolver_control_libcontrol_a_SOURCES = \
 	resolver/control/command_forget.c \
 	resolver/control/export_filter.c resolver/control/export_format.c \
 	resolver/control/command_policy.c \
+	resolver/control/command_probe.c \
 	resolver/control/command_remediate.c \
 	resolver/control/command_status.c \
 	resolver/control/command_tail.c \
@@ -32,6 +33,10 @@ resolver_control_libcontrol_a_SOURCES = \
 	resolver/control/json_view.c resolver/control/json_view.h \
 	resolver/control/known.c resolver/control/known.h \
 	resolver/control/output.c resolver/control/output.h \
+	resolver/control/probe.c resolver/control/probe.h \
+	resolver/control/probe_list.c resolver/control/probe_list.h \
+	resolver/control/probe_loop.c resolver/control/probe_loop.h \
+	resolver/control/probe_report.c resolver/control/probe_report.h \
 	resolver/control/protocol.c resolver/control/protocol.h \
 	resolver/control/remediate/remediate.h \
 	resolver/control/remediate/remediate_firewall.c \
@@ -67,9 +72,16 @@ CONTROL_TESTS += tests/unit/test_remediate
 tests_unit_test_remediate_SOURCES = tests/unit/test_remediate.c tests/unit/redis_server.h
 tests_unit_test_remediate_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_remediate_LDADD = $(CONTROL_TEST_LIBS)
+CONTROL_TESTS += tests/unit/test_probe tests/unit/test_probe_list
 check_PROGRAMS += $(CONTROL_TESTS)
 TESTS += $(CONTROL_TESTS)
 CONTROL_TEST_LIBS = $(LIB_CONTROL) $(EXPAT_LIBS) $(CONFUSE_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_probe_SOURCES = tests/unit/test_probe.c tests/unit/teredo_reply.c tests/unit/teredo_reply.h
+tests_unit_test_probe_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_probe_LDADD = resolver/control/libcontrol.a $(LIB_DNS) $(CMOCKA_LIBS)
+tests_unit_test_probe_list_SOURCES = tests/unit/test_probe_list.c
+tests_unit_test_probe_list_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_probe_list_LDADD = resolver/control/libcontrol.a $(LIB_DNS) $(CMOCKA_LIBS)
 tests_unit_test_control_SOURCES = tests/unit/test_control.c
 tests_unit_test_control_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_control_LDADD = resolver/control/libcontrol.a $(LIB_BASE) $(EVENT_LIBS) $(CMOCKA_LIBS)

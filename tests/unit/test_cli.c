@@ -90,6 +90,28 @@ static void check_part(const char *text, const char *part)
 
 /* --- arguments --- */
 
+/* One letter may be two options, but of two commands. */
+static void test_letters(void **state)
+{
+	static const char letters[] = {
+#define X(name, letter, word, argument, help) letter,
+		CLI_OPTIONS(X)
+#undef X
+	};
+	(void)state;
+	for (size_t i = 0; cli_commands[i]; i++) {
+		bool taken[256] = {['c'] = true, ['h'] = true, ['V'] = true};
+		for (int option = 0; option < CLI_OPTION_COUNT; option++) {
+			unsigned char letter = (unsigned char)letters[option];
+			if (letter == 0 || !(cli_commands[i]->takes & UINT64_C(1) << option))
+				continue;
+			if (taken[letter])
+				fail_msg("%s has two options -%c", cli_commands[i]->name, letter);
+			taken[letter] = true;
+		}
+	}
+}
+
 static void test_usage(void **state)
 {
 	(void)state;
@@ -116,6 +138,17 @@ static void test_usage(void **state)
 	CHECK(CLI_USAGE, "", "--zone needs a mode", "mode", "--zone", "teredo");
 	CHECK(CLI_USAGE, "", "takes on or off", "block");
 	CHECK(CLI_USAGE, "", "takes on or off", "block", "maybe");
+	CHECK(CLI_USAGE, "", "needs a host, or a list", "probe");
+	CHECK(CLI_USAGE, "", "--port: \"65536\" is not a number", "probe", "-p", "65536", "192.0.2.1");
+	CHECK(CLI_USAGE, "", "is not a number from 1 to 1000", "probe", "--rate", "0", "192.0.2.1");
+	CHECK(CLI_USAGE, "", "--wait: \"2 s\" is not a time", "probe", "--wait", "2 s", "192.0.2.1");
+	CHECK(CLI_USAGE, "", "is not a time from 10ms to 60s", "probe", "--wait", "2m", "192.0.2.1");
+	CHECK(CLI_USAGE, "", "--deadline: \"\" is not a time", "probe", "--deadline", "", "192.0.2.1");
+	CHECK(CLI_USAGE, "", "\"192.0.2.0/24\" is a network", "probe", "192.0.2.1", "192.0.2.0/24");
+	CHECK(CLI_USAGE, "", "is an IPv6 address", "probe", "2001:db8::1");
+	CHECK(CLI_USAGE, "", "probe does not take --fleet", "probe", "--fleet", "192.0.2.1");
+	CHECK(CLI_ERROR, "", "/nonexistent: No such file", "probe", "-f", "/nonexistent");
+	CHECK(CLI_NOTHING, "", "names no host", "probe", "-f", "/dev/null");
 }
 
 /* Each command has a help with examples, and each option it takes is in it. */
@@ -529,6 +562,7 @@ static void test_daemon(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_letters),
 		cmocka_unit_test(test_usage),
 		cmocka_unit_test(test_help_is_complete),
 		cmocka_unit_test(test_documents_are_complete),
