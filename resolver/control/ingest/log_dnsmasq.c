@@ -5,8 +5,9 @@
  * less which client was told; lines of simultaneous queries mix. With log-queries=extra each line
  * has a serial number and the client in front, and then it is certain. Nothing is guessed here.
  *
- * dnsmasq writes names as they came, spaces too, so a hostile name can look like more words: a
- * line counts only if it has exactly the words it should have.
+ * dnsmasq writes names as they came, spaces too, so a hostile name can look like more words. A
+ * query's line is clear all the same, as its last word is the client; a reply's line counts only if
+ * it has exactly the words it should have.
  */
 #include "resolver/control/ingest/log_private.h"
 
@@ -34,14 +35,20 @@ static bool take_extra(struct span *line, struct log_entry *out)
 	return true;
 }
 
+/* "NAME from CLIENT". The client is the last word, so a name may have any. */
 static enum log_result read_query(struct span line, struct log_entry *out)
 {
-	struct span name = span_word(&line), from = span_word(&line);
+	static const char from[] = " from";
+	size_t length = sizeof(from) - 1;
+	line = span_trim(line);
+	const char *space = span_empty(line) ? NULL : memrchr(line.at, ' ', span_length(line));
+	struct span name = {line.at, space ? space : line.at};
 	out->kind = LOG_DNS_QUERY;
-	if (!span_is(from, "from") || !log_take_address(span_trim(line), &out->source) ||
-		!log_take_name(name, out->name))
+	if (span_length(name) <= length || memcmp(name.end - length, from, length) != 0 ||
+		!log_take_address((struct span){space + 1, line.end}, &out->source))
 		return LOG_UNREADABLE;
-	return LOG_USED;
+	name.end -= length;
+	return log_take_name(name, out->name) ? LOG_USED : LOG_UNREADABLE;
 }
 
 static bool is_unspecified(const struct address *address)
