@@ -26,8 +26,8 @@ import dns.rcode
 import dns.rdatatype
 import redis
 
-SOURCE = os.environ.get("TEREDOWN_SOURCE") or os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
-BUILD = os.environ.get("TEREDOWN_BUILD") or os.path.join(SOURCE, "build")
+SOURCE = os.path.abspath(os.environ.get("TEREDOWN_SOURCE") or os.path.join(os.path.dirname(__file__), "..", ".."))
+BUILD = os.path.abspath(os.environ.get("TEREDOWN_BUILD") or os.path.join(SOURCE, "build"))
 DAEMON = os.path.join(BUILD, "teredownd")
 COMMAND = os.path.join(BUILD, "teredown")
 CHECK_ALL = os.environ.get("TEREDOWN_CHECK_ALL") == "1"
