@@ -7,6 +7,7 @@ LIVE_MODULES = \
 	tests/live/chaos_faults.py \
 	tests/live/chaos_sets.py \
 	tests/live/chaos_site.py \
+	tests/live/chunks.py \
 	tests/live/conftest.py \
 	tests/live/crowd.py \
 	tests/live/cutter.py \
@@ -25,6 +26,8 @@ LIVE_MODULES = \
 	tests/live/test_dnstap.py \
 	tests/live/test_fleet.py \
 	tests/live/test_forget.py \
+	tests/live/test_ingest.py \
+	tests/live/test_ingest_script.py \
 	tests/live/test_lifecycle.py \
 	tests/live/test_log.py \
 	tests/live/test_memory.py \

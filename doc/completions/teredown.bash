@@ -4,7 +4,7 @@
 _teredown()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
-	local commands="status top who tail export mode block reload remediate verify forget decode probe help"
+	local commands="status top who tail export ingest mode block reload remediate verify forget decode probe help"
 	local word command="" i
 
 	case $prev in
@@ -17,8 +17,12 @@ _teredown()
 		COMPREPLY=($(compgen -W "json csv cof" -- "$cur"))
 		return
 		;;
+	--as)
+		COMPREPLY=($(compgen -W "netfilter pf asa windows-firewall squid w3c combined zeek zeek-json eventlog-xml windows-dns dnsmasq csv" -- "$cur"))
+		return
+		;;
 	-n | --lines | -d | --days | -s | --since | -u | --until | -C | --client | -N | --name | -a | --address | \
-		-p | --port | --rate | --tries | --wait | --deadline)
+		-p | --port | --rate | --tries | --wait | --deadline | --columns | --source)
 		COMPREPLY=()
 		return
 		;;
@@ -36,7 +40,7 @@ _teredown()
 		word=${COMP_WORDS[i]}
 		case $word in
 		-c | --config | -n | --lines | -d | --days | -z | --zone | -r | --resolver | -F | --format | -s | --since | -u | --until | \
-			-C | --client | -N | --name | -a | --address | --file | -p | --port | --rate | --tries | --wait | --deadline) ((i++)) ;;
+			-C | --client | -N | --name | -a | --address | --file | -p | --port | --rate | --tries | --wait | --deadline | --as | --columns | --source) ((i++)) ;;
 		-*) ;;
 		*)
 			command=$word
@@ -65,6 +69,10 @@ _teredown()
 	mode) COMPREPLY=($(compgen -W "watch block ignore --zone $options" -- "$cur")) ;;
 	export)
 		COMPREPLY=($(compgen -W "pairs transactions --format --since --until --client --name --address --with-clients $reads $options" -- "$cur"))
+		;;
+	ingest)
+		compopt -o default 2>/dev/null
+		[[ $cur == -* ]] && COMPREPLY=($(compgen -W "--as --follow --columns --source --resolver $options" -- "$cur"))
 		;;
 	forget) COMPREPLY=($(compgen -W "--yes $options" -- "$cur")) ;;
 	probe) COMPREPLY=($(compgen -W "--file --port --rate --tries --wait --deadline $options" -A hostname -- "$cur")) ;;

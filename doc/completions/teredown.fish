@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # fish completion of teredown(1)
 
-set -l commands status top who tail export mode block reload remediate verify forget decode probe help
+set -l commands status top who tail export ingest mode block reload remediate verify forget decode probe help
 
 complete -c teredown -f
 complete -c teredown -s c -l config -r -F -d 'configuration of the daemon'
@@ -14,6 +14,7 @@ complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a top -d 'w
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a who -d 'who asked, what they were told, since when'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a tail -d 'watched and blocked transactions, live'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a export -d 'pairs or records for other programs'
+complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a ingest -d 'logs of firewalls and others, joined with what was told'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a mode -d 'show or change what happens to matching names'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a block -d 'block the tunnel names, or watch them again'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a reload -d 'read configuration and zones again'
@@ -29,7 +30,7 @@ complete -c teredown -n '__fish_seen_subcommand_from top' -s d -l days -x -d 'co
 complete -c teredown -n '__fish_seen_subcommand_from top who tail' -s n -l lines -x -d 'at most N rows'
 complete -c teredown -n '__fish_seen_subcommand_from top tail' -s 1 -l once -d 'print once and end'
 complete -c teredown -n '__fish_seen_subcommand_from status top who tail export remediate verify' -s f -l fleet -d 'read all resolvers of this Redis'
-complete -c teredown -n '__fish_seen_subcommand_from status top who tail export remediate verify' -s r -l resolver -x -d 'read this resolver' \
+complete -c teredown -n '__fish_seen_subcommand_from status top who tail export remediate verify ingest' -s r -l resolver -x -d 'read this resolver' \
 	-a "(teredown status --fleet 2>/dev/null | string match -rg '^(\S+)  ' | tail -n +2)"
 complete -c teredown -n '__fish_seen_subcommand_from mode' -a 'watch block ignore'
 complete -c teredown -n '__fish_seen_subcommand_from mode' -s z -l zone -x -d 'this zone only'
@@ -59,6 +60,12 @@ complete -c teredown -n '__fish_seen_subcommand_from probe' -l tries -x -d 'soli
 complete -c teredown -n '__fish_seen_subcommand_from probe' -l wait -x -d 'for the answer to each'
 complete -c teredown -n '__fish_seen_subcommand_from probe' -l deadline -x -d 'end after that time'
 complete -c teredown -n '__fish_seen_subcommand_from probe' -a '(__fish_print_hostnames)'
+complete -c teredown -n '__fish_seen_subcommand_from ingest' -F
+complete -c teredown -n '__fish_seen_subcommand_from ingest' -l as -x -d 'read it as this format' \
+	-a 'netfilter pf asa windows-firewall squid w3c combined zeek zeek-json eventlog-xml windows-dns dnsmasq csv'
+complete -c teredown -n '__fish_seen_subcommand_from ingest' -l follow -d 'wait for more'
+complete -c teredown -n '__fish_seen_subcommand_from ingest' -l columns -x -d 'which columns of CSV are what'
+complete -c teredown -n '__fish_seen_subcommand_from ingest' -l source -x -d 'know it again under this name'
 complete -c teredown -n '__fish_seen_subcommand_from forget' -s y -l yes -d 'do not ask whether it is meant'
 complete -c teredown -n '__fish_seen_subcommand_from block' -a 'on off'
 complete -c teredown -n '__fish_seen_subcommand_from help' -a "$commands"

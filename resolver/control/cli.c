@@ -29,6 +29,7 @@ const struct command *const cli_commands[] = {
 	&command_who,
 	&command_tail,
 	&command_export,
+	&command_ingest,
 	&command_mode,
 	&command_block,
 	&command_reload,

@@ -60,7 +60,11 @@ enum cli_exit {
 	X(RATE, 0, "rate", "N", "packets a second, 50 unless given, at most 1000")       \
 	X(TRIES, 0, "tries", "N", "solicitations before a host is given up, 3 unless given") \
 	X(WAIT, 0, "wait", "TIME", "for the answer to each, 2s unless given")            \
-	X(DEADLINE, 0, "deadline", "TIME", "end after that time at the latest")
+	X(DEADLINE, 0, "deadline", "TIME", "end after that time at the latest") \
+	X(AS, 0, "as", "FORMAT", "read it as this format")                             \
+	X(FOLLOW, 0, "follow", NULL, "wait for more, until it is ended")               \
+	X(COLUMNS, 0, "columns", "ROLES", "which columns of CSV are what")             \
+	X(SOURCE, 0, "source", "NAME", "know it again under this name")
 
 enum cli_option {
 #define X(name, letter, word, argument, help) CLI_##name,
@@ -100,7 +104,7 @@ struct command {
 
 extern const struct command command_status, command_top, command_who, command_tail, command_mode,
 	command_export, command_block, command_reload, command_forget, command_decode,
-	command_remediate, command_verify, command_probe;
+	command_remediate, command_verify, command_probe, command_ingest;
 
 /* All of them, in the order of the help; NULL at the end. */
 extern const struct command *const cli_commands[];

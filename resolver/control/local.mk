@@ -6,6 +6,16 @@ resolver_control_libcontrol_a_SOURCES = \
 	resolver/control/command_decode.c \
 	resolver/control/command_export.c resolver/control/export.h \
 	resolver/control/command_forget.c \
+	resolver/control/command_ingest.c \
+	resolver/control/ingest/ingest.h \
+	resolver/control/ingest/ingest_follow.c \
+	resolver/control/ingest/ingest_gather.c resolver/control/ingest/ingest_gather.h \
+	resolver/control/ingest/ingest_history.c resolver/control/ingest/ingest_history.h \
+	resolver/control/ingest/ingest_input.c resolver/control/ingest/ingest_input.h \
+	resolver/control/ingest/ingest_join.c resolver/control/ingest/ingest_join.h \
+	resolver/control/ingest/ingest_read.c \
+	resolver/control/ingest/ingest_report.c \
+	resolver/control/ingest/ingest_source.c \
 	resolver/control/export_filter.c resolver/control/export_format.c \
 	resolver/control/command_policy.c \
 	resolver/control/command_probe.c \
@@ -55,7 +65,7 @@ resolver_control_libcontrol_a_SOURCES = \
 
 bin_PROGRAMS += teredown
 teredown_SOURCES = resolver/control/teredown.c
-teredown_LDADD = $(LIB_CONTROL) $(EXPAT_LIBS) $(CONFUSE_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS)
+teredown_LDADD = $(LIB_CONTROL) $(LOG_LIBS) $(CONFUSE_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS)
 
 bashcompletiondir = $(datadir)/bash-completion/completions
 dist_bashcompletion_DATA = doc/completions/teredown.bash
@@ -66,7 +76,7 @@ dist_fishcompletion_DATA = doc/completions/teredown.fish
 
 if HAVE_CMOCKA
 CONTROL_TESTS = tests/unit/test_control tests/unit/test_cli tests/unit/test_fleet tests/unit/test_reader \
-	tests/unit/test_log_format
+	tests/unit/test_log_format tests/unit/test_ingest
 CONTROL_TESTS += tests/unit/test_decode_filter
 CONTROL_TESTS += tests/unit/test_remediate
 tests_unit_test_remediate_SOURCES = tests/unit/test_remediate.c tests/unit/redis_server.h
@@ -75,7 +85,7 @@ tests_unit_test_remediate_LDADD = $(CONTROL_TEST_LIBS)
 CONTROL_TESTS += tests/unit/test_probe tests/unit/test_probe_list
 check_PROGRAMS += $(CONTROL_TESTS)
 TESTS += $(CONTROL_TESTS)
-CONTROL_TEST_LIBS = $(LIB_CONTROL) $(EXPAT_LIBS) $(CONFUSE_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS) $(CMOCKA_LIBS)
+CONTROL_TEST_LIBS = $(LIB_CONTROL) $(LOG_LIBS) $(CONFUSE_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_probe_SOURCES = tests/unit/test_probe.c tests/unit/teredo_reply.c tests/unit/teredo_reply.h
 tests_unit_test_probe_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_probe_LDADD = resolver/control/libcontrol.a $(LIB_DNS) $(CMOCKA_LIBS)
@@ -97,6 +107,9 @@ tests_unit_test_decode_filter_LDADD = $(CONTROL_TEST_LIBS)
 tests_unit_test_fleet_SOURCES = tests/unit/test_fleet.c tests/unit/redis_server.h
 tests_unit_test_fleet_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_fleet_LDADD = $(CONTROL_TEST_LIBS)
+tests_unit_test_ingest_SOURCES = tests/unit/test_ingest.c
+tests_unit_test_ingest_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_ingest_LDADD = $(CONTROL_TEST_LIBS)
 tests_unit_test_reader_SOURCES = tests/unit/test_reader.c tests/unit/redis_server.h
 tests_unit_test_reader_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_reader_LDADD = $(CONTROL_TEST_LIBS)

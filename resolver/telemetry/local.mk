@@ -28,6 +28,7 @@ resolver_telemetry_libtelemetry_a_SOURCES = \
 	resolver/telemetry/memory/pending_log.c resolver/telemetry/memory/pending_log.h \
 	resolver/telemetry/memory/region.c resolver/telemetry/memory/region.h \
 	resolver/telemetry/redis/forget.c resolver/telemetry/redis/forget.h \
+	resolver/telemetry/redis/ingest_store.c resolver/telemetry/redis/ingest_store.h \
 	resolver/telemetry/redis/keeper.c resolver/telemetry/redis/keeper.h \
 	resolver/telemetry/redis/lookup.c resolver/telemetry/redis/lookup.h \
 	resolver/telemetry/redis/marks.c resolver/telemetry/redis/marks.h \
@@ -81,6 +82,8 @@ EXTRA_DIST += resolver/telemetry/redis/script.lua resolver/telemetry/redis/forge
 EXTRA_DIST += resolver/telemetry/redis/marks.lua
 CLEANFILES += resolver/telemetry/redis/script.inc resolver/telemetry/redis/forget.inc
 CLEANFILES += resolver/telemetry/redis/marks.inc
+EXTRA_DIST += resolver/telemetry/redis/ingest.lua
+CLEANFILES += resolver/telemetry/redis/ingest.inc
 LUA_TO_C = $(AM_V_GEN)$(MKDIR_P) resolver/telemetry/redis && \
 	$(SED) -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/"/' -e 's/$$/\\n"/'
 resolver/telemetry/redis/script.inc: resolver/telemetry/redis/script.lua
@@ -90,6 +93,9 @@ resolver/telemetry/redis/forget.inc: resolver/telemetry/redis/forget.lua
 resolver/telemetry/redis/marks.inc: resolver/telemetry/redis/marks.lua
 	$(LUA_TO_C) $(srcdir)/resolver/telemetry/redis/marks.lua >$@.tmp && mv $@.tmp $@
 resolver/telemetry/redis/marks.$(OBJEXT): resolver/telemetry/redis/marks.inc
+resolver/telemetry/redis/ingest.inc: resolver/telemetry/redis/ingest.lua
+	$(LUA_TO_C) $(srcdir)/resolver/telemetry/redis/ingest.lua >$@.tmp && mv $@.tmp $@
+resolver/telemetry/redis/ingest_store.$(OBJEXT): resolver/telemetry/redis/ingest.inc
 resolver/telemetry/redis/forget.$(OBJEXT): resolver/telemetry/redis/forget.inc
 resolver/telemetry/redis/store.$(OBJEXT): resolver/telemetry/redis/script.inc
 

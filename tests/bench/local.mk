@@ -6,7 +6,7 @@ tests_bench_log_formats_SOURCES = tests/bench/log_formats.c
 tests_bench_log_formats_LDADD = resolver/control/libcontrol.a $(LIB_DNS) $(EXPAT_LIBS)
 tests_bench_record_SOURCES = tests/bench/record.c
 tests_bench_record_LDADD = $(LIB_TELEMETRY) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS)
-dist_noinst_SCRIPTS += tests/bench/hit tests/bench/miss tests/bench/redis_memory.py
+dist_noinst_SCRIPTS += tests/bench/hit tests/bench/ingest tests/bench/miss tests/bench/redis_memory.py
 dist_noinst_DATA += tests/bench/bench.py
 
 .PHONY: bench bench-tools

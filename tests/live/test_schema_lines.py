@@ -10,6 +10,7 @@ import pytest
 
 import harness
 from batches import Batches
+from chunks import Chunks
 
 WATCHED, CLIENT, ADDRESS = "teredo.ipv6.microsoft.com.", "192.0.2.7", "65.55.158.118"
 
@@ -38,6 +39,8 @@ def answer(redis_server, need):
             batches.top("*other", 1, 1), batches.line("x", '{"txn":1}'), batches.gauges(received=12, cache_hits=5), ["k", batches.hour - 1]])
         batches.send([["k", batches.hour]])
         batches.lease(0)
+    logs = Chunks(store, resolver="gw1")
+    logs.send([["d", logs.hour, CLIENT, ADDRESS, "udp3544", 9], ["h", ADDRESS, CLIENT, WATCHED, logs.now_ms, logs.now_ms, 1, "certain"]])
 
     def run(line):
         script = 'r() { redis-cli -s "%s" "$@"; }\n%s\n' % (redis_server.socket_path, line)

@@ -115,16 +115,31 @@ local function scan(key, kind, command, remove)
 	return page[1]
 end
 
-local function fold_pair(key, field, value)
+-- owner: what stands there behind the numbers.
+local function fold_pair(key, field, value, owner)
 	local other = OTHER .. ' ' .. OTHER
 	local form = '^(%d+) (%d+) (%d+)'
 	local first, last, count = string.match(value, form)
 	local old_first, old_last, old_count = string.match(redis.call('HGET', key, other) or '', form)
 	if first then
 		redis.call('HSET', key, other, string.format('%.0f %.0f %.0f %s', math.min(tonumber(first), tonumber(old_first or first)),
-			math.max(tonumber(last), tonumber(old_last or last)), tonumber(count) + tonumber(old_count or 0), OTHER))
+			math.max(tonumber(last), tonumber(old_last or last)), tonumber(count) + tonumber(old_count or 0), owner or OTHER))
 	end
 	removed = removed + redis.call('HDEL', key, field)
+end
+
+local function fold_history(key, field, value)
+	fold_pair(key, field, value, 'ambiguous')
+end
+
+local function fold_drops(key, member, score)
+	redis.call('ZINCRBY', key, score, OTHER .. ' ' .. OTHER .. ' -')
+	removed = removed + redis.call('ZREM', key, member)
+end
+
+local function drop_field(key)
+	spend(2)
+	if type_of(key) == 'hash' then removed = removed + redis.call('HDEL', key, client, string.lower(client)) end
 end
 
 local function fold_watched_name(key, member, score)
@@ -185,6 +200,12 @@ local function treat(key)
 		return scan_stream(key, is_event)
 	elseif string.find(name, '^pair:') then
 		return scan(key, 'hash', 'HSCAN', fold_pair)
+	elseif string.find(name, '^history:') then
+		return scan(key, 'hash', 'HSCAN', fold_history)
+	elseif name == 'eventlog' then
+		drop_field(key)
+	elseif string.find(name, '^hour:%d+:drops$') then
+		return scan(key, 'zset', 'ZSCAN', fold_drops)
 	elseif string.find(name, '^hour:%d+:watched%-names$') then
 		return scan(key, 'zset', 'ZSCAN', fold_watched_name)
 	elseif string.find(name, '^watch:.*:last$') then

@@ -165,6 +165,13 @@ void reader_connection_put(
 	redis_link_command(connection->link, argc, argv, lengths);
 }
 
+void reader_connection_put_sized(struct reader_connection *connection, size_t argc,
+	const char *const argv[], const size_t lengths[])
+{
+	if (!connection->lost)
+		redis_link_command(connection->link, argc, argv, lengths);
+}
+
 struct redisReply *reader_connection_take(struct reader_connection *connection)
 {
 	while (!connection->first && !connection->lost)

@@ -29,6 +29,10 @@ void reader_connection_close(struct reader_connection **connection); /* a NULL i
 void reader_connection_put(
 	struct reader_connection *connection, size_t argc, const char *const argv[]);
 
+/* The same with the length of each argument, and as many as there are. */
+void reader_connection_put_sized(struct reader_connection *connection, size_t argc,
+	const char *const argv[], const size_t lengths[]);
+
 /* The next reply, for the caller to free; NULL when the connection is lost. */
 struct redisReply *reader_connection_take(struct reader_connection *connection);
 

@@ -37,6 +37,11 @@
 #define KEY_NAMES              "teredown:{%s}:names"
 #define KEY_ADDRESSES          "teredown:{%s}:addresses"
 #define KEY_BOOTS              "teredown:{%s}:boots"
+/* What logs say, written by ingest.lua alone. */
+#define KEY_INGEST             "teredown:{%s}:ingest"
+#define KEY_HOUR_DROPS         "teredown:{%s}:hour:%s:drops"
+#define KEY_HISTORY            "teredown:{%s}:history:%s"
+#define KEY_EVENTLOG           "teredown:{%s}:eventlog"
 
 /* The member that takes what a bound turned away. */
 #define SCHEMA_OTHER "*other"
@@ -54,3 +59,7 @@
 #define SCHEMA_TOP_MAX            5000   /* names of a day */
 #define SCHEMA_STREAM_MAX         10000  /* entries of a stream: the oldest go */
 #define SCHEMA_REMEDIATED_MAX     10000  /* marked clients */
+#define SCHEMA_HOUR_DROPS_MAX     2000   /* dropped (client, address, kind) of an hour */
+#define SCHEMA_HISTORY_MAX        10000  /* (client, name) of an address in logs of DNS servers */
+#define SCHEMA_EVENTLOG_MAX       10000  /* computers that event logs tell of */
+#define SCHEMA_SOURCES_MAX        1000   /* logs whose position is known: the oldest goes */

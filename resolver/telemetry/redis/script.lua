@@ -102,13 +102,16 @@ local function measure_memory()
 	memory = { 'memory_used', string.format('%.0f', used), 'memory_max', string.format('%.0f', most), 'pressure', pressure }
 end
 
-local KEYS_OF = { names = { 'name:', '', 'name:', ':clients' }, addresses = { 'pair:', '', 'timeline:', '' } }
+-- Of a name, of an address; `history:` is what ingest.lua has of it.
+local KEYS_OF = {
+	names = function(name) return prefix .. 'name:' .. name, prefix .. 'name:' .. name .. ':clients' end,
+	addresses = function(address) return prefix .. 'pair:' .. address, prefix .. 'timeline:' .. address, prefix .. 'history:' .. address end,
+}
 
 -- A member of an index, with its keys. UNLINK, because a key with many members is freed elsewhere.
 local function remove_member(family, member)
-	local keys = KEYS_OF[family]
 	redis.pcall('ZREM', prefix .. family, member)
-	redis.pcall('UNLINK', prefix .. keys[1] .. member .. keys[2], prefix .. keys[3] .. member .. keys[4])
+	redis.pcall('UNLINK', KEYS_OF[family](member))
 end
 
 -- The oldest detail goes; returns how many members did.
@@ -605,7 +608,7 @@ local function trim_hour()
 	local newest = hour_of(now)
 	for hour = newest - math.min(math.ceil(retention / 3600), TRIM_HOURS), newest - 24 do
 		local key = prefix .. 'hour:' .. hour_text(math.max(hour, 0))
-		if (call('UNLINK', key .. ':queries', key .. ':watched', key .. ':blocked', key .. ':watched-names') or 0) > 0 then return 1 end
+		if (call('UNLINK', key .. ':queries', key .. ':watched', key .. ':blocked', key .. ':watched-names', key .. ':drops') or 0) > 0 then return 1 end
 	end
 	return 0
 end
