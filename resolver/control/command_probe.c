@@ -189,7 +189,8 @@ static bool add_targets(struct work *work)
 
 	work->end = &work->rows;
 	for (size_t i = 0; i < work->list.count && error == TD_OK; i++) {
-		if (work->progress && work->list.count > 1)
+		struct address number;
+		if (work->progress && !address_from_text(&number, work->list.hosts[i].name))
 			fprintf(work->cli->errors, "\rlooking up names: %zu of %zu\033[K", i + 1,
 				work->list.count);
 		error = add_addresses(work, &work->list.hosts[i]);
