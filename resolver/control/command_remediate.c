@@ -19,16 +19,17 @@ struct way {
 	const char *word;
 	remedy_append_fn *append;
 	bool names_hosts; /* it does nothing on hosts that it does not name */
+	bool windows;
 };
 
 static const struct way ways[] = {
-	{CLI_POWERSHELL, "powershell", remedy_append_powershell, true},
-	{CLI_NETSH, "netsh", remedy_append_netsh, true},
-	{CLI_REGISTRY, "registry", remedy_append_registry, false},
-	{CLI_GPO, "gpo", remedy_append_gpo, false},
-	{CLI_INTUNE, "intune", remedy_append_intune, false},
-	{CLI_LINUX, "linux", remedy_append_linux, true},
-	{CLI_FIREWALL, "firewall", remedy_append_firewall, false},
+	{CLI_POWERSHELL, "powershell", remedy_append_powershell, true, true},
+	{CLI_NETSH, "netsh", remedy_append_netsh, true, true},
+	{CLI_REGISTRY, "registry", remedy_append_registry, false, true},
+	{CLI_GPO, "gpo", remedy_append_gpo, false, true},
+	{CLI_INTUNE, "intune", remedy_append_intune, false, true},
+	{CLI_LINUX, "linux", remedy_append_linux, true, false},
+	{CLI_FIREWALL, "firewall", remedy_append_firewall, false, false},
 };
 #define WAYS (sizeof(ways) / sizeof(ways[0]))
 
@@ -73,6 +74,7 @@ static void append_hosts_json(struct job *job)
 		strbuf_json_text(out, "host", host->host);
 		strbuf_json_bool(out, "in_script",
 			job->way && job->way->names_hosts && remedy_wants(&job->remedy, host));
+		strbuf_json_bool(out, "miredo", host->miredo);
 		strbuf_json_bool(out, "forwarder", host->forwarder);
 		strbuf_json_u64(out, "hits", host->hits);
 		output_json_time(out, "last", host->last_ms);
@@ -98,8 +100,8 @@ static void append_table(struct job *job)
 		grid_cell_u64(&grid, host->hits);
 		grid_cell_time(&grid, host->last_ms);
 		grid_cell_time(&grid, host->mark ? host->mark->at_ms : 0);
-		snprintf(note, sizeof(note), "%s%s",
-			host->forwarder ? "looks like a forwarder" : "",
+		snprintf(note, sizeof(note), "%s%s%s", host->miredo ? "miredo " : "",
+			host->forwarder ? "looks like a forwarder " : "",
 			host->host ? "" : "cannot be named in scripts");
 		grid_cell(&grid, note);
 	}
@@ -139,7 +141,9 @@ static bool is_to_mark(const struct job *job, const struct remedy_host *host)
 {
 	if (job->remedy.one)
 		return true;
-	return !host->forwarder && (host->host || !job->way || !job->way->names_hosts);
+	if (host->forwarder || (job->remedy.windows && host->miredo))
+		return false;
+	return host->host || !job->way || !job->way->names_hosts;
 }
 
 static void append_mark(const struct job *job, struct strbuf *out)
@@ -293,7 +297,8 @@ static int remediate_run(struct cli *cli, int count, char **words)
 		.resolver = job.fleet->count == 1 ? job.fleet->members[0].resolver : "",
 		.now_ms = cli->now_ms,
 		.undo = cli->option[CLI_UNDO] != NULL,
-		.one = cli->option[CLI_CLIENT] != NULL};
+		.one = cli->option[CLI_CLIENT] != NULL,
+		.windows = job.way && job.way->windows};
 	int code = cli_fleet_code(cli, job.fleet, answer(&job));
 	fleet_close(&job.fleet);
 	return code;

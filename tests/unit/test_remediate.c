@@ -217,6 +217,26 @@ static void scripts_name_hosts(void **state)
 	assert_said("192.0.2.77 was not seen asking for tunnels");
 }
 
+/* Who asks for servers of miredo, and for none of Windows, is no matter for PowerShell. */
+static void linux_hosts(void **state)
+{
+	(void)state;
+	fill();
+	put("ZADD " P "client:192.0.2.2:names 5 teredo-debian.remlab.net.");
+	put("ZADD " P "client:192.0.2.1:names 5 teredo.remlab.net. 1 win10.ipv6.microsoft.com.");
+	assert_int_equal(RUN("remediate", "--powershell", "--mark"), CLI_OK);
+	assert_said("\t\t'pc-17.corp.example' #");
+	assert_not_said("'192.0.2.2'");
+	assert_said("# Not here: 1 that ask for servers of miredo");
+	assert_said("2 clients are marked"); /* one host with two addresses */
+	assert_int_equal(RUN("remediate", "--linux"), CLI_OK);
+	assert_said("'192.0.2.2'");
+	assert_int_equal(RUN("remediate", "--powershell", "--client", "192.0.2.2"), CLI_OK);
+	assert_said("\t\t'192.0.2.2' #");
+	assert_int_equal(RUN("remediate"), CLI_OK);
+	assert_said("miredo");
+}
+
 /* As a name, and as a client, of any way: it does not get into the text at all. */
 static void hostile_names(void **state)
 {
@@ -396,7 +416,7 @@ static void event_logs(void **state)
 		(long long)(now - 120 * MINUTE_MS));
 	assert_verdict("192.0.2.1", "silent", CLI_OK); /* from before the mark */
 	put("HSET " P "eventlog PC-17 "
-		      "{\"at\":%lld,\"state\":\"active\",\"event\":4100,\"text\":\"up\\u001b\"}",
+	    "{\"at\":%lld,\"state\":\"active\",\"event\":4100,\"text\":\"up\\u001b\"}",
 		(long long)(now - MINUTE_MS));
 	assert_verdict("192.0.2.1", "active", CLI_UNMET);
 	assert_said("event log says active: up\\027");
@@ -449,6 +469,7 @@ int main(void)
 		cmocka_unit_test(quotations),
 		cmocka_unit_test(the_list),
 		cmocka_unit_test(scripts_name_hosts),
+		cmocka_unit_test(linux_hosts),
 		cmocka_unit_test(hostile_names),
 		cmocka_unit_test(usage),
 		cmocka_unit_test(marking),

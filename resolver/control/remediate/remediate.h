@@ -69,7 +69,8 @@ struct remedy_host {
 	const char *host;       /* how scripts name it; NULL: they cannot */
 	struct address address; /* of the client; family 0: it is no IP address */
 	bool again;             /* an earlier row has the same host */
-	bool forwarder;         /* others ask through it */
+	bool miredo;    /* it asks for servers that miredo comes with, and for none of Windows */
+	bool forwarder; /* others ask through it */
 	uint64_t hits;
 	int64_t last_ms;
 	const struct remedy_mark *mark; /* NULL none */
@@ -92,7 +93,8 @@ struct remedy {
 	const char *resolver;             /* hostile */
 	int64_t now_ms;
 	bool undo;
-	bool one; /* the hosts are those of --client */
+	bool one;     /* the hosts are those of --client */
+	bool windows; /* for hosts with Windows: who has miredo is left out */
 };
 
 /* Whether a script names this host. */

@@ -9,7 +9,10 @@
 #include <strings.h>
 
 #include "resolver/control/json_view.h"
+#include "resolver/control/known.h"
 #include "resolver/control/remediate/remediate.h"
+
+#define NAMES_MAX 16 /* of a well-known server */
 
 /* --- hits --- */
 
@@ -209,6 +212,55 @@ static bool is_local(const struct address *address)
 	       (address->octets[0] == 0xfe && (address->octets[1] & 0xc0) == 0x80);
 }
 
+struct name_sum {
+	const char *client;
+	const char *const *names;
+	int64_t queries;
+};
+
+static enum td_error add_names(void *context, struct fleet_member *member)
+{
+	struct name_sum *sum = context;
+	struct reader_rank rows[NAMES_MAX];
+	size_t count = 0;
+
+	for (; count < NAMES_MAX && sum->names[count]; count++)
+		rows[count] = (struct reader_rank){sum->names[count], 0};
+	enum td_error error =
+		reader_scores(member->reader, READER_CLIENT_NAMES, sum->client, rows, count);
+	for (size_t i = 0; i < count && error == TD_OK; i++)
+		sum->queries += rows[i].value;
+	return error;
+}
+
+/* How often the client asked for the names that lead to a well-known server. */
+static enum td_error count_names(
+	struct fleet *fleet, const char *client, const char *server, int64_t *out)
+{
+	struct name_sum sum = {.client = client};
+	struct address address;
+
+	*out = 0;
+	if (!address_from_text(&address, server) || !known_place(&address))
+		return TD_OK;
+	sum.names = known_place(&address)->names;
+	enum td_error error = fleet_each(fleet, add_names, &sum);
+	*out = sum.queries;
+	return error;
+}
+
+/* miredo may be told to ask for a server of Microsoft, so only the other way round is certain. */
+static enum td_error look_for_miredo(struct fleet *fleet, struct remedy_host *host)
+{
+	int64_t miredo, windows = 0;
+	enum td_error error = count_names(fleet, host->client, "83.170.6.76", &miredo);
+
+	if (error == TD_OK && miredo > 0)
+		error = count_names(fleet, host->client, "65.55.158.118", &windows);
+	host->miredo = miredo > 0 && windows == 0;
+	return error;
+}
+
 static enum td_error fill_host(struct cli *cli, struct fleet *fleet, struct remedy_host *host)
 {
 	struct reader_fields fields;
@@ -228,7 +280,7 @@ static enum td_error fill_host(struct cli *cli, struct fleet *fleet, struct reme
 		address_to_text(&host->address, text);
 		host->host = arena_copy(&cli->arena, text, strlen(text) + 1);
 	}
-	return TD_OK;
+	return look_for_miredo(fleet, host);
 }
 
 static int compare_hosts(const void *left, const void *right)

@@ -11,9 +11,9 @@ static const char usage_off[] =
 	"#   sh teredo-off.sh             all hosts of the list below\n"
 	"#   sh teredo-off.sh HOST...     these hosts instead\n"
 	"#\n"
-	"# Needs ssh with a key, as root or with sudo that asks for no password. A host without "
-	"miredo is\n"
-	"# left as it is. What each host had is kept in $TEREDOWN_KEPT; the script of\n"
+	"# Needs ssh with a key, as root or with sudo that asks for no password. A host without\n"
+	"# miredo is left as it is. What each host had is written to the file below, or to\n"
+	"# $TEREDOWN_KEPT, before anything is changed; the script of\n"
 	"# teredown remediate --linux --undo restores it from there.\n"
 	"# On one host, as root: systemctl disable --now miredo.service && systemctl mask "
 	"miredo.service\n"
@@ -29,63 +29,70 @@ static const char usage_undo[] =
 	"# Exit code: 0 all have again what they had, 1 some have not.\n"
 	"#\n";
 
-/* Runs there, as the standard input of sh: says "teredown UNIT ENABLED ACTIVE NOW". */
-static const char remote_common[] =
-	"as_root() { if [ \"$(id -u)\" = 0 ]; then \"$@\"; else sudo -n \"$@\"; fi; }\n"
+/* Runs there, as the standard input of sh, with what to do (look, off or back) and for the last
+ * what it had: says "teredown ENABLED ACTIVE" as they are afterwards. */
+static const char on_host[] =
+	"on_host() {\n"
+	"	target=$1\n"
+	"	shift\n"
+	"	ssh -o BatchMode=yes -o ConnectTimeout=10 -- \"$target\" sh -s -- \"$@\" <<'END' "
+	"2>/dev/null | words_of\n"
+	"as_root() { if [ \"$(id -u)\" = 0 ]; then \"$@\"; else sudo -n \"$@\"; fi >/dev/null 2>&1 "
+	"</dev/null; }\n"
 	"for unit in miredo.service miredo-client.service; do\n"
-	"	enabled=$(systemctl is-enabled \"$unit\" 2>/dev/null)\n"
-	"	case $enabled in '' | not-found) continue ;; esac\n"
-	"	active=$(systemctl is-active \"$unit\" 2>/dev/null)\n";
-
-static const char remote_off[] = "	as_root systemctl disable --now \"$unit\" >/dev/null 2>&1\n"
-				 "	as_root systemctl mask \"$unit\" >/dev/null 2>&1\n";
-
-static const char remote_undo[] =
-	"	[ \"$1\" = masked ] || as_root systemctl unmask \"$unit\" >/dev/null 2>&1\n"
-	"	[ \"$1\" = enabled ] && as_root systemctl enable \"$unit\" >/dev/null 2>&1\n"
-	"	[ \"$2\" = active ] && as_root systemctl start \"$unit\" >/dev/null 2>&1\n";
-
-static const char remote_end[] =
-	"	echo \"teredown $enabled $active $(systemctl is-enabled \"$unit\" 2>/dev/null) "
-	"$(systemctl is-active \"$unit\" 2>/dev/null)\"\n"
+	"	case $(systemctl is-enabled \"$unit\" 2>/dev/null) in '' | not-found) continue ;; "
+	"esac\n"
+	"	case $1 in\n"
+	"	off)\n"
+	"		as_root systemctl disable --now \"$unit\"\n"
+	"		as_root systemctl mask \"$unit\"\n"
+	"		;;\n"
+	"	back)\n"
+	"		[ \"$2\" = masked ] || as_root systemctl unmask \"$unit\"\n"
+	"		[ \"$2\" = enabled ] && as_root systemctl enable \"$unit\"\n"
+	"		[ \"$3\" = active ] && as_root systemctl start \"$unit\"\n"
+	"		;;\n"
+	"	esac\n"
+	"	echo \"teredown $(systemctl is-enabled \"$unit\" 2>/dev/null) $(systemctl "
+	"is-active "
+	"\"$unit\" 2>/dev/null)\"\n"
 	"	exit 0\n"
 	"done\n"
-	"echo 'teredown none none none none'\n"
+	"echo 'teredown none none'\n"
 	"END\n"
 	"}\n"
 	"\n";
 
-static const char functions[] =
-	"# Its words, each of lower-case letters and hyphens; nothing when there was no answer.\n"
+static const char words_of[] =
+	"# Its two words, of lower-case letters and hyphens; nothing when there was no answer.\n"
 	"words_of() {\n"
-	"	sed -n 's/^teredown \\([a-z-]\\{1,20\\} [a-z-]\\{1,20\\} [a-z-]\\{1,20\\} "
-	"[a-z-]\\{1,20\\}\\)$/\\1/p' | head -n 1\n"
+	"	sed -n 's/^teredown \\([a-z-]\\{1,20\\} [a-z-]\\{1,20\\}\\)$/\\1/p' | head -n 1\n"
 	"}\n"
-	"\n"
-	"failed=0\n";
+	"\n";
 
 static const char main_off[] =
+	"failed=0\n"
 	"umask 077\n"
 	"touch -- \"$kept\" || exit 1\n"
 	"for host do\n"
-	"	words=$(on_host \"$host\" | words_of)\n"
-	"	case $words in\n"
+	"	before=$(on_host \"$host\" look)\n"
+	"	case $before in\n"
 	"	'') echo \"$host: no answer\"; failed=1; continue ;;\n"
 	"	none*) echo \"$host: no miredo\"; continue ;;\n"
 	"	esac\n"
-	"	enabled=${words%% *} rest=${words#* } now=${words##* }\n"
 	"	# The first run counts: a later one finds what that one had set.\n"
 	"	cut -d ' ' -f 1 -- \"$kept\" | grep -q -x -F -e \"$host\" ||\n"
-	"		echo \"$host $enabled ${rest%% *}\" >>\"$kept\" || exit 1\n"
+	"		echo \"$host $before\" >>\"$kept\" || exit 1\n"
+	"	now=$(on_host \"$host\" off)\n"
 	"	case $now in\n"
-	"	inactive | failed) echo \"$host: miredo is stopped (it was $enabled, ${rest%% "
-	"*})\" ;;\n"
-	"	*) echo \"$host: miredo is $now\"; failed=1 ;;\n"
+	"	*' inactive' | *' failed') echo \"$host: miredo is stopped (before: $before)\" ;;\n"
+	"	*) echo \"$host: ${now:-no answer} (before: $before)\"; failed=1 ;;\n"
 	"	esac\n"
 	"done\n"
 	"exit $failed\n";
 
 static const char main_undo[] =
+	"failed=0\n"
 	"[ -r \"$kept\" ] || { echo \"Nothing is kept in $kept\" >&2; exit 1; }\n"
 	"umask 077\n"
 	"left=$(mktemp) || exit 1\n"
@@ -96,11 +103,11 @@ static const char main_undo[] =
 	"	case $enabled$active in *[!a-z-]*) wanted=1 ;; esac\n"
 	"	if [ \"$wanted\" -ne 0 ]; then echo \"$host $enabled $active\" >>\"$left\"; "
 	"continue; fi\n"
-	"	words=$(on_host \"$host\" \"$enabled\" \"$active\" | words_of)\n"
-	"	if [ \"${words#* * }\" = \"$enabled $active\" ]; then\n"
-	"		echo \"$host: miredo is $enabled and $active again\"\n"
+	"	now=$(on_host \"$host\" back \"$enabled\" \"$active\")\n"
+	"	if [ \"$now\" = \"$enabled $active\" ]; then\n"
+	"		echo \"$host: miredo is $now again\"\n"
 	"	else\n"
-	"		echo \"$host: ${words:-no answer}\"; failed=1\n"
+	"		echo \"$host: ${now:-no answer} (before: $enabled $active)\"; failed=1\n"
 	"		echo \"$host $enabled $active\" >>\"$left\"\n"
 	"	fi\n"
 	"done <\"$kept\"\n"
@@ -139,15 +146,8 @@ void remedy_append_linux(struct strbuf *out, const struct remedy *remedy)
 	append_kept(out, remedy);
 	if (!remedy->undo || remedy->one)
 		append_hosts(out, remedy);
-	strbuf_append_text(out,
-		"\non_host() {\n"
-		"	target=$1\n"
-		"	shift\n"
-		"	ssh -o BatchMode=yes -o ConnectTimeout=10 -- \"$target\" sh -s -- "
-		"\"$@\" <<'END' 2>/dev/null\n");
-	strbuf_append_text(out, remote_common);
-	strbuf_append_text(out, remedy->undo ? remote_undo : remote_off);
-	strbuf_append_text(out, remote_end);
-	strbuf_append_text(out, functions);
+	strbuf_append_char(out, '\n');
+	strbuf_append_text(out, words_of);
+	strbuf_append_text(out, on_host);
 	strbuf_append_text(out, remedy->undo ? main_undo : main_off);
 }

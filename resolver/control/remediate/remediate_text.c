@@ -116,7 +116,9 @@ void remedy_append_about(struct strbuf *out, const struct remedy_host *host)
 
 bool remedy_wants(const struct remedy *remedy, const struct remedy_host *host)
 {
-	return host->host && !host->again && (!host->forwarder || remedy->one);
+	if (!host->host || host->again)
+		return false;
+	return remedy->one || (!host->forwarder && !(remedy->windows && host->miredo));
 }
 
 size_t remedy_wanted(const struct remedy *remedy)
@@ -130,13 +132,20 @@ size_t remedy_wanted(const struct remedy *remedy)
 
 static void append_missing(struct strbuf *out, const struct remedy *remedy, const char *comment)
 {
-	size_t forwarders = 0, nameless = 0;
+	size_t forwarders = 0, nameless = 0, miredo = 0;
 
 	for (size_t i = 0; i < remedy->hosts->count; i++) {
 		const struct remedy_host *host = &remedy->hosts->rows[i];
-		forwarders += host->host && !host->again && !remedy_wants(remedy, host);
+		bool wanted = !host->host || host->again || remedy_wants(remedy, host);
+		forwarders += !wanted && host->forwarder;
+		miredo += !wanted && !host->forwarder;
 		nameless += !host->host;
 	}
+	if (miredo)
+		strbuf_printf(out,
+			"%sNot here: %zu that ask for servers of miredo; see teredown remediate "
+			"--linux.\n",
+			comment, miredo);
 	if (forwarders)
 		strbuf_printf(out,
 			"%sNot here: %zu that look like forwarders, through which others ask.\n",
@@ -174,10 +183,9 @@ void remedy_append_notes(struct strbuf *out, const char *comment)
 		"What may break: voice and matches of Xbox consoles and of the Xbox app in a "
 		"network "
 		"without native IPv6;",
-		"DirectAccess clients behind a NAT (they fall back to IP-HTTPS); whatever was set "
-		"up "
-		"to reach a host by its",
-		"Teredo address. Windows itself, updates and domains do not need Teredo.",
+		"DirectAccess clients behind a NAT (they fall back to IP-HTTPS); Delivery "
+		"Optimization finds fewer peers; whatever",
+		"was set up to reach a host by its Teredo address.",
 		"When it takes effect: netsh and the cmdlet at once; a policy after gpupdate "
 		"/force "
 		"or the next refresh, on some",

@@ -10,9 +10,9 @@
 #include "resolver/control/remediate/remediate.h"
 
 #define POLICY_KEY "SOFTWARE\\Policies\\Microsoft\\Windows\\TCPIP\\v6Transition"
-#define POLICY_PATH                                                                       \
-	"Computer Configuration > Policies > Administrative Templates > Network > TCPIP " \
-	"Settings >\n  IPv6 Transition Technologies > Set Teredo State"
+#define POLICY_PATH                                                                 \
+	"Computer Configuration > Policies > Administrative Templates > Network > " \
+	"TCPIP Settings >\n#   IPv6 Transition Technologies > Set Teredo State"
 
 /* Lines of Windows end with CR LF. */
 static void make_crlf(struct strbuf *out, size_t from)
@@ -118,8 +118,7 @@ void remedy_append_gpo(struct strbuf *out, const struct remedy *remedy)
 	remedy_append_head(out, remedy, "# ", "Teredo off by group policy");
 	strbuf_printf(out,
 		"#\n# Group Policy Management, in a policy that reaches these hosts:\n"
-		"# " POLICY_PATH "\n"
-		"#   %s\n"
+		"# " POLICY_PATH "\n#   %s\n"
 		"# It is the text value Teredo_State%s below HKLM\\" POLICY_KEY ".\n"
 		"#\n# The same with the module GroupPolicy, on a management host "
 		"(a policy of its own, not linked\n# yet; New-GPLink does that):\n\n",
