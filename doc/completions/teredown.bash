@@ -4,7 +4,7 @@
 _teredown()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
-	local commands="status top who tail export ingest mode block reload remediate verify forget decode probe help"
+	local commands="status top who drops timeline tail export ingest mode block reload remediate verify forget decode probe help"
 	local word command="" i
 
 	case $prev in
@@ -19,6 +19,18 @@ _teredown()
 		;;
 	--as)
 		COMPREPLY=($(compgen -W "netfilter pf asa windows-firewall squid w3c combined zeek zeek-json eventlog-xml windows-dns dnsmasq csv" -- "$cur"))
+		return
+		;;
+	-b | --by)
+		COMPREPLY=($(compgen -W "source client name" -- "$cur"))
+		return
+		;;
+	-x | --scale)
+		COMPREPLY=($(compgen -W "linear log" -- "$cur"))
+		return
+		;;
+	-S | --span)
+		COMPREPLY=($(compgen -W "1h 2h 3h 4h 6h 8h 12h 1d 7d" -- "$cur"))
 		return
 		;;
 	-n | --lines | -d | --days | -s | --since | -u | --until | -C | --client | -N | --name | -a | --address | \
@@ -40,7 +52,7 @@ _teredown()
 		word=${COMP_WORDS[i]}
 		case $word in
 		-c | --config | -n | --lines | -d | --days | -z | --zone | -r | --resolver | -F | --format | -s | --since | -u | --until | \
-			-C | --client | -N | --name | -a | --address | --file | -p | --port | --rate | --tries | --wait | --deadline | --as | --columns | --source) ((i++)) ;;
+			-C | --client | -N | --name | -a | --address | -S | --span | -b | --by | -x | --scale | --file | -p | --port | --rate | --tries | --wait | --deadline | --as | --columns | --source) ((i++)) ;;
 		-*) ;;
 		*)
 			command=$word
@@ -61,6 +73,8 @@ _teredown()
 	status) COMPREPLY=($(compgen -W "$reads $options" -- "$cur")) ;;
 	top) COMPREPLY=($(compgen -W "clients names watched --lines --days --once $reads $options" -- "$cur")) ;;
 	who) COMPREPLY=($(compgen -W "--lines $reads $options" -- "$cur")) ;;
+	drops) COMPREPLY=($(compgen -W "--lines --since --until --csv $reads $options" -- "$cur")) ;;
+	timeline) COMPREPLY=($(compgen -W "--since --until --span --by --scale --csv --address $reads $options" -- "$cur")) ;;
 	tail) COMPREPLY=($(compgen -W "--lines --once --events $reads $options" -- "$cur")) ;;
 	remediate)
 		COMPREPLY=($(compgen -W "--powershell --netsh --registry --gpo --intune --linux --firewall --undo --mark --client $reads $options" -- "$cur"))

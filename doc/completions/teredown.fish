@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # fish completion of teredown(1)
 
-set -l commands status top who tail export ingest mode block reload remediate verify forget decode probe help
+set -l commands status top who drops timeline tail export ingest mode block reload remediate verify forget decode probe help
 
 complete -c teredown -f
 complete -c teredown -s c -l config -r -F -d 'configuration of the daemon'
@@ -12,6 +12,8 @@ complete -c teredown -s V -l version -d 'version'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a status -d 'how the daemon is doing'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a top -d 'who asks most, what is asked most'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a who -d 'who asked, what they were told, since when'
+complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a drops -d 'where dropped packets went, and who is behind it'
+complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a timeline -d 'lookups, drops and other hits by the hour'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a tail -d 'watched and blocked transactions, live'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a export -d 'pairs or records for other programs'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a ingest -d 'logs of firewalls and others, joined with what was told'
@@ -27,20 +29,24 @@ complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a help -d '
 
 complete -c teredown -n '__fish_seen_subcommand_from top' -a 'clients names watched'
 complete -c teredown -n '__fish_seen_subcommand_from top' -s d -l days -x -d 'count the last N days'
-complete -c teredown -n '__fish_seen_subcommand_from top who tail' -s n -l lines -x -d 'at most N rows'
+complete -c teredown -n '__fish_seen_subcommand_from top who drops tail' -s n -l lines -x -d 'at most N rows'
 complete -c teredown -n '__fish_seen_subcommand_from top tail' -s 1 -l once -d 'print once and end'
-complete -c teredown -n '__fish_seen_subcommand_from status top who tail export remediate verify' -s f -l fleet -d 'read all resolvers of this Redis'
-complete -c teredown -n '__fish_seen_subcommand_from status top who tail export remediate verify ingest' -s r -l resolver -x -d 'read this resolver' \
+complete -c teredown -n '__fish_seen_subcommand_from status top who drops timeline tail export remediate verify' -s f -l fleet -d 'read all resolvers of this Redis'
+complete -c teredown -n '__fish_seen_subcommand_from status top who drops timeline tail export remediate verify ingest' -s r -l resolver -x -d 'read this resolver' \
 	-a "(teredown status --fleet 2>/dev/null | string match -rg '^(\S+)  ' | tail -n +2)"
+complete -c teredown -n '__fish_seen_subcommand_from drops timeline' -s v -l csv -d 'print CSV'
+complete -c teredown -n '__fish_seen_subcommand_from timeline' -s S -l span -x -a '1h 2h 3h 4h 6h 8h 12h 1d 7d' -d 'of a row'
+complete -c teredown -n '__fish_seen_subcommand_from timeline' -s b -l by -x -a 'source client name' -d 'a column a source, client or name'
+complete -c teredown -n '__fish_seen_subcommand_from timeline' -s x -l scale -x -a 'linear log' -d 'of the bars'
 complete -c teredown -n '__fish_seen_subcommand_from mode' -a 'watch block ignore'
 complete -c teredown -n '__fish_seen_subcommand_from mode' -s z -l zone -x -d 'this zone only'
 complete -c teredown -n '__fish_seen_subcommand_from export' -a 'pairs transactions'
 complete -c teredown -n '__fish_seen_subcommand_from export' -s F -l format -x -a 'json csv cof' -d 'format'
-complete -c teredown -n '__fish_seen_subcommand_from export' -s s -l since -x -d 'not what ended before'
-complete -c teredown -n '__fish_seen_subcommand_from export' -s u -l until -x -d 'not what began after'
+complete -c teredown -n '__fish_seen_subcommand_from drops timeline export' -s s -l since -x -d 'not what ended before'
+complete -c teredown -n '__fish_seen_subcommand_from drops timeline export' -s u -l until -x -d 'not what began after'
 complete -c teredown -n '__fish_seen_subcommand_from export' -s C -l client -x -d 'of this client only'
 complete -c teredown -n '__fish_seen_subcommand_from export' -s N -l name -x -d 'of this name only'
-complete -c teredown -n '__fish_seen_subcommand_from export' -s a -l address -x -d 'of this address only'
+complete -c teredown -n '__fish_seen_subcommand_from timeline export' -s a -l address -x -d 'of this address only'
 complete -c teredown -n '__fish_seen_subcommand_from export' -s w -l with-clients -d 'cof names clients'
 complete -c teredown -n '__fish_seen_subcommand_from tail' -s e -l events -d 'events instead of transactions'
 complete -c teredown -n '__fish_seen_subcommand_from remediate verify' -s C -l client -x -d 'of this client only'

@@ -27,6 +27,8 @@ const struct command *const cli_commands[] = {
 	&command_status,
 	&command_top,
 	&command_who,
+	&command_drops,
+	&command_timeline,
 	&command_tail,
 	&command_export,
 	&command_ingest,

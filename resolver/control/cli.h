@@ -45,6 +45,10 @@ enum cli_exit {
 	X(NAME, 'N', "name", "NAME", "of this name only, or of those below *.NAME")      \
 	X(ADDRESS, 'a', "address", "ADDRESS", "of this address only")                    \
 	X(WITH_CLIENTS, 'w', "with-clients", NULL, "cof names clients, a line a pair")   \
+	X(SPAN, 'S', "span", "SPAN", "a row is 1h, 2h, 3h, 4h, 6h, 8h, 12h, or 1d to 31d") \
+	X(BY, 'b', "by", "WHAT", "a column a source (the default), client or name")      \
+	X(SCALE, 'x', "scale", "SCALE", "of the bars: linear (the default) or log")      \
+	X(CSV, 'v', "csv", NULL, "print CSV")                                            \
 	X(EVENTS, 'e', "events", NULL, "events instead of transactions")                 \
 	X(POWERSHELL, 0, "powershell", NULL, "a PowerShell script for all hosts")        \
 	X(NETSH, 0, "netsh", NULL, "netsh, by way of winrs")                             \
@@ -102,6 +106,7 @@ struct command {
 	int (*run)(struct cli *cli, int count, char **words); /* returns enum cli_exit */
 };
 
+extern const struct command command_drops, command_timeline;
 extern const struct command command_status, command_top, command_who, command_tail, command_mode,
 	command_export, command_block, command_reload, command_forget, command_decode,
 	command_remediate, command_verify, command_probe, command_ingest;

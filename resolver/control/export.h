@@ -29,6 +29,10 @@ bool export_wants_name(const struct export_filter *filter, const char *name);
 bool export_wants_pair(const struct export_filter *filter, const struct reader_pair *pair);
 bool export_wants_record(const struct export_filter *filter, const struct reader_record *record);
 
+/* A field of CSV as all our tables have it: escaped, quoted where that is needed, with an apostrophe
+ * before what a spreadsheet would take for a formula. A comma stands before all but the first. */
+void export_csv_text(struct strbuf *out, bool first, const char *text);
+
 /* The line before all rows; nothing for formats without one. */
 void export_pairs_header(struct strbuf *out, enum export_format format);
 void export_records_header(struct strbuf *out, enum export_format format);

@@ -27,7 +27,7 @@ static void csv_next(struct strbuf *out)
 		strbuf_append_char(out, ',');
 }
 
-static void csv_text(struct strbuf *out, bool first, const char *text)
+void export_csv_text(struct strbuf *out, bool first, const char *text)
 {
 	struct strbuf plain;
 
@@ -84,12 +84,12 @@ void export_pairs_header(struct strbuf *out, enum export_format format)
 
 static void pair_csv(struct strbuf *out, const struct reader_pair *pair)
 {
-	csv_text(out, true, pair->resolver);
-	csv_text(out, false, pair->address);
-	csv_text(out, false, type_of(pair->address));
-	csv_text(out, false, pair->client);
-	csv_text(out, false, pair->name);
-	csv_text(out, false, pair->owner);
+	export_csv_text(out, true, pair->resolver);
+	export_csv_text(out, false, pair->address);
+	export_csv_text(out, false, type_of(pair->address));
+	export_csv_text(out, false, pair->client);
+	export_csv_text(out, false, pair->name);
+	export_csv_text(out, false, pair->owner);
 	csv_time(out, pair->first_ms);
 	csv_time(out, pair->last_ms);
 	csv_number(out, pair->count);
@@ -228,7 +228,7 @@ static void record_addresses(struct strbuf *out, const struct reader_record *rec
 		while (json_each(list, &position, &item))
 			strbuf_printf(&text, "%s%s", text.length ? " " : "",
 				json_text(item, address, sizeof(address)));
-	csv_text(out, false, text.data ? text.data : "");
+	export_csv_text(out, false, text.data ? text.data : "");
 	out->failed |= text.failed;
 	strbuf_deinit(&text);
 }
@@ -239,7 +239,7 @@ static void record_csv(struct strbuf *out, const struct reader_record *record)
 
 	for (size_t i = 0; i < RECORD_FIELDS; i++) {
 		json_field(record->json, record->json_length, record_fields[i], text, sizeof(text));
-		csv_text(out, i == 0, text);
+		export_csv_text(out, i == 0, text);
 	}
 	record_addresses(out, record);
 	strbuf_append_text(out, "\r\n");

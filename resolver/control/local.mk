@@ -1,9 +1,12 @@
 noinst_LIBRARIES += resolver/control/libcontrol.a
 resolver_control_libcontrol_a_SOURCES = \
+	resolver/control/buckets.c resolver/control/buckets.h \
+	resolver/control/chart.c resolver/control/chart.h \
 	resolver/control/cli.c resolver/control/cli.h \
 	resolver/control/cli_store.c \
 	resolver/control/client.c resolver/control/client.h \
 	resolver/control/command_decode.c \
+	resolver/control/command_drops.c \
 	resolver/control/command_export.c resolver/control/export.h \
 	resolver/control/command_forget.c \
 	resolver/control/command_ingest.c \
@@ -22,11 +25,15 @@ resolver_control_libcontrol_a_SOURCES = \
 	resolver/control/command_remediate.c \
 	resolver/control/command_status.c \
 	resolver/control/command_tail.c \
+	resolver/control/command_timeline.c \
 	resolver/control/command_top.c \
 	resolver/control/command_verify.c \
 	resolver/control/command_who.c \
 	resolver/control/decode_filter.c resolver/control/decode_filter.h \
+	resolver/control/drop_member.c resolver/control/drop_member.h \
+	resolver/control/drops.c resolver/control/drops.h \
 	resolver/control/fleet.c resolver/control/fleet.h \
+	resolver/control/fleet_hours.c resolver/control/fleet_hours.h \
 	resolver/control/ingest/log_asa.c \
 	resolver/control/ingest/log_columns.c \
 	resolver/control/ingest/log_dnsmasq.c \
@@ -43,11 +50,13 @@ resolver_control_libcontrol_a_SOURCES = \
 	resolver/control/json_view.c resolver/control/json_view.h \
 	resolver/control/known.c resolver/control/known.h \
 	resolver/control/output.c resolver/control/output.h \
+	resolver/control/pair_index.c resolver/control/pair_index.h \
 	resolver/control/probe.c resolver/control/probe.h \
 	resolver/control/probe_list.c resolver/control/probe_list.h \
 	resolver/control/probe_loop.c resolver/control/probe_loop.h \
 	resolver/control/probe_report.c resolver/control/probe_report.h \
 	resolver/control/protocol.c resolver/control/protocol.h \
+	resolver/control/ratio.c resolver/control/ratio.h \
 	resolver/control/remediate/remediate.h \
 	resolver/control/remediate/remediate_firewall.c \
 	resolver/control/remediate/remediate_hosts.c \
@@ -57,11 +66,15 @@ resolver_control_libcontrol_a_SOURCES = \
 	resolver/control/remediate/remediate_windows.c \
 	resolver/control/server.c resolver/control/server.h \
 	resolver/control/status_fleet.c resolver/control/status_fleet.h \
+	resolver/control/timeline.h \
+	resolver/control/timeline_load.c \
+	resolver/control/timeline_show.c \
 	resolver/control/who.h \
 	resolver/control/who_address.c \
 	resolver/control/who_client.c \
 	resolver/control/who_name.c \
-	resolver/control/who_parts.c
+	resolver/control/who_parts.c \
+	resolver/control/words.c resolver/control/words.h
 
 bin_PROGRAMS += teredown
 teredown_SOURCES = resolver/control/teredown.c
@@ -83,6 +96,7 @@ tests_unit_test_remediate_SOURCES = tests/unit/test_remediate.c tests/unit/redis
 tests_unit_test_remediate_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_remediate_LDADD = $(CONTROL_TEST_LIBS)
 CONTROL_TESTS += tests/unit/test_probe tests/unit/test_probe_list
+CONTROL_TESTS += tests/unit/test_buckets tests/unit/test_hours
 check_PROGRAMS += $(CONTROL_TESTS)
 TESTS += $(CONTROL_TESTS)
 CONTROL_TEST_LIBS = $(LIB_CONTROL) $(LOG_LIBS) $(CONFUSE_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS) $(CMOCKA_LIBS)
@@ -113,4 +127,10 @@ tests_unit_test_ingest_LDADD = $(CONTROL_TEST_LIBS)
 tests_unit_test_reader_SOURCES = tests/unit/test_reader.c tests/unit/redis_server.h
 tests_unit_test_reader_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_reader_LDADD = $(CONTROL_TEST_LIBS)
+tests_unit_test_buckets_SOURCES = tests/unit/test_buckets.c
+tests_unit_test_buckets_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_buckets_LDADD = $(CONTROL_TEST_LIBS)
+tests_unit_test_hours_SOURCES = tests/unit/test_hours.c tests/unit/redis_server.h
+tests_unit_test_hours_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_hours_LDADD = $(CONTROL_TEST_LIBS)
 endif
