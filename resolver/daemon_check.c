@@ -80,10 +80,21 @@ static bool check_logs(const struct options *options)
 	return good;
 }
 
+/* Sets errno. */
+static bool can_run(const char *path)
+{
+	struct stat status;
+
+	if (stat(path, &status) == 0 && S_ISDIR(status.st_mode)) {
+		errno = EISDIR;
+		return false;
+	}
+	return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0;
+}
+
 static bool check_event_command(const struct options *options)
 {
-	if (options->event_command_count == 0 ||
-		faccessat(AT_FDCWD, options->event_command[0], X_OK, AT_EACCESS) == 0)
+	if (options->event_command_count == 0 || can_run(options->event_command[0]))
 		return true;
 	log_error("event-command: %s cannot be run: %s", options->event_command[0],
 		strerror(errno));

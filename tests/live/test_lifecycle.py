@@ -62,6 +62,12 @@ cache-size = 12Q
             assert done.returncode == 0, done.stderr
         assert sorted(os.listdir(folder.path)) == before
 
+    def test_event_command(self, folder):
+        for command, code, words in ((["/bin/sh", "-c", "x", "x"], 0, ""), ([folder.path + "/nowhere"], 1, "cannot be run: No such file"),
+                ([folder.path], 1, "cannot be run: Is a directory"), ([folder.write("text", "")], 1, "cannot be run: Permission denied")):
+            done = daemon_output("-t", "-c", harness.Teredown(folder.path, "127.0.0.1:53", event_command=command).config)
+            assert done.returncode == code and (not words or "event-command: " in done.stderr and words in done.stderr), done.stderr
+
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
     def test_as_the_user_it_will_run_as(self, folder):
         os.chmod(folder.path, 0o755)
