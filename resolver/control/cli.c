@@ -321,14 +321,22 @@ enum control_outcome cli_ask(
 	return outcome;
 }
 
-bool cli_ask_status(struct cli *cli, struct control_answer *answer)
+enum control_outcome cli_ask_silently(
+	struct cli *cli, unsigned count, const char *const words[], struct control_answer *answer)
 {
-	const char *const words[] = {"status"};
 	char path[PATH_MAX_SUN];
 
 	*answer = (struct control_answer){.words = ""};
-	return options_control_path(cli->options, path, sizeof(path)) == TD_OK &&
-	       control_ask(path, ASK_TIMEOUT_MS, 1, words, answer) == CONTROL_OK;
+	if (options_control_path(cli->options, path, sizeof(path)) != TD_OK)
+		return CONTROL_BROKEN;
+	return control_ask(path, ASK_TIMEOUT_MS, count, words, answer);
+}
+
+bool cli_ask_status(struct cli *cli, struct control_answer *answer)
+{
+	const char *const words[] = {"status"};
+
+	return cli_ask_silently(cli, 1, words, answer) == CONTROL_OK;
 }
 
 /* --- the program --- */

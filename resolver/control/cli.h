@@ -143,6 +143,9 @@ bool cli_load(struct cli *cli, bool passwords);
 enum control_outcome cli_ask(
 	struct cli *cli, unsigned count, const char *const words[], struct control_answer *answer);
 
+/* The same without a word on stderr, after cli_load. */
+enum control_outcome cli_ask_silently(
+	struct cli *cli, unsigned count, const char *const words[], struct control_answer *answer);
 /* Its status, without a word where it does not answer. */
 bool cli_ask_status(struct cli *cli, struct control_answer *answer);
 /* Writes text, lines of our own, to stderr, "teredown: " before the first; frees it. */

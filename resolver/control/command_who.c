@@ -32,6 +32,20 @@ static bool classify(struct who *who, const char *word)
 	return true;
 }
 
+/* As many hours as the daemon keeps, up to the present one. Another resolver may keep more. */
+static void set_hours(struct who *who)
+{
+	size_t days = who->cli->options->retention_days;
+	int64_t now = who->cli->now_ms / INT64_C(3600000);
+
+	who->hours.count = (days < 8 ? 8 : days) * 24 + 1;
+	if (who->hours.count > READER_HOURS_MAX)
+		who->hours.count = READER_HOURS_MAX;
+	if ((int64_t)who->hours.count > now)
+		who->hours.count = now > 0 ? (size_t)now : 1;
+	who->hours.first = now + 1 - (int64_t)who->hours.count;
+}
+
 /* An object a view: {"query":…,"views":[{"kind":"client",…},{"kind":"address",…}]}; each opens with
  * its kind. */
 static void open_view(struct who *who, const char *kind)
@@ -70,7 +84,10 @@ static enum td_error show_views(struct who *who, bool *found)
 	bool is_client = false;
 
 	enum td_error error = fleet_client(who->fleet, &who->cli->arena, client, &fields);
-	if (error == TD_OK && fields.count > 0) {
+	bool known = fields.count > 0;
+	if (error == TD_OK && !known)
+		error = who_find_in_logs(who, client, &known);
+	if (error == TD_OK && known) {
 		open_view(who, "client");
 		error = who_show_client(who, client, &is_client);
 		close_view(who);
@@ -139,6 +156,7 @@ static int who_run(struct cli *cli, int count, char **words)
 			known_describe(&who.address, true, &cli->out);
 		return CLI_ERROR;
 	}
+	set_hours(&who);
 	int code = cli_fleet_code(cli, who.fleet, answer(&who));
 	fleet_close(&who.fleet);
 	return code;
@@ -152,6 +170,9 @@ const struct command command_who = {
 		"how often. For a name: who\n"
 		"asked it and which addresses each was told. For a client: its counters, names, "
 		"addresses and tunnel names.\n"
+		"The first paragraph says it in plain words; what logs say that were read by "
+		"`teredown ingest`, which rule\n"
+		"applies now, and what is known of the hosts stands below.\n"
 		"A client, a name and an address stand in one row only if that client was told "
 		"that address for that name. With --fleet all resolvers of this Redis are "
 		"asked, and each row names its resolver.\n\n"
@@ -159,6 +180,7 @@ const struct command command_who = {
 		"  teredown who 65.55.158.118\n"
 		"  teredown who teredo.ipv6.microsoft.com\n"
 		"  teredown who 192.168.1.40 -n 200\n"
+		"  teredown who 65.55.158.118 --json | jq '.views[0].logs.drops_per_lookup'\n"
 		"  teredown who 65.55.158.118 --json | jq -r '.views[].pairs[] | [.client, .name, "
 		".count] | @tsv'",
 	.takes = 1u << CLI_LINES | CLI_READS,

@@ -64,6 +64,7 @@ resolver_control_libcontrol_a_SOURCES = \
 	resolver/control/remediate/remediate_powershell.c \
 	resolver/control/remediate/remediate_text.c \
 	resolver/control/remediate/remediate_windows.c \
+	resolver/control/say.c resolver/control/say.h \
 	resolver/control/server.c resolver/control/server.h \
 	resolver/control/status_fleet.c resolver/control/status_fleet.h \
 	resolver/control/timeline.h \
@@ -72,8 +73,15 @@ resolver_control_libcontrol_a_SOURCES = \
 	resolver/control/who.h \
 	resolver/control/who_address.c \
 	resolver/control/who_client.c \
+	resolver/control/who_history.c \
+	resolver/control/who_hosts.c \
+	resolver/control/who_logs.c \
 	resolver/control/who_name.c \
 	resolver/control/who_parts.c \
+	resolver/control/who_period.c resolver/control/who_period.h \
+	resolver/control/who_policy.c \
+	resolver/control/who_retries.c \
+	resolver/control/who_story.c resolver/control/who_story.h \
 	resolver/control/words.c resolver/control/words.h
 
 bin_PROGRAMS += teredown
@@ -90,7 +98,7 @@ dist_fishcompletion_DATA = doc/completions/teredown.fish
 if HAVE_CMOCKA
 CONTROL_TESTS = tests/unit/test_control tests/unit/test_cli tests/unit/test_fleet tests/unit/test_reader \
 	tests/unit/test_log_format tests/unit/test_ingest
-CONTROL_TESTS += tests/unit/test_decode_filter
+CONTROL_TESTS += tests/unit/test_decode_filter tests/unit/test_who tests/unit/test_imports
 CONTROL_TESTS += tests/unit/test_remediate
 tests_unit_test_remediate_SOURCES = tests/unit/test_remediate.c tests/unit/redis_server.h
 tests_unit_test_remediate_CFLAGS = $(TEST_CFLAGS)
@@ -118,6 +126,12 @@ tests_unit_test_cli_LDADD = $(CONTROL_TEST_LIBS)
 tests_unit_test_decode_filter_SOURCES = tests/unit/test_decode_filter.c
 tests_unit_test_decode_filter_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_decode_filter_LDADD = $(CONTROL_TEST_LIBS)
+tests_unit_test_imports_SOURCES = tests/unit/test_imports.c tests/unit/redis_server.h
+tests_unit_test_imports_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_imports_LDADD = $(CONTROL_TEST_LIBS)
+tests_unit_test_who_SOURCES = tests/unit/test_who.c
+tests_unit_test_who_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_who_LDADD = $(CONTROL_TEST_LIBS)
 tests_unit_test_fleet_SOURCES = tests/unit/test_fleet.c tests/unit/redis_server.h
 tests_unit_test_fleet_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_fleet_LDADD = $(CONTROL_TEST_LIBS)

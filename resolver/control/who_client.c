@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* `who CLIENT`: its counters, its hits in policy zones, what it asked, and every address it was
- * told, by way of the names it asked. */
+/*
+ * `who CLIENT`: its counters, its hits in policy zones, what it asked, every address it was told by
+ * way of the names it asked, and what logs say of it.
+ */
 #include <string.h>
 
 #include "resolver/control/who.h"
@@ -68,6 +70,12 @@ struct client_view {
 		struct fleet_hit hit;
 	} * hits;
 	size_t hit_count;
+	struct who_facts facts;
+	struct who_retries retries;
+	struct who_rules rules;
+	struct who_drops drops;
+	struct reader_histories history;
+	struct who_hosts hosts;
 };
 
 static enum td_error load_hits(struct who *who, struct client_view *view)
@@ -90,6 +98,108 @@ static enum td_error load_hits(struct who *who, struct client_view *view)
 	}
 	return error;
 }
+
+/* --- what stands beside it --- */
+
+/* The names that it asked and a rule watched or blocked, most often first. */
+static enum td_error list_watched(struct who *who, struct client_view *view)
+{
+	const struct who_retries *retries = &view->retries;
+	struct reader_pairs rows = {.cut = retries->cut};
+
+	rows.rows = arena_alloc(&who->cli->arena, (retries->count + 1) * sizeof(*rows.rows));
+	if (!rows.rows)
+		return TD_NOMEM;
+	for (size_t i = 0; i < retries->count; i++)
+		rows.rows[rows.count++] = (struct reader_pair){
+			.name = retries->rows[i].name, .count = retries->rows[i].watched};
+	return who_rank(&who->cli->arena, &rows, COLUMN_NAME, &view->facts.names);
+}
+
+static enum td_error load_questions(struct who *who, struct client_view *view)
+{
+	const struct who_list all = {.count = 0};
+
+	enum td_error error = who_load_retries(who, view->client, &all, &view->retries);
+	if (error == TD_OK)
+		error = list_watched(who, view);
+	/* What the bound of an hour took may be of anybody. */
+	view->facts.names.cut = false;
+	if (error == TD_OK)
+		error = who_load_rules(
+			who, &view->facts.names, &view->pairs, view->client, &view->rules);
+	return error;
+}
+
+static enum td_error load_logs(struct who *who, struct client_view *view)
+{
+	struct who_logs *logs = &view->facts.logs;
+
+	enum td_error error = who_load_drops(who, view->client, NULL, &view->drops);
+	if (error == TD_OK)
+		error = who_name_drops(who, &view->drops, &view->pairs);
+	for (size_t i = 0; i < view->drops.count; i++) {
+		const struct who_drop *drop = &view->drops.rows[i];
+		logs->dropped += drop->packets;
+		logs->first_hour = who_earlier(logs->first_hour, drop->first_hour);
+		if (drop->last_hour > logs->last_hour)
+			logs->last_hour = drop->last_hour;
+	}
+	logs->lookups = who_lookups_between(
+		who, &view->retries, view->client, logs->first_hour, logs->last_hour);
+	return error == TD_OK ? who_load_sources(who, view->facts.sources) : error;
+}
+
+static enum td_error load_imports(struct who *who, struct client_view *view)
+{
+	const struct reader_history_wanted wanted = {
+		.client = view->client, .limit = READER_ROWS_MAX};
+	const char *const words[] = {view->client};
+	const struct who_list self = {.words = words, .count = 1};
+	enum td_error error = TD_OK;
+
+	view->history = (struct reader_histories){NULL, 0, false};
+	if (view->facts.sources[WHO_LOG_DNS].files)
+		error = who_load_history(who, &wanted, &view->history);
+	return error == TD_OK ? who_load_hosts(who, &self, &view->hosts) : error;
+}
+
+static bool is_watched(const struct client_view *view, const char *name)
+{
+	for (size_t i = 0; i < view->facts.names.count; i++)
+		if (strcmp(view->facts.names.words[i], name) == 0)
+			return true;
+	return false;
+}
+
+static void set_facts(struct who *who, struct client_view *view)
+{
+	struct who_facts *facts = &view->facts;
+	struct reader_pairs none = {.count = 0};
+
+	facts->kind = WHO_CLIENT;
+	facts->subject = view->client;
+	facts->now_ms = who->cli->now_ms;
+	for (size_t i = 0; i < view->hit_count; i++) {
+		facts->lookups += view->hits[i].hit.hits;
+		if (view->hits[i].hit.last_ms > facts->last_ms)
+			facts->last_ms = view->hits[i].hit.last_ms;
+	}
+	for (size_t i = 0; i < view->retries.count; i++) {
+		const struct who_retry *retry = &view->retries.rows[i];
+		facts->lookups += view->hit_count ? 0 : retry->watched;
+		facts->first_ms = who_earlier(facts->first_ms, retry->first_ms);
+	}
+	for (size_t i = 0; i < view->pairs.count; i++)
+		if (is_watched(view, view->pairs.rows[i].name))
+			facts->first_ms =
+				who_earlier(facts->first_ms, view->pairs.rows[i].first_ms);
+	facts->rules = view->rules.rows;
+	facts->rule_count = view->rules.known ? view->rules.count : 0;
+	who_set_periods(facts, &none, &view->retries);
+}
+
+/* --- out --- */
 
 static void append_counters(struct who *who, const struct reader_fields *fields)
 {
@@ -118,14 +228,14 @@ static void append_hits(struct who *who, const struct client_view *view)
 		grid_cell_u64(&grid, view->hits[i].hit.hits);
 		grid_cell_time(&grid, view->hits[i].hit.last_ms);
 	}
-	strbuf_append_text(out, view->hit_count
-					? "\nNames of watched or blocked zones that it asked:\n"
-					: "It asked for no name of a watched or blocked zone.\n");
+	if (view->hit_count)
+		strbuf_append_text(out, "\nHits of watched and blocked zones:\n");
 	grid_print(&grid, out, 0, who->cli->colour);
 	grid_deinit(&grid);
 }
 
-static void client_text(struct who *who, const struct client_view *view)
+/* Who it is, and what it counted for. */
+static void append_client(struct who *who, const struct client_view *view)
 {
 	struct strbuf *out = &who->cli->out;
 	struct summary seen = {reader_field_i64(&view->fields, "first_seen", 0),
@@ -133,6 +243,10 @@ static void client_text(struct who *who, const struct client_view *view)
 	const char *name = reader_field_text(&view->fields, "name");
 
 	who_append_bold(who, view->client);
+	if (view->fields.count == 0) {
+		strbuf_append_text(out, " asked nothing here, but is known otherwise.\n");
+		return;
+	}
 	if (name && *name) {
 		strbuf_append_text(out, " (");
 		output_text(out, name);
@@ -147,13 +261,27 @@ static void client_text(struct who *who, const struct client_view *view)
 	}
 	who_append_period(who, &seen);
 	append_counters(who, &view->fields);
+}
+
+static void client_text(struct who *who, const struct client_view *view)
+{
+	struct strbuf *out = &who->cli->out;
+
+	append_client(who, view);
+	who_append_story(who, &view->facts);
 	append_hits(who, view);
 	who_append_ranks(who, &view->names, "Names it asked:", "NAME|>QUERIES");
 	if (view->pairs.count)
 		strbuf_append_text(out, "\nAddresses it was told:\n");
-	who_append_pairs(who, &view->pairs, "ADDRESS|NAME ASKED|>TIMES|FIRST|LAST|BY WAY OF");
+	who_append_pairs(who, &view->pairs, &view->retries,
+		"ADDRESS|NAME ASKED|>TIMES|EVERY|FIRST|LAST|BY WAY OF");
+	who_append_rules(who, &view->rules);
+	who_append_drops(who, &view->drops);
+	who_append_history(who, &view->history);
+	who_append_hosts(who, &view->hosts);
 	strbuf_append_char(out, '\n');
 	cli_coverage_text(who->cli, who->fleet, &who->coverage, out);
+	who_append_sources(who, &view->facts);
 }
 
 static void client_json(struct who *who, const struct client_view *view)
@@ -187,11 +315,38 @@ static void client_json(struct who *who, const struct client_view *view)
 		strbuf_append_char(out, '}');
 	}
 	strbuf_append_char(out, ']');
+	who_append_story_json(who, &view->facts);
+	who_append_words_json(who, "watched_names", &view->facts.names);
+	who_append_rules_json(who, &view->rules);
+	who_append_logs_json(who, &view->facts, &view->drops);
+	who_append_history_json(who, &view->history);
+	who_append_hosts_json(who, &view->hosts);
 	who_append_ranks_json(who, "names", "name", &view->names);
-	who_append_pairs_json(who, &view->pairs);
+	who_append_pairs_json(who, &view->pairs, &view->retries);
 }
 
-/* found stays false when there is no such client; nothing is printed then. */
+/* A name is no client, and need not be looked for in every hour. */
+enum td_error who_find_in_logs(struct who *who, const char *client, bool *found)
+{
+	const char *const words[] = {client};
+	const struct who_list self = {.words = words, .count = 1};
+	struct who_hosts hosts;
+	struct who_drops drops;
+	struct address address;
+
+	*found = false;
+	if (!client_from_text(&address, client))
+		return TD_OK;
+	enum td_error error = who_load_hosts(who, &self, &hosts);
+	if (error == TD_OK)
+		error = who_load_drops(who, client, NULL, &drops);
+	if (error != TD_OK)
+		return error;
+	*found = drops.count > 0 || (hosts.count && (hosts.rows[0].event_ms > 0 ||
+							   hosts.rows[0].remediated_ms > 0));
+	return TD_OK;
+}
+
 enum td_error who_show_client(struct who *who, const char *client, bool *found)
 {
 	struct client_view view = {.client = client};
@@ -199,7 +354,7 @@ enum td_error who_show_client(struct who *who, const char *client, bool *found)
 	struct client_pairs client_pairs = {who, client, &view.pairs};
 
 	enum td_error error = fleet_client(who->fleet, arena, client, &view.fields);
-	if (error != TD_OK || view.fields.count == 0)
+	if (error != TD_OK)
 		return error;
 	*found = true;
 	error = fleet_ranks(
@@ -208,9 +363,16 @@ enum td_error who_show_client(struct who *who, const char *client, bool *found)
 		error = fleet_each(who->fleet, add_client_pairs, &client_pairs);
 	if (error == TD_OK)
 		error = load_hits(who, &view);
+	if (error == TD_OK)
+		error = load_questions(who, &view);
+	if (error == TD_OK)
+		error = load_logs(who, &view);
+	if (error == TD_OK)
+		error = load_imports(who, &view);
 	if (error != TD_OK)
 		return error;
 	who_sort(&view.pairs);
+	set_facts(who, &view);
 	(who->cli->json ? client_json : client_text)(who, &view);
 	return TD_OK;
 }

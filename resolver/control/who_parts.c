@@ -42,26 +42,110 @@ void who_sort(struct reader_pairs *pairs)
 		qsort(pairs->rows, pairs->count, sizeof(*pairs->rows), compare_counts);
 }
 
+/* --- lists of different words --- */
+
+struct ranked {
+	const char *word;
+	uint64_t count;
+};
+
 static int compare_words(const void *left, const void *right)
 {
-	return strcmp(*(const char *const *)left, *(const char *const *)right);
+	return strcmp(((const struct ranked *)left)->word, ((const struct ranked *)right)->word);
 }
 
-const char **who_distinct(
-	struct arena *arena, const struct reader_pairs *pairs, bool clients, size_t *count)
+static int compare_ranked(const void *left, const void *right)
 {
-	const char **words = arena_alloc(arena, (pairs->count + 1) * sizeof(*words));
+	const struct ranked *a = left, *b = right;
 
-	*count = 0;
-	for (size_t i = 0; words && i < pairs->count; i++)
-		words[i] = clients ? pairs->rows[i].client : pairs->rows[i].name;
-	if (!words || pairs->count == 0)
-		return words;
-	qsort(words, pairs->count, sizeof(*words), compare_words);
+	if (a->count != b->count)
+		return a->count < b->count ? 1 : -1;
+	return compare_words(left, right);
+}
+
+/* Takes what a bound of the store took out, adds equal words up, puts the largest first. */
+static enum td_error list_ranked(
+	struct arena *arena, struct ranked *rows, size_t count, struct who_list *out)
+{
+	const char **words = arena_alloc(arena, (count + 1) * sizeof(*words));
+	size_t kept = 0;
+
+	if (!words)
+		return TD_NOMEM;
+	if (count)
+		qsort(rows, count, sizeof(*rows), compare_words);
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(rows[i].word, SCHEMA_OTHER) == 0)
+			out->cut = true;
+		else if (kept && strcmp(rows[i].word, rows[kept - 1].word) == 0)
+			rows[kept - 1].count += rows[i].count;
+		else
+			rows[kept++] = rows[i];
+	}
+	if (kept)
+		qsort(rows, kept, sizeof(*rows), compare_ranked);
+	for (size_t i = 0; i < kept; i++)
+		words[i] = rows[i].word;
+	out->words = words;
+	out->count = kept;
+	return TD_OK;
+}
+
+static const char *column_of(const struct reader_pair *pair, enum who_column column)
+{
+	switch (column) {
+	case COLUMN_CLIENT:
+		return pair->client;
+	case COLUMN_NAME:
+		return pair->name;
+	case COLUMN_ADDRESS:
+		break;
+	}
+	return pair->address;
+}
+
+enum td_error who_rank(struct arena *arena, const struct reader_pairs *pairs,
+	enum who_column column, struct who_list *out)
+{
+	struct ranked *rows = arena_alloc(arena, (pairs->count + 1) * sizeof(*rows));
+
+	*out = (struct who_list){.cut = pairs->cut};
+	if (!rows)
+		return TD_NOMEM;
 	for (size_t i = 0; i < pairs->count; i++)
-		if (i == 0 || strcmp(words[i], words[*count - 1]) != 0)
-			words[(*count)++] = words[i];
-	return words;
+		rows[i] = (struct ranked){
+			column_of(&pairs->rows[i], column), pairs->rows[i].count};
+	return list_ranked(arena, rows, pairs->count, out);
+}
+
+enum td_error who_list_ranks(
+	struct arena *arena, const struct reader_ranks *ranks, struct who_list *out)
+{
+	struct ranked *rows = arena_alloc(arena, (ranks->count + 1) * sizeof(*rows));
+
+	*out = (struct who_list){.cut = ranks->total > ranks->count};
+	if (!rows)
+		return TD_NOMEM;
+	for (size_t i = 0; i < ranks->count; i++)
+		rows[i] = (struct ranked){ranks->rows[i].member, (uint64_t)ranks->rows[i].value};
+	return list_ranked(arena, rows, ranks->count, out);
+}
+
+enum td_error who_list_join(
+	struct arena *arena, struct who_list *list, const struct who_list *more)
+{
+	size_t count = list->count + more->count;
+	struct ranked *rows = arena_alloc(arena, (count + 1) * sizeof(*rows));
+
+	if (!rows)
+		return TD_NOMEM;
+	/* Counts that keep the order: the words of list before those of more. */
+	for (size_t i = 0; i < list->count; i++)
+		rows[i] = (struct ranked){list->words[i], (uint64_t)(2 * count - i) << 20};
+	for (size_t i = 0; i < more->count; i++)
+		rows[list->count + i] = (struct ranked){more->words[i], count - i};
+	list->cut = list->cut || more->cut;
+	return list_ranked(arena, rows, count, list);
 }
 
 bool who_has_other(const struct reader_ranks *ranks)
@@ -105,7 +189,68 @@ static void append_cut(struct who *who, size_t all, bool more)
 			"There is more than was read here: figures above are of what is shown.\n");
 }
 
-void who_append_pairs(struct who *who, const struct reader_pairs *pairs, const char *headers)
+/* A cell of a pair; the first letter of the header says which. */
+static void append_cell(struct grid *grid, char column, const struct reader_pair *pair,
+	const struct who_retries *retries)
+{
+	struct period period;
+	char text[32];
+
+	switch (column) {
+	case 'A':
+		grid_cell(grid, pair->address);
+		break;
+	case 'C':
+		grid_cell(grid, pair->client);
+		break;
+	case 'N':
+		grid_cell(grid, pair->name);
+		break;
+	case 'T':
+		grid_cell_u64(grid, pair->count);
+		break;
+	case 'E':
+		period = who_period(retries, pair->client, pair->name, pair);
+		who_period_cell(&period, text, sizeof(text));
+		grid_cell(grid, text);
+		break;
+	case 'F':
+		grid_cell_time(grid, pair->first_ms);
+		break;
+	case 'L':
+		grid_cell_time(grid, pair->last_ms);
+		break;
+	case 'B':
+		grid_cell(grid, *pair->owner && strcmp(pair->owner, pair->name) != 0 ? pair->owner
+										     : "-");
+		break;
+	}
+}
+
+/* What the signs in the column EVERY mean, of those that are there. */
+static void append_legend(
+	struct who *who, const struct reader_pairs *pairs, const struct who_retries *retries)
+{
+	bool seen[PERIOD_TIMES + 1] = {false};
+	struct strbuf *out = &who->cli->out;
+
+	for (size_t i = 0; i < pairs->count && i < who->limit; i++) {
+		const struct reader_pair *pair = &pairs->rows[i];
+		seen[who_period(retries, pair->client, pair->name, pair).source] = true;
+	}
+	if (seen[PERIOD_TIMES])
+		strbuf_append_text(out, "EVERY: the middle one of the intervals in the stream of "
+					"transactions.\n");
+	if (seen[PERIOD_HOURLY])
+		strbuf_append_text(out, "EVERY ~: from the counts of whole hours in which it "
+					"asked, all types together.\n");
+	if (seen[PERIOD_MEAN])
+		strbuf_append_text(
+			out, "EVERY avg: from first to last by the count, pauses included.\n");
+}
+
+void who_append_pairs(struct who *who, const struct reader_pairs *pairs,
+	const struct who_retries *retries, const char *headers)
 {
 	char fleet_headers[128];
 	struct grid grid;
@@ -119,40 +264,17 @@ void who_append_pairs(struct who *who, const struct reader_pairs *pairs, const c
 		for (const char *header = headers; header; header = strchr(header, '|')) {
 			header += *header == '|';
 			header += *header == '>';
-			switch (*header) {
-			case 'A':
-				grid_cell(&grid, pair->address);
-				break;
-			case 'C':
-				grid_cell(&grid, pair->client);
-				break;
-			case 'N':
-				grid_cell(&grid, pair->name);
-				break;
-			case 'T':
-				grid_cell_u64(&grid, pair->count);
-				break;
-			case 'F':
-				grid_cell_time(&grid, pair->first_ms);
-				break;
-			case 'L':
-				grid_cell_time(&grid, pair->last_ms);
-				break;
-			case 'B':
-				grid_cell(
-					&grid, *pair->owner && strcmp(pair->owner, pair->name) != 0
-						       ? pair->owner
-						       : "-");
-				break;
-			}
+			append_cell(&grid, *header, pair, retries);
 		}
 	}
 	grid_print(&grid, &who->cli->out, 0, who->cli->colour);
 	grid_deinit(&grid);
 	append_cut(who, pairs->count, pairs->cut);
+	append_legend(who, pairs, retries);
 }
 
-void who_append_pairs_json(struct who *who, const struct reader_pairs *pairs)
+void who_append_pairs_json(struct who *who, const struct reader_pairs *pairs,
+	const struct who_retries *retries)
 {
 	struct strbuf *out = &who->cli->out;
 	struct summary summary = who_summarize(pairs);
@@ -176,6 +298,8 @@ void who_append_pairs_json(struct who *who, const struct reader_pairs *pairs)
 		strbuf_json_u64(out, "count", pair->count);
 		output_json_time(out, "first", pair->first_ms);
 		output_json_time(out, "last", pair->last_ms);
+		struct period period = who_period(retries, pair->client, pair->name, pair);
+		who_append_period_json(out, &period);
 		strbuf_append_char(out, '}');
 	}
 	strbuf_append_char(out, ']');
@@ -198,13 +322,13 @@ void who_append_ranks_json(
 	strbuf_append_char(out, ']');
 }
 
-void who_append_words_json(struct who *who, const char *key, const char **words, size_t count)
+void who_append_words_json(struct who *who, const char *key, const struct who_list *words)
 {
 	strbuf_json_key(&who->cli->out, key);
 	strbuf_append_char(&who->cli->out, '[');
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < words->count; i++) {
 		output_json_next(&who->cli->out);
-		strbuf_json_string(&who->cli->out, words[i], strlen(words[i]));
+		strbuf_json_string(&who->cli->out, words->words[i], strlen(words->words[i]));
 	}
 	strbuf_append_char(&who->cli->out, ']');
 }
@@ -225,4 +349,52 @@ void who_append_ranks(
 	grid_print(&grid, &who->cli->out, 0, who->cli->colour);
 	grid_deinit(&grid);
 	append_cut(who, clients->count, clients->total > clients->count);
+}
+
+/* --- the paragraph --- */
+
+/* Periods that include pauses count only where there are no others. */
+static void take_period(struct who_facts *facts, struct period period)
+{
+	if (period.source == PERIOD_UNKNOWN)
+		return;
+	bool is_mean = period.source == PERIOD_MEAN, has_mean = facts->often.source == PERIOD_MEAN;
+	if (facts->often.source == PERIOD_UNKNOWN || (has_mean && !is_mean)) {
+		facts->often = facts->seldom = period;
+		return;
+	}
+	if (is_mean && !has_mean)
+		return;
+	if (period.ms < facts->often.ms)
+		facts->often = period;
+	if (period.ms > facts->seldom.ms)
+		facts->seldom = period;
+}
+
+void who_set_periods(struct who_facts *facts, const struct reader_pairs *pairs,
+	const struct who_retries *retries)
+{
+	for (size_t i = 0; i < pairs->count; i++) {
+		const struct reader_pair *pair = &pairs->rows[i];
+		take_period(facts, who_period(retries, pair->client, pair->name, pair));
+	}
+	for (size_t i = 0; i < retries->count && pairs->count == 0; i++)
+		take_period(facts, retries->rows[i].period);
+}
+
+void who_append_story(struct who *who, const struct who_facts *facts)
+{
+	who_tell(facts, &who->cli->out);
+}
+
+void who_append_story_json(struct who *who, const struct who_facts *facts)
+{
+	struct strbuf text;
+
+	strbuf_init(&text);
+	who_tell(facts, &text);
+	if (text.length && !text.failed)
+		text.data[--text.length] = '\0';
+	strbuf_json_text(&who->cli->out, "summary", text.length ? text.data : NULL);
+	strbuf_deinit(&text);
 }

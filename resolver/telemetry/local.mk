@@ -35,6 +35,7 @@ resolver_telemetry_libtelemetry_a_SOURCES = \
 	resolver/telemetry/redis/reader.c resolver/telemetry/redis/reader.h \
 	resolver/telemetry/redis/reader_connection.c resolver/telemetry/redis/reader_connection.h \
 	resolver/telemetry/redis/reader_hours.c resolver/telemetry/redis/reader_hours.h \
+	resolver/telemetry/redis/reader_imports.c resolver/telemetry/redis/reader_imports.h \
 	resolver/telemetry/redis/reader_pairs.c \
 	resolver/telemetry/redis/reader_private.h \
 	resolver/telemetry/redis/reader_ranks.c \

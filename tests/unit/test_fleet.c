@@ -308,7 +308,7 @@ static void test_commands(void **state)
 	assert_int_equal(RUN("who", "198.51.100.1", "--fleet"), CLI_OK);
 	assert_non_null(strstr(said, "gw1       192.0.2.1  a.example."));
 	assert_non_null(strstr(said, "gw3       192.0.2.1  a.example."));
-	assert_non_null(strstr(said, "7 times"));
+	assert_non_null(strstr(said, "7 answers"));
 	assert_int_equal(RUN("who", "192.0.2.1", "-f", "--json"), CLI_OK);
 	assert_non_null(strstr(said, "\"queries\":60"));
 	assert_non_null(strstr(said, "\"resolvers\":[\"gw1\",\"gw2\",\"gw3\"],\"missing\":[]"));

@@ -274,7 +274,10 @@ enum td_error reader_hash(struct reader *reader, struct arena *arena, enum reade
 
 	*out = (struct reader_fields){NULL, 0};
 	if (!reader_make_key(reader, key,
-		    hash == READER_EVENTLOG ? KEY_EVENTLOG : KEY_REMEDIATED, reader->resolver))
+		    hash == READER_EVENTLOG	? KEY_EVENTLOG
+		    : hash == READER_INGESTED ? KEY_INGEST
+					      : KEY_REMEDIATED,
+		    reader->resolver))
 		return TD_TOO_LONG;
 	return read_hash(reader, arena, key, out);
 }
