@@ -14,6 +14,7 @@ LIVE_MODULES = \
 	tests/live/harness.py \
 	tests/live/load.py \
 	tests/live/network.py \
+	tests/live/powershell.py \
 	tests/live/redis_set.py \
 	tests/live/slowlog.py \
 	tests/live/small_disk.py \
@@ -38,6 +39,7 @@ LIVE_MODULES = \
 	tests/live/test_redis_faults.py \
 	tests/live/test_redis_sentinel.py \
 	tests/live/test_redis_tls.py \
+	tests/live/test_remediate.py \
 	tests/live/test_replay.py \
 	tests/live/test_schema.py \
 	tests/live/test_schema_lines.py \
@@ -46,6 +48,7 @@ LIVE_MODULES = \
 	tests/live/test_timeline.py \
 	tests/live/test_transport.py \
 	tests/live/test_upstream.py \
+	tests/live/test_who.py \
 	tests/live/test_wire.py \
 	tests/live/upstream.py \
 	tests/live/wire.py
