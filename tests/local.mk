@@ -13,6 +13,7 @@ LIVE_MODULES = \
 	tests/live/cutter.py \
 	tests/live/harness.py \
 	tests/live/load.py \
+	tests/live/logs.py \
 	tests/live/network.py \
 	tests/live/powershell.py \
 	tests/live/redis_set.py \

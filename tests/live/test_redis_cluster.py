@@ -11,6 +11,7 @@ import harness
 import redis_set
 from asker import Asker, until_exact
 from harness import key, number, until
+from logs import Log, assert_counted, read_through
 
 pytestmark = pytest.mark.alone
 
@@ -104,6 +105,19 @@ def test_slot_moves_under_load(cluster, teredown, nsd):
     names = owner_client(cluster)
     for name in range(300):
         assert names.zscore(key("name", "h%d.example.org." % name, "clients"), asker.client), "h%d" % name
+
+
+def test_a_log_is_counted_once_while_its_slot_moves(cluster, folder):
+    whole(cluster)
+    log = Log()
+    for name in owner_client(cluster).scan_iter(match=key("*")):
+        owner_client(cluster).delete(name)
+
+    def faults():
+        until(lambda: owner_client(cluster).execute_command("CLUSTER", "COUNTKEYSINSLOT", SLOT) > 20, "the slot has keys")
+        cluster.migrate(SLOT, cluster.other_master(SLOT))
+    assert read_through(folder.path, cluster.url(), log, faults) == 1
+    assert_counted(owner_client(cluster), log)
 
 
 def test_slot_moves_at_once(cluster, teredown, nsd):

@@ -10,6 +10,7 @@ import harness
 import redis_set
 from asker import Asker, until_exact
 from harness import key, number, until
+from logs import Log, assert_counted, read_through
 
 PASSWORD, SENTINEL_PASSWORD = "data secret", "sentinel-secret"
 
@@ -117,3 +118,17 @@ def test_passwords(folder, teredown, nsd):
         for text in (daemon.log(), wrong.log(), str(wrong.status())):
             assert PASSWORD not in text and SENTINEL_PASSWORD not in text and "not it" not in text
         assert wrong.log().count("redis-password-file") == 1, "said once"
+
+
+def test_a_log_is_counted_once(servers, folder):
+    """What a killed master alone had acknowledged is lost with the position of the log: running the command again counts it."""
+    log = Log()
+    servers.client().flushall()
+
+    def faults():
+        until(lambda: servers.client().exists(key("ingest")), "a chunk is written")
+        servers.pause_replication()
+        servers.kill_master_before_replicas_resume()
+    runs = read_through(folder.path, servers.url(), log, faults)
+    assert_counted(servers.client(), log)
+    assert runs <= 2
