@@ -2,6 +2,7 @@
 """`teredown remediate` and `verify` on a real daemon: scripts that run, marks, and a client that comes back, which is noticed once."""
 
 import ctypes.util
+import datetime
 import json
 import os
 import stat
@@ -103,6 +104,33 @@ def test_who_comes_back(folder, teredown, nsd):
     make_quiet(store, CLIENT)
     ask(1)
     assert len(events(store, "remediated-back")) == 2
+
+
+EVENT = """<Events><Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'><System><Provider Name='Microsoft-Windows-Iphlpsvc'/>
+<EventID>%d</EventID><TimeCreated SystemTime='%s'/><Channel>System</Channel><Computer>%s</Computer></System>
+<EventData><Data Name='ProtocolType'>Teredo</Data><Data Name='Interface'>Teredo Tunneling Pseudo-Interface</Data></EventData></Event></Events>
+"""
+
+
+def test_event_log(folder, teredown, nsd):
+    """A host that asks nobody any more, and whose own event log says otherwise."""
+    with open(os.path.join(harness.BUILD, "config.h")) as config:
+        if "#define HAVE_EXPAT 1" not in config.read():
+            pytest.skip("built without expat")
+    names = folder.write("hosts", "%s pc-17.corp.example\n" % CLIENT)
+    daemon = teredown(nsd.endpoint, redis="embedded", client_names=["hosts:" + names])
+    daemon.ask(TEREDO, source=CLIENT)
+    daemon.until_counted(1)
+    daemon.run("remediate", "--mark")
+
+    def ingest(name, event, minutes):
+        at = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(minutes=minutes)
+        path = folder.write(name, EVENT % (event, at.strftime("%Y-%m-%dT%H:%M:%S.0000000Z"), "PC-17.corp.example"))
+        daemon.run("ingest", path)
+        return daemon.command("verify", "--json")
+    for name, event, minutes, state, code in (("old.xml", 4200, -60, "silent", 0), ("up.xml", 4200, 1, "active", 5), ("down.xml", 4201, 2, "silent", 0)):
+        done = ingest(name, event, minutes)
+        assert (json.loads(done.stdout)["clients"][0]["state"], done.returncode) == (state, code), name
 
 
 def mark(store, client, at, *zones):
