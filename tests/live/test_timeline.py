@@ -9,6 +9,7 @@ import time
 import pytest
 
 from harness import key, until
+from test_ingest import Log
 
 TEREDO = "teredo.ipv6.microsoft.com"
 SERVER = "65.55.158.118"
@@ -76,3 +77,30 @@ def test_blocked(daemon):
     daemon.until_counted(13)
     assert daemon.json("timeline", TEREDO)["lookups"] == 11
     assert daemon.json("timeline", SERVER)["lookups"] == 11
+
+
+def test_after_ingest(teredown, nsd, folder):
+    """The figures of the story: only one name, three clients, nine drops for each lookup, no proxy; then a proxy that was asked by name."""
+    daemon = teredown(nsd.endpoint, redis="embedded")
+    log, asked = Log(), 0
+    for client, times in CLIENTS.items():
+        for _ in range(times):
+            daemon.ask(TEREDO, source=client)
+            asked += 1
+    daemon.until_counted(asked)
+    now = time.time()
+    lines = "".join(log.drop(now, client) for client, times in CLIENTS.items() for _ in range(DROPS * times))
+    lines += "".join(log.drop(now, "127.0.61.2", "192.88.99.1", "41", 0) for _ in range(7))
+    path = folder.write("firewall.log", lines)
+    daemon.run("ingest", path)
+    first, second = daemon.json("drops")["destinations"]
+    assert (first["address"], first["drops"], first["lookups"], first["ratio"]) == (SERVER, 90, 10, 9.0)
+    assert first["names"] == [TEREDO + "."] and {client["client"]: client["drops"] for client in first["clients"]} == {c: DROPS * n for c, n in CLIENTS.items()}
+    assert (second["address"], second["proto41"], second["hard_coded"]) == ("192.88.99.1", 7, True)
+    chart = daemon.json("timeline", SERVER)
+    assert chart["ratio"] == 9.0 and [series["source"] for series in chart["series"]] == ["dns", "firewall-drop"]
+    assert "Nothing of: firewall-pass, proxy, eventlog." in daemon.run("timeline", SERVER)
+    proxy = "".join("%.3f   1 192.0.2.%d TCP_TUNNEL/200 39 CONNECT %s:443 - HIER_NONE/- -\n" % (now, index, TEREDO) for index in range(1, 4))
+    daemon.run("ingest", folder.write("access.log", proxy), "--as", "squid")
+    for word in (SERVER, TEREDO):
+        assert {series["source"]: series["sum"] for series in daemon.json("timeline", word)["series"]}["proxy"] == 3
