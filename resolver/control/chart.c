@@ -155,31 +155,63 @@ static size_t own_width(const struct chart *chart, const struct layout *layout, 
 	return header > layout->numbers[c] ? header : layout->numbers[c];
 }
 
-static void append_header(
+/* A header in its place; what is left of it is owed. */
+static void append_word(
+	const struct chart *chart, const char *word, size_t width, size_t *owed, struct strbuf *out)
+{
+	struct strbuf text;
+
+	strbuf_init(&text);
+	output_text(&text, word);
+	out->failed |= text.failed;
+	size_t length = text.length > width ? width : text.length;
+	*owed += GAP;
+	settle(out, owed);
+	output_style(out, chart->colour, STYLE_BOLD);
+	if (text.length > width && width > 2) {
+		strbuf_append(out, text.data, width - 2);
+		strbuf_append_text(out, "..");
+	} else if (text.data) {
+		strbuf_append(out, text.data, length);
+	}
+	output_style(out, chart->colour, STYLE_PLAIN);
+	strbuf_deinit(&text);
+	*owed = width - length;
+}
+
+static bool same_group(const struct chart_column *a, const struct chart_column *b)
+{
+	return a->group == b->group || (a->group && b->group && strcmp(a->group, b->group) == 0);
+}
+
+static void append_groups(
 	const struct chart *chart, const struct layout *layout, struct strbuf *out)
 {
 	size_t owed = layout->label;
 
-	for (size_t c = 0; c < chart->column_count; c++) {
-		size_t width = own_width(chart, layout, c), start;
-		struct strbuf header;
-		strbuf_init(&header);
-		output_text(&header, chart->columns[c].header);
-		out->failed |= header.failed;
-		start = header.length > width ? width : header.length;
-		owed += GAP;
-		settle(out, &owed);
-		output_style(out, chart->colour, STYLE_BOLD);
-		if (header.length > width && width > 2) {
-			strbuf_append(out, header.data, width - 2);
-			strbuf_append_text(out, "..");
-		} else if (header.data) {
-			strbuf_append(out, header.data, start);
-		}
-		output_style(out, chart->colour, STYLE_PLAIN);
-		strbuf_deinit(&header);
-		owed += width - start;
+	for (size_t c = 0; c < chart->column_count;) {
+		const struct chart_column *first = &chart->columns[c];
+		size_t width = own_width(chart, layout, c++);
+		while (c < chart->column_count && same_group(first, &chart->columns[c]))
+			width += GAP + own_width(chart, layout, c++);
+		append_word(chart, first->group ? first->group : "", width, &owed, out);
 	}
+	strbuf_append_char(out, '\n');
+}
+
+static void append_header(
+	const struct chart *chart, const struct layout *layout, struct strbuf *out)
+{
+	size_t owed = layout->label;
+	bool grouped = false;
+
+	for (size_t c = 0; c < chart->column_count; c++)
+		grouped = grouped || chart->columns[c].group;
+	if (grouped)
+		append_groups(chart, layout, out);
+	for (size_t c = 0; c < chart->column_count; c++)
+		append_word(
+			chart, chart->columns[c].header, own_width(chart, layout, c), &owed, out);
 	strbuf_append_char(out, '\n');
 }
 

@@ -13,7 +13,8 @@
 #include "resolver/control/output.h"
 
 struct chart_column {
-	const char *header; /* escaped on the way out, cut to the column */
+	const char *group; /* in a line above, over all columns in a row that have it; NULL: none */
+	const char *header; /* both are escaped on the way out, and cut to their place */
 	enum style style;   /* of its bars */
 };
 

@@ -93,16 +93,12 @@ static bool append_chart(
 	size_t rows = timeline->buckets.count;
 	struct chart_column *columns = arena_alloc(arena, (count + 1) * sizeof(*columns));
 	uint64_t *counts = arena_alloc(arena, (rows * count + 1) * sizeof(*counts));
-	char header[HEADER_MAX];
 
 	if (!columns || !counts)
 		return false;
 	for (size_t c = 0; c < count; c++) {
-		series_header(&series[c], header);
-		columns[c].header = arena_copy(arena, header, strlen(header) + 1);
-		columns[c].style = source_style(series[c].source);
-		if (!columns[c].header)
-			return false;
+		columns[c] = (struct chart_column){*series[c].group ? series[c].group : NULL,
+			timeline_source_name(series[c].source), source_style(series[c].source)};
 		for (size_t row = 0; row < rows; row++)
 			counts[row * count + c] = series[c].counts[row];
 	}
@@ -249,7 +245,8 @@ static bool show_text(struct timeline *timeline)
 	if (timeline->cell_count == 0) {
 		output_text(out, timeline->word);
 		strbuf_append_text(out, ": nothing was counted in that time.\n");
-		append_notes(timeline);
+		if (timeline->others || timeline->cut)
+			append_notes(timeline);
 		cli_coverage_text(timeline->cli, timeline->fleet, &timeline->coverage, out);
 		if (timeline->coverage.ever)
 			append_next(timeline);

@@ -304,7 +304,8 @@ static struct strbuf draw(const struct chart_column *columns, size_t column_coun
 	return out;
 }
 
-static const struct chart_column two[] = {{"dns", STYLE_GREEN}, {"firewall-drop", STYLE_RED}};
+static const struct chart_column two[] = {
+	{NULL, "dns", STYLE_GREEN}, {NULL, "firewall-drop", STYLE_RED}};
 
 static void test_chart_ascii(void **state)
 {
@@ -322,7 +323,7 @@ static void test_chart_ascii(void **state)
 
 static void test_chart_unicode(void **state)
 {
-	static const struct chart_column one[] = {{"x", STYLE_PLAIN}};
+	static const struct chart_column one[] = {{NULL, "x", STYLE_PLAIN}};
 	static const uint64_t counts[] = {80, 40, 5, 1, 0};
 
 	(void)state;
@@ -335,6 +336,24 @@ static void test_chart_unicode(void **state)
 				      "row 3    1 ▏\n"
 				      "row 4    0\n"
 				      "total  126\n");
+	strbuf_deinit(&out);
+}
+
+/* The group of columns in a row is said once, over them. */
+static void test_chart_groups(void **state)
+{
+	static const struct chart_column columns[] = {{"192.0.2.1", "dns", STYLE_PLAIN},
+		{"192.0.2.1", "firewall-drop", STYLE_PLAIN}, {NULL, "dns", STYLE_PLAIN},
+		{"a.very.long.name.example.", "dns", STYLE_PLAIN}};
+	static const uint64_t counts[] = {1, 9, 4, 8};
+
+	(void)state;
+	struct strbuf out = draw(columns, 4, counts, 1, 65, false, false);
+	assert_string_equal(out.data,
+		"       192.0.2.1                                    a.very.long..\n"
+		"       dns            firewall-drop  dns            dns\n"
+		"row 0  1 #            9 ###########  4 #####        8 ##########\n"
+		"total  1              9              4              8\n");
 	strbuf_deinit(&out);
 }
 
@@ -351,7 +370,7 @@ static size_t marks(const char *line)
 /* A tenth is far more than a tenth of the bar, and order is kept. */
 static void test_chart_log(void **state)
 {
-	static const struct chart_column one[] = {{"x", STYLE_PLAIN}};
+	static const struct chart_column one[] = {{NULL, "x", STYLE_PLAIN}};
 	static const uint64_t counts[] = {1, 10, 100, 1000, 1000000, UINT64_MAX / 2};
 	size_t before = 0;
 
@@ -398,7 +417,8 @@ static void test_chart_narrow_and_hostile(void **state)
 
 	(void)state;
 	for (int i = 0; i < 40; i++)
-		columns[i] = (struct chart_column){"\033[2J\n\xff", STYLE_PLAIN};
+		columns[i] = (struct chart_column){
+			i % 3 ? "\033]0;x\a" : NULL, "\033[2J\n\xff", STYLE_PLAIN};
 	for (int i = 0; i < 80; i++)
 		counts[i] = UINT64_MAX / 80;
 	for (unsigned width = 1; width < 120; width += 7) {
@@ -408,7 +428,7 @@ static void test_chart_narrow_and_hostile(void **state)
 		size_t lines = 0;
 		for (const char *at = out.data; (at = strchr(at, '\n')) != NULL; at++)
 			lines++;
-		assert_int_equal(lines, 4);
+		assert_int_equal(lines, 5);
 		strbuf_deinit(&out);
 	}
 }
@@ -508,6 +528,7 @@ int main(void)
 		TEST(test_lord_howe),
 		TEST(test_chart_ascii),
 		TEST(test_chart_unicode),
+		TEST(test_chart_groups),
 		TEST(test_chart_log),
 		TEST(test_chart_folds_nothing),
 		TEST(test_chart_narrow_and_hostile),
