@@ -58,6 +58,18 @@ static void append_more(struct strbuf *out, size_t count)
 		strbuf_printf(out, " and %zu more", count - SHOWN);
 }
 
+/* Where no name was asked here. */
+static void append_logged(struct strbuf *out, const struct drops_destination *row)
+{
+	strbuf_append_text(out, row->log_ambiguous ? "(in a log, ambiguous: " : "(in a log: ");
+	for (size_t i = 0; i < row->logged_count && i < SHOWN; i++) {
+		strbuf_append_text(out, i ? ", " : "");
+		strbuf_append_text(out, row->logged[i]);
+	}
+	append_more(out, row->logged_count);
+	strbuf_append_char(out, ')');
+}
+
 /* Raw text, which the grid escapes. */
 static void append_names(struct strbuf *out, const struct drops_destination *row)
 {
@@ -70,10 +82,12 @@ static void append_names(struct strbuf *out, const struct drops_destination *row
 		strbuf_append_text(out, row->names[i]);
 	}
 	append_more(out, row->name_count);
-	if (row->name_count == 0)
+	if (row->name_count == 0 && row->logged_count == 0)
 		strbuf_append_text(out, "(name not kept)");
 	if (row->others_only)
 		strbuf_append_text(out, " (asked by others)");
+	if (row->name_count == 0 && row->logged_count)
+		append_logged(out, row);
 }
 
 static void append_clients(struct strbuf *out, const struct drops_destination *row)
@@ -224,9 +238,9 @@ static void show_text(struct report *report)
 
 /* --- JSON and CSV --- */
 
-static void words_json(struct strbuf *out, const char **words, size_t count)
+static void words_json(struct strbuf *out, const char *key, const char **words, size_t count)
 {
-	strbuf_json_key(out, "names");
+	strbuf_json_key(out, key);
 	strbuf_append_char(out, '[');
 	for (size_t i = 0; i < count; i++) {
 		output_json_next(out);
@@ -244,7 +258,7 @@ static void clients_json(struct strbuf *out, const struct drops_destination *row
 		strbuf_append_char(out, '{');
 		strbuf_json_text(out, "client", row->clients[i].client);
 		strbuf_json_u64(out, "drops", row->clients[i].drops);
-		words_json(out, row->clients[i].names, row->clients[i].name_count);
+		words_json(out, "names", row->clients[i].names, row->clients[i].name_count);
 		strbuf_append_char(out, '}');
 	}
 	strbuf_append_char(out, ']');
@@ -266,7 +280,9 @@ static void destination_json(const struct report *report, const struct drops_des
 	ratio_json(out, "ratio", row->drops, row->lookups);
 	strbuf_json_bool(out, "hard_coded", row->hard_coded);
 	strbuf_json_bool(out, "others_only", row->others_only);
-	words_json(out, row->names, row->name_count);
+	words_json(out, "names", row->names, row->name_count);
+	words_json(out, "logged", row->logged, row->logged_count);
+	strbuf_json_bool(out, "log_ambiguous", row->log_ambiguous);
 	clients_json(out, row);
 	strbuf_append_char(out, '}');
 }

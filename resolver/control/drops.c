@@ -13,8 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "resolver/telemetry/redis/reader_imports.h"
+#include "resolver/telemetry/redis/schema.h"
+
 #define MEMBERS_MAX 1000000 /* different (client, address, kind); further ones count as others */
-#define TIMELINES_MIN 100   /* destinations whose timeline is read before they are ranked */
+#define LOGGED_MAX 10000    /* rows of such a log, of an address and resolver */
+#define LOGGED_NAMES_MAX 1000
+#define TIMELINES_MIN 100 /* destinations whose timeline is read before they are ranked */
 
 /* One member of the sets, summed over the hours. */
 struct part {
@@ -196,24 +201,71 @@ static int compare_words(const void *left, const void *right)
 	return strcmp(*(const char *const *)left, *(const char *const *)right);
 }
 
-/* The different names of the pairs. NULL: out of memory. */
+/* The different names of the pairs, but for what a bound took. NULL: out of memory. */
 static const char **names_of(
 	struct arena *arena, const struct reader_pair *pairs, size_t count, size_t *out)
 {
 	const char **names = arena_alloc(arena, (count + 1) * sizeof(*names));
-	size_t kept = 0;
+	size_t kept = 0, named = 0;
 
 	*out = 0;
 	for (size_t i = 0; names && i < count; i++)
-		names[i] = pairs[i].name;
+		if (strcmp(pairs[i].name, SCHEMA_OTHER) != 0)
+			names[named++] = pairs[i].name;
 	if (!names)
 		return NULL;
-	qsort(names, count, sizeof(*names), compare_words);
-	for (size_t i = 0; i < count; i++)
+	qsort(names, named, sizeof(*names), compare_words);
+	for (size_t i = 0; i < named; i++)
 		if (i == 0 || strcmp(names[i], names[kept - 1]) != 0)
 			names[kept++] = names[i];
 	*out = kept;
 	return names;
+}
+
+struct log_walk {
+	struct drops *drops;
+	struct drops_destination *row;
+	struct words names;
+};
+
+static enum td_error add_logged(void *context, struct fleet_member *member)
+{
+	struct log_walk *walk = context;
+	const struct reader_history_wanted wanted = {
+		.address = walk->row->address, .limit = LOGGED_MAX};
+	struct reader_histories history;
+	enum td_error error = reader_history(member->reader, walk->drops->arena, &wanted, &history);
+	bool cut = history.cut;
+
+	for (size_t i = 0; i < history.count && error == TD_OK; i++) {
+		struct word *unused;
+		error = words_put(&walk->names, history.rows[i].name, &unused);
+		walk->row->log_ambiguous = walk->row->log_ambiguous || !history.rows[i].certain;
+		if (error == TD_FULL) {
+			cut = true;
+			error = TD_OK;
+		}
+	}
+	walk->drops->cut = walk->drops->cut || cut;
+	return error;
+}
+
+/* What logs of other DNS servers say: less certain than pairs, and never mixed with them. */
+static enum td_error read_logged(struct drops *drops, struct drops_destination *row)
+{
+	struct log_walk walk = {.drops = drops, .row = row};
+
+	words_init(&walk.names, drops->arena, LOGGED_NAMES_MAX);
+	enum td_error error = fleet_each(drops->fleet, add_logged, &walk);
+	row->logged = arena_alloc(drops->arena, (walk.names.count + 1) * sizeof(*row->logged));
+	if (!row->logged && error == TD_OK)
+		error = TD_NOMEM;
+	for (size_t i = 0; i < walk.names.count && error == TD_OK; i++)
+		row->logged[row->logged_count++] = walk.names.rows[i]->text;
+	if (error == TD_OK)
+		qsort(row->logged, row->logged_count, sizeof(*row->logged), compare_words);
+	words_deinit(&walk.names);
+	return error;
 }
 
 static enum td_error read_names(struct drops *drops, struct drops_destination *row)
@@ -238,9 +290,10 @@ static enum td_error read_names(struct drops *drops, struct drops_destination *r
 			return TD_NOMEM;
 		own = own || client->name_count;
 	}
-	row->hard_coded = index.count == 0 && row->lookups == 0;
 	row->others_only = index.count > 0 && !own;
-	return TD_OK;
+	error = read_logged(drops, row);
+	row->hard_coded = index.count == 0 && row->lookups == 0 && row->logged_count == 0;
+	return error;
 }
 
 static enum td_error load_once(struct drops *drops, size_t detailed)

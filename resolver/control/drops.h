@@ -27,8 +27,11 @@ struct drops_destination {
 	size_t client_count;
 	const char **names; /* for which anyone was told it, sorted */
 	size_t name_count;
-	bool hard_coded;  /* told to nobody here, now or as long as pairs are kept */
-	bool others_only; /* told, but to none of these clients */
+	const char **logged; /* names for which logs of other DNS servers say it was told, sorted */
+	size_t logged_count;
+	bool log_ambiguous; /* such a log leaves open who was told some of them */
+	bool hard_coded;    /* told to nobody, here or by these logs, as long as that is kept */
+	bool others_only;   /* told, but to none of these clients */
 };
 
 struct drops {

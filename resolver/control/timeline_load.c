@@ -187,7 +187,8 @@ static enum td_error add_requests_by_name(
 
 	words_init(&names, &timeline->cli->arena, NAMES_MAX);
 	for (size_t i = 0; i < index->count && error == TD_OK; i++)
-		error = words_put(&names, index->rows[i].name, &unused);
+		if (strcmp(index->rows[i].name, SCHEMA_OTHER) != 0)
+			error = words_put(&names, index->rows[i].name, &unused);
 	if (error == TD_FULL) {
 		timeline->cut = true;
 		error = TD_OK;

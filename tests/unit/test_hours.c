@@ -324,6 +324,7 @@ static void test_drops_json(void **state)
 	add_pair(1, SERVER, "192.0.2.77", "www.example.com.");
 	add_drop(1, NOW_HOUR, "192.0.2.50", SERVER, "-", 3);
 	add_pair(1, "203.0.113.9", "192.0.2.77", "other.example.");
+	add_pair(1, SERVER, "*other", "*other");
 	assert_int_equal(DROPS("--json"), CLI_OK);
 	assert_string_equal(at("destinations", 0, "address"), "\"65.55.158.118\"");
 	assert_string_equal(at("destinations", 0, "drops"), "813");
@@ -354,6 +355,29 @@ static void test_drops_beyond_a_bound(void **state)
 	assert_string_equal(at("destinations", 1, "drops"), "72");
 	assert_int_equal(DROPS("-n", "3"), CLI_OK);
 	IS_IN("(others)");
+}
+
+/* A log of another DNS server names what nobody asked here: then it is built in nowhere. */
+static void test_drops_with_history(void **state)
+{
+	(void)state;
+	fill();
+	put("HSET teredown:{gw1}:history:203.0.113.9 %b %s", "192.0.2.9 old.example.", (size_t)22,
+		"1700000001000 1700000002000 5 certain");
+	put("HSET teredown:{gw1}:history:192.88.99.1 %b %s", "192.0.2.1 \033[2J.", (size_t)15,
+		"1700000001000 1700000002000 5 ambiguous");
+	put("HSET teredown:{gw1}:history:192.88.99.1 %b %s", "192.0.2.1 b.example.", (size_t)20,
+		"1700000001000 1700000002000 5 certain");
+	assert_int_equal(DROPS("--json"), CLI_OK);
+	assert_string_equal(at("destinations", 1, "hard_coded"), "false");
+	assert_string_equal(at("destinations", 1, "logged"), "[\"old.example.\"]");
+	assert_string_equal(at("destinations", 1, "names"), "[]");
+	assert_string_equal(at("destinations", 1, "log_ambiguous"), "false");
+	assert_string_equal(at("destinations", 2, "log_ambiguous"), "true");
+	assert_int_equal(DROPS("-n", "5"), CLI_OK);
+	IS_IN("(in a log: old.example.)");
+	IS_IN("(in a log, ambiguous: \\027[2J., b.example.)");
+	IS_NOT_IN("\033");
 }
 
 static void test_drops_of_a_fleet(void **state)
@@ -617,6 +641,7 @@ int main(void)
 		cmocka_unit_test(test_drops),
 		cmocka_unit_test(test_drops_json),
 		cmocka_unit_test(test_drops_beyond_a_bound),
+		cmocka_unit_test(test_drops_with_history),
 		cmocka_unit_test(test_drops_of_a_fleet),
 		cmocka_unit_test(test_drops_empty),
 		cmocka_unit_test(test_timeline_of_an_address),
