@@ -114,8 +114,19 @@ struct who_drops {
 	bool others; /* a bound of the store took who it was of some */
 	bool cut;
 };
-/* Adds the counts of the timeline of an address; lookups are those of the daemon. */
-enum td_error who_add_timeline(struct who *who, const char *address, struct who_logs *logs);
+struct who_series {
+	struct {
+		const char *address;
+		struct who_logs logs;
+	} * rows;
+	size_t count;
+};
+/* The timelines of the first WHO_SERIES_MAX addresses, and their sum, which is added to; lookups
+ * are those of the daemon. */
+enum td_error who_load_series(struct who *who, const struct who_list *addresses,
+	struct who_series *out, struct who_logs *sum);
+/* A table of those addresses of which a log tells something. */
+void who_append_series(struct who *who, const struct who_series *series);
 /* Adds proxy hits of a name. */
 enum td_error who_add_proxied(struct who *who, const char *name, struct who_logs *logs);
 /* Dropped packets of this client, or to this address (NULL: any), or to one of the list. */
@@ -130,8 +141,8 @@ void who_append_drops(struct who *who, const struct who_drops *drops);
 /* A line for each kind of log: how many were read, from when to when. */
 void who_append_sources(struct who *who, const struct who_facts *facts);
 /* "logs":{…} */
-void who_append_logs_json(
-	struct who *who, const struct who_facts *facts, const struct who_drops *drops);
+void who_append_logs_json(struct who *who, const struct who_facts *facts,
+	const struct who_series *series, const struct who_drops *drops);
 
 /* --- who_history.c: what other servers' logs say --- */
 

@@ -87,6 +87,7 @@ struct address_view {
 	struct who_facts facts;
 	struct who_retries retries;
 	struct who_rules rules;
+	struct who_series series;
 	struct who_drops drops;
 	struct reader_histories history;
 	struct who_hosts hosts;
@@ -123,7 +124,7 @@ static enum td_error load_logs(struct who *who, struct address_view *view)
 	const char *const words[] = {who->address_words};
 	const struct who_list self = {.words = words, .count = 1};
 
-	enum td_error error = who_add_timeline(who, who->address_words, &facts->logs);
+	enum td_error error = who_load_series(who, &self, &view->series, &facts->logs);
 	for (size_t i = 0; i < facts->names.count && i < WHO_SERIES_MAX && error == TD_OK; i++)
 		error = who_add_proxied(who, facts->names.words[i], &facts->logs);
 	if (error == TD_OK && facts->logs.dropped)
@@ -208,6 +209,7 @@ static void append_untold_next(struct who *who, const struct known_place *place,
 static void append_tables(struct who *who, const struct address_view *view)
 {
 	who_append_rules(who, &view->rules);
+	who_append_series(who, &view->series);
 	who_append_drops(who, &view->drops);
 	who_append_history(who, &view->history);
 	who_append_hosts(who, &view->hosts);
@@ -268,7 +270,7 @@ static void address_json(struct who *who, const struct address_view *view)
 	who_append_words_json(who, "names", &view->facts.names);
 	append_asked_json(who, view->asked, view->asked_count);
 	who_append_rules_json(who, &view->rules);
-	who_append_logs_json(who, &view->facts, &view->drops);
+	who_append_logs_json(who, &view->facts, &view->series, &view->drops);
 	who_append_history_json(who, &view->history);
 	who_append_hosts_json(who, &view->hosts);
 	who_append_pairs_json(who, &view->pairs, &view->retries);

@@ -287,6 +287,7 @@ static void client_text(struct who *who, const struct client_view *view)
 static void client_json(struct who *who, const struct client_view *view)
 {
 	struct strbuf *out = &who->cli->out;
+	const struct who_series none = {.count = 0}; /* other clients go there, too */
 
 	strbuf_json_text(out, "client", view->client);
 	const char *called = reader_field_text(&view->fields, "name");
@@ -318,7 +319,7 @@ static void client_json(struct who *who, const struct client_view *view)
 	who_append_story_json(who, &view->facts);
 	who_append_words_json(who, "watched_names", &view->facts.names);
 	who_append_rules_json(who, &view->rules);
-	who_append_logs_json(who, &view->facts, &view->drops);
+	who_append_logs_json(who, &view->facts, &none, &view->drops);
 	who_append_history_json(who, &view->history);
 	who_append_hosts_json(who, &view->hosts);
 	who_append_ranks_json(who, "names", "name", &view->names);

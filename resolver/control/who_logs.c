@@ -13,6 +13,7 @@
 #include "resolver/control/drop_member.h"
 #include "resolver/control/fleet_hours.h"
 #include "resolver/control/json_view.h"
+#include "resolver/control/ratio.h"
 #include "resolver/control/who.h"
 
 #define DROPS_MAX 200000
@@ -38,6 +39,7 @@ static void add_counts(const struct who *who, const uint64_t *counts, struct who
 	size_t first = SIZE_MAX, last = 0;
 
 	for (size_t h = 0; h < who->hours.count; h++) {
+		logs->told += count_at(counts, h, SOURCE_DNS);
 		logs->passed += count_at(counts, h, SOURCE_PASS);
 		logs->proxied += count_at(counts, h, SOURCE_PROXY);
 		if (count_at(counts, h, SOURCE_DROP) == 0)
@@ -50,21 +52,50 @@ static void add_counts(const struct who *who, const uint64_t *counts, struct who
 		return;
 	for (size_t h = first; h <= last; h++)
 		logs->lookups += count_at(counts, h, SOURCE_DNS);
-	int64_t begin = who->hours.first + (int64_t)first, end = who->hours.first + (int64_t)last;
-	if (logs->first_hour == 0 || begin < logs->first_hour)
-		logs->first_hour = begin;
-	if (end > logs->last_hour)
-		logs->last_hour = end;
+	logs->first_hour = who->hours.first + (int64_t)first;
+	logs->last_hour = who->hours.first + (int64_t)last;
 }
 
-enum td_error who_add_timeline(struct who *who, const char *address, struct who_logs *logs)
+static enum td_error load_timeline(struct who *who, const char *address, struct who_logs *logs)
 {
 	enum td_error error;
 	uint64_t *counts = load_counts(who, address, &error);
 
+	*logs = (struct who_logs){.dropped = 0};
 	if (error == TD_OK)
 		add_counts(who, counts, logs);
 	free(counts);
+	return error;
+}
+
+static void add_logs(struct who_logs *sum, const struct who_logs *logs)
+{
+	sum->dropped += logs->dropped;
+	sum->passed += logs->passed;
+	sum->proxied += logs->proxied;
+	sum->told += logs->told;
+	sum->lookups += logs->lookups;
+	sum->first_hour = who_earlier(sum->first_hour, logs->first_hour);
+	if (logs->last_hour > sum->last_hour)
+		sum->last_hour = logs->last_hour;
+}
+
+enum td_error who_load_series(struct who *who, const struct who_list *addresses,
+	struct who_series *out, struct who_logs *sum)
+{
+	size_t most = addresses->count < WHO_SERIES_MAX ? addresses->count : WHO_SERIES_MAX;
+	enum td_error error = TD_OK;
+
+	*out = (struct who_series){.count = 0};
+	out->rows = arena_alloc(&who->cli->arena, (most + 1) * sizeof(*out->rows));
+	if (!out->rows)
+		return TD_NOMEM;
+	for (; out->count < most && error == TD_OK; out->count++) {
+		out->rows[out->count].address = addresses->words[out->count];
+		error = load_timeline(
+			who, addresses->words[out->count], &out->rows[out->count].logs);
+		add_logs(sum, &out->rows[out->count].logs);
+	}
 	return error;
 }
 
@@ -341,6 +372,38 @@ enum td_error who_name_drops(
 	return TD_OK;
 }
 
+static bool is_logged(const struct who_logs *logs)
+{
+	return logs->dropped || logs->passed || logs->proxied;
+}
+
+void who_append_series(struct who *who, const struct who_series *series)
+{
+	struct strbuf *out = &who->cli->out;
+	char ratio[RATIO_MAX];
+	struct grid grid;
+	size_t rows = 0;
+
+	grid_init(&grid, "ADDRESS|>LOOKUPS|>DROPPED|>FOR EACH LOOKUP|>LET THROUGH|>PROXY HITS");
+	for (size_t i = 0; i < series->count; i++) {
+		const struct who_logs *logs = &series->rows[i].logs;
+		if (!is_logged(logs))
+			continue;
+		rows++;
+		grid_cell(&grid, series->rows[i].address);
+		grid_cell_u64(&grid, logs->told);
+		grid_cell_u64(&grid, logs->dropped);
+		grid_cell(&grid,
+			logs->dropped ? ratio_text(logs->dropped, logs->lookups, ratio) : "-");
+		grid_cell_u64(&grid, logs->passed);
+		grid_cell_u64(&grid, logs->proxied);
+	}
+	if (rows)
+		strbuf_append_text(out, "\nLogs beside the lookups, in the hours that are kept:\n");
+	grid_print(&grid, out, 0, who->cli->colour);
+	grid_deinit(&grid);
+}
+
 void who_append_drops(struct who *who, const struct who_drops *drops)
 {
 	struct strbuf *out = &who->cli->out;
@@ -436,8 +499,28 @@ static void append_drops_json(struct who *who, const struct who_drops *drops)
 	strbuf_append_char(out, ']');
 }
 
-void who_append_logs_json(
-	struct who *who, const struct who_facts *facts, const struct who_drops *drops)
+static void append_series_json(struct strbuf *out, const struct who_series *series)
+{
+	strbuf_json_key(out, "addresses");
+	strbuf_append_char(out, '[');
+	for (size_t i = 0; i < series->count; i++) {
+		const struct who_logs *logs = &series->rows[i].logs;
+		output_json_next(out);
+		strbuf_append_char(out, '{');
+		strbuf_json_text(out, "address", series->rows[i].address);
+		strbuf_json_u64(out, "dns", logs->told);
+		strbuf_json_u64(out, "firewall_drop", logs->dropped);
+		strbuf_json_u64(out, "firewall_pass", logs->passed);
+		strbuf_json_u64(out, "proxy", logs->proxied);
+		strbuf_json_u64(out, "lookups", logs->lookups);
+		ratio_json(out, "drops_per_lookup", logs->dropped, logs->lookups);
+		strbuf_append_char(out, '}');
+	}
+	strbuf_append_char(out, ']');
+}
+
+void who_append_logs_json(struct who *who, const struct who_facts *facts,
+	const struct who_series *series, const struct who_drops *drops)
 {
 	struct strbuf *out = &who->cli->out;
 	const struct who_logs *logs = &facts->logs;
@@ -448,14 +531,11 @@ void who_append_logs_json(
 	strbuf_json_u64(out, "firewall_pass", logs->passed);
 	strbuf_json_u64(out, "proxy", logs->proxied);
 	strbuf_json_u64(out, "lookups", logs->lookups);
-	strbuf_json_key(out, "drops_per_lookup");
-	if (logs->dropped && logs->lookups)
-		strbuf_printf(out, "%.2f", (double)logs->dropped / (double)logs->lookups);
-	else
-		strbuf_append_text(out, "null");
+	ratio_json(out, "drops_per_lookup", logs->dropped, logs->dropped ? logs->lookups : 0);
 	output_json_time(out, "from", logs->first_hour * HOUR_MS);
 	output_json_time(out, "to", logs->last_hour ? (logs->last_hour + 1) * HOUR_MS : 0);
 	append_sources_json(out, facts->sources);
+	append_series_json(out, series);
 	append_drops_json(who, drops);
 	strbuf_append_char(out, '}');
 }

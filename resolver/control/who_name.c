@@ -89,6 +89,7 @@ struct name_view {
 	struct who_facts facts;
 	struct who_retries retries;
 	struct who_rules rules;
+	struct who_series series;
 	struct who_drops drops;
 	struct reader_histories history;
 	struct who_hosts hosts;
@@ -134,12 +135,12 @@ static enum td_error load_logs(struct who *who, struct name_view *view)
 	struct who_logs *logs = &facts->logs;
 	enum td_error error = who_add_proxied(who, who->name, logs);
 
-	for (size_t i = 0; i < facts->addresses.count && i < WHO_SERIES_MAX && error == TD_OK; i++) {
-		uint64_t before = logs->dropped;
-		error = who_add_timeline(who, facts->addresses.words[i], logs);
-		if (error == TD_OK && logs->dropped > before)
-			error = look_for_others(who, facts->addresses.words[i], &logs->shared);
-	}
+	if (error == TD_OK)
+		error = who_load_series(who, &facts->addresses, &view->series, logs);
+	for (size_t i = 0; i < view->series.count && error == TD_OK; i++)
+		if (view->series.rows[i].logs.dropped)
+			error = look_for_others(
+				who, view->series.rows[i].address, &logs->shared);
 	if (error == TD_OK && logs->dropped)
 		error = who_load_drops(who, NULL, &facts->addresses, &view->drops);
 	if (error == TD_OK)
@@ -215,6 +216,7 @@ static void name_text(struct who *who, const struct name_view *view)
 	who_append_ranks(
 		who, &view->clients, "Queries, whatever was answered:", "CLIENT|>QUERIES");
 	who_append_rules(who, &view->rules);
+	who_append_series(who, &view->series);
 	who_append_drops(who, &view->drops);
 	who_append_history(who, &view->history);
 	who_append_hosts(who, &view->hosts);
@@ -232,7 +234,7 @@ static void name_json(struct who *who, const struct name_view *view)
 	who_append_story_json(who, &view->facts);
 	who_append_ranks_json(who, "clients", "client", &view->clients);
 	who_append_rules_json(who, &view->rules);
-	who_append_logs_json(who, &view->facts, &view->drops);
+	who_append_logs_json(who, &view->facts, &view->series, &view->drops);
 	who_append_history_json(who, &view->history);
 	who_append_hosts_json(who, &view->hosts);
 	who_append_pairs_json(who, &view->pairs, &view->retries);

@@ -20,6 +20,7 @@ enum who_kind { WHO_ADDRESS, WHO_NAME, WHO_CLIENT };
 /* What logs said of addresses, by the hour. */
 struct who_logs {
 	uint64_t dropped, passed, proxied; /* packets, packets, requests */
+	uint64_t told;                     /* lookups in all hours that are kept */
 	uint64_t lookups;                  /* in the hours from the first drop to the last */
 	int64_t first_hour, last_hour;     /* of drops, since 1970; 0: none */
 	bool shared;                       /* other names lead there, too */

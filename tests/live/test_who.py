@@ -189,12 +189,15 @@ class TestStory:
             "60480 answers, " % (SERVER, TEREDO, *HOSTS))
         assert " Nine drops for each lookup (544320 packets dropped, 60480 lookups in the same hours), no proxy hits. " in paragraph
         assert paragraph.endswith(" The name is watched now: answered truthfully and recorded (rule %s. of zone teredo)." % TEREDO)
+        assert [SERVER, "60480", "544320", "9.0", "0", "0"] in [line.split() for line in text.splitlines()]
         assert "~30 s" in text and "ambiguous" in text and "\x1b" not in text and "old\\027[31m.example." in text
         assert "Desk.lan.example." in text and "active" in text and "powershell" in text
         view, = daemon.json("who", SERVER)["views"]
         assert view["summary"] == paragraph
         assert view["logs"]["firewall_drop"] == 544320 and view["logs"]["drops_per_lookup"] == 9.0 and view["logs"]["proxy"] == 0
         assert view["logs"]["read"]["proxy"]["files"] == 1
+        assert view["logs"]["addresses"] == [{"address": SERVER, "dns": 60480, "firewall_drop": 544320, "firewall_pass": 0, "proxy": 0,
+            "lookups": 60480, "drops_per_lookup": 9.0}]
         assert [(row["client"], row["name"], row["packets"], row["udp3544"]) for row in view["logs"]["drops"]] == [
             (host, TEREDO + ".", 181440, 181440) for host in HOSTS]
         assert [(row["client"], row["count"], row["certain"]) for row in view["history"]] == [(HOSTS[0], 21, True), ("192.0.2.200", 3, False)]
