@@ -153,6 +153,17 @@ def test_events(site):
     assert site.ingest(site.path("a.xml"), site.path("b.xml"))["lines"] == 0
 
 
+def test_clients_are_called_what_the_daemon_calls_them(folder, redis_server):
+    site, log, second = Site(folder, redis_server, anonymize="prefix", exclude=["192.168.2.7", "clinic.example"]), Log(), time.time() - HOUR_S
+    site.write("fw.log", "".join(log.drop(second, client) for client in ("192.168.1.40", "192.168.1.41", "192.168.2.7")))
+    stamp = time.strftime("%b %e %H:%M:%S", time.localtime(second))
+    site.write("dns.log", "".join("{0} gw dnsmasq[7]: {1} 192.168.1.40/5353 {2} {3} {4}\n".format(stamp, number, *words) for number, words in enumerate(
+        (kind, name, rest) for name in ("www.example.org", "www.clinic.example") for kind, rest in (("query[A]", "from 192.168.1.40"), ("reply", "is " + SERVER)))))
+    site.ingest(site.path("fw.log"), site.path("dns.log"))
+    assert drops_of(site.store) == {(hour_text(second), "192.168.1.0/24 %s udp3544" % SERVER): 2, (hour_text(second), "*excluded %s udp3544" % SERVER): 1}
+    assert site.store.hkeys(key("history", SERVER)) == ["192.168.1.0/24 www.example.org."]
+
+
 def test_bounds(site):
     """More rows than an hour has: the sum is exact, the rest under *other."""
     log, second = Log(), time.time() - HOUR_S

@@ -13,6 +13,7 @@ import redis
 
 import harness
 import slowlog
+from batches import Batches
 from chunks import Chunks, address
 from harness import key
 
@@ -155,6 +156,18 @@ def test_expiry_is_only_raised(redis_server):
     before = store.ttl(key("timeline", address(1)))
     chunks.send([chunks.timeline(1, hour=chunks.hour - 100)])
     assert before - 5 <= store.ttl(key("timeline", address(1))) <= before
+
+
+def test_history_goes_with_its_address(redis_server):
+    """The daemon's script takes it away where an address makes room for another one."""
+    store = redis_server.client()
+    chunks = Chunks(store)
+    chunks.send([["h", address(1), "192.0.2.1", "a.example.", 1000, chunks.now_ms - 7200000, 1, "certain"], chunks.drop(1)])
+    assert store.exists(key("history", address(1)))
+    batches = Batches(store, addresses=1)
+    batches.send([batches.pair(address(2), "192.0.2.1", "b.example.")])
+    assert store.zrange(key("addresses"), 0, -1) == [address(2)]
+    assert not store.exists(key("history", address(1)), key("timeline", address(1)))
 
 
 def test_oldest_source_goes(redis_server):

@@ -259,7 +259,8 @@ static unsigned percent(uint64_t part, uint64_t of)
 static void append_traffic(const struct ingest_totals *totals, struct strbuf *out)
 {
 	output_count(out, totals->drops, "drop");
-	strbuf_printf(out, " (%llu of tunnels: UDP 3544 or protocol 41), %llu passed (%llu), ",
+	strbuf_printf(out,
+		", %llu of tunnels (UDP 3544, protocol 41); %llu passed, %llu of tunnels; ",
 		(unsigned long long)totals->tunnel_drops, (unsigned long long)totals->passes,
 		(unsigned long long)totals->tunnel_passes);
 	output_count(out, totals->proxy_hits, "proxy request");
@@ -283,11 +284,12 @@ static void append_join(struct ingest_run *run, struct strbuf *out)
 
 	if (join->drops == 0)
 		return;
-	strbuf_printf(out, "%llu drops (%u %%) are of clients that had been told the address; of ",
+	strbuf_printf(out, "%llu drops (%u %%) are of clients that had been told the address.\n",
 		(unsigned long long)join->joined, percent(join->joined, join->drops));
-	strbuf_append_text(out, least);
-	output_count(out, join->addresses, "address");
-	strbuf_printf(out, " nobody ever looked up %s%llu here.\n", least,
+	strbuf_printf(out, "They go to %s", least);
+	strbuf_printf(out, "%llu %s", (unsigned long long)join->addresses,
+		join->addresses == 1 ? "address" : "addresses");
+	strbuf_printf(out, ", of which nobody ever looked up %s%llu here.\n", least,
 		(unsigned long long)join->strange);
 }
 
