@@ -46,6 +46,8 @@ LIVE_MODULES = \
 	tests/live/test_schema_lines.py \
 	tests/live/test_script.py \
 	tests/live/test_siem.py \
+	tests/live/story.py \
+	tests/live/test_story.py \
 	tests/live/test_timeline.py \
 	tests/live/test_transport.py \
 	tests/live/test_upstream.py \
