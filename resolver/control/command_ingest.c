@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "resolver/control/cli.h"
@@ -15,6 +16,7 @@
 #include "resolver/telemetry/identity_key.h"
 
 #define PROGRESS_AFTER_MS 1000
+#define KEY_LOOK_MS 60000
 #define MS_PER_DAY INT64_C(86400000)
 
 volatile sig_atomic_t ingest_stopped;
@@ -25,7 +27,8 @@ static void on_signal(int number)
 	ingest_stopped = 1;
 }
 
-/* The first one ends in order, the second at once. A Redis that goes away is an error of write(2). */
+/* The first one ends in order, the second at once. A Redis that goes away is an error of write(2).
+ */
 static void catch_signals(void)
 {
 	struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
@@ -86,6 +89,34 @@ static int wrong_use(struct cli *cli, const char *fault)
 
 /* --- parts --- */
 
+static bool load_key(struct ingest_run *run)
+{
+	struct hash_seed key;
+	bool renewed;
+
+	run->key_ms = run->wall_ms;
+	if (identity_key_load(
+		    run->cli->options->state_dir, 0, run->wall_ms * 1000, &key, &renewed) != TD_OK)
+		return false;
+	identity_set_key(run->shared, &key);
+	return true;
+}
+
+void ingest_look_at_clock(struct ingest_run *run)
+{
+	const struct options *options = run->cli->options;
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	run->wall_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	run->oldest_ms = run->wall_ms - options->retention_days * MS_PER_DAY;
+	run->oldest_pair_ms = run->wall_ms - options->pair_retention_days * MS_PER_DAY;
+	/* The daemon may have taken a new one. */
+	if (run->rules && options->anonymize == ANONYMIZE_HASH &&
+		run->wall_ms - run->key_ms > KEY_LOOK_MS)
+		load_key(run);
+}
+
 /* Clients are called here what the daemon calls them. */
 static bool make_identity(struct ingest_run *run)
 {
@@ -97,18 +128,12 @@ static bool make_identity(struct ingest_run *run)
 		.prefix_v6 = options->client_prefix,
 		.exclude = (const char *const *)options->exclude,
 		.exclude_count = options->exclude_count};
-	struct hash_seed key;
-	bool renewed;
 
 	run->shared = identity_shared_new(&run->gather.seed);
 	if (!run->shared)
 		return false;
-	if (options->anonymize == ANONYMIZE_HASH) {
-		if (identity_key_load(options->state_dir, 0, run->cli->now_ms * 1000, &key,
-			    &renewed) != TD_OK)
-			return false;
-		identity_set_key(run->shared, &key);
-	}
+	if (options->anonymize == ANONYMIZE_HASH && !load_key(run))
+		return false;
 	config.shared = run->shared;
 	run->rules = identity_rules_new(&config);
 	if (!run->rules)
@@ -131,8 +156,7 @@ static bool make_parts(struct ingest_run *run)
 	gather_init(&run->gather, &seed);
 	ingest_chunk_init(&run->chunk);
 	run->join = join_new(&seed, run->follow);
-	run->oldest_ms = cli->now_ms - cli->options->retention_days * MS_PER_DAY;
-	run->oldest_pair_ms = cli->now_ms - cli->options->pair_retention_days * MS_PER_DAY;
+	ingest_look_at_clock(run);
 	run->started_ms = ingest_clock_ms();
 	run->next_progress_ms = run->started_ms + PROGRESS_AFTER_MS;
 	run->progress = !run->follow && isatty(fileno(cli->errors)) == 1;
@@ -185,21 +209,10 @@ static bool read_files(struct ingest_run *run, char **paths, size_t count, size_
 	return *failed == 0;
 }
 
-static void note_pipe(struct ingest_run *run, char **paths, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(paths[i], "-") == 0 && !*run->name && !isatty(STDIN_FILENO) &&
-			lseek(STDIN_FILENO, 0, SEEK_CUR) < 0)
-			cli_error(run->cli,
-				"a pipe is not known again: what was read of it counts again when "
-				"it is read again; --source NAME makes it known");
-}
-
 static int run_files(struct ingest_run *run, char **paths, size_t count)
 {
 	size_t failed = 0;
 
-	note_pipe(run, paths, count);
 	ingest_report_begin(run);
 	bool done = read_files(run, paths, count, &failed);
 	ingest_report_end(run);

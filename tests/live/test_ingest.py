@@ -13,6 +13,7 @@ import time
 
 import pytest
 
+import chaos_faults
 import harness
 from batches import Batches
 from harness import key, until
@@ -289,6 +290,34 @@ def test_follow(site):
     assert "drops" in out
     assert_counted(site.store, log)
     assert site.ingest(path)["lines"] == 0
+
+
+def test_follow_for_days(site):
+    """What is old, and what is to come, is seen from now and not from when it began."""
+    clock = chaos_faults.Clock(site.folder)
+    if not clock.library:
+        harness.missing("libfaketime is not installed")
+    log, old = Log(), Log()
+    path = site.write("fw.log", log.drop(time.time()))
+    process = site.start("--follow", "--json", path, environment=clock.environment)
+    try:
+        until(lambda: is_counted(site.store, log), "the first line")
+        clock.set(5 * 24 * HOUR_S)
+        site.write("fw.log", log.drop(time.time() + 5 * 24 * HOUR_S) + old.drop(time.time() - 4 * 24 * HOUR_S), "a")
+        until(lambda: is_counted(site.store, log), "a line of five days later")
+    finally:
+        status, out, errors = end(process)
+    assert status == 0, errors
+    assert (json.loads(out)["sources"][0]["old"], json.loads(out)["used"]) == (1, 2)
+    assert_counted(site.store, log)
+
+
+def test_pseudonyms(folder, redis_server):
+    site, log = Site(folder, redis_server, anonymize="hash"), Log()
+    for name, clients in (("a.log", ("192.168.1.40", "192.168.1.41")), ("b.log", ("192.168.1.40", "192.168.1.40"))):
+        site.ingest(site.write(name, "".join(log.drop(time.time() - HOUR_S, client) for client in clients)))
+    rows = {member.split()[0]: score for (_, member), score in drops_of(site.store).items()}
+    assert sorted(rows.values()) == [1, 3] and all(client.startswith("anon-") for client in rows)
 
 
 def test_unfinished_line(site):

@@ -61,9 +61,12 @@ struct ingest_run {
 	struct identity_shared *shared;
 	struct identity_rules *rules; /* NULL: every client is its address */
 	struct identity identity;
+	int64_t wall_ms;                   /* now; moves on while a log is read */
+	int64_t key_ms;                    /* when the key of pseudonyms was looked at */
 	int64_t oldest_ms, oldest_pair_ms; /* what is older is not kept */
 	struct ingest_totals totals;
 	unsigned shown;                       /* unreadable lines */
+	bool has_said_pipe;                   /* that it is not known again */
 	int64_t started_ms, next_progress_ms; /* monotonic */
 	bool progress; /* a bar is wanted; it is drawn only when it takes a while */
 	bool drawn;
@@ -90,6 +93,11 @@ struct ingest_source {
 	bool was_read;               /* all of it had been read before */
 	struct ingest_counts before, counts; /* by earlier runs; by this one */
 };
+
+/* --- the run (command_ingest.c) --- */
+
+/* Takes the time, and what follows from it: a log may be followed for weeks. */
+void ingest_look_at_clock(struct ingest_run *run);
 
 /* --- a source (ingest_source.c) --- */
 

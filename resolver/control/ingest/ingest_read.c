@@ -185,7 +185,7 @@ static bool use(struct ingest_source *source, const struct log_entry *entry)
 {
 	bool addressed = entry->destination.family != ADDRESS_NONE;
 
-	if (entry->at_ms > source->run->cli->now_ms + FUTURE_MS) {
+	if (entry->at_ms > source->run->wall_ms + FUTURE_MS) {
 		source->counts.future++;
 		return false;
 	}
@@ -304,13 +304,26 @@ static bool next_record(struct ingest_source *source, bool last, struct log_reco
 
 /* --- reading on --- */
 
+static bool goes_on(const struct ingest_source *source)
+{
+	return source->run->follow || !source->input.is_file;
+}
+
+/* A line without a year is of this one, where lines are read as they are written. */
+static void look_at_clock(struct ingest_source *source)
+{
+	ingest_look_at_clock(source->run);
+	if (goes_on(source))
+		source->context.clock.reference_ms = source->run->wall_ms;
+}
+
 static bool pulse(struct ingest_source *source)
 {
 	int64_t now_ms = ingest_clock_ms();
-	bool goes_on = source->run->follow || !source->input.is_file;
 
+	look_at_clock(source);
 	ingest_progress(source);
-	if ((goes_on && now_ms - source->flushed_ms >= FLUSH_MS) ||
+	if ((goes_on(source) && now_ms - source->flushed_ms >= FLUSH_MS) ||
 		source->input.offset - source->written >= CHUNK_BYTES)
 		return ingest_source_flush(source);
 	return true;
@@ -337,6 +350,7 @@ enum ingest_state ingest_read(struct ingest_source *source, bool last)
 {
 	struct input *input = &source->input;
 
+	look_at_clock(source);
 	if (input->is_file)
 		input->ended = false; /* it may have grown */
 	while (!ingest_stopped) {

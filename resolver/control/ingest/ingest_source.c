@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "resolver/control/json_view.h"
 
@@ -204,7 +205,7 @@ static bool find_format(struct ingest_source *source)
 	struct input *input = &source->input;
 
 	log_context_init(
-		&source->context, input->is_file ? input->written_ms : source->run->cli->now_ms);
+		&source->context, input->is_file ? input->written_ms : source->run->wall_ms);
 	if (!set_columns(source))
 		return false;
 	source->format = source->run->forced ? source->run->forced : source->run->again;
@@ -255,6 +256,12 @@ static bool open_parts(struct ingest_source *source)
 		return false;
 	}
 	source->is_nameless = !source->input.is_file && !*run->name;
+	if (source->is_nameless && !run->has_said_pipe && !isatty(source->input.fd)) {
+		run->has_said_pipe = true;
+		ingest_say(run, source->path,
+			"a pipe is not known again: what was read of it counts again when it is "
+			"read again; --source NAME makes it known");
+	}
 	source->history = history_new();
 	if (!source->history) {
 		ingest_say(run, source->path, error_text(TD_NOMEM));
@@ -380,7 +387,7 @@ static bool write_chunk(struct ingest_source *source, const char *position)
 	chunk->expected = source->is_known ? source->stored : -1;
 	chunk->offset = source->input.offset;
 	chunk->position = position;
-	while ((error = ingest_store_write(run->store, chunk, run->cli->now_ms, &outcome, &found,
+	while ((error = ingest_store_write(run->store, chunk, run->wall_ms, &outcome, &found,
 			&run->totals.dropped)) != TD_OK)
 		if (!wait_for_store(run, error, &since_ms))
 			return false;
