@@ -279,7 +279,7 @@ const struct command command_ingest = {
 		"Examples:\n"
 		"  teredown ingest /var/log/ufw.log\n"
 		"  teredown ingest --follow /var/log/kern.log\n"
-		"  journalctl -k -o short-iso | teredown ingest - --as netfilter --source kernel\n"
+		"  journalctl -q -k -o short-iso | teredown ingest - --as netfilter --source kernel\n"
 		"  teredown ingest drops.csv --columns "
 		"'time=when,src=source,dst=destination,port=port,proto=protocol'",
 	.takes = CLI_TAKES(AS) | CLI_TAKES(FOLLOW) | CLI_TAKES(COLUMNS) | CLI_TAKES(SOURCE) |

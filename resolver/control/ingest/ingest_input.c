@@ -232,6 +232,7 @@ void input_look(struct input *input)
 
 static enum td_error read_head(struct input *input, bool wait_for_head)
 {
+	size_t wanted = input->is_file ? INPUT_HEAD : wait_for_head ? INPUT_IDENTITY : 1;
 	enum td_error error = TD_OK;
 	size_t count = 0;
 
@@ -245,8 +246,7 @@ static enum td_error read_head(struct input *input, bool wait_for_head)
 	if (error == TD_OK)
 		error = look_at_magic(input);
 	input->ended = false;
-	while (error == TD_OK && !input->ended && input->end < INPUT_HEAD &&
-		(input->is_file || wait_for_head || input->end == 0))
+	while (error == TD_OK && !input->ended && input->end < wanted)
 		error = input_fill(input, -1);
 	return error;
 }

@@ -39,7 +39,7 @@ struct input {
 };
 
 /* Opens path, "-" for stdin, and reads what is there of the head: of a pipe only what comes first,
- * unless wait_for_head. TD_IO, TD_UNSUPPORTED, TD_NOMEM with words. */
+ * unless wait_for_head (INPUT_IDENTITY bytes). TD_IO, TD_UNSUPPORTED, TD_NOMEM with words. */
 enum td_error input_open(struct input *input, const char *path, bool wait_for_head);
 void input_close(struct input *input);
 
