@@ -24,6 +24,7 @@ LIVE_MODULES = \
 	tests/live/test_backup.py \
 	tests/live/test_cache.py \
 	tests/live/test_clients.py \
+	tests/live/test_completions.py \
 	tests/live/test_control.py \
 	tests/live/test_dnstap.py \
 	tests/live/test_fleet.py \

@@ -43,7 +43,8 @@ _teredown()
 		return
 		;;
 	-r | --resolver)
-		COMPREPLY=($(compgen -W "$(_teredown_ask status --fleet | sed -n '2,$s/^\([^ ]\{1,\}\)  .*/\1/p')" -- "$cur"))
+		# compgen expands words once more, and these stand in Redis: only what nothing can be expanded in.
+		COMPREPLY=($(compgen -W "$(_teredown_ask status --fleet | sed -n '2,$s/^\([A-Za-z0-9._-]\{1,\}\)  .*/\1/p')" -- "$cur"))
 		return
 		;;
 	esac

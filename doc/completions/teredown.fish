@@ -33,7 +33,7 @@ complete -c teredown -n '__fish_seen_subcommand_from top who drops tail' -s n -l
 complete -c teredown -n '__fish_seen_subcommand_from top tail' -s 1 -l once -d 'print once and end'
 complete -c teredown -n '__fish_seen_subcommand_from status top who drops timeline tail export remediate verify' -s f -l fleet -d 'read all resolvers of this Redis'
 complete -c teredown -n '__fish_seen_subcommand_from status top who drops timeline tail export remediate verify ingest' -s r -l resolver -x -d 'read this resolver' \
-	-a "(teredown status --fleet 2>/dev/null | string match -rg '^(\S+)  ' | tail -n +2)"
+	-a "(teredown status --fleet 2>/dev/null | string match -rg '^([A-Za-z0-9._-]+)  ' | tail -n +2)"
 complete -c teredown -n '__fish_seen_subcommand_from drops timeline' -s v -l csv -d 'print CSV'
 complete -c teredown -n '__fish_seen_subcommand_from timeline' -s S -l span -x -a '1h 2h 3h 4h 6h 8h 12h 1d 7d' -d 'of a row'
 complete -c teredown -n '__fish_seen_subcommand_from timeline' -s b -l by -x -a 'source client name' -d 'a column a source, client or name'
