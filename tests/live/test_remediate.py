@@ -217,6 +217,8 @@ def test_powershell(network, folder, undo):
         at = literals.index(expected_hosts()[0])
         assert literals[at:at + 6] == expected_hosts()
         assert any(comment == "#  192.0.2.4, 96 hits, last 2026-11-18T11:06:40.000000Z" for comment in said), said
+        assert "$answer.Before -ne 'Disabled'" in script, "what is off, by an earlier run or another name, is not kept as what it had"
+        assert script.index("cannot be kept is not changed") < script.index("\n$table = Read-Kept")
         assert "Disabled" in literals and script.index("Export-Csv") < script.index("-Arguments @('Disabled')")
     else:
         assert not set(expected_hosts()) & set(literals), "the file knows them"
@@ -254,6 +256,7 @@ shift
 [ "$1" != --now ] || shift
 [ -e "$STATE" ] && [ "$1" = miredo.service ] || { [ "$verb" = is-enabled ] && echo "Failed" >&2; exit 1; }
 read -r enabled active <"$STATE"
+case $verb in is-*) ;; *) [ ! -e "$STATE.stuck" ] || exit 1 ;; esac
 case $verb in
 is-enabled) echo "$enabled"; exit 0 ;;
 is-active) echo "$active"; exit 0 ;;
@@ -292,14 +295,19 @@ def test_linux(network, folder):
         assert code == 1 and "192.0.2.2: no answer" in said and "192.0.2.5: no miredo" in said, said
         assert {host: state(host) for host in before} == dict.fromkeys(before, "masked inactive"), said
     kept = lines(os.path.join(folder.path, "teredown-miredo-live"))
-    assert sorted(kept) == sorted("%s %s" % pair for pair in before.items())
+    assert sorted(kept) == sorted("%s %s" % pair for pair in before.items() if pair[1] != "masked inactive"), "what was off is nothing to give back"
+    folder.write("stopped", "enabled failed\n")
+    folder.write("stuck", "enabled inactive\n")
+    folder.write("stuck.stuck", "")
+    code, said = run(off, "stopped", "stuck")
+    assert code == 1 and "stopped: miredo is stopped" in said and "stuck: enabled inactive (before: enabled inactive)" in said, said
     with open(os.path.join(folder.path, "teredown-miredo-live"), "a") as out:
-        out.write("192.0.2.9 $(reboot) active\n")
+        out.write("192.0.2.9 $(reboot) active")
     undo = network.run("remediate", "--linux", "--undo")
     code, said = run(undo, "pc-17.corp.example")
     assert code == 0 and state("pc-17.corp.example") == "enabled active" and state("192.0.2.3") == "masked inactive", said
     code, said = run(undo)
-    assert code == 0 and {host: state(host) for host in before} == before, said
+    assert code == 0 and {host: state(host) for host in before} == before and state("stopped") == "enabled inactive", said
     assert lines(os.path.join(folder.path, "teredown-miredo-live")) == ["192.0.2.9 $(reboot) active"]
     for script in (off, undo):
         assert "Stop-Computer" not in script and "reboot" not in script
@@ -322,16 +330,25 @@ sys.exit(library.nft_ctx_get_error_buffer(context).decode() if failed else 0)
 """
 
 
-def test_firewall(network):
+def test_firewall(network, redis_server):
     """Where there are libnftables and a network of one's own, nft itself reads its part."""
     def nft(rules):
         return subprocess.run(["unshare", "-rn", sys.executable, "-c", LIBNFTABLES], input=rules, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             universal_newlines=True)
     texts = [network.run("remediate", "--firewall", *client) for client in ((), ("--client", "192.0.2.2"))]
     assert ["elements = { 192.0.2.2 }" in text for text in texts] == [False, True]
+    # A name with several addresses: all that are of IPv4 keep it, whichever asks most; without one it is said.
+    store = redis_server.client()
+    for client in ("192.0.2.2", "192.0.2.3", "2001:db8::5"):
+        store.hset(key("client", client), "name", "keeper.example")
+    store.zadd(key("watch", "teredo"), {"2001:db8::5": 1000})
+    texts.append(network.run("remediate", "--firewall", "--client", "keeper.example"))
+    assert "elements = { 192.0.2.2, 192.0.2.3 }" in texts[-1] and texts[-1].count(" -j RETURN") == 2 and "2001:db8::5" not in texts[-1], texts[-1]
+    texts.append(network.run("remediate", "--firewall", "--client", "2001:db8::5"))
+    assert "elements" not in texts[-1] and "no IPv4 address is known" in texts[-1]
     if not ctypes.util.find_library("nftables") or not harness.find("unshare") or nft("list ruleset\n").returncode != 0:
         return
     for text in texts:
         rules = text[text.index("table ip teredown"):text.index("# iptables")]
-        assert nft(rules).returncode == 0, nft(rules).stdout
+        assert nft(rules + rules).returncode == 0, nft(rules).stdout
         assert nft(rules.replace("dport", "dprt")).returncode != 0

@@ -6,23 +6,46 @@
  */
 #include "resolver/control/remediate/remediate.h"
 
-/* The one that keeps it, as text; NULL: nobody, or none that has an IPv4 address. */
-static const char *keeper_of(const struct remedy *remedy, char text[ADDRESS_TEXT_MAX])
+/* Who keeps it, under one name with several addresses: Teredo runs over IPv4, so only those. */
+static size_t count_keepers(const struct remedy *remedy)
 {
-	if (!remedy->one || remedy->hosts->count == 0 ||
-		remedy->hosts->rows[0].address.family != ADDRESS_V4)
-		return NULL;
-	return address_to_text(&remedy->hosts->rows[0].address, text);
+	size_t count = 0;
+
+	for (size_t i = 0; remedy->one && i < remedy->hosts->count; i++)
+		count += remedy->hosts->rows[i].address.family == ADDRESS_V4;
+	return count;
 }
 
-static void append_nft(struct strbuf *out, const char *keeper)
+/* Each keeper with the two texts around it; between: in front of all but the first. */
+static void append_keepers(struct strbuf *out, const struct remedy *remedy, const char *between,
+	const char *before, const char *behind)
+{
+	char text[ADDRESS_TEXT_MAX];
+	bool first = true;
+
+	for (size_t i = 0; remedy->one && i < remedy->hosts->count; i++) {
+		const struct remedy_host *host = &remedy->hosts->rows[i];
+		if (host->address.family != ADDRESS_V4)
+			continue;
+		strbuf_printf(out, "%s%s%s%s", first ? "" : between, before,
+			address_to_text(&host->address, text), behind);
+		first = false;
+	}
+}
+
+static void append_nft(struct strbuf *out, const struct remedy *remedy)
 {
 	strbuf_append_text(out, "# nftables (nft -f FILE)\n\n"
+				"table ip teredown\n" /* or a second time would add to the first */
+				"delete table ip teredown\n"
 				"table ip teredown {\n"
 				"	set keeps_teredo {\n"
 				"		type ipv4_addr\n");
-	if (keeper)
-		strbuf_printf(out, "		elements = { %s }\n", keeper);
+	if (count_keepers(remedy)) {
+		strbuf_append_text(out, "		elements = { ");
+		append_keepers(out, remedy, ", ", "", "");
+		strbuf_append_text(out, " }\n");
+	}
 	strbuf_append_text(out,
 		"	}\n"
 		"	chain forward {\n"
@@ -36,12 +59,11 @@ static void append_nft(struct strbuf *out, const char *keeper)
 		"}\n\n");
 }
 
-static void append_iptables(struct strbuf *out, const char *keeper)
+static void append_iptables(struct strbuf *out, const struct remedy *remedy)
 {
 	strbuf_append_text(out, "# iptables\n\niptables -N TEREDOWN\n");
-	if (keeper)
-		strbuf_printf(
-			out, "iptables -A TEREDOWN -s %s -p udp --dport 3544 -j RETURN\n", keeper);
+	append_keepers(
+		out, remedy, "", "iptables -A TEREDOWN -s ", " -p udp --dport 3544 -j RETURN\n");
 	strbuf_append_text(out,
 		"iptables -A TEREDOWN -p udp --dport 3544 -m limit --limit 10/second -j LOG "
 		"--log-prefix 'DROP teredo '\n"
@@ -50,11 +72,10 @@ static void append_iptables(struct strbuf *out, const char *keeper)
 		"iptables -I FORWARD -j TEREDOWN\n\n");
 }
 
-static void append_pf(struct strbuf *out, const char *keeper)
+static void append_pf(struct strbuf *out, const struct remedy *remedy)
 {
 	strbuf_append_text(out, "# pf (an anchor or pf.conf, before other rules)\n\n");
-	if (keeper)
-		strbuf_printf(out, "pass quick inet proto udp from %s to any port 3544\n", keeper);
+	append_keepers(out, remedy, "", "pass quick inet proto udp from ", " to any port 3544\n");
 	strbuf_append_text(out, "block drop log quick inet proto udp from any to any port 3544\n"
 				"block drop log quick inet proto 41\n\n");
 }
@@ -83,8 +104,7 @@ static void append_undo(struct strbuf *out)
 
 void remedy_append_firewall(struct strbuf *out, const struct remedy *remedy)
 {
-	char text[ADDRESS_TEXT_MAX];
-	const char *keeper = keeper_of(remedy, text);
+	size_t keepers = count_keepers(remedy);
 
 	if (remedy->undo) {
 		append_undo(out);
@@ -93,18 +113,23 @@ void remedy_append_firewall(struct strbuf *out, const struct remedy *remedy)
 	strbuf_append_text(out,
 		"# Firewall lines against tunnels, for a network where Teredo has to stay on "
 		"some hosts: on them the other ways of\n# teredown remediate are left out. ");
-	if (keeper)
-		strbuf_printf(out, "%s keeps it.\n", keeper);
-	else
+	if (keepers) {
+		append_keepers(out, remedy, ", ", "", "");
+		strbuf_append_text(out, keepers > 1 ? "keep it.\n" : " keeps it.\n");
+	} else if (remedy->one) {
+		strbuf_append_text(out, "Of the one who is to keep it no IPv4 address is known "
+					"here: put it in.\n");
+	} else {
 		strbuf_append_text(out, "Nobody keeps it in these lines; --client names one who "
 					"does.\n");
+	}
 	strbuf_append_text(out,
 		"# Protocol 41 is dropped for all: 6to4, ISATAP and tunnels to brokers (6in4).\n"
 		"# A drop leaves a host trying, with a look-up each time; `teredown block on` ends "
 		"that sooner. Take one of these:\n\n");
-	append_nft(out, keeper);
-	append_iptables(out, keeper);
-	append_pf(out, keeper);
+	append_nft(out, remedy);
+	append_iptables(out, remedy);
+	append_pf(out, remedy);
 	append_windows(out);
 	remedy_append_notes(out, "# ");
 }

@@ -64,7 +64,8 @@ void remedy_append_netsh(struct strbuf *out, const struct remedy *remedy)
 		const struct remedy_host *host = &remedy->hosts->rows[i];
 		if (!remedy_wants(remedy, host))
 			continue;
-		strbuf_printf(out, "echo %s\nwinrs -r:", host->host);
+		/* The full stop: "echo off" prints nothing, and a host may be called so. */
+		strbuf_printf(out, "echo.%s\nwinrs -r:", host->host);
 		append_winrs_host(out, host->host);
 		strbuf_printf(out, " %s || set failed=1\n", command);
 	}
