@@ -30,6 +30,7 @@ struct verdict {
 	int64_t last_ms;     /* last hit, 0 none known */
 	int64_t seen_ms;     /* last query of any kind, 0 unknown */
 	bool asking, judged; /* judged: what the last hit got is known */
+	char judged_at[32];  /* when that hit was, RFC 3339; "" unknown */
 	enum state state;
 	const char *log_text; /* of the event log, hostile; NULL none */
 };
@@ -87,12 +88,13 @@ static enum td_error fill_rows(struct verify *verify)
 	return error;
 }
 
-/* Records are the newest last: each that follows says it better. */
+/* Of a resolver the newest are last, and each that follows says it better; of two resolvers the
+ * later one. */
 static enum td_error judge_by_records(void *context, struct fleet_member *member)
 {
 	struct verify *verify = context;
 	struct reader_records records;
-	char client[FIELD_MAX], zone[FIELD_MAX], action[FIELD_MAX];
+	char client[FIELD_MAX], zone[FIELD_MAX], action[FIELD_MAX], ts[FIELD_MAX];
 	enum td_error error = reader_last_records(member->reader, &verify->cli->arena,
 		READER_TRANSACTIONS, SCHEMA_STREAM_MAX, &records);
 
@@ -104,8 +106,10 @@ static enum td_error judge_by_records(void *context, struct fleet_member *member
 			continue;
 		json_field(record->json, record->json_length, "policy", zone, sizeof(zone));
 		json_field(record->json, record->json_length, "action", action, sizeof(action));
-		if (!is_tunnel(verify->cli, zone))
+		json_field(record->json, record->json_length, "ts", ts, sizeof(ts));
+		if (!is_tunnel(verify->cli, zone) || strcmp(ts, row->judged_at) < 0)
 			continue;
+		snprintf(row->judged_at, sizeof(row->judged_at), "%.31s", ts);
 		row->state = strcmp(action, "block") == 0 ? STATE_BLOCKED : STATE_ANSWERED;
 		row->judged = true;
 	}

@@ -110,7 +110,7 @@ def check_commands(found):
 
 def check_variables(text, found):
     """No variable is read that is set nowhere (Set-StrictMode would end the script there)."""
-    automatic = {"_", "true", "false", "null", "HOME", "PSCmdlet", "ErrorActionPreference"}
+    automatic = {"_", "true", "false", "null", "HOME", "PSCmdlet", "WhatIfPreference", "ErrorActionPreference"}
     assigned = {word[1:] for k, (kind, word, _) in enumerate(found) if kind == "variable"
         and re.match(r"\s*=(?!=)", "".join(token[1] for token in found[k + 1:k + 3]))}
     declared = set(re.findall(r"\] \$(\w+)", text)) | set(re.findall(r"foreach \(\$(\w+) in", text))

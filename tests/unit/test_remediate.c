@@ -387,6 +387,24 @@ static void verdicts(void **state)
 	put_record("192.0.2.2", "teredo", "watch");
 	assert_verdict("192.0.2.2", "answered", CLI_UNMET);
 
+	/* Of two resolvers that it asked the later one tells, in whichever order they are read. */
+	static const char *const blocking[] = {"gw1", "gw2"};
+	for (size_t i = 0; i < 2; i++) {
+		put("SADD teredown:resolvers gw2");
+		put("DEL " P "transactions teredown:{gw2}:transactions");
+		put("XADD teredown:{%s}:transactions * ts 1 json "
+		    "{\"ts\":\"2026-11-22T06:00:00.5Z\",\"client\":"
+		    "\"192.0.2.2\",\"policy\":\"teredo\",\"action\":\"block\"}",
+			blocking[i]);
+		put("XADD teredown:{%s}:transactions * ts 1 json "
+		    "{\"ts\":\"2026-11-22T06:00:09.5Z\",\"client\":"
+		    "\"192.0.2.2\",\"policy\":\"teredo\",\"action\":\"watch\"}",
+			blocking[1 - i]);
+		RUN("verify", "--fleet", "--json", "--client", "192.0.2.2");
+		assert_said("\"state\":\"answered\"");
+	}
+	put("SREM teredown:resolvers gw2");
+
 	/* Without records the hour's counters say it. */
 	put("DEL " P "transactions");
 	time_t seconds = (time_t)((now - MINUTE_MS) / 1000);

@@ -141,6 +141,8 @@ static const char main_off[] =
 	"}\n"
 	"if ($PSCmdlet.ShouldProcess($Kept, 'write down what the hosts have now')) { Write-Kept "
 	"-Table $table }\n"
+	"elseif (-not $WhatIfPreference) { Write-Output 'Nothing is kept, so nothing is changed.'; "
+	"exit 1 }\n"
 	"\n"
 	"$wanted = @($found | Where-Object { -not $_.Error } | ForEach-Object { $_.Host } | "
 	"Where-Object { $PSCmdlet.ShouldProcess($_, 'set Teredo to Disabled') })\n"
