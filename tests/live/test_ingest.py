@@ -320,6 +320,22 @@ def test_pseudonyms(folder, redis_server):
     assert sorted(rows.values()) == [1, 3] and all(client.startswith("anon-") for client in rows)
 
 
+def test_follow_a_log_without_years(site):
+    """The year of a line without one is seen from when the file was written last, not from when following began."""
+    begin, log = time.time() - 3 * 24 * HOUR_S, Log()
+    log.stamp = lambda second: time.strftime("%b %e %H:%M:%S", time.localtime(second))
+    path = site.write("fw.log", log.some(10, begin, 40), age_s=2.5 * 24 * HOUR_S)
+    process = site.start("--follow", path)
+    try:
+        until(lambda: is_counted(site.store, log), "what is there")
+        site.write("fw.log", log.drop(time.time() - 60), "a")
+        until(lambda: is_counted(site.store, log), "a line of another day")
+    finally:
+        status, _, errors = end(process)
+    assert status == 0, errors
+    assert_counted(site.store, log)
+
+
 def test_unfinished_line(site):
     """The last line of a file that is being written is left for later; that of an old one is whole."""
     log = Log()

@@ -30,9 +30,8 @@
 #define KEY_TOP                "teredown:{%s}:top:%s"
 #define KEY_TOP_ESTIMATE       "teredown:{%s}:top:%s:estimate"
 #define KEY_TOP_ERROR          "teredown:{%s}:top:%s:error"
-/* Written by commands. */
+/* Written by a command. */
 #define KEY_REMEDIATED         "teredown:{%s}:remediated"
-#define KEY_EVENTLOG           "teredown:{%s}:eventlog"
 /* Members by the time they were last seen, Unix ms: they bound the families of keys above and say when one has expired. */
 #define KEY_NAMES              "teredown:{%s}:names"
 #define KEY_ADDRESSES          "teredown:{%s}:addresses"
