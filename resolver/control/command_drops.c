@@ -19,6 +19,7 @@
 #define SINCE_DEFAULT "7d"
 #define SHOWN 3 /* clients or names of a row */
 #define KIND_MAX 32
+#define HOUR_MS INT64_C(3600000)
 
 struct report {
 	struct cli *cli;
@@ -156,6 +157,16 @@ static void append_table(struct report *report)
 			report->drops.count < ROWS_MAX ? report->drops.count : ROWS_MAX);
 }
 
+/* The end of the last hour that was asked for, where that is not now. */
+static void append_until(const struct report *report, struct strbuf *out)
+{
+	if (!report->cli->option[CLI_UNTIL])
+		return;
+	int64_t end = report->drops.hours.first + (int64_t)report->drops.hours.count;
+	strbuf_append_text(out, " until ");
+	output_time(out, end * HOUR_MS);
+}
+
 static void append_title(struct report *report)
 {
 	struct strbuf *out = &report->cli->out;
@@ -167,6 +178,7 @@ static void append_title(struct report *report)
 	output_count(out, report->drops.count, "destination");
 	strbuf_append_text(out, " since ");
 	output_time(out, report->since_ms);
+	append_until(report, out);
 	strbuf_append_text(out, ", ");
 	cli_fleet_name(report->drops.fleet, out);
 	strbuf_append_text(out, "\n\n");
@@ -209,6 +221,7 @@ static void append_empty(struct report *report)
 
 	strbuf_append_text(&cli->out, "No dropped packet is recorded since ");
 	output_time(&cli->out, report->since_ms);
+	append_until(report, &cli->out);
 	strbuf_append_text(&cli->out, ".\n");
 	cli_coverage_text(cli, report->drops.fleet, &report->coverage, &cli->out);
 	cli_next(cli, &cli->out, "ingest FILE", "Read the log of a firewall");

@@ -51,6 +51,8 @@ def test_drops(daemon):
     assert second["address"] == HARD_CODED and second["hard_coded"] and second["ratio"] is None
     text = daemon.run("drops")
     assert text.index(SERVER) < text.index(HARD_CODED) and "UDP 3544" in text and "(no lookup here)" in text
+    assert " until " not in text
+    assert re.search(r"2 destinations since \S+ \S+ until \S+ \S+, ", daemon.run("drops", "--until", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())))
 
 
 def test_timeline(daemon):
