@@ -239,6 +239,16 @@ static bool asked_more(const struct address_view *view)
 	return queries > view->facts.lookups;
 }
 
+/* Nothing is left to be blocked: of every name that is known to lead there the daemon said so. */
+static bool is_blocked(const struct who_rules *rules)
+{
+	for (size_t i = 0; i < rules->count; i++)
+		if (rules->rows[i].verdict != VERDICT_BLOCK &&
+			rules->rows[i].verdict != VERDICT_LOCAL)
+			return false;
+	return rules->known;
+}
+
 static void address_text(struct who *who, const struct address_view *view)
 {
 	struct strbuf *out = &who->cli->out;
@@ -258,7 +268,7 @@ static void address_text(struct who *who, const struct address_view *view)
 	strbuf_append_char(out, '\n');
 	cli_coverage_text(who->cli, who->fleet, &who->coverage, out);
 	who_append_sources(who, &view->facts);
-	if (known_place(&who->address))
+	if (known_place(&who->address) && !is_blocked(&view->rules))
 		cli_next(who->cli, out, "block on", "To answer NXDOMAIN to all tunnel names");
 }
 

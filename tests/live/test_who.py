@@ -208,7 +208,9 @@ class TestStory:
     def test_name_and_client(self, daemon):
         store = daemon.store()
         put_logs(store, *put_week(store, time.time()))
+        assert "To answer NXDOMAIN to all tunnel names: " in daemon.run("who", SERVER)
         daemon.run("block", "on")
+        assert "To answer NXDOMAIN" not in daemon.run("who", SERVER), "that is so already"
         paragraph = daemon.run("who", TEREDO).splitlines()[0]
         assert paragraph.startswith("%s was asked by three hosts (" % TEREDO) and "each about every 30 seconds, for seven days (60480 queries" in paragraph
         assert "It led to one address: %s. Nine drops for each lookup (544320 " % SERVER in paragraph
