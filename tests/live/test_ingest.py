@@ -336,6 +336,34 @@ def test_follow_a_log_without_years(site):
     assert_counted(site.store, log)
 
 
+def test_follow_behind_a_second_header(site):
+    """Columns are those of the last header, also when all that there was had been read before following began."""
+    stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(time.time() - HOUR_S))
+    lines = ["#Fields: date time c-ip r-ip cs-host\n", stamp + " 192.168.1.40 203.0.113.1 a.example.org\n",
+        "#Fields: date time r-ip c-ip cs-host\n", stamp + " 203.0.113.1 192.168.1.40 a.example.org\n"]
+    path = site.write("proxy.log", "#Software: proxy\n#Version: 1.0\n" + lines[0] + 2000 * lines[1] + lines[2] + lines[3])
+    assert site.ingest(path)["proxy_hits"] == 2001
+    process = site.start("--follow", path)
+    try:
+        time.sleep(0.5)
+        site.write("proxy.log", lines[3], "a")
+        until(lambda: sum(timeline_of(site.store).values()) == 2002, "what was added")
+    finally:
+        end(process)
+    assert {address for address, _ in timeline_of(site.store)} == {"203.0.113.1"}
+
+
+def test_resumed_in_an_endless_line(site):
+    """The rest of a line that was too long for a record is not a record, though another run reads it."""
+    log, forged = Log(), Log()
+    path = site.write("fw.log", log.some(5) + "x" * 300000, age_s=60)
+    source = site.ingest(path)["sources"][0]
+    assert (source["used"], source["unreadable"]) == (5, 1)
+    site.write("fw.log", forged.drop(time.time() - HOUR_S) + log.drop(time.time() - HOUR_S), "a", age_s=60)
+    assert site.ingest(path)["used"] == 1
+    assert_counted(site.store, log)
+
+
 def test_unfinished_line(site):
     """The last line of a file that is being written is left for later; that of an old one is whole."""
     log = Log()

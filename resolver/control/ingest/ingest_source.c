@@ -106,6 +106,7 @@ static void take_position(struct ingest_source *source, const char *json)
 	source->is_known = true;
 	source->stored = number_of(json, "offset", 0);
 	source->header = number_of(json, "header", -1);
+	source->discards = number_of(json, "discards", 0) == 1;
 	source->before.lines = (uint64_t)number_of(json, "lines", 0);
 	source->before.used = (uint64_t)number_of(json, "used", 0);
 	source->before.skipped = (uint64_t)number_of(json, "skipped", 0);
@@ -231,7 +232,9 @@ static bool go_on(struct ingest_source *source)
 	source->resumed = source->written = source->is_known ? source->stored : 0;
 	if (source->resumed == 0)
 		return true;
-	if (source->input.is_file && !source->input.unzip && source->stored >= source->input.size) {
+	/* What comes while it is followed may be of a header that stands in the middle. */
+	int64_t nothing_new = source->run->follow ? source->stored - 1 : source->stored;
+	if (source->input.is_file && !source->input.unzip && nothing_new >= source->input.size) {
 		source->was_read = source->stored > source->input.size;
 		return input_skip_to(&source->input, source->input.size) == TD_OK;
 	}
@@ -337,6 +340,8 @@ static void append_position(struct ingest_source *source, struct strbuf *out)
 	strbuf_json_u64(out, "last", (uint64_t)sum.last_ms);
 	if (source->header >= 0)
 		strbuf_json_u64(out, "header", (uint64_t)source->header);
+	if (source->discards)
+		strbuf_json_u64(out, "discards", 1);
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
 	strbuf_json_u64(out, "at", (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000);
