@@ -42,6 +42,7 @@ def pytest_configure(config):
     """SIGTERM ends the run as Ctrl-C does: every process that was started is ended too."""
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit("ended by SIGTERM", 1))
     config.addinivalue_line("markers", "alone: measures time, or loads the machine: not beside other tests")
+    config.addinivalue_line("markers", "waits: of those, what is slow because it waits, and may stand beside one of the others")
 
 
 @pytest.fixture(autouse=True)

@@ -76,8 +76,8 @@ PORT_SHARES = 32 # of runs beside each other (pytest-xdist), so that none takes 
 
 def free_port():
     """A port free for UDP and TCP over IPv4 and IPv6."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
-    ports = PORTS[int(worker[2:]) % PORT_SHARES::PORT_SHARES] if worker else PORTS
+    share = os.environ.get("TEREDOWN_LIVE_SHARE") or os.environ.get("PYTEST_XDIST_WORKER", "")[2:]
+    ports = PORTS[int(share) % PORT_SHARES::PORT_SHARES] if share else PORTS
     for _ in range(500):
         port = random.choice(ports)
         if port in _given_ports:

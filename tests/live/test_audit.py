@@ -28,6 +28,7 @@ def test_mixing(capsys):
     assert received == accounted and harness.number(load.status, "pending") == 0
 
 
+@pytest.mark.waits
 def test_dnsmasq_beside_it(capsys, need):
     """The same audit of the peer's log: figures to compare ours with. (Not in the runs that pick tests of our threads by "mixing".)"""
     need("dnsmasq")
@@ -72,6 +73,7 @@ def test_flood(capsys):
     assert not words, "\n".join(words)
 
 
+@pytest.mark.waits
 def test_fleet(capsys):
     """Three resolvers on one Redis Cluster, one of whose masters is killed: each exact, and `top --fleet` shows the sums."""
     crowd.require()

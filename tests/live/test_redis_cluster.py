@@ -13,7 +13,7 @@ from asker import Asker, until_exact
 from harness import key, number, until
 from logs import Log, assert_counted, read_through
 
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.alone, pytest.mark.waits]
 
 SLOT = redis_set.slot_of("{%s}" % harness.RESOLVER)
 SCRIPT = os.path.join(harness.SOURCE, "resolver", "telemetry", "redis", "script.lua")

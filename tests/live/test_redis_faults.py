@@ -119,6 +119,7 @@ def test_busy(node, teredown, nsd):
 
 
 @pytest.mark.alone
+@pytest.mark.waits
 def test_loading(folder, node, teredown, nsd):
     """It starts, and needs its time to read its data."""
     with Fault(teredown, nsd, node, "127.0.24.6") as fault:
