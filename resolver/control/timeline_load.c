@@ -273,8 +273,8 @@ static enum td_error load_name(struct timeline *timeline)
 {
 	uint64_t *counts = new_counts(timeline, SOURCE_COUNT);
 	struct pair_index index = {.count = 0};
-	const char **addresses;
-	size_t count;
+	const char **addresses = NULL;
+	size_t count = 0;
 
 	enum td_error error = counts ? TD_OK : TD_NOMEM;
 	if (error == TD_OK)
