@@ -15,7 +15,7 @@
 #include "resolver/client_names.h"
 #include "resolver/options_private.h"
 #include "resolver/telemetry/sinks/rotate.h"
-#include "resolver/upstream/exchange.h"
+#include "resolver/upstream/server.h"
 
 #define SOCKET_PATH_MAX 107                  /* sun_path without its NUL */
 #define STATE_DIR_MAX (SOCKET_PATH_MAX - 13) /* leaves room for "/control.sock" */

@@ -3,10 +3,11 @@ resolver_upstream_libupstream_a_SOURCES = \
 	resolver/upstream/exchange.c resolver/upstream/exchange.h \
 	resolver/upstream/ports.c resolver/upstream/ports.h \
 	resolver/upstream/random.c resolver/upstream/random.h \
+	resolver/upstream/server.c resolver/upstream/server.h \
 	resolver/upstream/upstream.c resolver/upstream/upstream.h
 
 if HAVE_CMOCKA
-UPSTREAM_TESTS = tests/unit/test_exchange tests/unit/test_ports tests/unit/test_random tests/unit/test_upstream
+UPSTREAM_TESTS = tests/unit/test_exchange tests/unit/test_ports tests/unit/test_random tests/unit/test_server tests/unit/test_upstream
 check_PROGRAMS += $(UPSTREAM_TESTS)
 TESTS += $(UPSTREAM_TESTS)
 FAKE_SERVER = tests/unit/fake_server.c tests/unit/fake_server.h
@@ -19,6 +20,9 @@ tests_unit_test_ports_LDADD = $(LIB_UPSTREAM) $(EVENT_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_random_SOURCES = tests/unit/test_random.c
 tests_unit_test_random_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_random_LDADD = $(LIB_UPSTREAM) $(CMOCKA_LIBS)
+tests_unit_test_server_SOURCES = tests/unit/test_server.c
+tests_unit_test_server_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_server_LDADD = $(LIB_UPSTREAM) $(CMOCKA_LIBS)
 tests_unit_test_upstream_SOURCES = tests/unit/test_upstream.c $(FAKE_SERVER)
 tests_unit_test_upstream_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_upstream_LDADD = $(LIB_UPSTREAM) $(EVENT_LIBS) $(CMOCKA_LIBS) -lm

@@ -16,8 +16,8 @@
 
 #include "lib/base/error.h"
 #include "lib/dns/address.h"
-#include "resolver/upstream/exchange.h"
 #include "resolver/upstream/random.h"
+#include "resolver/upstream/server.h"
 
 #define PORTS_FRESH_A_SECOND 2000
 #define PORT_USES_MAX 8
