@@ -14,7 +14,8 @@ resolver_libresolver_a_SOURCES = \
 	resolver/options.c resolver/options.h resolver/options_private.h \
 	resolver/options_check.c resolver/options_print.c resolver/options_read.c \
 	resolver/options_redis.c resolver/options_table.c resolver/options_value.c \
-	resolver/query.c resolver/query.h \
+	resolver/flight.c resolver/flight.h resolver/judge.c resolver/judge.h \
+	resolver/query.c resolver/query.h resolver/query_private.h \
 	resolver/reply.c resolver/reply.h \
 	resolver/sockets.c resolver/sockets.h \
 	resolver/worker.c resolver/worker.h

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Questions that are pending: the upstream question, the clients that wait for it, and the workers
+ * that subscribed to it. One question is asked once in the whole process: a mark in the cache says
+ * which worker does. The worker's thread only.
+ */
+#pragma once
+
+#include "resolver/query_private.h"
+
+/*
+ * The client of this slot waits for the answer to its question: joins a flight, or starts one.
+ * Dropped and counted where there is no room.
+ */
+void flight_wait(struct query_engine *engine, const struct query_client *client,
+	const struct query_slot *slot, const struct cache_key *key, const struct now *now);
+
+/* Ends all flights, at the engine's end: nobody is answered. */
+void flight_end_all(struct query_engine *engine);

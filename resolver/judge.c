@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Verdicts on answers. The rules that match an answer are kept with it; which of them are in force,
+ * and for whom, is decided anew for each client, so a mode that was changed a moment ago holds for
+ * what is cached as well.
+ */
+#include "resolver/judge.h"
+
+#include <string.h>
+
+#include "resolver/reply.h"
+
+void judge_begin(
+	struct transaction *t, const struct request *request, const struct query_client *client)
+{
+	memset(t, 0, sizeof *t);
+	t->client = client->origin;
+	t->given = forwarded_is_none(&request->forwarded) ? NULL : &request->forwarded;
+	t->id = request->id;
+	t->tcp = query_is_tcp(client);
+	t->qname = request->qname_length ? request->folded : NULL;
+	t->qname_length = request->qname_length;
+	t->qtype = request->qtype;
+	t->zone = ZONE_ID_NONE;
+}
+
+void judge_keep_query(const struct query_engine *engine, struct transaction *t,
+	const struct reply_path *path, const uint8_t *query, size_t length)
+{
+	static const struct address any[2] = {{.family = ADDRESS_V4}, {.family = ADDRESS_V6}};
+
+	if (!engine->config.keep_queries)
+		return;
+	t->query = query;
+	t->query_length = length;
+	if (path->listener < engine->config.listen_count)
+		t->server = engine->config.listen[path->listener];
+	if (path->local.family)
+		t->server.address = path->local;
+	else if (address_equal(&t->server.address, &any[0]) ||
+		 address_equal(&t->server.address, &any[1]))
+		t->server.address.family = ADDRESS_NONE;
+}
+
+size_t judge_close(
+	struct transaction *t, const uint8_t *reply, size_t length, enum transaction_source source)
+{
+	t->reply = reply;
+	t->reply_length = length;
+	t->source = source;
+	return length;
+}
+
+void judge_note_hit(const struct query_engine *engine, struct query_slot *slot,
+	const struct policy_verdict *verdict, bool enforced)
+{
+	const struct policy_match *hit = verdict->hit;
+
+	if (!hit)
+		return;
+	policy_rule_text(engine->policy->view.index, hit->rule, slot->rule);
+	slot->transaction.rule = slot->rule;
+	slot->transaction.zone = engine->policy->zone_id[hit->zone];
+	slot->transaction.action =
+		enforced && hit == verdict->enforced ? TRANSACTION_BLOCK : TRANSACTION_WATCH;
+}
+
+bool judge_applies(const struct policy_verdict *verdict, bool tcp)
+{
+	return verdict->action != ACTION_NONE && !(verdict->action == ACTION_TCP_ONLY && tcp);
+}
+
+size_t judge_enforce(struct query_engine *engine, struct query_slot *slot,
+	const struct policy_verdict *verdict, uint8_t *reply, size_t capacity)
+{
+	const struct policy_index *index = engine->policy->view.index;
+	const struct policy_match *match = verdict->enforced;
+	bool local = policy_zone_kind(index, match->zone) == ZONE_LOCAL;
+	size_t length;
+
+	slot->transaction.upstream =
+		(struct endpoint){0}; /* whoever gave the answer, this reply is ours */
+	if (verdict->action == ACTION_DROP) {
+		engine->config.counters->dropped_policy++;
+		return 0;
+	}
+	if (verdict->action == ACTION_LOCAL_DATA)
+		slot->transaction.answer_id = query_next_answer_id(engine);
+	if (verdict->action == ACTION_TCP_ONLY)
+		length = reply_truncated(&slot->request, reply, capacity);
+	else
+		length = reply_policy(&slot->request, reply, capacity, index, match,
+			engine->policy->block_ttl_s, local ? EDE_NONE : EDE_BLOCKED,
+			policy_zone_name(index, match->zone));
+	return judge_close(&slot->transaction, reply, length, local ? SOURCE_LOCAL : SOURCE_POLICY);
+}
+
+size_t judge_answer(struct query_engine *engine, struct query_slot *slot,
+	const struct cache_hit *answer, enum transaction_source source, uint8_t *reply,
+	size_t capacity)
+{
+	struct policy_match renewed[POLICY_MATCHES_MAX];
+	const struct policy_match *matches = answer->matches;
+	size_t count = answer->match_count;
+	struct policy_verdict verdict;
+	bool enforced;
+
+	if (answer->generation != engine->policy->view.generation) {
+		count = answer_match_copy(reply, answer->length, &engine->policy->view, renewed);
+		matches = renewed;
+	}
+	verdict = policy_decide(&engine->policy->view, matches, count);
+	enforced = judge_applies(&verdict, slot->transaction.tcp);
+	judge_note_hit(engine, slot, &verdict, enforced);
+	if (enforced)
+		return judge_enforce(engine, slot, &verdict, reply, capacity);
+	if (!answer->truncated)
+		slot->transaction.answer_id = answer->answer_id;
+	return judge_close(&slot->transaction, reply,
+		reply_complete(
+			&slot->request, reply, answer->length, answer->flags, answer->truncated),
+		source);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What one client is told: the rules that match, under the modes of now, decide about an answer,
+ * and the transaction that will be recorded is filled in on the way. Replies are written into
+ * `reply`; the length 0 means silence.
+ */
+#pragma once
+
+#include "resolver/query_private.h"
+
+/* An empty transaction of this request; no query and no answer yet. */
+void judge_begin(
+	struct transaction *t, const struct request *request, const struct query_client *client);
+
+/* Who wants to know the query itself, wants to know where it came in as well. */
+void judge_keep_query(const struct query_engine *engine, struct transaction *t,
+	const struct reply_path *path, const uint8_t *query, size_t length);
+
+/* The reply as it will leave. Returns length. */
+size_t judge_close(
+	struct transaction *t, const uint8_t *reply, size_t length, enum transaction_source source);
+
+/* Records the rule that was hit, if one was. */
+void judge_note_hit(const struct query_engine *engine, struct query_slot *slot,
+	const struct policy_verdict *verdict, bool enforced);
+
+/* Whether the verdict makes the reply; "TCP only" does not over TCP. */
+bool judge_applies(const struct policy_verdict *verdict, bool tcp);
+
+/* The reply that an enforced rule makes; 0 when it is silence. */
+size_t judge_enforce(struct query_engine *engine, struct query_slot *slot,
+	const struct policy_verdict *verdict, uint8_t *reply, size_t capacity);
+
+/* An answer whose message stands in reply already, judged for this client and completed. */
+size_t judge_answer(struct query_engine *engine, struct query_slot *slot,
+	const struct cache_hit *answer, enum transaction_source source, uint8_t *reply,
+	size_t capacity);

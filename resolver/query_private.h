@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One worker's query engine, shared by the three files that are its code: query.c (the path of a
+ * query), judge.c (what a client is told, and what is recorded of it), flight.c (questions that are
+ * pending).
+ */
+#pragma once
+
+#include "lib/base/table.h"
+#include "resolver/query.h"
+
+#define CLIENT_SLOTS 1024 /* clients that share one share its bound */
+
+struct query_engine {
+	struct query_config config;
+	const struct query_policy *policy;
+	struct table flights;
+	size_t pending;
+	uint32_t client_pending[CLIENT_SLOTS]; /* pending, by the client's hash */
+	uint64_t answer_serial;
+	uint8_t buffer[DNS_MESSAGE_MAX]; /* of replies that were pending */
+};
+
+static inline bool query_is_tcp(const struct query_client *client)
+{
+	return client->path.connection != 0;
+}
+
+/*
+ * A number for an answer. Worker numbers from 1 keep the values of different workers apart, and 0
+ * free for "tells no address".
+ */
+static inline uint64_t query_next_answer_id(struct query_engine *engine)
+{
+	return (uint64_t)(engine->config.worker + 1) << 56 | ++engine->answer_serial;
+}
