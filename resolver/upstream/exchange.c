@@ -14,9 +14,7 @@
 #include <string.h>
 
 #include "lib/base/clock.h"
-#include "lib/dns/edns.h"
 #include "lib/dns/message.h"
-#include "lib/dns/wire.h"
 
 #define TIMEOUT_REPEATED_MAX_US (1500 * US_PER_MS)
 #define TIMEOUT_TCP_US (1500 * US_PER_MS)
@@ -24,25 +22,6 @@
 #define EDNS_AGAIN_US (900 * US_PER_S)
 
 /* --- sending --- */
-
-static void exchange_compose(struct exchange *exchange)
-{
-	const struct upstream_question *question = &exchange->question;
-	struct wire_writer writer = wire_writer_init(exchange->packet, sizeof(exchange->packet));
-
-	wire_write_u16(&writer, exchange->id);
-	wire_write_u16(&writer, DNS_FLAG_RD | (question->checking_disabled ? DNS_FLAG_CD : 0));
-	wire_write_u16(&writer, 1);
-	wire_write_u16(&writer, 0);
-	wire_write_u16(&writer, 0);
-	wire_write_u16(&writer, exchange->without_edns ? 0 : 1);
-	wire_write_bytes(&writer, question->qname.wire, question->qname.length);
-	wire_write_u16(&writer, question->qtype);
-	wire_write_u16(&writer, CLASS_IN);
-	if (!exchange->without_edns)
-		edns_write(&writer, question->dnssec_ok, 0, EDE_NONE, NULL);
-	exchange->packet_length = writer.error == TD_OK ? writer.position : 0;
-}
 
 /* True when the server is known to need it, or two packets with EDNS met silence. */
 static bool server_wants_plain(struct server_state *server, uint8_t packets, int64_t now_us)
@@ -72,24 +51,24 @@ static void exchange_set_deadline(struct exchange *exchange, int64_t wait_us, in
 		exchange->deadline_us = exchange->give_up_us;
 }
 
-static void exchange_prepare(
-	struct exchange *exchange, bool over_tcp, bool without_edns, uint16_t id_random)
+static void exchange_prepare(struct exchange *exchange, bool over_tcp, bool without_edns)
 {
+	struct packet_form form = {
+		.id = random_u16(exchange->random), .without_edns = without_edns};
+
 	exchange->over_tcp = over_tcp;
-	exchange->without_edns = without_edns;
-	exchange->id = id_random;
-	exchange_compose(exchange);
+	packet_compose(&exchange->packet, &exchange->question, &form);
 	exchange->servers[exchange->server].sent++;
 }
 
 static enum exchange_step exchange_send_udp(
-	struct exchange *exchange, bool without_edns, uint16_t id_random, int64_t now_us)
+	struct exchange *exchange, bool without_edns, int64_t now_us)
 {
 	uint8_t *packets = &exchange->packets[exchange->server];
 	int64_t wait_us = server_timeout_us(&exchange->servers[exchange->server]) << *packets;
 
 	++*packets;
-	exchange_prepare(exchange, false, without_edns, id_random);
+	exchange_prepare(exchange, false, without_edns);
 	exchange_set_deadline(exchange,
 		wait_us < TIMEOUT_REPEATED_MAX_US ? wait_us : TIMEOUT_REPEATED_MAX_US, now_us);
 	return EXCHANGE_SEND_UDP;
@@ -97,16 +76,15 @@ static enum exchange_step exchange_send_udp(
 
 /* Whatever TCP brings, this server will not be asked over UDP again: it has answered there. */
 static enum exchange_step exchange_send_tcp(
-	struct exchange *exchange, bool without_edns, uint16_t id_random, int64_t now_us)
+	struct exchange *exchange, bool without_edns, int64_t now_us)
 {
 	exchange->packets[exchange->server] = EXCHANGE_PACKETS_MAX;
-	exchange_prepare(exchange, true, without_edns, id_random);
+	exchange_prepare(exchange, true, without_edns);
 	exchange_set_deadline(exchange, TIMEOUT_TCP_US, now_us);
 	return EXCHANGE_SEND_TCP;
 }
 
-static enum exchange_step exchange_next(
-	struct exchange *exchange, uint16_t id_random, int64_t now_us)
+static enum exchange_step exchange_next(struct exchange *exchange, int64_t now_us)
 {
 	if (exchange->give_up_us - now_us < LEFT_MIN_US)
 		return EXCHANGE_FAILED;
@@ -117,12 +95,12 @@ static enum exchange_step exchange_next(
 	return exchange_send_udp(exchange,
 		server_wants_plain(&exchange->servers[exchange->server],
 			exchange->packets[exchange->server], now_us),
-		id_random, now_us);
+		now_us);
 }
 
 enum exchange_step exchange_start(struct exchange *exchange,
 	const struct upstream_question *question, struct server_state *servers, size_t server_count,
-	int64_t give_up_us, uint16_t id_random, int64_t now_us)
+	int64_t give_up_us, struct random_pool *random, int64_t now_us)
 {
 	exchange->question = *question;
 	exchange->servers = servers;
@@ -133,45 +111,11 @@ enum exchange_step exchange_start(struct exchange *exchange,
 	exchange->kept_server = -1;
 	exchange->kept_rank = 0;
 	exchange->give_up_us = give_up_us;
-	return exchange_next(exchange, id_random, now_us);
+	exchange->random = random;
+	return exchange_next(exchange, now_us);
 }
 
 /* --- replies --- */
-
-/*
- * Servers that know no EDNS may send a header alone back (RFC 6891, 7); it counts as a reason to
- * ask without, never as an answer.
- */
-static bool reply_refuses_edns(const struct exchange *exchange, uint16_t flags)
-{
-	uint16_t rcode = flags & DNS_FLAG_RCODE;
-
-	return !exchange->without_edns && (rcode == RCODE_FORMERR || rcode == RCODE_NOTIMP);
-}
-
-static bool reply_matches(
-	const struct exchange *exchange, const uint8_t *packet, size_t size, uint16_t *flags)
-{
-	const struct upstream_question *question = &exchange->question;
-	struct wire_reader reader = wire_reader_init(packet, size);
-	struct message_header header = message_read_header(&reader);
-
-	*flags = header.flags;
-	if (reader.error != TD_OK || header.id != exchange->id || !(header.flags & DNS_FLAG_QR) ||
-		(header.flags & DNS_FLAG_OPCODE))
-		return false;
-	if (header.qdcount == 0)
-		return reply_refuses_edns(exchange, header.flags);
-
-	const uint8_t *qname = wire_read_bytes(&reader, question->qname.length);
-	uint16_t qtype = wire_read_u16(&reader);
-	uint16_t qclass = wire_read_u16(&reader);
-
-	return header.qdcount == 1 && reader.error == TD_OK && qtype == question->qtype &&
-	       qclass == CLASS_IN &&
-	       name_wire_equal(
-		       question->qname.wire, question->qname.length, qname, question->qname.length);
-}
 
 /*
  * How much a reply that is no answer says, 0: it is an answer. SERVFAIL speaks of the name, REFUSED
@@ -196,7 +140,7 @@ static uint8_t reply_rank(uint16_t flags)
  * server is asked a second time.
  */
 static enum exchange_step exchange_next_server(
-	struct exchange *exchange, uint8_t rank, uint16_t id_random, int64_t now_us)
+	struct exchange *exchange, uint8_t rank, int64_t now_us)
 {
 	for (size_t i = 0; i < exchange->server_count; i++) {
 		if (exchange->packets[i] > 0)
@@ -209,14 +153,14 @@ static enum exchange_step exchange_next_server(
 		exchange->kept_rank = rank;
 		exchange->kept_server = exchange->server;
 	}
-	return exchange_next(exchange, id_random, now_us);
+	return exchange_next(exchange, now_us);
 }
 
 static void exchange_note_answer(struct exchange *exchange, int64_t now_us)
 {
 	struct server_state *server = &exchange->servers[exchange->server];
 
-	if (!exchange->without_edns) {
+	if (!exchange->packet.without_edns) {
 		server->edns_works = true;
 	} else if (!server->without_edns) {
 		server->without_edns = true;
@@ -225,51 +169,49 @@ static void exchange_note_answer(struct exchange *exchange, int64_t now_us)
 	}
 }
 
-enum exchange_step exchange_input(struct exchange *exchange, const uint8_t *packet, size_t size,
-	uint16_t id_random, int64_t now_us)
+enum exchange_step exchange_input(
+	struct exchange *exchange, const uint8_t *packet, size_t size, int64_t now_us)
 {
 	uint16_t flags;
 
 	exchange->keep = false;
-	if (!reply_matches(exchange, packet, size, &flags))
+	if (packet_match(&exchange->packet, packet, size, &flags) == PACKET_STRANGE)
 		return EXCHANGE_WAIT;
 	if (exchange->over_tcp)
 		exchange->servers[exchange->server].answered++;
 	else
 		server_answered(&exchange->servers[exchange->server], now_us - exchange->sent_us);
-	if (reply_refuses_edns(exchange, flags)) {
+	if (packet_refuses_edns(&exchange->packet, flags)) {
 		if (exchange->over_tcp)
-			return exchange_send_tcp(exchange, true, id_random, now_us);
+			return exchange_send_tcp(exchange, true, now_us);
 		if (exchange->packets[exchange->server] < EXCHANGE_PACKETS_MAX)
-			return exchange_send_udp(exchange, true, id_random, now_us);
+			return exchange_send_udp(exchange, true, now_us);
 	}
 
 	uint8_t rank = reply_rank(flags);
 
 	if (rank > 0)
-		return exchange_next_server(
-			exchange, flags & DNS_FLAG_TC ? 0 : rank, id_random, now_us);
+		return exchange_next_server(exchange, flags & DNS_FLAG_TC ? 0 : rank, now_us);
 	exchange_note_answer(exchange, now_us);
 	if (!(flags & DNS_FLAG_TC))
 		return EXCHANGE_DONE;
 	if (!exchange->over_tcp)
-		return exchange_send_tcp(exchange, exchange->without_edns, id_random, now_us);
-	return exchange_next(exchange, id_random, now_us);
+		return exchange_send_tcp(exchange, exchange->packet.without_edns, now_us);
+	return exchange_next(exchange, now_us);
 }
 
-enum exchange_step exchange_timeout(struct exchange *exchange, uint16_t id_random, int64_t now_us)
+enum exchange_step exchange_timeout(struct exchange *exchange, int64_t now_us)
 {
 	exchange->keep = false;
 	if (!exchange->over_tcp)
 		server_timed_out(&exchange->servers[exchange->server], exchange->sent_us, now_us);
 	if (exchange->kept_server >= 0)
 		exchange->packets[exchange->server] = EXCHANGE_PACKETS_MAX;
-	return exchange_next(exchange, id_random, now_us);
+	return exchange_next(exchange, now_us);
 }
 
-enum exchange_step exchange_transport_failed(
-	struct exchange *exchange, uint16_t id_random, int64_t now_us)
+enum exchange_step exchange_transport_failed(struct exchange *exchange, int64_t now_us)
 {
 	exchange->packets[exchange->server] = EXCHANGE_PACKETS_MAX;
-	return exchange_timeout(exchange, id_random, now_us);
+	return exchange_timeout(exchange, now_us);
 }

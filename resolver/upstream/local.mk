@@ -1,19 +1,24 @@
 noinst_LIBRARIES += resolver/upstream/libupstream.a
 resolver_upstream_libupstream_a_SOURCES = \
 	resolver/upstream/exchange.c resolver/upstream/exchange.h \
+	resolver/upstream/packet.c resolver/upstream/packet.h \
 	resolver/upstream/ports.c resolver/upstream/ports.h \
 	resolver/upstream/random.c resolver/upstream/random.h \
 	resolver/upstream/server.c resolver/upstream/server.h \
 	resolver/upstream/upstream.c resolver/upstream/upstream.h
 
 if HAVE_CMOCKA
-UPSTREAM_TESTS = tests/unit/test_exchange tests/unit/test_ports tests/unit/test_random tests/unit/test_server tests/unit/test_upstream
+UPSTREAM_TESTS = tests/unit/test_exchange tests/unit/test_packet tests/unit/test_ports tests/unit/test_random tests/unit/test_server \
+	tests/unit/test_upstream
 check_PROGRAMS += $(UPSTREAM_TESTS)
 TESTS += $(UPSTREAM_TESTS)
 FAKE_SERVER = tests/unit/fake_server.c tests/unit/fake_server.h
 tests_unit_test_exchange_SOURCES = tests/unit/test_exchange.c
 tests_unit_test_exchange_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_exchange_LDADD = $(LIB_UPSTREAM) $(CMOCKA_LIBS)
+tests_unit_test_packet_SOURCES = tests/unit/test_packet.c
+tests_unit_test_packet_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_packet_LDADD = $(LIB_UPSTREAM) $(CMOCKA_LIBS)
 tests_unit_test_ports_SOURCES = tests/unit/test_ports.c $(FAKE_SERVER)
 tests_unit_test_ports_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_ports_LDADD = $(LIB_UPSTREAM) $(EVENT_LIBS) $(CMOCKA_LIBS)

@@ -235,8 +235,8 @@ static void tap_question(struct upstream_request *request)
 
 	tap(request->upstream,
 		&(struct upstream_packet){.server = &request_server(request)->endpoint,
-			.octets = exchange->packet,
-			.length = exchange->packet_length,
+			.octets = exchange->packet.octets,
+			.length = exchange->packet.length,
 			.tcp = exchange->over_tcp});
 }
 
@@ -256,7 +256,7 @@ static enum td_error request_send_udp(struct upstream_request *request, int64_t 
 	upstream->counters.upstream_udp++;
 	error = request_wait(request, 0, on_deadline, now_us);
 	if (error == TD_OK &&
-		send(request->port->fd, exchange->packet, exchange->packet_length, 0) < 0)
+		send(request->port->fd, exchange->packet.octets, exchange->packet.length, 0) < 0)
 		error = TD_IO;
 	if (error == TD_OK)
 		tap_question(request);
@@ -312,8 +312,7 @@ static enum td_error request_step(struct upstream_request *request, enum exchang
 		if (error == TD_NOMEM)
 			return error;
 		cause = error;
-		step = exchange_transport_failed(
-			&request->exchange, random_u16(&upstream->random), now_us);
+		step = exchange_transport_failed(&request->exchange, now_us);
 	}
 	return cause;
 }
@@ -338,9 +337,7 @@ static void request_timed_out(struct upstream_request *request)
 	int64_t now_us = mono_us();
 
 	upstream->counters.upstream_timeouts++;
-	request_continue(request,
-		exchange_timeout(&request->exchange, random_u16(&upstream->random), now_us),
-		TD_TIMEOUT, now_us);
+	request_continue(request, exchange_timeout(&request->exchange, now_us), TD_TIMEOUT, now_us);
 }
 
 static void request_broken(struct upstream_request *request)
@@ -349,10 +346,8 @@ static void request_broken(struct upstream_request *request)
 	int64_t now_us = mono_us();
 
 	upstream->counters.upstream_errors++;
-	request_continue(request,
-		exchange_transport_failed(
-			&request->exchange, random_u16(&upstream->random), now_us),
-		TD_IO, now_us);
+	request_continue(
+		request, exchange_transport_failed(&request->exchange, now_us), TD_IO, now_us);
 }
 
 static void request_wait_more(
@@ -376,8 +371,7 @@ static bool request_input(struct upstream_request *request, const uint8_t *packe
 		.reply = true,
 		.tcp = exchange->over_tcp,
 		.took_us = now_us - exchange->sent_us};
-	enum exchange_step step =
-		exchange_input(exchange, packet, size, random_u16(&upstream->random), now_us);
+	enum exchange_step step = exchange_input(exchange, packet, size, now_us);
 
 	if (step == EXCHANGE_WAIT) {
 		upstream->counters.upstream_mismatched++;
@@ -445,11 +439,11 @@ static enum transfer tcp_send(struct upstream_request *request)
 {
 	const struct exchange *exchange = &request->exchange;
 	struct tcp_transfer *tcp = &request->tcp;
-	uint8_t message[2 + UPSTREAM_QUERY_MAX];
+	uint8_t message[2 + PACKET_MAX];
 	struct wire_writer writer = wire_writer_init(message, sizeof(message));
 
-	wire_write_u16(&writer, (uint16_t)exchange->packet_length);
-	wire_write_bytes(&writer, exchange->packet, exchange->packet_length);
+	wire_write_u16(&writer, exchange->packet.length);
+	wire_write_bytes(&writer, exchange->packet.octets, exchange->packet.length);
 	ssize_t sent =
 		send(request->fd, &message[tcp->sent], writer.position - tcp->sent, MSG_NOSIGNAL);
 
@@ -585,8 +579,8 @@ static void upstream_probe(struct upstream *upstream, const struct upstream_ques
 	if (!request)
 		return;
 	int64_t give_up_us = now_us + server_timeout_us(server);
-	enum exchange_step step = exchange_start(&request->exchange, question, server, 1,
-		give_up_us, random_u16(&upstream->random), now_us);
+	enum exchange_step step = exchange_start(
+		&request->exchange, question, server, 1, give_up_us, &upstream->random, now_us);
 
 	server_probed(server, give_up_us);
 	if (request_step(request, step, TD_IO, now_us) != TD_OK)
@@ -628,8 +622,7 @@ struct upstream_request *upstream_ask(struct upstream *upstream,
 
 	upstream_probe_due(upstream, question, now_us);
 	enum exchange_step step = exchange_start(&request->exchange, question, upstream->servers,
-		upstream->server_count, now_us + upstream->timeout_us,
-		random_u16(&upstream->random), now_us);
+		upstream->server_count, now_us + upstream->timeout_us, &upstream->random, now_us);
 
 	*error = request_step(request, step, TD_IO, now_us);
 	if (*error == TD_OK)

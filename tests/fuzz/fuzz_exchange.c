@@ -18,9 +18,19 @@ struct run {
 	struct server_state servers[SERVERS];
 	struct exchange exchange;
 	unsigned sent[SERVERS][2]; /* over UDP, over TCP */
-	uint16_t id;
+	uint16_t id;               /* the last one given */
+	struct random_pool random;
 	int64_t now;
 };
+
+/* The same run for the same input: ids are counted, other random bits are zero. */
+static void run_next_id(struct run *run)
+{
+	run->id++;
+	memset(&run->random, 0, sizeof(run->random));
+	run->random.left = sizeof(run->random.bytes);
+	memcpy(&run->random.bytes[run->random.left - sizeof(run->id)], &run->id, sizeof(run->id));
+}
 
 static void run_note(struct run *run, enum exchange_step step)
 {
@@ -31,8 +41,7 @@ static void run_note(struct run *run, enum exchange_step step)
 	unsigned *sent = &run->sent[exchange->server][step == EXCHANGE_SEND_TCP];
 
 	FUZZ_CHECK(++*sent <= EXCHANGE_PACKETS_MAX);
-	FUZZ_CHECK(
-		exchange->packet_length > 0 && exchange->packet_length <= sizeof(exchange->packet));
+	FUZZ_CHECK(exchange->packet.length > 0 && exchange->packet.length <= PACKET_MAX);
 	FUZZ_CHECK(exchange->deadline_us <= exchange->give_up_us);
 	FUZZ_CHECK(exchange->deadline_us > run->now);
 }
@@ -41,10 +50,10 @@ static void run_note(struct run *run, enum exchange_step step)
 static enum exchange_step run_reply(struct run *run, uint8_t flags, uint8_t spoil)
 {
 	struct exchange *exchange = &run->exchange;
-	uint8_t packet[UPSTREAM_QUERY_MAX];
-	size_t size = exchange->packet_length;
+	uint8_t packet[PACKET_MAX];
+	size_t size = exchange->packet.length;
 
-	memcpy(packet, exchange->packet, size);
+	memcpy(packet, exchange->packet.octets, size);
 	packet[2] |= 0x80 | (flags >> 3 & 2);
 	packet[3] = flags & 7;
 	if (spoil >= 128)
@@ -52,8 +61,8 @@ static enum exchange_step run_reply(struct run *run, uint8_t flags, uint8_t spoi
 	else if (spoil >= 64)
 		packet[spoil % size] ^= 0x55;
 
-	bool right_id = size >= 2 && memcmp(packet, exchange->packet, 2) == 0;
-	enum exchange_step step = exchange_input(exchange, packet, size, ++run->id, run->now);
+	bool right_id = size >= 2 && memcmp(packet, exchange->packet.octets, 2) == 0;
+	enum exchange_step step = exchange_input(exchange, packet, size, run->now);
 
 	FUZZ_CHECK(right_id || step == EXCHANGE_WAIT);
 	FUZZ_CHECK(step != EXCHANGE_DONE || !(packet[2] & 2));
@@ -66,6 +75,7 @@ static enum exchange_step run_event(struct run *run, struct wire_reader *input)
 	uint8_t detail = wire_read_u8(input);
 	size_t length = detail < wire_left(input) ? detail : wire_left(input);
 
+	run_next_id(run);
 	run->now += detail * US_PER_MS;
 	if (run->now >= run->exchange.deadline_us)
 		kind = 0;
@@ -73,12 +83,12 @@ static enum exchange_step run_event(struct run *run, struct wire_reader *input)
 	case 0:
 		if (run->now < run->exchange.deadline_us)
 			run->now = run->exchange.deadline_us;
-		return exchange_timeout(&run->exchange, ++run->id, run->now);
+		return exchange_timeout(&run->exchange, run->now);
 	case 1:
-		return exchange_transport_failed(&run->exchange, ++run->id, run->now);
+		return exchange_transport_failed(&run->exchange, run->now);
 	case 2:
-		return exchange_input(&run->exchange, wire_read_bytes(input, length), length,
-			++run->id, run->now);
+		return exchange_input(
+			&run->exchange, wire_read_bytes(input, length), length, run->now);
 	default:
 		return run_reply(run, kind & 0x17, detail);
 	}
@@ -89,8 +99,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct wire_reader input = wire_reader_init(data, size);
 	struct run run = {.now = US_PER_S};
 	struct upstream_question question = {.qname = {.length = 5, .wire = "\003abc"}, .qtype = 1};
+	run_next_id(&run);
 	enum exchange_step step = exchange_start(&run.exchange, &question, run.servers,
-		wire_read_u8(&input) % (SERVERS + 1), 6 * US_PER_S, ++run.id, run.now);
+		wire_read_u8(&input) % (SERVERS + 1), 6 * US_PER_S, &run.random, run.now);
 
 	run_note(&run, step);
 	while (step != EXCHANGE_DONE && step != EXCHANGE_FAILED) {

@@ -19,7 +19,8 @@ struct fixture {
 	struct upstream_question question;
 	struct exchange exchange;
 	int64_t now;
-	uint16_t id;
+	uint16_t id; /* the last one given */
+	struct random_pool random;
 	uint8_t reply[1024];
 	size_t reply_size;
 };
@@ -39,10 +40,20 @@ static void setup(struct fixture *f)
 	}
 }
 
+/* What the pool gives next: an id one higher than before, then zeros. */
+static void next_id(struct fixture *f)
+{
+	f->id++;
+	memset(&f->random, 0, sizeof(f->random));
+	f->random.left = sizeof(f->random.bytes);
+	memcpy(&f->random.bytes[f->random.left - sizeof(f->id)], &f->id, sizeof(f->id));
+}
+
 static enum exchange_step start(struct fixture *f, size_t servers)
 {
+	next_id(f);
 	return exchange_start(&f->exchange, &f->question, f->servers, servers, f->now + 5000 * MS,
-		++f->id, f->now);
+		&f->random, f->now);
 }
 
 /* A reply to the packet in flight: the question as sent, flags with QR added, no records. */
@@ -50,7 +61,7 @@ static void reply_make(struct fixture *f, uint16_t flags)
 {
 	size_t size = DNS_HEADER_SIZE + f->question.qname.length + 4u;
 
-	memcpy(f->reply, f->exchange.packet, size);
+	memcpy(f->reply, f->exchange.packet.octets, size);
 	wire_put_u16(f->reply, size, 2, flags | DNS_FLAG_QR | DNS_FLAG_RD | DNS_FLAG_RA);
 	wire_put_u16(f->reply, size, 10, 0);
 	f->reply_size = size;
@@ -58,7 +69,8 @@ static void reply_make(struct fixture *f, uint16_t flags)
 
 static enum exchange_step input(struct fixture *f)
 {
-	return exchange_input(&f->exchange, f->reply, f->reply_size, ++f->id, f->now);
+	next_id(f);
+	return exchange_input(&f->exchange, f->reply, f->reply_size, f->now);
 }
 
 static enum exchange_step reply(struct fixture *f, uint16_t flags)
@@ -71,12 +83,14 @@ static enum exchange_step reply(struct fixture *f, uint16_t flags)
 static enum exchange_step time_out(struct fixture *f)
 {
 	f->now = f->exchange.deadline_us;
-	return exchange_timeout(&f->exchange, ++f->id, f->now);
+	next_id(f);
+	return exchange_timeout(&f->exchange, f->now);
 }
 
 static uint16_t packet_u16(const struct fixture *f, size_t offset)
 {
-	struct wire_reader reader = wire_reader_init(f->exchange.packet, f->exchange.packet_length);
+	struct wire_reader reader =
+		wire_reader_init(f->exchange.packet.octets, f->exchange.packet.length);
 
 	wire_read_bytes(&reader, offset);
 	return wire_read_u16(&reader);
@@ -94,13 +108,13 @@ static void test_packet(void **state)
 	f.question.dnssec_ok = true;
 	f.question.checking_disabled = true;
 	assert_int_equal(start(&f, 1), EXCHANGE_SEND_UDP);
-	assert_int_equal(f.exchange.packet_length, 12 + 17 + 4 + 11);
+	assert_int_equal(f.exchange.packet.length, 12 + 17 + 4 + 11);
 	assert_int_equal(packet_u16(&f, 0), 101);
 	assert_int_equal(packet_u16(&f, 2), DNS_FLAG_RD | DNS_FLAG_CD);
 	assert_int_equal(packet_u16(&f, 4), 1);
 	assert_int_equal(packet_u16(&f, 10), 1);
-	assert_memory_equal(f.exchange.packet + 12, f.question.qname.wire, 17);
-	assert_memory_equal(f.exchange.packet + 33, opt, sizeof(opt));
+	assert_memory_equal(f.exchange.packet.octets + 12, f.question.qname.wire, 17);
+	assert_memory_equal(f.exchange.packet.octets + 33, opt, sizeof(opt));
 
 	f.question.dnssec_ok = false;
 	f.question.checking_disabled = false;
@@ -121,7 +135,7 @@ static void test_packet_longest_name(void **state)
 	f.question.qname.wire[192] = 61;
 	f.question.qname.wire[254] = 0;
 	assert_int_equal(start(&f, 1), EXCHANGE_SEND_UDP);
-	assert_int_equal(f.exchange.packet_length, UPSTREAM_QUERY_MAX);
+	assert_int_equal(f.exchange.packet.length, PACKET_MAX);
 	assert_int_equal(reply(&f, 0), EXCHANGE_DONE);
 }
 
@@ -187,7 +201,7 @@ static void test_mismatch(void **state)
 	for (unsigned i = 0; i < 65536; i++) {
 		reply_make(&f, 0);
 		wire_put_u16(f.reply, f.reply_size, 0, (uint16_t)i);
-		if (i != f.exchange.id)
+		if (i != packet_id(&f.exchange.packet))
 			assert_int_equal(input(&f), EXCHANGE_WAIT);
 	}
 	assert_int_equal(f.exchange.deadline_us, deadline);
@@ -310,12 +324,12 @@ static void test_port_unreachable(void **state)
 
 	setup(&f);
 	start(&f, 2);
-	assert_int_equal(exchange_transport_failed(&f.exchange, ++f.id, f.now), EXCHANGE_SEND_UDP);
+	assert_int_equal(exchange_transport_failed(&f.exchange, f.now), EXCHANGE_SEND_UDP);
 	assert_int_equal(f.exchange.server, 1);
-	assert_int_equal(exchange_transport_failed(&f.exchange, ++f.id, f.now), EXCHANGE_FAILED);
+	assert_int_equal(exchange_transport_failed(&f.exchange, f.now), EXCHANGE_FAILED);
 	assert_int_equal(f.servers[0].sent, 1);
 	start(&f, 2);
-	exchange_transport_failed(&f.exchange, ++f.id, f.now);
+	exchange_transport_failed(&f.exchange, f.now);
 	assert_true(f.servers[0].backoff_until_us > f.now);
 }
 
@@ -325,11 +339,11 @@ static void test_total_time(void **state)
 	struct fixture f;
 
 	setup(&f);
-	exchange_start(&f.exchange, &f.question, f.servers, 2, f.now + 300 * MS, 1, f.now);
+	exchange_start(&f.exchange, &f.question, f.servers, 2, f.now + 300 * MS, &f.random, f.now);
 	assert_int_equal(f.exchange.deadline_us, f.now + 300 * MS);
 	assert_int_equal(time_out(&f), EXCHANGE_FAILED);
 	assert_int_equal(
-		exchange_start(&f.exchange, &f.question, f.servers, 2, f.now + 1, 1, f.now),
+		exchange_start(&f.exchange, &f.question, f.servers, 2, f.now + 1, &f.random, f.now),
 		EXCHANGE_FAILED);
 }
 
@@ -418,7 +432,7 @@ static void test_formerr_without_edns(void **state)
 	assert_int_equal(reply(&f, RCODE_FORMERR), EXCHANGE_SEND_UDP);
 	assert_int_equal(f.exchange.server, 0);
 	assert_int_equal(packet_u16(&f, 10), 0);
-	assert_int_equal(f.exchange.packet_length, 33);
+	assert_int_equal(f.exchange.packet.length, 33);
 	assert_false(f.servers[0].without_edns);
 	assert_int_equal(reply(&f, 0), EXCHANGE_DONE);
 	assert_true(f.servers[0].without_edns);
@@ -444,8 +458,8 @@ static void test_header_alone_without_edns(void **state)
 	wire_put_u16(f.reply, f.reply_size, 4, 0);
 	f.reply_size = DNS_HEADER_SIZE;
 	assert_int_equal(input(&f), EXCHANGE_SEND_UDP);
-	assert_true(f.exchange.without_edns);
-	wire_put_u16(f.reply, f.reply_size, 0, f.exchange.id);
+	assert_true(f.exchange.packet.without_edns);
+	wire_put_u16(f.reply, f.reply_size, 0, packet_id(&f.exchange.packet));
 	assert_int_equal(input(&f), EXCHANGE_WAIT); /* no second time */
 	assert_int_equal(reply(&f, 0), EXCHANGE_DONE);
 }
@@ -460,7 +474,7 @@ static void test_formerr_twice(void **state)
 	assert_int_equal(reply(&f, RCODE_FORMERR), EXCHANGE_SEND_UDP);
 	assert_int_equal(reply(&f, RCODE_FORMERR), EXCHANGE_SEND_UDP);
 	assert_int_equal(f.exchange.server, 1);
-	assert_false(f.exchange.without_edns);
+	assert_false(f.exchange.packet.without_edns);
 	assert_false(f.servers[0].without_edns);
 }
 
@@ -473,9 +487,9 @@ static void test_silence_without_edns(void **state)
 	setup(&f);
 	start(&f, 1);
 	time_out(&f);
-	assert_false(f.exchange.without_edns);
+	assert_false(f.exchange.packet.without_edns);
 	time_out(&f);
-	assert_true(f.exchange.without_edns);
+	assert_true(f.exchange.packet.without_edns);
 	assert_int_equal(reply(&f, 0), EXCHANGE_DONE);
 	assert_true(f.servers[0].without_edns);
 
@@ -485,7 +499,7 @@ static void test_silence_without_edns(void **state)
 	start(&f, 1);
 	time_out(&f);
 	time_out(&f);
-	assert_false(f.exchange.without_edns);
+	assert_false(f.exchange.packet.without_edns);
 }
 
 /* --- TCP --- */
@@ -498,10 +512,10 @@ static void test_truncated(void **state)
 
 	setup(&f);
 	start(&f, 2);
-	id = f.exchange.id;
+	id = packet_id(&f.exchange.packet);
 	assert_int_equal(reply(&f, DNS_FLAG_TC), EXCHANGE_SEND_TCP);
 	assert_int_equal(f.exchange.server, 0);
-	assert_int_not_equal(f.exchange.id, id);
+	assert_int_not_equal(packet_id(&f.exchange.packet), id);
 	assert_int_equal(reply(&f, 0), EXCHANGE_DONE);
 	assert_int_equal(f.servers[0].answered, 2);
 }
@@ -514,7 +528,7 @@ static void test_truncated_tcp_fails(void **state)
 	setup(&f);
 	start(&f, 2);
 	reply(&f, DNS_FLAG_TC);
-	assert_int_equal(exchange_transport_failed(&f.exchange, ++f.id, f.now), EXCHANGE_SEND_UDP);
+	assert_int_equal(exchange_transport_failed(&f.exchange, f.now), EXCHANGE_SEND_UDP);
 	assert_int_equal(f.exchange.server, 1);
 	assert_int_equal(f.servers[0].timeouts_in_row, 0);
 	assert_int_equal(reply(&f, DNS_FLAG_TC), EXCHANGE_SEND_TCP);
@@ -543,7 +557,7 @@ static void test_formerr_over_tcp(void **state)
 	start(&f, 1);
 	reply(&f, DNS_FLAG_TC);
 	assert_int_equal(reply(&f, RCODE_FORMERR), EXCHANGE_SEND_TCP);
-	assert_true(f.exchange.without_edns);
+	assert_true(f.exchange.packet.without_edns);
 	assert_int_equal(reply(&f, RCODE_FORMERR), EXCHANGE_DONE);
 }
 
