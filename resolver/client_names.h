@@ -17,6 +17,7 @@
 #include "lib/base/hash.h"
 #include "lib/dns/address.h"
 #include "resolver/name_files.h"
+#include "resolver/upstream/server_address.h"
 
 #define CLIENT_NAME_SIZE (HOST_NAME_MAX_OCTETS + 1)
 #define CLIENT_NAME_SOURCES_MAX 16
@@ -31,7 +32,7 @@ struct client_names_config {
 	size_t source_count;
 	/* For "ptr": the servers, and who may be looked up. They outlive client_names; an address
 	 * outside of allow, which may change meanwhile, is never asked about. */
-	const struct endpoint *upstream;
+	const struct server_address *upstream;
 	size_t upstream_count;
 	unsigned upstream_timeout_ms;
 	const struct prefix *const *allow;

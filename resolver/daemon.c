@@ -417,8 +417,9 @@ static bool open_telemetry(struct daemon *daemon)
 		.returned = event_command_returned,
 		.returned_context = daemon->event_command};
 
-	access.name_servers = options->upstream;
-	access.name_server_count = options->upstream_count;
+	access.name_servers = daemon->name_servers;
+	access.name_server_count =
+		options_plain_servers(options, daemon->name_servers, UPSTREAM_SERVERS_MAX);
 	seed_new(&config.seed);
 	config.identity = clients_identity(daemon->clients);
 	config.names = clients_names(daemon->clients);

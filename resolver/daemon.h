@@ -34,6 +34,7 @@ struct daemon {
 	int wake_fd;
 	struct mailbox replies; /* messages coming back from workers */
 	struct listen_sockets sockets;
+	struct endpoint name_servers[UPSTREAM_SERVERS_MAX]; /* for the names of Redis' hosts */
 	struct keeper *keeper; /* NULL: Redis is not embedded */
 	struct clients *clients;
 	struct event_command *event_command;

@@ -116,15 +116,17 @@ static const char *nameserver_of(char *line)
 static void add_nameservers(struct options *options, FILE *file, unsigned *ourselves)
 {
 	const struct option_row *row = &option_rows[row_index("upstream")];
-	struct endpoint endpoint;
+	struct server_address server;
+	const char *words;
 	char why[WHY_MAX];
 	char *line = NULL;
 	size_t size = 0;
 	while (getline(&line, &size, file) >= 0) {
 		const char *text = nameserver_of(line);
-		if (!text || !option_read_endpoint(&endpoint, text))
+		if (!text || server_address_from_text(&server, text, &words) != TD_OK ||
+			server.transport != SERVER_UDP)
 			continue;
-		if (option_is_ourselves(options, &endpoint))
+		if (option_is_ourselves(options, &server.endpoint))
 			++*ourselves;
 		else
 			option_set(options, row, text,
@@ -428,6 +430,29 @@ void options_describe_restart(
 		used += (size_t)snprintf(
 			out + used, size - used, "%s%s", used ? ", " : "", row->name);
 	}
+}
+
+/* Where a process of this machine finds a listener. */
+static struct endpoint reachable(const struct endpoint *listen)
+{
+	static const uint8_t zero[16], v4[4] = {127, 0, 0, 1}, v6[16] = {[15] = 1};
+	struct endpoint endpoint = *listen;
+	bool any = memcmp(listen->address.octets, zero, sizeof(zero)) == 0;
+	if (any)
+		endpoint.address = listen->address.family == 4 ? address_v4(v4) : address_v6(v6);
+	return endpoint;
+}
+
+size_t options_plain_servers(const struct options *options, struct endpoint *out, size_t max)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < options->upstream_count && count < max; i++) {
+		if (options->upstream[i].transport == SERVER_UDP)
+			out[count++] = options->upstream[i].endpoint;
+	}
+	if (count == 0 && options->upstream_count > 0 && options->listen_count > 0 && max > 0)
+		out[count++] = reachable(&options->listen[0]);
+	return count;
 }
 
 enum td_error options_control_path(const struct options *options, char *out, size_t size)

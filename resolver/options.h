@@ -14,6 +14,7 @@
 #include "policy/policy.h"
 #include "resolver/telemetry/redis/redis_address.h"
 #include "resolver/telemetry/telemetry.h"
+#include "resolver/upstream/server_address.h"
 
 enum zone_format { FORMAT_RPZ, FORMAT_PATTERNS };
 
@@ -46,7 +47,7 @@ struct options {
 	size_t proxy_count;
 	struct prefix *forwarders;
 	size_t forwarder_count;
-	struct endpoint *upstream; /* from the file, else from resolv.conf without our own listen
+	struct server_address *upstream; /* from the file, else from resolv.conf without our own listen
 				      addresses; may be none */
 	size_t upstream_count;
 	bool upstream_from_resolv_conf;
@@ -131,6 +132,12 @@ char *options_redis_url(const struct options *options);
 /* What the URL does not say; its strings are those of options. Name servers are not set: commands
  * ask the system. */
 struct redis_access options_redis_access(const struct options *options);
+
+/*
+ * Servers for those who ask over UDP alone, without TLS: the plain ones of upstream. Where there are
+ * none but others, our own listener, which asks those. Returns how many of out[max] were set.
+ */
+size_t options_plain_servers(const struct options *options, struct endpoint *out, size_t max);
 
 /* Default path of the configuration file (SYSCONFDIR "/teredown.conf"). */
 extern const char options_default_path[];

@@ -130,18 +130,20 @@ bool option_is_ourselves(const struct options *options, const struct endpoint *u
 /* The row of `listen` stands above that of `upstream`. */
 bool option_check_upstream(const struct options *options, const char *text, char *why)
 {
-	struct endpoint endpoint;
-	char shown[ENDPOINT_TEXT_MAX];
-	if (!option_read_endpoint(&endpoint, text))
-		return option_refuse(why, "is not an address");
-	endpoint_to_text(&endpoint, shown);
-	if (address_is_zero(&endpoint.address) || address_is_multicast(&endpoint.address)) {
+	struct server_address server;
+	const struct address *address = &server.endpoint.address;
+	char shown[16 + ENDPOINT_TEXT_MAX + 11];
+	const char *words;
+	if (server_address_from_text(&server, text, &words) != TD_OK)
+		return option_refuse(why, words);
+	server_address_show(&server, shown, sizeof(shown));
+	if (address_is_zero(address) || address_is_multicast(address)) {
 		snprintf(why, WHY_MAX,
 			"%s is not the address of one server, expected one such as 9.9.9.9:53",
 			shown);
 		return false;
 	}
-	if (option_is_ourselves(options, &endpoint)) {
+	if (option_is_ourselves(options, &server.endpoint)) {
 		snprintf(why, WHY_MAX,
 			"%s is an address this resolver listens on, so it would ask itself; "
 			"expected another server: "

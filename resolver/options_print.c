@@ -168,6 +168,8 @@ static const char *form_of(const struct option_row *row)
 		return "\"string\"";
 	case OPTION_ENDPOINTS:
 		return "{ \"address\", ... }";
+	case OPTION_SERVERS:
+		return "{ \"server\", ... }";
 	case OPTION_PREFIXES:
 		return "{ \"network\", ... }";
 	case OPTION_TEXTS:

@@ -25,6 +25,7 @@ enum option_type {
 	OPTION_WORD,      /* one of `words`; unsigned or an enum, the position in `words` */
 	OPTION_TEXT,      /* char * */
 	OPTION_ENDPOINTS, /* array of struct endpoint, and its size_t count */
+	OPTION_SERVERS,   /* array of struct server_address, and its size_t count */
 	OPTION_PREFIXES,  /* array of struct prefix, and its size_t count */
 	OPTION_TEXTS,     /* array of char *, and its size_t count */
 };
@@ -90,9 +91,6 @@ option_check_fn option_check_client_names, option_check_dnstap, option_check_dns
 
 /* False, with these words in why. */
 bool option_refuse(char *why, const char *words);
-
-/* As endpoint_from_text with port 53, and with an interface's name behind the %. */
-bool option_read_endpoint(struct endpoint *out, const char *text);
 
 /* True when upstream is one of our own listen addresses (all of the loopback net where we listen on
  * any address). */

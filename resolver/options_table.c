@@ -184,7 +184,7 @@ const struct option_row option_rows[] = {
 		.help = "The file whose nameserver lines stand in for upstream where that is not "
 			"given. Empty: none."},
 	{.name = "upstream",
-		.type = OPTION_ENDPOINTS,
+		.type = OPTION_SERVERS,
 		.unit = "servers",
 		LIST(upstream),
 		.min = 0,

@@ -8,7 +8,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -128,36 +127,31 @@ bool option_refuse(char *why, const char *words)
 
 /* --- addresses in text --- */
 
-bool option_read_endpoint(struct endpoint *out, const char *text)
-{
-	const char *percent = strchr(text, '%');
-	if (!percent || isdigit((unsigned char)percent[1]))
-		return endpoint_from_text(out, text, DNS_PORT) == TD_OK;
-	char name[IF_NAMESIZE], numbered[128];
-	size_t length = strcspn(percent + 1, "]");
-	if (length >= sizeof(name))
-		return false;
-	snprintf(name, sizeof(name), "%.*s", (int)length, percent + 1);
-	unsigned index = if_nametoindex(name);
-	int written = snprintf(numbered, sizeof(numbered), "%.*s%u%s", (int)(percent + 1 - text),
-		text, index, percent + 1 + length);
-	return index != 0 && written < (int)sizeof(numbered) &&
-	       endpoint_from_text(out, numbered, DNS_PORT) == TD_OK;
-}
-
 static bool parse_endpoint(const char *text, struct endpoint *out, char *why)
 {
-	if (strncasecmp(text, "tls://", 6) == 0)
-		return option_refuse(why, "DNS over TLS is not available in this build, expected "
-					  "ADDRESS or ADDRESS:PORT");
-	if (!option_read_endpoint(out, text) || out->port == 0) {
-		snprintf(why, WHY_MAX,
-			"\"%.80s\" is not an address, expected one such as 192.0.2.1, 192.0.2.1:53 "
-			"or [2001:db8::1]:53",
-			text);
+	if (server_endpoint_from_text(out, text, DNS_PORT) && out->port != 0)
+		return true;
+	snprintf(why, WHY_MAX,
+		"\"%.80s\" is not an address, expected one such as 192.0.2.1, 192.0.2.1:53 or "
+		"[2001:db8::1]:53",
+		text);
+	return false;
+}
+
+static bool parse_server(const char *text, struct server_address *out, char *why)
+{
+	const char *words;
+	if (server_address_from_text(out, text, &words) != TD_OK) {
+		snprintf(why, WHY_MAX, "\"%.80s\" %s", text, words);
 		return false;
 	}
-	return true;
+	if (out->transport == SERVER_UDP)
+		return true;
+	return option_refuse(why, out->transport == SERVER_TLS
+					  ? "DNS over TLS is not available in this build, expected "
+					    "ADDRESS or ADDRESS:PORT"
+					  : "tcp:// is not available in this build, expected "
+					    "ADDRESS or ADDRESS:PORT");
 }
 
 static bool parse_prefix(const char *text, struct prefix *out, char *why)
@@ -213,8 +207,8 @@ static void store_value(struct options *options, const struct option_row *row, u
 
 bool option_is_list(const struct option_row *row)
 {
-	return row->type == OPTION_ENDPOINTS || row->type == OPTION_PREFIXES ||
-	       row->type == OPTION_TEXTS;
+	return row->type == OPTION_ENDPOINTS || row->type == OPTION_SERVERS ||
+	       row->type == OPTION_PREFIXES || row->type == OPTION_TEXTS;
 }
 
 static bool set_number(
@@ -280,6 +274,8 @@ static size_t item_size(enum option_type type)
 {
 	if (type == OPTION_ENDPOINTS)
 		return sizeof(struct endpoint);
+	if (type == OPTION_SERVERS)
+		return sizeof(struct server_address);
 	return type == OPTION_TEXTS ? sizeof(char *) : sizeof(struct prefix);
 }
 
@@ -293,6 +289,8 @@ static bool items_equal(enum option_type type, const void *a, const void *b)
 	const struct prefix *left = a, *right = b;
 	if (type == OPTION_ENDPOINTS)
 		return endpoint_equal(a, b);
+	if (type == OPTION_SERVERS)
+		return server_address_equal(a, b);
 	if (type == OPTION_TEXTS)
 		return strcmp(*(char *const *)a, *(char *const *)b) == 0;
 	return left->length == right->length && address_equal(&left->address, &right->address);
@@ -327,6 +325,15 @@ static bool add_endpoint(
 	return parse_endpoint(text, &endpoint, why) &&
 	       (!row->check || row->check(options, text, why)) &&
 	       append_item(options, row, &endpoint, text, why);
+}
+
+static bool add_server(
+	struct options *options, const struct option_row *row, const char *text, char *why)
+{
+	struct server_address server = {0};
+	return parse_server(text, &server, why) &&
+	       (!row->check || row->check(options, text, why)) &&
+	       append_item(options, row, &server, text, why);
 }
 
 static bool add_prefix(
@@ -365,6 +372,8 @@ bool option_set(struct options *options, const struct option_row *row, const cha
 		return set_text(options, row, text, why);
 	case OPTION_ENDPOINTS:
 		return add_endpoint(options, row, text, why);
+	case OPTION_SERVERS:
+		return add_server(options, row, text, why);
 	case OPTION_PREFIXES:
 		return add_prefix(options, row, text, why);
 	case OPTION_TEXTS:
@@ -428,14 +437,16 @@ void option_print_quoted(const char *text, FILE *out)
 	fputc('"', out);
 }
 
+static void print_server(const struct server_address *server, FILE *out)
+{
+	char text[SERVER_ADDRESS_TEXT_MAX];
+	fprintf(out, "\"%s\"", server_address_to_text(server, text, sizeof(text)));
+}
+
 static void print_endpoint(const struct endpoint *endpoint, FILE *out)
 {
-	char text[ENDPOINT_TEXT_MAX];
-	if (endpoint->scope_id == 0)
-		fprintf(out, "\"%s\"", endpoint_to_text(endpoint, text));
-	else
-		fprintf(out, "\"[%s%%%" PRIu32 "]:%u\"", address_to_text(&endpoint->address, text),
-			endpoint->scope_id, endpoint->port);
+	struct server_address server = server_address_plain(endpoint);
+	print_server(&server, out);
 }
 
 static void print_prefix(const struct prefix *prefix, FILE *out)
@@ -452,6 +463,8 @@ static void print_list(const struct options *options, const struct option_row *r
 		fputs(i == 0 ? " " : ", ", out);
 		if (row->type == OPTION_ENDPOINTS)
 			print_endpoint(item, out);
+		else if (row->type == OPTION_SERVERS)
+			print_server(item, out);
 		else if (row->type == OPTION_TEXTS)
 			option_print_quoted(*(char *const *)item, out);
 		else
@@ -480,6 +493,7 @@ void option_print_value(const struct options *options, const struct option_row *
 			option_print_quoted(pointer_of(options, row), out);
 		break;
 	case OPTION_ENDPOINTS:
+	case OPTION_SERVERS:
 	case OPTION_PREFIXES:
 	case OPTION_TEXTS:
 		print_list(options, row, out);
@@ -511,6 +525,7 @@ void option_describe(const struct option_row *row, char *out)
 		snprintf(out, WHY_MAX, "%s, at most %" PRIu64 " bytes", row->unit, row->max);
 		break;
 	case OPTION_ENDPOINTS:
+	case OPTION_SERVERS:
 	case OPTION_PREFIXES:
 	case OPTION_TEXTS:
 		snprintf(out, WHY_MAX, "%" PRIu64 " to %" PRIu64 " %s", row->min, row->max,

@@ -1,6 +1,7 @@
 noinst_LIBRARIES += lib/base/libbase.a
 lib_base_libbase_a_SOURCES = \
 	lib/base/arena.c lib/base/arena.h \
+	lib/base/base64.c lib/base/base64.h \
 	lib/base/clock.h \
 	lib/base/crc32c.c lib/base/crc32c.h \
 	lib/base/decimal.c lib/base/decimal.h \

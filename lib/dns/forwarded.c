@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "lib/base/base64.h"
 #include "lib/base/hash.h"
 #include "lib/dns/edns.h"
 
@@ -50,27 +51,12 @@ static struct address read_subnet(const uint8_t *data, size_t size)
 	return missing ? address_prefix(&address, own - missing) : address;
 }
 
-static int base64_value(uint8_t c)
-{
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const char *at = c ? strchr(digits, c) : NULL;
-	return at ? (int)(at - digits) : -1;
-}
-
 static struct address mac_from_base64(const uint8_t text[8])
 {
-	uint64_t value = 0;
 	uint8_t octets[6];
 
-	for (int i = 0; i < 8; i++) {
-		int digit = base64_value(text[i]);
-		if (digit < 0)
-			return (struct address){0};
-		value = value << 6 | (unsigned)digit;
-	}
-	for (int i = 0; i < 6; i++)
-		octets[i] = (uint8_t)(value >> (40 - 8 * i));
+	if (!base64_decode((const char *)text, 8, octets, sizeof(octets)))
+		return (struct address){0};
 	return address_mac(octets);
 }
 

@@ -5,10 +5,17 @@ resolver_upstream_libupstream_a_SOURCES = \
 	resolver/upstream/ports.c resolver/upstream/ports.h \
 	resolver/upstream/random.c resolver/upstream/random.h \
 	resolver/upstream/server.c resolver/upstream/server.h \
+	resolver/upstream/server_address.c resolver/upstream/server_address.h \
 	resolver/upstream/upstream.c resolver/upstream/upstream.h
 
 if HAVE_CMOCKA
-UPSTREAM_TESTS = tests/unit/test_exchange tests/unit/test_packet tests/unit/test_ports tests/unit/test_random tests/unit/test_server \
+UPSTREAM_TESTS = \
+	tests/unit/test_exchange \
+	tests/unit/test_packet \
+	tests/unit/test_ports \
+	tests/unit/test_random \
+	tests/unit/test_server \
+	tests/unit/test_server_address \
 	tests/unit/test_upstream
 check_PROGRAMS += $(UPSTREAM_TESTS)
 TESTS += $(UPSTREAM_TESTS)
@@ -28,6 +35,9 @@ tests_unit_test_random_LDADD = $(LIB_UPSTREAM) $(CMOCKA_LIBS)
 tests_unit_test_server_SOURCES = tests/unit/test_server.c
 tests_unit_test_server_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_server_LDADD = $(LIB_UPSTREAM) $(CMOCKA_LIBS)
+tests_unit_test_server_address_SOURCES = tests/unit/test_server_address.c
+tests_unit_test_server_address_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_server_address_LDADD = $(LIB_UPSTREAM) $(CMOCKA_LIBS)
 tests_unit_test_upstream_SOURCES = tests/unit/test_upstream.c $(FAKE_SERVER)
 tests_unit_test_upstream_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_upstream_LDADD = $(LIB_UPSTREAM) $(EVENT_LIBS) $(CMOCKA_LIBS) -lm

@@ -550,7 +550,7 @@ struct upstream *upstream_new(struct event_base *base, const struct upstream_con
 	if (upstream->server_count > UPSTREAM_SERVERS_MAX)
 		upstream->server_count = UPSTREAM_SERVERS_MAX;
 	for (size_t i = 0; i < upstream->server_count; i++)
-		upstream->servers[i].endpoint = config->servers[i];
+		upstream->servers[i].endpoint = config->servers[i].endpoint;
 	return upstream;
 }
 

@@ -14,6 +14,7 @@
 #include "lib/base/error.h"
 #include "lib/dns/address.h"
 #include "resolver/upstream/exchange.h"
+#include "resolver/upstream/server_address.h"
 
 struct event_base;
 struct upstream;
@@ -44,7 +45,7 @@ struct upstream_packet {
 typedef void upstream_tap_fn(void *context, const struct upstream_packet *packet);
 
 struct upstream_config {
-	const struct endpoint *servers; /* copied */
+	const struct server_address *servers; /* copied */
 	size_t server_count;            /* 0 is allowed: every request fails at once */
 	unsigned timeout_ms;            /* for the whole request, e.g. 5000 */
 	size_t requests_max;            /* at once; more fail with TD_FULL */

@@ -292,11 +292,39 @@ static void test_endpoint_forms(void **state)
 		NO_RESOLV_CONF "upstream = { \"9.9.9.9\", \"149.112.112.112:5353\",\n"
 			       "\"[2620:fe::fe]:53\", \"2620:fe::9\", \"fe80::1%lo\" }\n");
 	assert_int_equal(o->upstream_count, 5);
-	assert_endpoint(&o->upstream[0], "9.9.9.9:53");
-	assert_endpoint(&o->upstream[1], "149.112.112.112:5353");
-	assert_endpoint(&o->upstream[2], "[2620:fe::fe]:53");
-	assert_endpoint(&o->upstream[3], "[2620:fe::9]:53");
-	assert_int_equal(o->upstream[4].scope_id, 1);
+	assert_endpoint(&o->upstream[0].endpoint, "9.9.9.9:53");
+	assert_endpoint(&o->upstream[1].endpoint, "149.112.112.112:5353");
+	assert_endpoint(&o->upstream[2].endpoint, "[2620:fe::fe]:53");
+	assert_endpoint(&o->upstream[3].endpoint, "[2620:fe::9]:53");
+	assert_int_equal(o->upstream[4].endpoint.scope_id, 1);
+	options_free(o);
+}
+
+/* Who asks without TLS never asks a server that is to be asked over TLS. */
+static void test_plain_servers(void **state)
+{
+	(void)state;
+	struct endpoint plain[4];
+	struct options *o = load_good(NO_RESOLV_CONF "listen = { \"0.0.0.0:5353\", \"[::1]:54\" }\n"
+						     "upstream = { \"192.0.2.1\", \"192.0.2.2\" }\n");
+	assert_int_equal(options_plain_servers(o, plain, 4), 2);
+	assert_int_equal(options_plain_servers(o, plain, 1), 1);
+	o->upstream[0].transport = SERVER_TLS;
+	assert_int_equal(options_plain_servers(o, plain, 4), 1);
+	assert_endpoint(&plain[0], "192.0.2.2:53");
+	o->upstream[1].transport = SERVER_TCP;
+	assert_int_equal(options_plain_servers(o, plain, 4), 1);
+	assert_endpoint(&plain[0], "127.0.0.1:5353");
+	o->listen[0] = o->listen[1];
+	assert_int_equal(options_plain_servers(o, plain, 4), 1);
+	assert_endpoint(&plain[0], "[::1]:54");
+	o->upstream_count = 0;
+	assert_int_equal(options_plain_servers(o, plain, 4), 0);
+	options_free(o);
+	o = load_good(NO_RESOLV_CONF "listen = { \"[::]:53\" }\nupstream = { \"192.0.2.1\" }\n");
+	o->upstream[0].transport = SERVER_TLS;
+	assert_int_equal(options_plain_servers(o, plain, 4), 1);
+	assert_endpoint(&plain[0], "[::1]:53");
 	options_free(o);
 }
 
@@ -323,10 +351,10 @@ static void test_resolv_conf(void **state)
 	assert_non_null(o);
 	assert_true(o->upstream_from_resolv_conf);
 	assert_int_equal(o->upstream_count, 3);
-	assert_endpoint(&o->upstream[0], "192.0.2.3:53");
-	assert_endpoint(&o->upstream[1], "[2001:db8::3]:53");
-	assert_endpoint(&o->upstream[2], "[fe80::1]:53");
-	assert_int_equal(o->upstream[2].scope_id, 1);
+	assert_endpoint(&o->upstream[0].endpoint, "192.0.2.3:53");
+	assert_endpoint(&o->upstream[1].endpoint, "[2001:db8::3]:53");
+	assert_endpoint(&o->upstream[2].endpoint, "[fe80::1]:53");
+	assert_int_equal(o->upstream[2].endpoint.scope_id, 1);
 	options_free(o);
 	/* On another port it is somebody else who listens there. */
 	o = load_with_resolv_conf("nameserver 127.0.0.1\n", "listen = { \"127.0.0.1:5353\" }\n");
@@ -335,7 +363,7 @@ static void test_resolv_conf(void **state)
 	/* What the file says goes first, an empty list too. */
 	o = load_with_resolv_conf("nameserver 192.0.2.1\n", "upstream = { \"192.0.2.9\" }\n");
 	assert_int_equal(o->upstream_count, 1);
-	assert_endpoint(&o->upstream[0], "192.0.2.9:53");
+	assert_endpoint(&o->upstream[0].endpoint, "192.0.2.9:53");
 	assert_false(o->upstream_from_resolv_conf);
 	options_free(o);
 	o = load_with_resolv_conf("nameserver 192.0.2.1\n", "upstream = { }\n");
@@ -575,6 +603,7 @@ int main(void)
 		cmocka_unit_test(test_list_lengths),
 		cmocka_unit_test(test_list_append),
 		cmocka_unit_test(test_endpoint_forms),
+		cmocka_unit_test(test_plain_servers),
 		cmocka_unit_test(test_resolv_conf),
 		cmocka_unit_test(test_resolv_conf_only_us),
 		cmocka_unit_test(test_zones_shipped),

@@ -22,7 +22,7 @@
 struct fixture {
 	struct event_base *base;
 	struct fake fakes[2];
-	struct endpoint servers[2];
+	struct server_address servers[2];
 	struct upstream *upstream;
 	struct upstream_question question;
 	bool asking;
@@ -160,7 +160,7 @@ static void fixture_open(struct fixture *f, unsigned timeout_ms, size_t requests
 		assert_true(fake_open(&f->fakes[i], f->base, "127.0.0.1"));
 		f->fakes[i].on_packet = answer;
 		f->fakes[i].on_message = message_octets;
-		f->servers[i] = f->fakes[i].endpoint;
+		f->servers[i] = server_address_plain(&f->fakes[i].endpoint);
 	}
 	struct upstream_config config = {.servers = f->servers,
 		.server_count = 2,
@@ -239,7 +239,7 @@ static void test_answer(void **state)
 	run_one(&f);
 	assert_int_equal(f.error, TD_OK);
 	assert_int_equal(f.reply_size, 12 + 17 + 4 + 11);
-	assert_true(endpoint_equal(&f.from, &f.servers[0]));
+	assert_true(endpoint_equal(&f.from, &f.servers[0].endpoint));
 	assert_int_equal(upstream_pending(f.upstream), 0);
 	assert_int_equal(upstream_counters(f.upstream)->upstream_udp, 1);
 	assert_int_equal(upstream_counters(f.upstream)->upstream_answers, 1);
@@ -290,7 +290,7 @@ static void test_tcp_octets(void **state)
 	assert_int_equal(f.reply_size, 12 + 17 + 4 + 11 + 4000);
 	assert_int_equal(f.reply[f.reply_size - 1], 7);
 	assert_false(f.reply[2] & (DNS_FLAG_TC >> 8));
-	assert_true(endpoint_equal(&f.from, &f.servers[0]));
+	assert_true(endpoint_equal(&f.from, &f.servers[0].endpoint));
 	assert_int_equal(f.fakes[0].messages, 1);
 	assert_int_equal(upstream_counters(f.upstream)->upstream_tcp, 1);
 	fixture_close(&f);
@@ -321,7 +321,7 @@ static void test_tcp_fails(void **state)
 		f.fakes[0].on_message = faults[i];
 		run_one(&f);
 		assert_int_equal(f.error, TD_OK);
-		assert_true(endpoint_equal(&f.from, &f.servers[1]));
+		assert_true(endpoint_equal(&f.from, &f.servers[1].endpoint));
 		assert_int_equal(f.fakes[0].packets, 1);
 		fixture_close(&f);
 	}
@@ -354,7 +354,7 @@ static void test_refused_port(void **state)
 	fake_shut(&f.fakes[0]);
 	run_one(&f);
 	assert_int_equal(f.error, TD_OK);
-	assert_true(endpoint_equal(&f.from, &f.servers[1]));
+	assert_true(endpoint_equal(&f.from, &f.servers[1].endpoint));
 	assert_int_equal(upstream_counters(f.upstream)->upstream_timeouts, 0);
 	fake_shut(&f.fakes[1]);
 	run_one(&f);
@@ -373,7 +373,7 @@ static void test_kept_reply(void **state)
 	run_one(&f);
 	assert_int_equal(f.error, TD_OK);
 	assert_int_equal(f.reply[3] & DNS_FLAG_RCODE, RCODE_SERVFAIL);
-	assert_true(endpoint_equal(&f.from, &f.servers[0]));
+	assert_true(endpoint_equal(&f.from, &f.servers[0].endpoint));
 	fixture_close(&f);
 }
 
@@ -410,11 +410,11 @@ static void test_probe(void **state)
 
 	first->backoff_until_us = 1;
 	run_one(&f);
-	assert_true(endpoint_equal(&f.from, &f.servers[1]));
+	assert_true(endpoint_equal(&f.from, &f.servers[1].endpoint));
 	run_one(&f);
 	run_one(&f);
 	assert_int_equal(first->backoffs_in_row, 0);
-	assert_true(endpoint_equal(&f.from, &f.servers[0]));
+	assert_true(endpoint_equal(&f.from, &f.servers[0].endpoint));
 	assert_int_equal(upstream_pending(f.upstream), 0);
 	fixture_close(&f);
 }
@@ -519,7 +519,8 @@ static void test_ipv6(void **state)
 	fake.on_packet = answer_truncated;
 	fake.on_message = message_octets;
 	upstream_free(f.upstream);
-	struct upstream_config config = {.servers = &fake.endpoint,
+	struct server_address server = server_address_plain(&fake.endpoint);
+	struct upstream_config config = {.servers = &server,
 		.server_count = 1,
 		.timeout_ms = 5000,
 		.requests_max = 10};
