@@ -451,20 +451,48 @@ static void age_ttls(const struct answer *answer, int64_t now_us, uint8_t *out)
 	}
 }
 
+static void set_ttls(const struct answer *answer, uint32_t ttl_s, uint8_t *out)
+{
+	const uint8_t *offsets = answer->bytes + answer->length;
+
+	for (unsigned i = 0; i < answer->ttl_count; i++) {
+		uint16_t offset;
+		memcpy(&offset, offsets + i * sizeof offset, sizeof offset);
+		wire_put_u32(out, answer->length, offset, ttl_s);
+	}
+}
+
+/* Header and question of an answer that does not fit. */
+static size_t write_head(const struct answer *answer, uint8_t *out)
+{
+	size_t head = DNS_HEADER_SIZE +
+		      name_wire_length(answer->bytes + DNS_HEADER_SIZE,
+			      answer->length - DNS_HEADER_SIZE) +
+		      4;
+
+	memcpy(out, answer->bytes, head);
+	memset(out + 6, 0, 6);
+	return head;
+}
+
 size_t answer_write(
 	const struct answer *answer, int64_t now_us, uint8_t *out, size_t capacity, bool *truncated)
 {
 	*truncated = answer->length > capacity;
-	if (*truncated) {
-		size_t head = DNS_HEADER_SIZE +
-			      name_wire_length(answer->bytes + DNS_HEADER_SIZE,
-				      answer->length - DNS_HEADER_SIZE) +
-			      4;
-		memcpy(out, answer->bytes, head);
-		memset(out + 6, 0, 6);
-		return head;
-	}
+	if (*truncated)
+		return write_head(answer, out);
 	memcpy(out, answer->bytes, answer->length);
 	age_ttls(answer, now_us, out);
+	return answer->length;
+}
+
+size_t answer_write_stale(
+	const struct answer *answer, uint8_t *out, size_t capacity, bool *truncated)
+{
+	*truncated = answer->length > capacity;
+	if (*truncated)
+		return write_head(answer, out);
+	memcpy(out, answer->bytes, answer->length);
+	set_ttls(answer, ANSWER_STALE_TTL_S, out);
 	return answer->length;
 }

@@ -17,6 +17,7 @@
 #include "resolver/upstream/exchange.h"
 
 #define ANSWER_CHAIN_MAX 11 /* CNAMEs followed in one answer */
+#define ANSWER_STALE_TTL_S 30
 
 struct answer {
 	uint64_t id; /* for telemetry: same id = same question and addresses; 0 when it tells no
@@ -69,3 +70,7 @@ struct answer *answer_copy(const struct answer *answer); /* NULL: out of memory 
  */
 size_t answer_write(const struct answer *answer, int64_t now_us, uint8_t *out, size_t capacity,
 	bool *truncated);
+
+/* The same for an answer past its end: every TTL is ANSWER_STALE_TTL_S (RFC 8767, 4). */
+size_t answer_write_stale(
+	const struct answer *answer, uint8_t *out, size_t capacity, bool *truncated);

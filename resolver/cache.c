@@ -8,14 +8,22 @@
 #include "resolver/cache.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/table.h"
 
 #define ENTRY_OVERHEAD 96 /* malloc's headers and the table's slot, about */
 #define ENTRIES_LIMIT (1u << 24)
-#define MARKS_LIMIT 4096 /* pending questions of one shard */
+#define MARKS_LIMIT 4096   /* pending questions of one shard */
+#define FAILURES_LIMIT 512 /* of one shard; with the longest names 170 kB */
+
+#define REFRESH_LIFE_MIN_US (10 * US_PER_S) /* shorter lives are not worth asking before their end */
+#define REFRESH_AGAIN_MIN_US US_PER_S
+#define FAILURE_LIMIT_US (30 * US_PER_S) /* of one that comes again, unless the option says more */
+#define FAILURE_OUTAGE_US US_PER_S
 
 /* First in an entry; a shard's own is the list's head. */
 struct clock_link {
@@ -25,6 +33,7 @@ struct clock_link {
 struct entry {
 	struct clock_link link;
 	struct answer *answer;
+	int64_t due_us; /* from then on a look-up has more to decide than that it is a hit */
 	bool asked;
 	uint16_t key_length;
 	uint8_t key[];
@@ -40,6 +49,7 @@ struct shard {
 	_Alignas(64) pthread_mutex_t lock;
 	struct table entries;
 	struct table marks;
+	struct failures failures;
 	struct clock_link clock; /* next: the oldest */
 	size_t bytes, limit;
 	uint64_t evicted, expired;
@@ -49,6 +59,8 @@ struct cache {
 	struct hash_seed seed;
 	unsigned shard_bits;
 	struct shard *shards;
+	_Atomic int64_t stale_us, failure_us; /* struct cache_settings */
+	atomic_bool prefetch;
 };
 
 static struct shard *shard_of(const struct cache *cache, uint64_t hash)
@@ -112,11 +124,11 @@ static void entry_remove(struct cache *cache, struct shard *shard, struct entry 
 	entry_free(entry);
 }
 
-static void evict(struct cache *cache, struct shard *shard)
+static void evict(struct cache *cache, struct shard *shard, int64_t now_us)
 {
 	while (shard->bytes > shard->limit && shard->clock.next != &shard->clock) {
 		struct entry *oldest = (struct entry *)shard->clock.next;
-		if (oldest->asked) {
+		if (oldest->asked && oldest->answer->expires_us > now_us) {
 			oldest->asked = false;
 			clock_unlink(&oldest->link);
 			clock_append(&shard->clock, &oldest->link);
@@ -149,6 +161,7 @@ struct cache *cache_new(size_t limit_bytes, unsigned shards, const struct hash_s
 		pthread_mutex_init(&shard->lock, NULL);
 		table_init(&shard->entries, ENTRIES_LIMIT);
 		table_init(&shard->marks, MARKS_LIMIT);
+		failures_init(&shard->failures, FAILURES_LIMIT);
 		shard->clock.next = shard->clock.previous = &shard->clock;
 		shard->limit = limit_bytes / count;
 	}
@@ -168,10 +181,18 @@ void cache_free(struct cache *cache)
 			free(item);
 		table_deinit(&shard->entries);
 		table_deinit(&shard->marks);
+		failures_deinit(&shard->failures);
 		pthread_mutex_destroy(&shard->lock);
 	}
 	free(cache->shards);
 	free(cache);
+}
+
+void cache_set(struct cache *cache, const struct cache_settings *settings)
+{
+	atomic_store_explicit(&cache->stale_us, settings->stale_us, memory_order_relaxed);
+	atomic_store_explicit(&cache->failure_us, settings->failure_us, memory_order_relaxed);
+	atomic_store_explicit(&cache->prefetch, settings->prefetch, memory_order_relaxed);
 }
 
 void cache_key_make(const struct cache *cache, struct cache_key *key, const uint8_t *folded,
@@ -202,15 +223,69 @@ static enum cache_result claim_mark(
 	return CACHE_MISS;
 }
 
-static void copy_hit(const struct answer *answer, int64_t now_us, uint8_t *out, size_t capacity,
-	struct cache_hit *hit)
+static enum cache_result look_at_mark(
+	struct shard *shard, const struct cache_key *key, unsigned worker, unsigned *owner)
 {
-	hit->length = answer_write(answer, now_us, out, capacity, &hit->truncated);
+	const struct mark *mark = table_find(&shard->marks, key->hash, mark_equal, key);
+
+	if (!mark)
+		return claim_mark(shard, key, worker);
+	*owner = mark->owner;
+	return CACHE_PENDING;
+}
+
+static void note_hit(const struct answer *answer, struct cache_hit *hit)
+{
 	hit->flags = answer->flags;
 	hit->answer_id = answer->id;
 	hit->generation = answer->generation;
 	hit->match_count = answer->match_count;
 	memcpy(hit->matches, answer->matches, answer->match_count * sizeof hit->matches[0]);
+}
+
+static void copy_hit(const struct answer *answer, int64_t now_us, uint8_t *out, size_t capacity,
+	struct cache_hit *hit)
+{
+	hit->length = answer_write(answer, now_us, out, capacity, &hit->truncated);
+	note_hit(answer, hit);
+}
+
+/* What was validated was true then: nobody says that it is now. */
+static void copy_stale(
+	const struct answer *answer, uint8_t *out, size_t capacity, struct cache_hit *hit)
+{
+	hit->length = answer_write_stale(answer, out, capacity, &hit->truncated);
+	note_hit(answer, hit);
+	hit->flags &= (uint16_t)~DNS_FLAG_AD;
+}
+
+/* A hit in the last part of its life: true when somebody should ask anew. */
+static bool entry_wants_refresh(const struct cache *cache, struct entry *entry, int64_t now_us)
+{
+	int64_t left_us = entry->answer->expires_us - now_us;
+
+	if (!entry->asked || !atomic_load_explicit(&cache->prefetch, memory_order_relaxed))
+		return false;
+	entry->due_us =
+		now_us + (left_us / 2 > REFRESH_AGAIN_MIN_US ? left_us / 2 : REFRESH_AGAIN_MIN_US);
+	return true;
+}
+
+static struct failure_key failure_key(const struct cache_key *key)
+{
+	return (struct failure_key){key->hash, key->octets, key->length};
+}
+
+/* True when the entry is of no use any more and was taken out. */
+static bool entry_is_over(
+	struct cache *cache, struct shard *shard, struct entry *entry, int64_t now_us)
+{
+	if (now_us < entry->answer->expires_us +
+			     atomic_load_explicit(&cache->stale_us, memory_order_relaxed))
+		return false;
+	entry_remove(cache, shard, entry);
+	shard->expired++;
+	return true;
 }
 
 enum cache_result cache_lookup(struct cache *cache, const struct cache_key *key, int64_t now_us,
@@ -222,26 +297,66 @@ enum cache_result cache_lookup(struct cache *cache, const struct cache_key *key,
 
 	pthread_mutex_lock(&shard->lock);
 	struct entry *entry = table_find(&shard->entries, key->hash, entry_equal, key);
-	if (entry && entry->answer->expires_us <= now_us) {
-		entry_remove(cache, shard, entry);
-		shard->expired++;
-		entry = NULL;
-	}
-	if (entry) {
+	if (entry && entry->due_us > now_us) {
 		entry->asked = true;
 		copy_hit(entry->answer, now_us, out, capacity, hit);
 		result = CACHE_HIT;
-	} else if (claim) {
-		const struct mark *mark = table_find(&shard->marks, key->hash, mark_equal, key);
-		if (mark) {
-			*owner = mark->owner;
-			result = CACHE_PENDING;
-		} else {
-			result = claim_mark(shard, key, worker);
+	} else if (entry && entry->answer->expires_us > now_us) {
+		result = entry_wants_refresh(cache, entry, now_us) ? CACHE_HIT_DUE : CACHE_HIT;
+		entry->asked = true;
+		copy_hit(entry->answer, now_us, out, capacity, hit);
+	} else {
+		const struct failure_key failed = failure_key(key);
+		hit->failing = failures_find(&shard->failures, &failed, now_us, &hit->failure);
+		if (entry && entry_is_over(cache, shard, entry, now_us))
+			entry = NULL;
+		if (entry && !claim) {
+			entry->asked = true;
+			copy_stale(entry->answer, out, capacity, hit);
+			result = CACHE_STALE;
+		} else if (hit->failing && hit->failure.held) {
+			result = CACHE_FAILED;
+		} else if (claim) {
+			result = look_at_mark(shard, key, worker, owner);
 		}
 	}
 	pthread_mutex_unlock(&shard->lock);
 	return result;
+}
+
+enum cache_result cache_claim(
+	struct cache *cache, const struct cache_key *key, unsigned worker, unsigned *owner)
+{
+	struct shard *shard = shard_of(cache, key->hash);
+
+	pthread_mutex_lock(&shard->lock);
+	enum cache_result result = look_at_mark(shard, key, worker, owner);
+	pthread_mutex_unlock(&shard->lock);
+	return result;
+}
+
+void cache_fail(struct cache *cache, const struct cache_key *key, const struct failure *failure,
+	bool outage, int64_t now_us)
+{
+	struct shard *shard = shard_of(cache, key->hash);
+	const struct failure_key failed = failure_key(key);
+	int64_t first_us = atomic_load_explicit(&cache->failure_us, memory_order_relaxed);
+	int64_t again_max_us = outage ? 0 : FAILURE_LIMIT_US;
+
+	if (first_us == 0)
+		return;
+	if (outage && first_us > FAILURE_OUTAGE_US)
+		first_us = FAILURE_OUTAGE_US;
+	pthread_mutex_lock(&shard->lock);
+	failures_note(&shard->failures, &failed, failure, first_us, again_max_us, now_us);
+	pthread_mutex_unlock(&shard->lock);
+}
+
+static int64_t answer_due_us(const struct answer *answer)
+{
+	int64_t life_us = answer->expires_us - answer->stored_us;
+
+	return answer->expires_us - (life_us < REFRESH_LIFE_MIN_US ? 0 : life_us / 10);
 }
 
 static struct entry *entry_new(const struct cache_key *key, struct answer *answer)
@@ -250,7 +365,8 @@ static struct entry *entry_new(const struct cache_key *key, struct answer *answe
 
 	if (!entry)
 		return NULL;
-	*entry = (struct entry){.answer = answer, .key_length = key->length};
+	*entry = (struct entry){
+		.answer = answer, .due_us = answer_due_us(answer), .key_length = key->length};
 	memcpy(entry->key, key->octets, key->length);
 	return entry;
 }
@@ -259,21 +375,21 @@ void cache_put(
 	struct cache *cache, const struct cache_key *key, struct answer *answer, int64_t now_us)
 {
 	struct shard *shard = shard_of(cache, key->hash);
+	const struct failure_key failed = failure_key(key);
 	struct entry *entry = answer->expires_us > now_us ? entry_new(key, answer) : NULL;
 
-	if (!entry) {
+	if (!entry)
 		free(answer);
-		return;
-	}
 	pthread_mutex_lock(&shard->lock);
+	failures_forget(&shard->failures, &failed);
 	struct entry *older = table_find(&shard->entries, key->hash, entry_equal, key);
 	if (older)
 		entry_remove(cache, shard, older);
-	if (table_insert(&shard->entries, key->hash, entry) == TD_OK) {
+	if (entry && table_insert(&shard->entries, key->hash, entry) == TD_OK) {
 		clock_append(&shard->clock, &entry->link);
 		shard->bytes += entry_cost(entry);
-		evict(cache, shard);
-	} else {
+		evict(cache, shard, now_us);
+	} else if (entry) {
 		entry_free(entry);
 	}
 	pthread_mutex_unlock(&shard->lock);
@@ -302,6 +418,8 @@ void cache_status(struct cache *cache, struct cache_status *out)
 		out->expired += shard->expired;
 		out->pending += shard->marks.count;
 		out->pending_refused += shard->marks.dropped;
+		out->failing += shard->failures.table.count;
+		out->failing_displaced += shard->failures.displaced;
 		pthread_mutex_unlock(&shard->lock);
 	}
 }

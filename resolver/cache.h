@@ -6,7 +6,12 @@
  * Locking: each shard has one mutex, which guards its entries, its marks and its eviction list. It
  * is held for one look-up and the copy of one message, never across a callback or a system call
  * other than malloc's. Any thread may call everything here. Bound: bytes over all shards; the
- * entries that were not asked again since they came, or since the hand passed them, go first.
+ * entries that were not asked again since they came, or since the hand passed them, go first, and
+ * expired ones before all others.
+ *
+ * An entry's life: a hit until it expires, in the last tenth of that (of 10 s or more) also a reason
+ * to ask anew where it was asked before; then stale for cache_settings.stale_us (RFC 8767), and gone.
+ * Failures to get an answer are kept beside the entries (failures.h).
  */
 #pragma once
 
@@ -17,6 +22,7 @@
 #include "lib/base/error.h"
 #include "lib/base/hash.h"
 #include "resolver/answer.h"
+#include "resolver/failures.h"
 
 struct cache;
 
@@ -31,8 +37,18 @@ struct cache_key {
 	uint8_t octets[CACHE_KEY_MAX];
 };
 
+/* What a reload can change. */
+struct cache_settings {
+	int64_t stale_us;   /* how long expired entries are of use; 0: not at all */
+	int64_t failure_us; /* how long a failure is held, the first time */
+	bool prefetch;
+};
+
 enum cache_result {
 	CACHE_HIT,
+	CACHE_HIT_DUE, /* a hit, and time to ask anew; not told again soon */
+	CACHE_STALE,   /* without claim: expired, and copied out as a stale answer (RFC 8767) */
+	CACHE_FAILED,  /* not to be asked now: hit->failure; an expired answer may be there */
 	CACHE_MISS, /* nobody is asking; with claim: the question is now marked as this worker's */
 	CACHE_PENDING, /* the worker *owner is asking */
 	CACHE_FULL,    /* a miss that could not be marked (bound): ask without coalescing */
@@ -47,29 +63,53 @@ struct cache_hit {
 	uint64_t generation;
 	uint8_t match_count;
 	struct policy_match matches[POLICY_MATCHES_MAX];
+	bool failing; /* with CACHE_STALE, CACHE_FAILED: the next is set, the question failed lately */
+	struct failure failure;
 };
 
 struct cache_status {
 	uint64_t entries, bytes, limit, evicted, expired, pending, pending_refused;
+	uint64_t failing, failing_displaced; /* failures kept, and those the bound pushed out */
 };
 
 /* shards is rounded up to a power of two. NULL: out of memory. */
 struct cache *cache_new(size_t limit_bytes, unsigned shards, const struct hash_seed *seed);
 void cache_free(struct cache *cache); /* NULL is fine */
 
+/* A new cache keeps nothing stale, holds no failures and never asks to be refreshed. */
+void cache_set(struct cache *cache, const struct cache_settings *settings);
+
 void cache_key_make(const struct cache *cache, struct cache_key *key, const uint8_t *folded,
 	size_t length, uint16_t qtype, uint8_t flags);
 
-/* On a hit copies the message, TTLs aged, into out. claim: mark a miss as pending, owned by worker.
+/*
+ * On a hit copies the message, TTLs aged, into out. claim: an expired entry is a miss, and a miss is
+ * marked as pending, owned by worker.
  */
 enum cache_result cache_lookup(struct cache *cache, const struct cache_key *key, int64_t now_us,
 	bool claim, unsigned worker, uint8_t *out, size_t capacity, struct cache_hit *hit,
 	unsigned *owner);
 
-/* Takes the answer over (frees it when it cannot be kept) in place of an older one. An expired one
- * is freed at once. */
+/*
+ * Marks the question as pending, whether there is an entry or not, to refresh it: CACHE_MISS (it is
+ * marked now), CACHE_PENDING, CACHE_FULL.
+ */
+enum cache_result cache_claim(
+	struct cache *cache, const struct cache_key *key, unsigned worker, unsigned *owner);
+
+/*
+ * Takes the answer over (frees it when it cannot be kept) in place of an older one. One that expires
+ * at once is freed, and so is the older one. The question is not failing any more.
+ */
 void cache_put(
 	struct cache *cache, const struct cache_key *key, struct answer *answer, int64_t now_us);
+
+/*
+ * The question got no answer. outage: because no server could be reached, which is held for a second
+ * at most, so that it ends soon after one is back.
+ */
+void cache_fail(struct cache *cache, const struct cache_key *key, const struct failure *failure,
+	bool outage, int64_t now_us);
 
 /* The owner has ended: takes the mark away. */
 void cache_release(struct cache *cache, const struct cache_key *key);

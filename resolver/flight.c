@@ -308,7 +308,7 @@ static void flight_serve_cached(struct query_flight *flight, const struct now *n
 		transaction_resume(engine, &slot, waiter);
 		if (cache_lookup(engine->config.cache, &flight->key, now->mono_us, false, 0,
 			    engine->buffer, reply_room(&slot.request, tcp), &hit,
-			    &owner) != CACHE_HIT)
+			    &owner) > CACHE_HIT_DUE)
 			waiter_fail(engine, waiter, RCODE_SERVFAIL, EDE_OTHER, now);
 		else
 			waiter_reply(engine, waiter, &slot,
@@ -331,7 +331,11 @@ static void flight_launch(struct query_flight *flight, const struct now *now)
 	switch (cache_lookup(engine->config.cache, &flight->key, now->mono_us, true,
 		engine->config.worker, engine->buffer, sizeof engine->buffer, &hit, &owner)) {
 	case CACHE_HIT:
+	case CACHE_HIT_DUE:
 		flight_serve_cached(flight, now);
+		return;
+	case CACHE_FAILED:
+		flight_fail(flight, hit.failure.error, hit.failure.rcode, now);
 		return;
 	case CACHE_MISS:
 		flight->marked = true;
@@ -344,6 +348,7 @@ static void flight_launch(struct query_flight *flight, const struct now *now)
 			return;
 		}
 		break;
+	case CACHE_STALE: /* never with claim */
 	case CACHE_FULL:
 		break;
 	}

@@ -6,6 +6,7 @@ resolver_libresolver_a_SOURCES = \
 	resolver/clients.c resolver/clients.h \
 	resolver/counters.h \
 	resolver/event_command.c resolver/event_command.h \
+	resolver/failures.c resolver/failures.h \
 	resolver/feeds.c resolver/feeds.h \
 	resolver/listen_tcp.c resolver/listen_tcp.h \
 	resolver/listen_udp.c resolver/listen_udp.h \
@@ -31,7 +32,7 @@ teredownd_SOURCES = \
 teredownd_LDADD = $(LIB_CONTROL) $(CONFUSE_LIBS) $(DNSTAP_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS)
 
 if HAVE_CMOCKA
-RESOLVER_TESTS = tests/unit/test_cache tests/scenario/test_query
+RESOLVER_TESTS = tests/unit/test_cache tests/unit/test_failures tests/scenario/test_query
 check_PROGRAMS += $(RESOLVER_TESTS)
 TESTS += $(RESOLVER_TESTS)
 check_PROGRAMS += tests/unit/test_name_files tests/unit/test_event_command
@@ -45,6 +46,9 @@ tests_unit_test_name_files_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
 tests_unit_test_cache_SOURCES = tests/unit/test_cache.c
 tests_unit_test_cache_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_cache_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
+tests_unit_test_failures_SOURCES = tests/unit/test_failures.c
+tests_unit_test_failures_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_failures_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
 tests_scenario_test_query_SOURCES = tests/scenario/test_query.c tests/scenario/world.c tests/scenario/world.h
 tests_scenario_test_query_CFLAGS = $(TEST_CFLAGS)
 tests_scenario_test_query_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)

@@ -76,13 +76,16 @@ static size_t answer_question(struct query_engine *engine, const struct query_cl
 		request->qtype,
 		(uint8_t)((request->edns.dnssec_ok ? CACHE_DNSSEC_OK : 0) |
 			  (request->flags & DNS_FLAG_CD ? CACHE_CHECKING_DISABLED : 0)));
-	if (cache_lookup(engine->config.cache, &key, now->mono_us, false, 0, reply,
-		    reply_room(request, slot->transaction.tcp), &hit, &owner) == CACHE_HIT) {
+	switch (cache_lookup(engine->config.cache, &key, now->mono_us, false, 0, reply,
+		reply_room(request, slot->transaction.tcp), &hit, &owner)) {
+	case CACHE_HIT:
+	case CACHE_HIT_DUE:
 		counters->cache_hits++;
 		return judge_answer(engine, slot, &hit, SOURCE_CACHE, reply, limit);
+	default:
+		counters->cache_misses++;
+		return answer_uncached(engine, client, &key, now, slot, reply, limit);
 	}
-	counters->cache_misses++;
-	return answer_uncached(engine, client, &key, now, slot, reply, limit);
 }
 
 static size_t refuse(struct query_slot *slot, uint8_t *reply, size_t limit, uint16_t rcode,
