@@ -55,6 +55,31 @@ enum td_error policy_builder_zone(
 	return TD_OK;
 }
 
+enum td_error policy_builder_record(struct policy_builder *builder, const uint8_t *folded,
+	const struct policy_record *record)
+{
+	struct policy_index *index = builder->index;
+	uint32_t node, rule;
+	enum td_error error = index_node_add(index, folded, &node);
+
+	if (error)
+		return error;
+	rule = index_rule_find(index, node, false);
+	if (rule == RULE_NONE)
+		error = index_rule_add(index, node, false, ACTION_LOCAL_DATA, &rule);
+	else if (index_rule_action(index, rule) != ACTION_LOCAL_DATA)
+		error = TD_REFUSED;
+	return error ? error : index_record_add(index, rule, record);
+}
+
+bool policy_builder_has(struct policy_builder *builder, const uint8_t *folded)
+{
+	uint32_t node;
+
+	return index_node_find(builder->index, folded, &node) &&
+	       index_rule_find(builder->index, node, false) != RULE_NONE;
+}
+
 struct policy_index *policy_builder_finish(struct policy_builder **builder)
 {
 	struct policy_index *index = (*builder)->index;

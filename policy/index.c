@@ -328,6 +328,19 @@ enum td_error index_node_add(struct policy_index *index, const uint8_t *folded, 
 	return TD_OK;
 }
 
+bool index_node_find(const struct policy_index *index, const uint8_t *folded, uint32_t *node)
+{
+	struct name_labels labels;
+
+	labels_cut(&labels, folded);
+	*node = NODE_ROOT;
+	for (unsigned i = labels.count; i-- > 0;) {
+		if (!child_find(index, *node, folded + labels.at[i], node))
+			return false;
+	}
+	return true;
+}
+
 /* --- rules --- */
 
 static uint32_t rule_number(enum rule_kind kind, uint32_t place)
@@ -725,6 +738,13 @@ size_t policy_match_name(const struct policy_index *index, const uint8_t *folded
 			break;
 	}
 	return search_result(&search, out);
+}
+
+bool policy_name_is_known(const struct policy_index *index, const uint8_t *folded)
+{
+	uint32_t node;
+
+	return index_node_find(index, folded, &node);
 }
 
 /* --- rules for people and for answers --- */

@@ -104,6 +104,9 @@ enum td_error index_reserve(struct policy_index *index, size_t nodes);
 /* The node of a folded name, made with all its ancestors where missing. TD_NOMEM. */
 enum td_error index_node_add(struct policy_index *index, const uint8_t *folded, uint32_t *node);
 
+/* The node of a folded name. False when there is none. */
+bool index_node_find(const struct policy_index *index, const uint8_t *folded, uint32_t *node);
+
 /* The rule of the zone opened last at this node, or RULE_NONE. */
 uint32_t index_rule_find(const struct policy_index *index, uint32_t node, bool wildcard);
 

@@ -91,6 +91,23 @@ enum td_error policy_builder_rpz(struct policy_builder *builder, const char *sou
 enum td_error policy_builder_patterns(struct policy_builder *builder, const char *source, const char *text, size_t size,
 	policy_report_fn *report, void *context, struct policy_load *load);
 
+/* A record of local data. */
+struct policy_record {
+	uint16_t type;
+	uint32_t ttl_s;
+	const uint8_t *rdata; /* uncompressed; looked up: belongs to the index; added: is copied */
+	uint16_t rdata_length;
+};
+
+/*
+ * Adds a record to the local data of exactly this name (folded) in the zone opened last. TD_INVALID: it is there already;
+ * TD_FULL: the name has 100 of them; TD_REFUSED: a CNAME would stand beside other data, or the name has another rule; TD_NOMEM.
+ */
+enum td_error policy_builder_record(struct policy_builder *builder, const uint8_t *folded, const struct policy_record *record);
+
+/* Whether exactly this name (folded) has a rule in the zone opened last. */
+bool policy_builder_has(struct policy_builder *builder, const uint8_t *folded);
+
 /* The index; the builder is freed in any case and the pointer set to NULL. NULL: out of memory. */
 struct policy_index *policy_builder_finish(struct policy_builder **builder);
 void policy_index_free(struct policy_index *index); /* NULL is fine */
@@ -103,6 +120,9 @@ void policy_index_free(struct policy_index *index); /* NULL is fine */
  */
 size_t policy_match_name(const struct policy_index *index, const uint8_t *folded, size_t length,
 	struct policy_match out[POLICY_MATCHES_MAX]);
+
+/* Whether a rule of any zone is for this folded name or for one below it; patterns are not looked at. */
+bool policy_name_is_known(const struct policy_index *index, const uint8_t *folded);
 
 size_t policy_zone_count(const struct policy_index *index);
 const char *policy_zone_name(const struct policy_index *index, size_t zone);
@@ -121,12 +141,6 @@ void policy_rule_apex(const struct policy_index *index, uint32_t rule, const uin
 	struct name *out);
 
 /* Local data: the next record of this type (TYPE_ANY: any type) after *position (start with 0). False at the end. */
-struct policy_record {
-	uint16_t type;
-	uint32_t ttl_s;
-	const uint8_t *rdata; /* uncompressed; belongs to the index */
-	uint16_t rdata_length;
-};
 bool policy_rule_record(const struct policy_index *index, uint32_t rule, uint16_t type, size_t *position,
 	struct policy_record *out);
 

@@ -26,6 +26,7 @@
 #include "lib/base/table.h"
 #include "lib/dns/message.h"
 #include "lib/dns/name.h"
+#include "lib/dns/reverse.h"
 #include "resolver/upstream/upstream.h"
 
 #define POLL_S 3
@@ -267,30 +268,6 @@ static void on_poll(evutil_socket_t fd, short what, void *context)
 }
 
 /* --- reverse lookups --- */
-
-/* RFC 1035, 3.5; RFC 3596, 2.5. */
-static void reverse_name(const struct address *address, struct name *out)
-{
-	static const char hex[] = "0123456789abcdef";
-	char text[80];
-	size_t length = 0;
-
-	if (address->family == ADDRESS_V4) {
-		length = (size_t)snprintf(text, sizeof(text), "%u.%u.%u.%u.in-addr.arpa",
-			address->octets[3], address->octets[2], address->octets[1],
-			address->octets[0]);
-	} else {
-		for (int i = 15; i >= 0; i--) {
-			text[length++] = hex[address->octets[i] & 0xf];
-			text[length++] = '.';
-			text[length++] = hex[address->octets[i] >> 4];
-			text[length++] = '.';
-		}
-		memcpy(text + length, "ip6.arpa", 8);
-		length += 8;
-	}
-	name_from_text(out, text, length);
-}
 
 /* The first PTR record of the answer: it may stand at the end of a CNAME (RFC 2317). Length 0 when
  * there is none that can be shown. */

@@ -8,6 +8,7 @@ resolver_libresolver_a_SOURCES = \
 	resolver/event_command.c resolver/event_command.h \
 	resolver/failures.c resolver/failures.h \
 	resolver/feeds.c resolver/feeds.h \
+	resolver/hosts.c resolver/hosts.h \
 	resolver/listen_tcp.c resolver/listen_tcp.h \
 	resolver/listen_udp.c resolver/listen_udp.h \
 	resolver/name_files.c resolver/name_files.h \
@@ -35,8 +36,11 @@ if HAVE_CMOCKA
 RESOLVER_TESTS = tests/unit/test_cache tests/unit/test_failures tests/scenario/test_query
 check_PROGRAMS += $(RESOLVER_TESTS)
 TESTS += $(RESOLVER_TESTS)
-check_PROGRAMS += tests/unit/test_name_files tests/unit/test_event_command
-TESTS += tests/unit/test_name_files tests/unit/test_event_command
+check_PROGRAMS += tests/unit/test_name_files tests/unit/test_hosts tests/unit/test_event_command
+TESTS += tests/unit/test_name_files tests/unit/test_hosts tests/unit/test_event_command
+tests_unit_test_hosts_SOURCES = tests/unit/test_hosts.c
+tests_unit_test_hosts_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_hosts_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
 tests_unit_test_event_command_SOURCES = tests/unit/test_event_command.c
 tests_unit_test_event_command_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_event_command_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(EVENT_LIBS) $(LDNS_LIBS)

@@ -134,17 +134,77 @@ static bool next_line(const char **text, size_t *size, struct span *line)
 
 /* --- hosts and dnsmasq --- */
 
+/* The next field between blanks, taken off the front of rest; length 0 at the end. */
+static struct span take_field(struct span *rest)
+{
+	struct span field;
+
+	while (rest->length && (*rest->at == ' ' || *rest->at == '\t'))
+		rest->at++, rest->length--;
+	field = (struct span){rest->at, 0};
+	while (rest->length && *rest->at != ' ' && *rest->at != '\t')
+		rest->at++, rest->length--, field.length++;
+	return field;
+}
+
+static struct span without_comment(struct span line)
+{
+	const char *comment = line.length ? memchr(line.at, '#', line.length) : NULL;
+
+	return comment ? (struct span){line.at, (size_t)(comment - line.at)} : line;
+}
+
 /* The first name of the line: what the host is called, before its aliases. */
 static void read_hosts_line(struct span line, const struct sink *sink)
 {
-	struct span fields[FIELDS_MAX];
+	struct span rest = without_comment(line), name;
 	struct address address;
-	const char *comment = line.length ? memchr(line.at, '#', line.length) : NULL;
-	if (comment)
-		line.length = (size_t)(comment - line.at);
-	if (split(line, " \t", true, fields) < 2 || !read_address(fields[0], &address))
+
+	if (!read_address(take_field(&rest), &address) || (name = take_field(&rest)).length == 0)
 		return;
-	report(sink, &address, NULL, fields[1], FOREVER);
+	report(sink, &address, NULL, name, FOREVER);
+}
+
+static void read_whole_hosts_line(struct span rest, unsigned number, hosts_found_fn *found,
+	hosts_bad_fn *bad, void *context)
+{
+	struct span field = take_field(&rest);
+	struct address address;
+	bool first = true;
+
+	if (field.length == 0)
+		return;
+	if (!read_address(field, &address)) {
+		bad(context, number, "this is not an address, expected ADDRESS NAME …");
+		return;
+	}
+	for (field = take_field(&rest); field.length; field = take_field(&rest)) {
+		found(context, number, &address, field.at, field.length, first);
+		first = false;
+	}
+	if (first)
+		bad(context, number, "there is no name behind the address");
+}
+
+void hosts_file_read(const char *text, size_t size, hosts_found_fn *found, hosts_bad_fn *bad,
+	void *context)
+{
+	unsigned number = 0;
+
+	while (size) {
+		const char *end = memchr(text, '\n', size);
+		struct span line = {text, end ? (size_t)(end - text) : size};
+
+		size -= line.length + (end != NULL);
+		text += line.length + (end != NULL);
+		number++;
+		if (line.length && line.at[line.length - 1] == '\r')
+			line.length--;
+		if (line.length > LINE_MAX_OCTETS)
+			bad(context, number, "this line is longer than 4096 bytes");
+		else
+			read_whole_hosts_line(without_comment(line), number, found, bad, context);
+	}
 }
 
 static void read_dnsmasq_line(struct span line, const struct sink *sink)

@@ -30,6 +30,18 @@ void name_file_read(enum name_format format, const char *text, size_t size, int6
 	name_found_fn *found, void *context);
 
 /*
+ * Every name of a hosts file, also on a last line without an end. first: it is the first of its
+ * line, which is what the host is called; the others are aliases. It belongs to text, is not
+ * NUL-terminated, and may be no domain name.
+ */
+typedef void hosts_found_fn(void *context, unsigned line, const struct address *address,
+	const char *name, size_t length, bool first);
+/* A line that cannot be understood, which is passed over. */
+typedef void hosts_bad_fn(void *context, unsigned line, const char *words);
+void hosts_file_read(const char *text, size_t size, hosts_found_fn *found, hosts_bad_fn *bad,
+	void *context);
+
+/*
  * A source of names as the configuration has it: "hosts:/PATH", "dnsmasq:/PATH", "isc:/PATH",
  * "kea:/PATH", or "ptr", which has no path (NULL) and no format. *path points into text. False when
  * it is none of these.

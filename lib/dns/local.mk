@@ -8,6 +8,7 @@ lib_dns_libdns_a_SOURCES = \
 	lib/dns/name.c lib/dns/name.h \
 	lib/dns/proxy.c lib/dns/proxy.h \
 	lib/dns/request.c lib/dns/request.h \
+	lib/dns/reverse.c lib/dns/reverse.h \
 	lib/dns/teredo.c lib/dns/teredo.h \
 	lib/dns/text.c lib/dns/text.h \
 	lib/dns/tunnel.c lib/dns/tunnel.h \
@@ -15,12 +16,15 @@ lib_dns_libdns_a_SOURCES = \
 
 if HAVE_CMOCKA
 DNS_TESTS = tests/unit/test_name tests/unit/test_message tests/unit/test_address tests/unit/test_text \
-	tests/unit/test_forwarded tests/unit/test_teredo
+	tests/unit/test_forwarded tests/unit/test_reverse tests/unit/test_teredo
 check_PROGRAMS += $(DNS_TESTS)
 TESTS += $(DNS_TESTS)
 tests_unit_test_forwarded_SOURCES = tests/unit/test_forwarded.c
 tests_unit_test_forwarded_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_forwarded_LDADD = $(LIB_DNS) $(CMOCKA_LIBS)
+tests_unit_test_reverse_SOURCES = tests/unit/test_reverse.c
+tests_unit_test_reverse_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_reverse_LDADD = $(LIB_DNS) $(CMOCKA_LIBS)
 tests_unit_test_teredo_SOURCES = tests/unit/test_teredo.c tests/unit/teredo_reply.c tests/unit/teredo_reply.h
 tests_unit_test_teredo_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_teredo_LDADD = $(LIB_DNS) $(CMOCKA_LIBS)
