@@ -23,6 +23,7 @@
 #include "config.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "resolver/cookie_file.h"
 #include "resolver/daemon_gauges.h"
 #include "resolver/telemetry/sinks/sink_target.h"
 #include "resolver/upstream/random.h"
@@ -171,6 +172,17 @@ static void keep_changed_modes(const struct daemon *daemon, const struct options
 			mode[zone] = daemon->mode[old];
 }
 
+/* A file that can no longer be read leaves the secrets as they are. */
+static void reload_cookies(struct options *options)
+{
+	char why[256];
+
+	if (options->cookie_secret_file[0] && !cookie_file_read(options->cookie_secret_file,
+						      &options->cookie_secrets, why, sizeof why))
+		log_error("reload: cookie-secret-file: \"%s\": %s; the old secrets stay",
+			options->cookie_secret_file, why);
+}
+
 /* What follows from the options that were just taken. */
 static bool reload_clients(struct daemon *daemon)
 {
@@ -208,6 +220,7 @@ struct rules *daemon_reload(struct daemon *daemon, uint8_t mode[POLICY_ZONES_MAX
 	/* Running parts point into the options they were made with. */
 	options_exchange_reloadable(daemon->options, options);
 	options_free(options);
+	reload_cookies(daemon->options);
 	if (!reload_clients(daemon))
 		log_error("reload: too little memory or descriptors for exclude and client-names");
 	telemetry_reopen(daemon->telemetry);
@@ -368,6 +381,15 @@ static void seed_new(struct hash_seed *seed)
 	random_bytes(&pool, seed, sizeof *seed);
 }
 
+/* Without a file, a secret that ends with us. */
+static void make_cookie_secret(struct options *options)
+{
+	if (options->cookie_secrets.count > 0)
+		return;
+	seed_new(&options->cookie_secrets.secrets[0]);
+	options->cookie_secrets.count = 1;
+}
+
 static unsigned dnstap_messages(const struct options *options)
 {
 	unsigned messages = 0;
@@ -455,6 +477,7 @@ static bool open_workers(struct daemon *daemon)
 		.policy = daemon->policy,
 		.query = {.limits = {.ttl_max_s = TTL_MAX_S,
 				  .negative_ttl_max_s = NEGATIVE_TTL_MAX_S},
+			.keepalive_ds = TCP_IDLE_MS / 100,
 			.waiters_max = WAITERS_MAX,
 			.keep_queries = (dnstap_messages(options) & DNSTAP_CLIENT) != 0,
 			.listen = options->listen,
@@ -542,6 +565,7 @@ bool daemon_open(struct daemon *daemon, struct options *options, const char *con
 		.started_us = daemon_mono_us(),
 		.wake_fd = -1};
 	raise_descriptor_limit();
+	make_cookie_secret(options);
 	if (sockets_open(&daemon->sockets, options->listen, options->listen_count,
 		    options->workers) != TD_OK ||
 		!prepare_dirs(options) || !daemon_become_user(options) || !(daemon->clients = clients_new(options)) ||

@@ -200,6 +200,8 @@ struct query_policy *feeds_policy(struct rules *rules, const uint8_t mode[POLICY
 	policy->forwarders = copy_prefixes(&at, options->forwarders, options->forwarder_count);
 	policy->forwarder_count = options->forwarder_count;
 	policy->block_ttl_s = options->block_ttl_s;
+	if (options->cookies)
+		policy->cookies = options->cookie_secrets;
 	policy->view.index = rules->index;
 	policy->view.generation = rules->generation;
 	memcpy(policy->view.mode, mode, POLICY_ZONES_MAX);

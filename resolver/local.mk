@@ -4,6 +4,7 @@ resolver_libresolver_a_SOURCES = \
 	resolver/cache.c resolver/cache.h \
 	resolver/client_names.c resolver/client_names.h \
 	resolver/clients.c resolver/clients.h \
+	resolver/cookie_file.c resolver/cookie_file.h \
 	resolver/counters.h \
 	resolver/event_command.c resolver/event_command.h \
 	resolver/failures.c resolver/failures.h \

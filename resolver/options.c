@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "resolver/cookie_file.h"
 #include "resolver/options_private.h"
 
 #define ZONE_FILE_MAX 1024
@@ -92,6 +93,19 @@ static void check_query_log(
 		"query-log: all writes every transaction to a file and none is named, "
 		"expected query-log-file as well: add query-log-file = "
 		"\"/var/log/teredown/query.log\"");
+}
+
+static void apply_cookies(
+	struct options *options, const struct settings *settings, struct faults *faults)
+{
+	const char *path = options->cookie_secret_file;
+	char why[WHY_MAX];
+
+	if (!path || path[0] == '\0' ||
+		cookie_file_read(path, &options->cookie_secrets, why, sizeof why))
+		return;
+	faults_add(faults, settings_line(settings, "cookie-secret-file"),
+		"cookie-secret-file: \"%.200s\": %s", path, why);
 }
 
 /* --- upstreams from resolv.conf --- */
@@ -346,6 +360,8 @@ static void apply_settings(struct options *options, const struct settings *setti
 		return;
 	apply_resolv_conf(options, settings, faults);
 	options_apply_redis(options, settings, secrets, faults);
+	if (secrets)
+		apply_cookies(options, settings, faults);
 	check_query_log(options, settings, faults);
 }
 
@@ -396,6 +412,7 @@ void options_free(struct options *options)
 	free(options->zones);
 	option_fields_free(options);
 	options_forget_redis(options);
+	explicit_bzero(&options->cookie_secrets, sizeof options->cookie_secrets);
 	free(options);
 }
 

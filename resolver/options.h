@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "lib/dns/address.h"
+#include "lib/dns/cookie.h"
 #include "policy/policy.h"
 #include "resolver/telemetry/redis/redis_address.h"
 #include "resolver/telemetry/telemetry.h"
@@ -53,6 +54,10 @@ struct options {
 	bool upstream_from_resolv_conf;
 	char *resolv_conf; /* path; "" = none is read */
 	unsigned upstream_timeout_ms;
+	unsigned cookies; /* 0 or 1 */
+	char *cookie_secret_file; /* "" = none */
+	/* Out of the file; without one the daemon's own. Never printed. */
+	struct cookie_secrets cookie_secrets;
 	char *redis; /* "embedded", "off" or a URL (redis_address.h), which may hold a password */
 	char *redis_user, *redis_sentinel_user; /* these and the rest: "" = none */
 	char *redis_password_file, *redis_sentinel_password_file;

@@ -51,6 +51,7 @@ static void compute_cores(char *out, size_t size)
 const char *const option_mode_words[] = {"ignore", "watch", "block", NULL};
 const char *const option_format_words[] = {"rpz", "patterns", NULL};
 static const char *const journal_fsync_words[] = {"never", "batch", "second", NULL};
+static const char *const switch_words[] = {"off", "on", NULL};
 static const char *const redis_tls_words[] = {"off", "on", NULL};
 static const char *const query_log_words[] = {"off", "watched", "all", NULL};
 static const char *const client_identity_words[] = {"address", "prefix", "mac", NULL};
@@ -211,6 +212,28 @@ const struct option_row option_rows[] = {
 		.max = 65536,
 		.initial = "512",
 		.help = "TCP connections of clients open at once, for each worker."},
+	{.name = "cookies",
+		.type = OPTION_WORD,
+		FIELD(cookies),
+		.initial = "on",
+		.words = switch_words,
+		.reloadable = true,
+		.help = "Whether clients that send a DNS cookie (RFC 7873, 9018) are given one: with it "
+			"a client shows that it has had an answer at its address within the hour."},
+	{.name = "cookie-secret-file",
+		.type = OPTION_TEXT,
+		.unit = "an absolute path or \"\"",
+		FIELD(cookie_secret_file),
+		.min = 0,
+		.max = 1024,
+		.initial = "",
+		.check = option_check_path_or_none,
+		.reloadable = true,
+		.help = "A file of secrets for cookies, for several servers that answer under one "
+			"address: a line of 32 hexadecimal digits each, the secret in use first, "
+			"then, while it is replaced, one more whose cookies are accepted as well. "
+			"User has to be able to read it at a reload. Empty: a secret of our own, new at "
+			"each start."},
 	{.name = "redis",
 		.type = OPTION_TEXT,
 		.unit = "one of these forms",

@@ -27,14 +27,23 @@ static bool is_allowed(const struct query_engine *engine, const struct address *
 	return is_in(engine->policy->allow, engine->policy->allow_count, client);
 }
 
-/* What a trusted forwarder says of its client. It goes no further: upstream questions are composed
- * anew. */
-static void read_forwarded(const struct query_engine *engine, const uint8_t *packet,
-	const struct query_client *client, struct request *request)
+/*
+ * The options that say something to us: a cookie, keepalive over TCP, and what a trusted forwarder says
+ * of its client. They go no further: upstream questions are composed anew.
+ */
+static void read_options(const struct query_engine *engine, const uint8_t *packet,
+	const struct query_client *client, const struct now *now, struct request *request)
 {
 	const struct edns *edns = &request->edns;
 
-	if (is_in(engine->policy->forwarders, engine->policy->forwarder_count,
+	if (edns->cookie_length)
+		request->cookie = cookie_check(&engine->policy->cookies,
+			packet + edns->cookie_offset, edns->cookie_length, &client->origin.address,
+			(uint32_t)(now->wall_us / US_PER_S), request->cookie_reply);
+	if (edns->keepalive && query_is_tcp(client))
+		request->keepalive_ds = engine->config.keepalive_ds;
+	if (engine->policy->forwarder_count &&
+		is_in(engine->policy->forwarders, engine->policy->forwarder_count,
 		    &client->origin.address))
 		forwarded_read(
 			packet + edns->options_offset, edns->options_length, &request->forwarded);
@@ -135,8 +144,8 @@ size_t query_handle(struct query_engine *engine, const uint8_t *packet, size_t s
 	limit = reply_limit(&slot->request, query_is_tcp(client));
 	if (limit > capacity)
 		limit = capacity;
-	if (slot->request.edns.options_length && engine->policy->forwarder_count)
-		read_forwarded(engine, packet, client, &slot->request);
+	if (slot->request.edns.options_length)
+		read_options(engine, packet, client, now, &slot->request);
 	judge_begin(&slot->transaction, &slot->request, client);
 	judge_keep_query(engine, &slot->transaction, &client->path, packet, size);
 	if (!is_allowed(engine, &client->origin.address))

@@ -54,6 +54,7 @@ struct query_policy {
 	const struct prefix *forwarders; /* what they say of their clients is believed (lib/dns/forwarded.h) */
 	size_t forwarder_count;
 	uint32_t block_ttl_s; /* of denials made here */
+	struct cookie_secrets cookies; /* none: cookies are off */
 };
 
 /* A reply on its way out. The listener keeps it until the system has taken the reply, then calls
@@ -102,6 +103,7 @@ struct query_config {
 	struct worker_counters *counters;
 	struct query_io io;
 	struct answer_limits limits;
+	uint16_t keepalive_ds; /* how long a TCP client may be idle, in tenths of a second; 0: untold */
 	bool keep_queries; /* transactions carry the client's own bytes and where they came in */
 	const struct endpoint *listen; /* by a path's listener; outlives the engine */
 	size_t listen_count;

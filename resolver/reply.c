@@ -7,8 +7,25 @@
 
 #include "lib/dns/compose.h"
 
-#define OPT_SIZE 11 /* our OPT without options */
 #define ANY_TTL_S 3600
+
+/* What our OPT for this client says; without EDNS there is none. */
+static struct edns_content opt_content(
+	const struct request *request, enum ede_code code, const char *text)
+{
+	return (struct edns_content){.ede = code,
+		.ede_text = text,
+		.cookie = request->cookie_reply,
+		.cookie_length = request->cookie == COOKIE_NONE ? 0 : COOKIE_SIZE,
+		.keepalive_ds = request->keepalive_ds};
+}
+
+static size_t opt_size(const struct request *request)
+{
+	struct edns_content content = opt_content(request, EDE_NONE, NULL);
+
+	return request->edns.present ? edns_content_size(&content) : 0;
+}
 
 static size_t min_size(size_t a, size_t b)
 {
@@ -26,7 +43,7 @@ size_t reply_limit(const struct request *request, bool tcp)
 
 size_t reply_room(const struct request *request, bool tcp)
 {
-	return reply_limit(request, tcp) - (request->edns.present ? OPT_SIZE : 0);
+	return reply_limit(request, tcp) - opt_size(request);
 }
 
 static uint16_t reply_flags(const struct request *request, uint16_t flags)
@@ -42,8 +59,7 @@ static uint16_t reply_flags(const struct request *request, uint16_t flags)
 size_t reply_complete(const struct request *request, uint8_t *reply, size_t length, uint16_t flags,
 	bool truncated)
 {
-	struct wire_writer writer =
-		wire_writer_init(reply, length + (request->edns.present ? OPT_SIZE : 0));
+	struct wire_writer writer = wire_writer_init(reply, length + opt_size(request));
 
 	wire_put_u16(reply, length, 0, request->id);
 	wire_put_u16(reply, length, 2,
@@ -52,7 +68,8 @@ size_t reply_complete(const struct request *request, uint8_t *reply, size_t leng
 	wire_put_u16(reply, length, 10, request->edns.present ? 1 : 0);
 	if (request->edns.present) {
 		writer.position = length;
-		edns_write(&writer, request->edns.dnssec_ok, 0, EDE_NONE, NULL);
+		struct edns_content content = opt_content(request, EDE_NONE, NULL);
+		edns_write_content(&writer, request->edns.dnssec_ok, 0, &content);
 	}
 	return request->edns.present ? writer.position : length;
 }
@@ -62,9 +79,11 @@ static size_t finish_with_opt(struct compose *compose, const struct request *req
 	uint8_t extended_rcode, enum ede_code code, const char *text)
 {
 	if (request->edns.present && compose->writer.error == TD_OK) {
-		if (compose->writer.size - compose->writer.position < edns_size(code, text))
-			code = EDE_NONE;
-		edns_write(&compose->writer, request->edns.dnssec_ok, extended_rcode, code, text);
+		struct edns_content content = opt_content(request, code, text);
+		if (compose->writer.size - compose->writer.position < edns_content_size(&content))
+			content.ede = EDE_NONE;
+		edns_write_content(
+			&compose->writer, request->edns.dnssec_ok, extended_rcode, &content);
 		compose->counts[3]++;
 	}
 	return compose_finish(compose);

@@ -27,6 +27,7 @@ LIVE_MODULES = \
 	tests/live/test_completions.py \
 	tests/live/test_control.py \
 	tests/live/test_dnstap.py \
+	tests/live/test_edns.py \
 	tests/live/test_fleet.py \
 	tests/live/test_forget.py \
 	tests/live/test_ingest.py \

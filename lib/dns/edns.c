@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The OPT record. Options are only checked for being well formed: the client's are never passed on,
- * and none of them changes an answer.
+ * The OPT record. Options are checked for being well formed, and the two that a reply answers are
+ * noted: the client's are never passed on, and none of them changes the records of an answer.
  */
 #include "lib/dns/edns.h"
 
@@ -16,15 +16,26 @@ static bool cookie_length_valid(size_t length)
 	return length == 8 || (length >= 16 && length <= 40);
 }
 
-static bool options_valid(struct wire_reader *options)
+/* Checks each option's length, and notes those that are answered. Of two cookies the first counts
+ * (RFC 7873, 5.2). */
+static bool options_read(const uint8_t *message, struct wire_reader *options, struct edns *out)
 {
 	while (wire_left(options) > 0) {
 		uint16_t code = wire_read_u16(options);
 		uint16_t length = wire_read_u16(options);
-		if (!wire_read_bytes(options, length))
+		const uint8_t *data = wire_read_bytes(options, length);
+		if (!data)
 			return false;
-		if (code == EDNS_OPTION_COOKIE && !cookie_length_valid(length))
-			return false;
+		if (code == EDNS_OPTION_COOKIE) {
+			if (!cookie_length_valid(length))
+				return false;
+			if (out->cookie_length == 0) {
+				out->cookie_offset = (uint16_t)(data - message);
+				out->cookie_length = (uint8_t)length;
+			}
+		} else if (code == EDNS_OPTION_KEEPALIVE && length == 0) {
+			out->keepalive = true;
+		}
 	}
 	return true;
 }
@@ -39,7 +50,7 @@ enum td_error edns_parse(
 	wire_read_bytes(&reader, rr->rdata_offset);
 	const uint8_t *rdata = wire_read_bytes(&reader, rr->rdata_length);
 	struct wire_reader options = wire_reader_init(rdata, rr->rdata_length);
-	if (!rdata || !options_valid(&options))
+	if (!rdata || !options_read(message, &options, out))
 		return TD_MALFORMED;
 	out->present = true;
 	out->options_offset = (uint16_t)rr->rdata_offset;
@@ -63,14 +74,31 @@ static size_t text_length(const char *text)
 	return length;
 }
 
-/* The EDE option with its code and length. */
-static size_t ede_size(enum ede_code code, const char *text)
+/* With its code and length; 0: there is none. */
+static size_t ede_size(const struct edns_content *content)
 {
-	return code == EDE_NONE ? 0 : 6 + text_length(text);
+	return content->ede == EDE_NONE ? 0 : 6 + text_length(content->ede_text);
 }
 
-void edns_write(struct wire_writer *writer, bool dnssec_ok, uint8_t extended_rcode,
-	enum ede_code code, const char *text)
+size_t edns_content_size(const struct edns_content *content)
+{
+	return OPT_EMPTY_SIZE + ede_size(content) +
+	       (content->cookie_length ? 4 + content->cookie_length : 0) +
+	       (content->keepalive_ds ? 6 : 0);
+}
+
+static void write_ede(struct wire_writer *writer, const struct edns_content *content)
+{
+	size_t length = text_length(content->ede_text);
+
+	wire_write_u16(writer, EDNS_OPTION_EDE);
+	wire_write_u16(writer, (uint16_t)(2 + length));
+	wire_write_u16(writer, (uint16_t)content->ede);
+	wire_write_bytes(writer, content->ede_text, length);
+}
+
+void edns_write_content(struct wire_writer *writer, bool dnssec_ok, uint8_t extended_rcode,
+	const struct edns_content *content)
 {
 	wire_write_u8(writer, 0);
 	wire_write_u16(writer, TYPE_OPT);
@@ -78,16 +106,29 @@ void edns_write(struct wire_writer *writer, bool dnssec_ok, uint8_t extended_rco
 	wire_write_u8(writer, extended_rcode);
 	wire_write_u8(writer, 0);
 	wire_write_u16(writer, dnssec_ok ? 0x8000 : 0);
-	wire_write_u16(writer, (uint16_t)ede_size(code, text));
-	if (code == EDE_NONE)
-		return;
-	wire_write_u16(writer, EDNS_OPTION_EDE);
-	wire_write_u16(writer, (uint16_t)(2 + text_length(text)));
-	wire_write_u16(writer, (uint16_t)code);
-	wire_write_bytes(writer, text, text_length(text));
+	wire_write_u16(writer, (uint16_t)(edns_content_size(content) - OPT_EMPTY_SIZE));
+	if (content->cookie_length) {
+		wire_write_u16(writer, EDNS_OPTION_COOKIE);
+		wire_write_u16(writer, (uint16_t)content->cookie_length);
+		wire_write_bytes(writer, content->cookie, content->cookie_length);
+	}
+	if (content->keepalive_ds) {
+		wire_write_u16(writer, EDNS_OPTION_KEEPALIVE);
+		wire_write_u16(writer, 2);
+		wire_write_u16(writer, content->keepalive_ds);
+	}
+	if (content->ede != EDE_NONE)
+		write_ede(writer, content);
+}
+
+void edns_write(struct wire_writer *writer, bool dnssec_ok, uint8_t extended_rcode,
+	enum ede_code code, const char *text)
+{
+	edns_write_content(writer, dnssec_ok, extended_rcode,
+		&(struct edns_content){.ede = code, .ede_text = text});
 }
 
 size_t edns_size(enum ede_code code, const char *text)
 {
-	return OPT_EMPTY_SIZE + ede_size(code, text);
+	return edns_content_size(&(struct edns_content){.ede = code, .ede_text = text});
 }

@@ -8,6 +8,7 @@
 
 #include "lib/dns/message.h"
 
+#define EDNS_OPTION_NSID 3
 #define EDNS_OPTION_ECS 8
 #define EDNS_OPTION_COOKIE 10
 #define EDNS_OPTION_KEEPALIVE 11
@@ -33,6 +34,9 @@ struct edns {
 	uint8_t version;
 	uint8_t extended_rcode; /* upper 8 bits of the rcode */
 	uint16_t options_offset, options_length; /* within the message */
+	uint16_t cookie_offset;                  /* of the first COOKIE's data within the message */
+	uint8_t cookie_length;                   /* 0: there is none */
+	bool keepalive; /* edns-tcp-keepalive without a time, as a client asks (RFC 7828) */
 	uint16_t udp_payload;   /* as sent; RFC 6891 6.2.3: below 512 means 512, done by the user of the value */
 };
 
@@ -42,10 +46,25 @@ struct edns {
  */
 enum td_error edns_parse(const uint8_t *message, size_t size, const struct message_rr *rr, struct edns *out);
 
+/* The options of an OPT record of ours. */
+struct edns_content {
+	enum ede_code ede;     /* EDE_NONE: no such option */
+	const char *ede_text;  /* or NULL; cut to 64 octets */
+	const uint8_t *cookie; /* cookie_length octets; 0: no such option */
+	size_t cookie_length;
+	uint16_t keepalive_ds; /* edns-tcp-keepalive, in tenths of a second; 0: no such option */
+};
+
 /*
- * Appends our OPT record: payload DNS_UDP_PAYLOAD, version 0, DO as given, extended rcode, and an EDE option unless
- * code is EDE_NONE (text may be NULL; cut to 64 octets). Does not touch ARCOUNT.
+ * Appends our OPT record: payload DNS_UDP_PAYLOAD, version 0, DO as given, extended rcode, and these options. Does not
+ * touch ARCOUNT.
  */
+void edns_write_content(struct wire_writer *writer, bool dnssec_ok, uint8_t extended_rcode, const struct edns_content *content);
+
+/* Octets that edns_write_content will take. */
+size_t edns_content_size(const struct edns_content *content);
+
+/* The same with an EDE option alone. */
 void edns_write(struct wire_writer *writer, bool dnssec_ok, uint8_t extended_rcode, enum ede_code code,
 	const char *text);
 

@@ -2,6 +2,7 @@ noinst_LIBRARIES += lib/dns/libdns.a
 lib_dns_libdns_a_SOURCES = \
 	lib/dns/address.c lib/dns/address.h \
 	lib/dns/compose.c lib/dns/compose.h \
+	lib/dns/cookie.c lib/dns/cookie.h \
 	lib/dns/edns.c lib/dns/edns.h \
 	lib/dns/forwarded.c lib/dns/forwarded.h \
 	lib/dns/message.c lib/dns/message.h \
@@ -16,9 +17,12 @@ lib_dns_libdns_a_SOURCES = \
 
 if HAVE_CMOCKA
 DNS_TESTS = tests/unit/test_name tests/unit/test_message tests/unit/test_address tests/unit/test_text \
-	tests/unit/test_forwarded tests/unit/test_reverse tests/unit/test_teredo
+	tests/unit/test_forwarded tests/unit/test_reverse tests/unit/test_teredo tests/unit/test_cookie
 check_PROGRAMS += $(DNS_TESTS)
 TESTS += $(DNS_TESTS)
+tests_unit_test_cookie_SOURCES = tests/unit/test_cookie.c
+tests_unit_test_cookie_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_cookie_LDADD = $(LIB_DNS) $(CMOCKA_LIBS)
 tests_unit_test_forwarded_SOURCES = tests/unit/test_forwarded.c
 tests_unit_test_forwarded_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_forwarded_LDADD = $(LIB_DNS) $(CMOCKA_LIBS)

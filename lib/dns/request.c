@@ -85,6 +85,8 @@ enum request_verdict request_parse(
 	out->qclass = 0;
 	out->edns = (struct edns){0};
 	out->forwarded = (struct forwarded){0};
+	out->cookie = COOKIE_NONE;
+	out->keepalive_ds = 0;
 	bool readable = read_body(&reader, &header, out);
 	if (header.flags & DNS_FLAG_OPCODE)
 		*rcode = RCODE_NOTIMP;

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/dns/cookie.h"
 #include "lib/dns/edns.h"
 #include "lib/dns/forwarded.h"
 #include "lib/dns/message.h"
@@ -18,6 +19,10 @@ struct request {
 	uint16_t qtype, qclass;
 	struct edns edns;
 	struct forwarded forwarded; /* none: set by who trusts the sender */
+	/* Set by who knows secrets and transport; else none and 0. */
+	enum cookie_state cookie;
+	uint8_t cookie_reply[COOKIE_SIZE]; /* what goes back unless the state is COOKIE_NONE */
+	uint16_t keepalive_ds;             /* edns-tcp-keepalive that goes back, in tenths of a second; 0: none */
 	uint8_t folded[NAME_WIRE_MAX]; /* qname in lower case, qname_length octets */
 };
 

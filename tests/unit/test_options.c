@@ -528,16 +528,33 @@ static void test_event_command(void **state)
 		"program first, then its arguments\n");
 }
 
+/* A file that the option cookie-secret-file may name; the caller removes it. */
+static void write_cookie_file(char path[])
+{
+	static const char secret[] = "e5e973e5a6b2a43f48e7dc849e37bfcf\n";
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, secret, sizeof secret - 1), sizeof secret - 1);
+	close(fd);
+}
+
 /* What a reload brings into effect changes sides, whichever rows say that it does; the rest stays. */
 static void test_exchange_reloadable(void **state)
 {
 	(void)state;
 	struct options *defaults = load_good(NO_RESOLV_CONF), *was = load_good(NO_RESOLV_CONF);
-	struct options *given = load_good(NO_RESOLV_CONF
+	char path[] = "/tmp/td-cookies-XXXXXX", text[1024];
+	write_cookie_file(path);
+	snprintf(text, sizeof text,
+		NO_RESOLV_CONF "cookies = off cookie-secret-file = \"%s\" "
 		"zone-dir = \"/z\" allow = { \"192.0.2.0/24\", \"::1\" } "
 		"proxy-protocol = { \"192.0.2.1\" } trust-forwarder = { \"192.0.2.2\" } "
 		"client-names = { \"hosts:/h\" } exclude = { \"example.com\" } mode = block "
-		"event-command = { \"/bin/tell\", \"-x\", \"-x\", \"\" } block-ttl = 2s workers = 7 redis = \"off\" zone \"ads\" { file = x }");
+		"event-command = { \"/bin/tell\", \"-x\", \"-x\", \"\" } block-ttl = 2s workers = 7 redis = \"off\" zone \"ads\" { file = x }",
+		path);
+	struct options *given = load_good(text);
+	unlink(path);
 	size_t zones = given->zone_count;
 
 	for (size_t i = 0; i < option_row_count; i++) {
