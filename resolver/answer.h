@@ -27,6 +27,7 @@ struct answer {
 				must not be cached */
 	uint64_t generation; /* of the policy index that made matches */
 	struct endpoint upstream;
+	uint32_t epoch; /* of the cache (cache_epoch) when the question was asked */
 	struct policy_match matches[POLICY_MATCHES_MAX];
 	uint8_t match_count;
 	uint16_t flags; /* RCODE, AD */

@@ -1,72 +1,30 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Shards by the upper bits of the key's hash. Eviction is CLOCK: a list in order of arrival, a bit
- * for "asked since"; the hand gives an entry with the bit a second round, so a scan of names asked
- * once pushes out only its like. An LRU list was rejected: it would move an entry, and dirty three
- * cache lines, at every hit.
+ * Shards by the upper bits of the key's hash. What an entry costs is what malloc takes for it, by
+ * glibc's rule (a header of eight octets, chunks of sixteen), and the tables count as well, so that
+ * cache-size is what the daemon really uses. Asking malloc_usable_size at every insert was
+ * rejected: it is glibc's own and looks at memory that nothing else touches then.
  */
 #include "resolver/cache.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/clock.h"
-#include "lib/base/table.h"
+#include "resolver/cache_private.h"
 
-#define ENTRY_OVERHEAD 96 /* malloc's headers and the table's slot, about */
 #define ENTRIES_LIMIT (1u << 24)
-#define MARKS_LIMIT 4096   /* pending questions of one shard */
-#define FAILURES_LIMIT 512 /* of one shard; with the longest names 170 kB */
+#define MARKS_LIMIT 4096     /* pending questions of one shard */
+#define FAILURES_LIMIT 512   /* of one shard; with the longest names 170 kB */
+#define EVICTIONS_A_PUT 64   /* one of 64 KB may leave a shard that much above its limit */
+#define EVICTIONS_A_SLICE 64 /* of a resize */
 
-#define REFRESH_LIFE_MIN_US (10 * US_PER_S) /* shorter lives are not worth asking before their end */
+#define REFRESH_LIFE_MIN_US \
+	(10 * US_PER_S) /* shorter lives are not worth asking before their end */
 #define REFRESH_AGAIN_MIN_US US_PER_S
-#define FAILURE_LIMIT_US (30 * US_PER_S) /* of one that comes again, unless the option says more */
+#define FAILURE_LIMIT_US (30 * US_PER_S) /* of one that comes again, unless the option says more \
+					  */
 #define FAILURE_OUTAGE_US US_PER_S
-
-/* First in an entry; a shard's own is the list's head. */
-struct clock_link {
-	struct clock_link *next, *previous;
-};
-
-struct entry {
-	struct clock_link link;
-	struct answer *answer;
-	int64_t due_us; /* from then on a look-up has more to decide than that it is a hit */
-	bool asked;
-	uint16_t key_length;
-	uint8_t key[];
-};
-
-struct mark {
-	unsigned owner;
-	uint16_t key_length;
-	uint8_t key[];
-};
-
-struct shard {
-	_Alignas(64) pthread_mutex_t lock;
-	struct table entries;
-	struct table marks;
-	struct failures failures;
-	struct clock_link clock; /* next: the oldest */
-	size_t bytes, limit;
-	uint64_t evicted, expired;
-};
-
-struct cache {
-	struct hash_seed seed;
-	unsigned shard_bits;
-	struct shard *shards;
-	_Atomic int64_t stale_us, failure_us; /* struct cache_settings */
-	atomic_bool prefetch;
-};
-
-static struct shard *shard_of(const struct cache *cache, uint64_t hash)
-{
-	return &cache->shards[cache->shard_bits ? hash >> (64 - cache->shard_bits) : 0];
-}
 
 static bool entry_equal(const void *item, const void *key)
 {
@@ -86,23 +44,23 @@ static bool mark_equal(const void *item, const void *key)
 	       memcmp(mark->key, wanted->octets, wanted->length) == 0;
 }
 
-static size_t entry_cost(const struct entry *entry)
+/* What malloc takes for so many octets. */
+static size_t memory_of(size_t octets)
 {
-	return sizeof *entry + entry->key_length + answer_memory(entry->answer) + ENTRY_OVERHEAD;
+	size_t chunk = (octets + 8 + 15) & ~(size_t)15;
+
+	return chunk < 32 ? 32 : chunk;
 }
 
-static void clock_append(struct clock_link *clock, struct clock_link *link)
+static uint32_t entry_size(const struct entry *entry)
 {
-	link->next = clock;
-	link->previous = clock->previous;
-	link->previous->next = link;
-	clock->previous = link;
+	return (uint32_t)(memory_of(sizeof *entry + entry->key_length) +
+			  memory_of(answer_memory(entry->answer)));
 }
 
-static void clock_unlink(struct clock_link *link)
+static uint32_t seconds_of(int64_t us)
 {
-	link->previous->next = link->next;
-	link->next->previous = link->previous;
+	return us < 0 ? 0 : us / US_PER_S > UINT32_MAX ? UINT32_MAX : (uint32_t)(us / US_PER_S);
 }
 
 static void entry_free(struct entry *entry)
@@ -111,32 +69,46 @@ static void entry_free(struct entry *entry)
 	free(entry);
 }
 
-/* Takes the entry out of the shard; its key is rebuilt because the table finds by key. */
-static void entry_remove(struct cache *cache, struct shard *shard, struct entry *entry)
+struct entry *shard_find(const struct shard *shard, const struct cache_key *key)
 {
-	struct cache_key key = {.length = entry->key_length};
+	return table_find(&shard->entries, key->hash, entry_equal, key);
+}
 
-	memcpy(key.octets, entry->key, entry->key_length);
-	key.hash = hash_bytes(&cache->seed, key.octets, key.length);
-	table_remove(&shard->entries, key.hash, entry_equal, &key);
-	clock_unlink(&entry->link);
-	shard->bytes -= entry_cost(entry);
+size_t shard_bytes(const struct shard *shard)
+{
+	return shard->queues.small_bytes + shard->queues.main_bytes +
+	       queues_overhead(&shard->queues) +
+	       shard->entries.capacity * sizeof(struct table_slot);
+}
+
+static bool entry_is(const void *item, const void *key)
+{
+	return item == key;
+}
+
+static void drop(struct shard *shard, struct entry *entry)
+{
+	table_remove(&shard->entries, entry->item.hash, entry_is, entry);
 	entry_free(entry);
 }
 
-static void evict(struct cache *cache, struct shard *shard, int64_t now_us)
+void shard_remove(struct shard *shard, struct entry *entry, bool forgotten)
 {
-	while (shard->bytes > shard->limit && shard->clock.next != &shard->clock) {
-		struct entry *oldest = (struct entry *)shard->clock.next;
-		if (oldest->asked && oldest->answer->expires_us > now_us) {
-			oldest->asked = false;
-			clock_unlink(&oldest->link);
-			clock_append(&shard->clock, &oldest->link);
-			continue;
-		}
-		entry_remove(cache, shard, oldest);
+	queues_remove(&shard->queues, &entry->item, forgotten);
+	drop(shard, entry);
+}
+
+bool shard_evict(struct shard *shard, int64_t now_us, unsigned most)
+{
+	for (unsigned i = 0; shard_bytes(shard) > shard->limit; i++) {
+		struct queue_item *item =
+			i < most ? queues_evict(&shard->queues, seconds_of(now_us)) : NULL;
+		if (!item)
+			return i < most;
+		drop(shard, (struct entry *)item);
 		shard->evicted++;
 	}
+	return true;
 }
 
 struct cache *cache_new(size_t limit_bytes, unsigned shards, const struct hash_seed *seed)
@@ -148,7 +120,7 @@ struct cache *cache_new(size_t limit_bytes, unsigned shards, const struct hash_s
 		return NULL;
 	while (1u << cache->shard_bits < shards && cache->shard_bits < 8)
 		cache->shard_bits++;
-	count = (size_t)1 << cache->shard_bits;
+	count = cache_shard_count(cache);
 	cache->seed = *seed;
 	cache->shards = aligned_alloc(64, count * sizeof cache->shards[0]);
 	if (!cache->shards) {
@@ -162,8 +134,8 @@ struct cache *cache_new(size_t limit_bytes, unsigned shards, const struct hash_s
 		table_init(&shard->entries, ENTRIES_LIMIT);
 		table_init(&shard->marks, MARKS_LIMIT);
 		failures_init(&shard->failures, FAILURES_LIMIT);
-		shard->clock.next = shard->clock.previous = &shard->clock;
 		shard->limit = limit_bytes / count;
+		queues_init(&shard->queues, shard->limit);
 	}
 	return cache;
 }
@@ -172,7 +144,7 @@ void cache_free(struct cache *cache)
 {
 	if (!cache)
 		return;
-	for (size_t i = 0; i < (size_t)1 << cache->shard_bits; i++) {
+	for (size_t i = 0; i < cache_shard_count(cache); i++) {
 		struct shard *shard = &cache->shards[i];
 		void *item;
 		while ((item = table_take_any(&shard->entries)))
@@ -182,6 +154,7 @@ void cache_free(struct cache *cache)
 		table_deinit(&shard->entries);
 		table_deinit(&shard->marks);
 		failures_deinit(&shard->failures);
+		queues_deinit(&shard->queues);
 		pthread_mutex_destroy(&shard->lock);
 	}
 	free(cache->shards);
@@ -264,7 +237,8 @@ static bool entry_wants_refresh(const struct cache *cache, struct entry *entry, 
 {
 	int64_t left_us = entry->answer->expires_us - now_us;
 
-	if (!entry->asked || !atomic_load_explicit(&cache->prefetch, memory_order_relaxed))
+	if (entry->item.hits == entry->hits_before ||
+		!atomic_load_explicit(&cache->prefetch, memory_order_relaxed))
 		return false;
 	entry->due_us =
 		now_us + (left_us / 2 > REFRESH_AGAIN_MIN_US ? left_us / 2 : REFRESH_AGAIN_MIN_US);
@@ -278,12 +252,12 @@ static struct failure_key failure_key(const struct cache_key *key)
 
 /* True when the entry is of no use any more and was taken out. */
 static bool entry_is_over(
-	struct cache *cache, struct shard *shard, struct entry *entry, int64_t now_us)
+	const struct cache *cache, struct shard *shard, struct entry *entry, int64_t now_us)
 {
 	if (now_us < entry->answer->expires_us +
 			     atomic_load_explicit(&cache->stale_us, memory_order_relaxed))
 		return false;
-	entry_remove(cache, shard, entry);
+	shard_remove(shard, entry, false);
 	shard->expired++;
 	return true;
 }
@@ -292,18 +266,18 @@ enum cache_result cache_lookup(struct cache *cache, const struct cache_key *key,
 	bool claim, unsigned worker, uint8_t *out, size_t capacity, struct cache_hit *hit,
 	unsigned *owner)
 {
-	struct shard *shard = shard_of(cache, key->hash);
+	struct shard *shard = cache_shard_of(cache, key->hash);
 	enum cache_result result = CACHE_MISS;
 
 	pthread_mutex_lock(&shard->lock);
-	struct entry *entry = table_find(&shard->entries, key->hash, entry_equal, key);
+	struct entry *entry = shard_find(shard, key);
 	if (entry && entry->due_us > now_us) {
-		entry->asked = true;
+		entry->item.hits++;
 		copy_hit(entry->answer, now_us, out, capacity, hit);
 		result = CACHE_HIT;
 	} else if (entry && entry->answer->expires_us > now_us) {
 		result = entry_wants_refresh(cache, entry, now_us) ? CACHE_HIT_DUE : CACHE_HIT;
-		entry->asked = true;
+		entry->item.hits++;
 		copy_hit(entry->answer, now_us, out, capacity, hit);
 	} else {
 		const struct failure_key failed = failure_key(key);
@@ -311,7 +285,7 @@ enum cache_result cache_lookup(struct cache *cache, const struct cache_key *key,
 		if (entry && entry_is_over(cache, shard, entry, now_us))
 			entry = NULL;
 		if (entry && !claim) {
-			entry->asked = true;
+			entry->item.hits++;
 			copy_stale(entry->answer, out, capacity, hit);
 			result = CACHE_STALE;
 		} else if (hit->failing && hit->failure.held) {
@@ -327,7 +301,7 @@ enum cache_result cache_lookup(struct cache *cache, const struct cache_key *key,
 enum cache_result cache_claim(
 	struct cache *cache, const struct cache_key *key, unsigned worker, unsigned *owner)
 {
-	struct shard *shard = shard_of(cache, key->hash);
+	struct shard *shard = cache_shard_of(cache, key->hash);
 
 	pthread_mutex_lock(&shard->lock);
 	enum cache_result result = look_at_mark(shard, key, worker, owner);
@@ -338,7 +312,7 @@ enum cache_result cache_claim(
 void cache_fail(struct cache *cache, const struct cache_key *key, const struct failure *failure,
 	bool outage, int64_t now_us)
 {
-	struct shard *shard = shard_of(cache, key->hash);
+	struct shard *shard = cache_shard_of(cache, key->hash);
 	const struct failure_key failed = failure_key(key);
 	int64_t first_us = atomic_load_explicit(&cache->failure_us, memory_order_relaxed);
 	int64_t again_max_us = outage ? 0 : FAILURE_LIMIT_US;
@@ -359,45 +333,91 @@ static int64_t answer_due_us(const struct answer *answer)
 	return answer->expires_us - (life_us < REFRESH_LIFE_MIN_US ? 0 : life_us / 10);
 }
 
-static struct entry *entry_new(const struct cache_key *key, struct answer *answer)
+static struct entry *entry_new(const struct cache_key *key)
 {
-	struct entry *entry = malloc(sizeof *entry + key->length);
+	struct entry *entry = calloc(1, sizeof *entry + key->length);
 
 	if (!entry)
 		return NULL;
-	*entry = (struct entry){
-		.answer = answer, .due_us = answer_due_us(answer), .key_length = key->length};
+	entry->item.hash = key->hash;
+	entry->key_length = key->length;
 	memcpy(entry->key, key->octets, key->length);
 	return entry;
+}
+
+static void give(struct entry *entry, struct answer *answer)
+{
+	free(entry->answer);
+	entry->answer = answer;
+	entry->due_us = answer_due_us(answer);
+	entry->hits_before = entry->item.hits;
+	entry->item.expires_s = seconds_of(answer->expires_us);
+}
+
+/* In the same place: what is asked again and again does not start anew with each TTL. */
+static void replace(struct shard *shard, struct entry *entry, struct answer *answer)
+{
+	give(entry, answer);
+	queues_resize(&shard->queues, &entry->item, entry_size(entry));
+	shard->refreshed++;
+}
+
+static void insert(struct shard *shard, const struct cache_key *key, struct answer *answer)
+{
+	struct entry *entry = entry_new(key);
+
+	if (!entry) {
+		free(answer);
+		return;
+	}
+	give(entry, answer);
+	if (table_insert(&shard->entries, key->hash, entry) != TD_OK) {
+		entry_free(entry);
+		return;
+	}
+	entry->item.size = entry_size(entry);
+	queues_add(&shard->queues, &entry->item);
+}
+
+uint32_t cache_epoch(const struct cache *cache)
+{
+	return atomic_load(&cache->epoch);
+}
+
+static void keep(struct shard *shard, const struct cache_key *key, struct answer *answer,
+	bool outdated, int64_t now_us)
+{
+	struct entry *older = shard_find(shard, key);
+
+	if (!outdated && answer->expires_us > now_us) {
+		if (older)
+			replace(shard, older, answer);
+		else
+			insert(shard, key, answer);
+		return;
+	}
+	free(answer);
+	shard->outdated += outdated;
+	if (older && !outdated)
+		shard_remove(shard, older, false);
 }
 
 void cache_put(
 	struct cache *cache, const struct cache_key *key, struct answer *answer, int64_t now_us)
 {
-	struct shard *shard = shard_of(cache, key->hash);
+	struct shard *shard = cache_shard_of(cache, key->hash);
 	const struct failure_key failed = failure_key(key);
-	struct entry *entry = answer->expires_us > now_us ? entry_new(key, answer) : NULL;
 
-	if (!entry)
-		free(answer);
 	pthread_mutex_lock(&shard->lock);
 	failures_forget(&shard->failures, &failed);
-	struct entry *older = table_find(&shard->entries, key->hash, entry_equal, key);
-	if (older)
-		entry_remove(cache, shard, older);
-	if (entry && table_insert(&shard->entries, key->hash, entry) == TD_OK) {
-		clock_append(&shard->clock, &entry->link);
-		shard->bytes += entry_cost(entry);
-		evict(cache, shard, now_us);
-	} else if (entry) {
-		entry_free(entry);
-	}
+	keep(shard, key, answer, answer->epoch != cache_epoch(cache), now_us);
+	shard_evict(shard, now_us, EVICTIONS_A_PUT);
 	pthread_mutex_unlock(&shard->lock);
 }
 
 void cache_release(struct cache *cache, const struct cache_key *key)
 {
-	struct shard *shard = shard_of(cache, key->hash);
+	struct shard *shard = cache_shard_of(cache, key->hash);
 
 	pthread_mutex_lock(&shard->lock);
 	void *mark = table_remove(&shard->marks, key->hash, mark_equal, key);
@@ -405,17 +425,42 @@ void cache_release(struct cache *cache, const struct cache_key *key)
 	free(mark);
 }
 
+/* A step of a smaller limit; true when it holds. */
+static bool resize_slice(struct shard *shard, size_t limit, int64_t now_us)
+{
+	pthread_mutex_lock(&shard->lock);
+	shard->limit = limit;
+	queues_refit(&shard->queues, limit);
+	bool done = shard_evict(shard, now_us, EVICTIONS_A_SLICE);
+	if (table_shrink(&shard->entries))
+		done = shard_bytes(shard) <= limit;
+	pthread_mutex_unlock(&shard->lock);
+	return done;
+}
+
+void cache_resize(struct cache *cache, size_t limit_bytes, int64_t now_us)
+{
+	size_t limit = limit_bytes / cache_shard_count(cache);
+
+	for (size_t i = 0; i < cache_shard_count(cache); i++)
+		while (!resize_slice(&cache->shards[i], limit, now_us))
+			;
+}
+
 void cache_status(struct cache *cache, struct cache_status *out)
 {
 	memset(out, 0, sizeof *out);
-	for (size_t i = 0; i < (size_t)1 << cache->shard_bits; i++) {
+	for (size_t i = 0; i < cache_shard_count(cache); i++) {
 		struct shard *shard = &cache->shards[i];
 		pthread_mutex_lock(&shard->lock);
 		out->entries += shard->entries.count;
-		out->bytes += shard->bytes;
+		out->bytes += shard_bytes(shard);
 		out->limit += shard->limit;
 		out->evicted += shard->evicted;
 		out->expired += shard->expired;
+		out->refreshed += shard->refreshed;
+		out->flushed += shard->flushed;
+		out->outdated += shard->outdated;
 		out->pending += shard->marks.count;
 		out->pending_refused += shard->marks.dropped;
 		out->failing += shard->failures.table.count;

@@ -3,15 +3,14 @@
  * One cache for all workers, in shards, and beside the entries the marks of questions that are
  * pending upstream, so that a question goes out once for the whole process.
  *
- * Locking: each shard has one mutex, which guards its entries, its marks and its eviction list. It
- * is held for one look-up and the copy of one message, never across a callback or a system call
- * other than malloc's. Any thread may call everything here. Bound: bytes over all shards; the
- * entries that were not asked again since they came, or since the hand passed them, go first, and
- * expired ones before all others.
+ * Locking: each shard has one mutex, which guards its entries, its marks and its queues. It is held
+ * for one look-up and the copy of one message, or for as much work as a constant bounds, never
+ * across a system call other than malloc's. Any thread may call everything here. Bound: memory over
+ * all shards, malloc's overhead and the tables counted; who goes first is said in cache_queues.h.
  *
- * An entry's life: a hit until it expires, in the last tenth of that (of 10 s or more) also a reason
- * to ask anew where it was asked before; then stale for cache_settings.stale_us (RFC 8767), and gone.
- * Failures to get an answer are kept beside the entries (failures.h).
+ * An entry's life: a hit until it expires, in the last tenth of that (of 10 s or more) also a
+ * reason to ask anew where it was asked before; then stale for cache_settings.stale_us (RFC 8767),
+ * and gone. Failures to get an answer are kept beside the entries (failures.h).
  */
 #pragma once
 
@@ -63,12 +62,19 @@ struct cache_hit {
 	uint64_t generation;
 	uint8_t match_count;
 	struct policy_match matches[POLICY_MATCHES_MAX];
-	bool failing; /* with CACHE_STALE, CACHE_FAILED: the next is set, the question failed lately */
+	bool failing; /* with CACHE_STALE, CACHE_FAILED: the next is set, the question failed lately
+		       */
 	struct failure failure;
 };
 
 struct cache_status {
-	uint64_t entries, bytes, limit, evicted, expired, pending, pending_refused;
+	uint64_t entries, bytes, limit;
+	uint64_t evicted;   /* for want of room */
+	uint64_t expired;   /* found dead when they were asked for */
+	uint64_t refreshed; /* replaced by a newer answer */
+	uint64_t flushed;   /* by cache_flush */
+	uint64_t outdated;  /* answers whose question was asked before a flush: not kept */
+	uint64_t pending, pending_refused;
 	uint64_t failing, failing_displaced; /* failures kept, and those the bound pushed out */
 };
 
@@ -83,8 +89,8 @@ void cache_key_make(const struct cache *cache, struct cache_key *key, const uint
 	size_t length, uint16_t qtype, uint8_t flags);
 
 /*
- * On a hit copies the message, TTLs aged, into out. claim: an expired entry is a miss, and a miss is
- * marked as pending, owned by worker.
+ * On a hit copies the message, TTLs aged, into out. claim: an expired entry is a miss, and a miss
+ * is marked as pending, owned by worker.
  */
 enum cache_result cache_lookup(struct cache *cache, const struct cache_key *key, int64_t now_us,
 	bool claim, unsigned worker, uint8_t *out, size_t capacity, struct cache_hit *hit,
@@ -97,21 +103,30 @@ enum cache_result cache_lookup(struct cache *cache, const struct cache_key *key,
 enum cache_result cache_claim(
 	struct cache *cache, const struct cache_key *key, unsigned worker, unsigned *owner);
 
+/* How many flushes there were: what an answer's epoch is to be, read before its question is asked.
+ */
+uint32_t cache_epoch(const struct cache *cache);
+
 /*
- * Takes the answer over (frees it when it cannot be kept) in place of an older one. One that expires
- * at once is freed, and so is the older one. The question is not failing any more.
+ * Takes the answer over (frees it when it cannot be kept) in place of an older one, whose use it
+ * inherits. One that expires at once is freed, and so is the older one; one of another epoch is
+ * freed: what was on its way when the cache was flushed does not come back. The question is not
+ * failing any more.
  */
 void cache_put(
 	struct cache *cache, const struct cache_key *key, struct answer *answer, int64_t now_us);
 
 /*
- * The question got no answer. outage: because no server could be reached, which is held for a second
- * at most, so that it ends soon after one is back.
+ * The question got no answer. outage: because no server could be reached, which is held for a
+ * second at most, so that it ends soon after one is back.
  */
 void cache_fail(struct cache *cache, const struct cache_key *key, const struct failure *failure,
 	bool outage, int64_t now_us);
 
 /* The owner has ended: takes the mark away. */
 void cache_release(struct cache *cache, const struct cache_key *key);
+
+/* Another limit. What is too much goes in steps, between which the shard's lock is free. */
+void cache_resize(struct cache *cache, size_t limit_bytes, int64_t now_us);
 
 void cache_status(struct cache *cache, struct cache_status *out);

@@ -32,6 +32,7 @@ struct query_flight {
 	uint64_t subscribers; /* a bit a worker */
 	void *handle;         /* of the upstream request, NULL while another worker asks */
 	unsigned retries;
+	uint32_t epoch; /* of the cache when it was asked */
 	bool marked; /* the cache's mark is ours to release */
 };
 
@@ -283,6 +284,7 @@ static void flight_ask(struct query_flight *flight, const struct now *now)
 	struct query_io *io = &flight->engine->config.io;
 	enum td_error error = TD_OK;
 
+	flight->epoch = cache_epoch(flight->engine->config.cache);
 	flight->handle = io->ask(io->context, &flight->question, flight, &error);
 	if (!flight->handle)
 		flight_fail(flight, error, RCODE_SERVFAIL, now);
@@ -406,6 +408,7 @@ void query_answered(struct query_engine *engine, struct query_flight *flight, en
 		return;
 	}
 	answer->upstream = *server;
+	answer->epoch = flight->epoch;
 	answer_match(answer, &engine->policy->view);
 	flight_land(flight, answer, true, now);
 }

@@ -31,9 +31,8 @@ static struct table_slot *free_slot(struct table_slot *slots, size_t capacity, u
 	return &slots[at];
 }
 
-static bool table_grow(struct table *table)
+static bool set_capacity(struct table *table, size_t capacity)
 {
-	size_t capacity = table->capacity ? table->capacity * 2 : CAPACITY_MIN;
 	struct table_slot *slots = calloc(capacity, sizeof(*slots));
 	if (!slots)
 		return false;
@@ -46,6 +45,11 @@ static bool table_grow(struct table *table)
 	table->capacity = capacity;
 	table->take_from = 0;
 	return true;
+}
+
+static bool table_grow(struct table *table)
+{
+	return set_capacity(table, table->capacity ? table->capacity * 2 : CAPACITY_MIN);
 }
 
 /* The slot of a key, or capacity. */
@@ -113,6 +117,15 @@ void *table_take_any(struct table *table)
 	while (!table->slots[table->take_from].item)
 		table->take_from = (table->take_from + 1) & (table->capacity - 1);
 	return empty_slot(table, table->take_from);
+}
+
+bool table_shrink(struct table *table)
+{
+	size_t capacity = CAPACITY_MIN;
+
+	while (table->count >= capacity / 4 * 3)
+		capacity *= 2;
+	return capacity < table->capacity && set_capacity(table, capacity);
 }
 
 void *table_next(const struct table *table, size_t *position)

@@ -47,5 +47,8 @@ void *table_remove(struct table *table, uint64_t hash, table_equal_fn *equal, co
 /* Any item of a table that is not empty, taken out; NULL when empty. Emptying a table this way is linear. */
 void *table_take_any(struct table *table);
 
+/* Gives memory back that so few items do not need. True when it did; without memory for the new slots it stays as it is. */
+bool table_shrink(struct table *table);
+
 /* Steps through the items in no order: start with *position = 0; NULL at the end. No changes meanwhile. */
 void *table_next(const struct table *table, size_t *position);

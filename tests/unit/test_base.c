@@ -182,6 +182,31 @@ static void table_refuses_beyond_limit(void **state)
 	table_deinit(&table);
 }
 
+/* A table that was emptied gives its memory back and still finds what is left. */
+static void table_shrinks(void **state)
+{
+	enum { COUNT = 1000, LEFT = 20 };
+	const struct hash_seed seed = {1, 2};
+	static struct entry entries[COUNT];
+	struct table table;
+
+	(void)state;
+	table_init(&table, COUNT);
+	for (uint64_t i = 0; i < COUNT; i++) {
+		entries[i].key = i;
+		assert_int_equal(table_insert(&table, hash_bytes(&seed, &i, sizeof(i)), &entries[i]), TD_OK);
+	}
+	size_t capacity = table.capacity;
+	assert_false(table_shrink(&table));
+	for (uint64_t i = LEFT; i < COUNT; i++)
+		table_remove(&table, hash_bytes(&seed, &i, sizeof(i)), entry_equal, &i);
+	assert_true(table_shrink(&table));
+	assert_true(table.capacity < capacity / 8);
+	for (uint64_t i = 0; i < COUNT; i++)
+		assert_int_equal(table_find(&table, hash_bytes(&seed, &i, sizeof(i)), entry_equal, &i) != NULL, i < LEFT);
+	table_deinit(&table);
+}
+
 /* Emptied by table_take_any: every item once. Were it not linear, 300,000 items would take minutes.
  */
 static void table_take_any_takes_each_once(void **state)
@@ -621,6 +646,7 @@ int main(void)
 		cmocka_unit_test(table_equals_model),
 		cmocka_unit_test(table_refuses_beyond_limit),
 		cmocka_unit_test(table_take_any_takes_each_once),
+		cmocka_unit_test(table_shrinks),
 		cmocka_unit_test(ring_rounds_up_and_refuses),
 		cmocka_unit_test(ring_between_threads),
 		cmocka_unit_test(mailbox_between_threads),
