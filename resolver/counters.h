@@ -13,12 +13,15 @@
 	X(answered)          /* replies given to the system */                                     \
 	X(dropped_malformed) /* under 12 octets, or a reply where a query belongs */               \
 	X(dropped_proxy)     /* from a proxy, without a PROXY header that can be read */            \
+	X(dropped_rate)      /* from clients that ask too fast */                                  \
 	X(dropped_policy)    /* the DROP action of a zone */                                       \
 	X(dropped_overload)  /* too many questions waiting */                                      \
 	X(dropped_send)      /* the system did not take the reply */                               \
 	X(dropped_gone)      /* the TCP client had closed its connection, or the daemon stopped */ \
 	X(cache_hits)                                                                              \
 	X(cache_misses)                                                                            \
+	X(slipped)         /* answered: clients that ask too fast, told to come over TCP */        \
+	X(rate_forgotten)  /* clients that asked too fast, and whose place was needed */           \
 	X(coalesced)       /* questions that joined one already pending */                         \
 	X(receive_batches) /* calls of recvmmsg that returned queries */                           \
 	X(tcp_accepted)                                                                            \

@@ -478,6 +478,7 @@ static bool open_workers(struct daemon *daemon)
 		.query = {.limits = {.ttl_max_s = TTL_MAX_S,
 				  .negative_ttl_max_s = NEGATIVE_TTL_MAX_S},
 			.keepalive_ds = TCP_IDLE_MS / 100,
+			.rate_limit = daemon->rate_limit,
 			.waiters_max = WAITERS_MAX,
 			.keep_queries = (dnstap_messages(options) & DNSTAP_CLIENT) != 0,
 			.listen = options->listen,
@@ -573,7 +574,9 @@ bool daemon_open(struct daemon *daemon, struct options *options, const char *con
 		return false;
 	seed_new(&seed);
 	daemon->cache = cache_new(options->cache_size, CACHE_SHARDS, &seed);
-	if (!daemon->cache || !open_loop(daemon) || !clients_start(daemon->clients, daemon->base) ||
+	seed_new(&seed);
+	daemon->rate_limit = rate_limit_new(&seed);
+	if (!daemon->cache || !daemon->rate_limit || !open_loop(daemon) || !clients_start(daemon->clients, daemon->base) ||
 		!event_command_start(daemon->event_command, daemon->base)) {
 		log_error("not enough memory or file descriptors");
 		return false;
@@ -617,6 +620,7 @@ void daemon_close(struct daemon *daemon)
 		keeper_stop(&daemon->keeper, KEEPER_STOP_MS);
 	sockets_close(&daemon->sockets);
 	cache_free(daemon->cache);
+	rate_limit_free(daemon->rate_limit);
 	if (daemon->rules)
 		feeds_policy_free(daemon->rules, daemon->policy);
 	for (size_t i = 0; i < sizeof daemon->signals / sizeof daemon->signals[0]; i++)

@@ -40,6 +40,7 @@ struct daemon {
 	struct event_command *event_command;
 	struct telemetry *telemetry;
 	struct cache *cache;
+	struct rate_limit *rate_limit;
 	struct identity_rules *next_identity; /* of a reload, for the next policy; or NULL */
 	struct rules *rules;
 	struct query_policy *policy; /* in force, or on its way to the workers */

@@ -184,8 +184,8 @@ static const struct prefix *copy_prefixes(
 struct query_policy *feeds_policy(struct rules *rules, const uint8_t mode[POLICY_ZONES_MAX],
 	const struct options *options, struct telemetry *telemetry)
 {
-	size_t prefixes =
-		options->allow_count + options->proxy_count + options->forwarder_count;
+	size_t prefixes = options->allow_count + options->proxy_count + options->forwarder_count +
+			  options->rate_exempt_count;
 	struct query_policy *policy =
 		calloc(1, sizeof *policy + prefixes * sizeof(struct prefix));
 
@@ -199,6 +199,12 @@ struct query_policy *feeds_policy(struct rules *rules, const uint8_t mode[POLICY
 	policy->proxy_count = options->proxy_count;
 	policy->forwarders = copy_prefixes(&at, options->forwarders, options->forwarder_count);
 	policy->forwarder_count = options->forwarder_count;
+	policy->rate_exempt =
+		copy_prefixes(&at, options->rate_exempt, options->rate_exempt_count);
+	policy->rate_exempt_count = options->rate_exempt_count;
+	policy->rate = (struct rate){.per_second = options->rate_limit,
+		.slip = options->rate_limit_slip,
+		.prefix_v6 = (uint8_t)options->rate_limit_prefix_v6};
 	policy->block_ttl_s = options->block_ttl_s;
 	if (options->cookies)
 		policy->cookies = options->cookie_secrets;

@@ -20,6 +20,7 @@ resolver_libresolver_a_SOURCES = \
 	resolver/options_redis.c resolver/options_table.c resolver/options_value.c \
 	resolver/flight.c resolver/flight.h resolver/judge.c resolver/judge.h \
 	resolver/query.c resolver/query.h resolver/query_private.h \
+	resolver/rate_limit.c resolver/rate_limit.h \
 	resolver/reply.c resolver/reply.h \
 	resolver/sockets.c resolver/sockets.h \
 	resolver/worker.c resolver/worker.h
@@ -61,4 +62,13 @@ tests_unit_test_failures_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
 tests_scenario_test_query_SOURCES = tests/scenario/test_query.c tests/scenario/world.c tests/scenario/world.h
 tests_scenario_test_query_CFLAGS = $(TEST_CFLAGS)
 tests_scenario_test_query_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
+LOAD_TESTS = tests/unit/test_rate_limit tests/scenario/test_load
+check_PROGRAMS += $(LOAD_TESTS)
+TESTS += $(LOAD_TESTS)
+tests_unit_test_rate_limit_SOURCES = tests/unit/test_rate_limit.c
+tests_unit_test_rate_limit_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_rate_limit_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS)
+tests_scenario_test_load_SOURCES = tests/scenario/test_load.c tests/scenario/world.c tests/scenario/world.h
+tests_scenario_test_load_CFLAGS = $(TEST_CFLAGS)
+tests_scenario_test_load_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
 endif

@@ -80,6 +80,10 @@ struct options {
 	enum policy_mode mode;    /* of the tunnel zones */
 	unsigned block_ttl_s;     /* negative TTL of blocked answers */
 	unsigned tcp_clients_max; /* connections for each worker */
+	unsigned rate_limit;      /* queries a second of one client; 0: no limit */
+	unsigned rate_limit_slip, rate_limit_prefix_v6;
+	struct prefix *rate_exempt;
+	size_t rate_exempt_count;
 	unsigned log_level;       /* enum log_level */
 	enum client_identity client_identity;
 	unsigned client_prefix;

@@ -14,6 +14,7 @@
 
 #include "resolver/client_names.h"
 #include "resolver/options_private.h"
+#include "resolver/rate_limit.h"
 #include "resolver/telemetry/sinks/rotate.h"
 #include "resolver/upstream/server.h"
 
@@ -234,6 +235,52 @@ const struct option_row option_rows[] = {
 			"then, while it is replaced, one more whose cookies are accepted as well. "
 			"User has to be able to read it at a reload. Empty: a secret of our own, new at "
 			"each start."},
+	{.name = "rate-limit",
+		.type = OPTION_NUMBER,
+		.unit = "queries a second",
+		FIELD(rate_limit),
+		.min = 0,
+		.max = RATE_MAX,
+		.initial = "0",
+		.reloadable = true,
+		.help = "How fast one client may ask over UDP, all workers together, after the two "
+			"seconds' worth (at least 10 queries) that it may ask at once. What is too "
+			"fast is dropped, see rate-limit-slip, and counted as dropped_rate. Over "
+			"TCP, or with a cookie of ours, nobody is limited. Clients outside allow, whoever they are, are "
+			"refused ten times a second for each IPv4 address and each IPv6 network of "
+			"56 bits, and dropped beyond that. 0: no limit for the others."},
+	{.name = "rate-limit-slip",
+		.type = OPTION_NUMBER,
+		.unit = "queries",
+		FIELD(rate_limit_slip),
+		.min = 0,
+		.max = RATE_SLIP_MAX,
+		.initial = "2",
+		.reloadable = true,
+		.help = "Of the queries of a client that asks too fast, each second (third, …) one "
+			"is answered, with TC and without data, so that a client in whose name "
+			"somebody else asks comes over TCP and is served. 1: all of them; 0: none."},
+	{.name = "rate-limit-prefix-v6",
+		.type = OPTION_NUMBER,
+		.unit = "bits",
+		FIELD(rate_limit_prefix_v6),
+		.min = 32,
+		.max = 128,
+		.initial = "128",
+		.reloadable = true,
+		.help = "The bits of an IPv6 address that make one client for rate-limit. The "
+			"default suits a LAN, whose hosts share one network of 64 bits; 64 or 56 "
+			"suit clients that have a network each and could ask from all of it."},
+	{.name = "rate-limit-exempt",
+		.type = OPTION_PREFIXES,
+		.unit = "networks",
+		LIST_COUNTED(rate_exempt, rate_exempt_count),
+		.min = 0,
+		.max = 1024,
+		.initial = "{ \"127.0.0.0/8\", \"::1\" }",
+		.reloadable = true,
+		.help = "Networks whose clients rate-limit is not about: this host, and others that "
+			"ask for many."},
 	{.name = "redis",
 		.type = OPTION_TEXT,
 		.unit = "one of these forms",

@@ -14,6 +14,8 @@
 #include "resolver/judge.h"
 #include "resolver/reply.h"
 
+#define OPT_SIZE 11 /* of a client, without options */
+
 static bool is_in(const struct prefix *prefixes, size_t count, const struct address *client)
 {
 	for (size_t i = 0; i < count; i++)
@@ -49,6 +51,26 @@ static void read_options(const struct query_engine *engine, const uint8_t *packe
 			packet + edns->options_offset, edns->options_length, &request->forwarded);
 }
 
+/* The client is at its address: it has had packets there. */
+static bool is_proven(const struct query_slot *slot)
+{
+	return slot->transaction.tcp || slot->request.cookie == COOKIE_GOOD;
+}
+
+/* ANY is what forged questions are made of: over UDP the reply is at most three times as long. */
+static size_t bound_any(struct query_slot *slot, uint8_t *reply, size_t length, size_t limit)
+{
+	const struct request *request = &slot->request;
+	size_t question = DNS_HEADER_SIZE + request->qname_length + 4 +
+			  (request->edns.present ? OPT_SIZE : 0);
+
+	if (request->qtype != TYPE_ANY || is_proven(slot) || length <= 3 * question)
+		return length;
+	slot->transaction.answer_id = 0;
+	return judge_close(&slot->transaction, reply, reply_truncated(request, reply, limit),
+		slot->transaction.source);
+}
+
 /* No cached answer: a rule on the question answers without waiting for anybody. */
 static size_t answer_uncached(struct query_engine *engine, const struct query_client *client,
 	const struct cache_key *key, const struct now *now, struct query_slot *slot, uint8_t *reply,
@@ -64,7 +86,8 @@ static size_t answer_uncached(struct query_engine *engine, const struct query_cl
 	if (enforced || request->qtype == TYPE_ANY)
 		judge_note_hit(engine, slot, &verdict, enforced);
 	if (enforced)
-		return judge_enforce(engine, slot, &verdict, reply, limit);
+		return bound_any(
+			slot, reply, judge_enforce(engine, slot, &verdict, reply, limit), limit);
 	if (request->qtype == TYPE_ANY)
 		return judge_close(&slot->transaction, reply,
 			reply_minimal_any(request, reply, limit), SOURCE_LOCAL);
@@ -95,6 +118,42 @@ static size_t answer_question(struct query_engine *engine, const struct query_cl
 		counters->cache_misses++;
 		return answer_uncached(engine, client, &key, now, slot, reply, limit);
 	}
+}
+
+/* Outsiders ask with whatever sender address they like: what they are told is for few of them. */
+static const struct rate refusals = {.per_second = 10, .prefix_v6 = 56};
+
+/*
+ * Whether this query comes too fast, decided before anything is said: errors are replies too. Only
+ * where the sender may be forged, over UDP without a cookie of ours: connections have bounds of
+ * their own. Costs a hit nothing where no limit is set.
+ */
+static enum rate_verdict take_rate(struct query_engine *engine, const struct query_client *client,
+	bool allowed, const struct query_slot *slot, const struct now *now)
+{
+	const struct query_policy *policy = engine->policy;
+	const struct rate *rate = allowed ? &policy->rate : &refusals;
+
+	if (rate->per_second == 0 || is_proven(slot) || !engine->config.rate_limit)
+		return RATE_PASS;
+	if (allowed &&
+		is_in(policy->rate_exempt, policy->rate_exempt_count, &client->origin.address))
+		return RATE_PASS;
+	return rate_limit_take(engine->config.rate_limit, rate, &client->origin.address,
+		now->mono_us, &engine->config.counters->rate_forgotten);
+}
+
+/* Silence, or now and then no more than "come over TCP", which is no longer than the question. */
+static size_t limit_rate(struct query_engine *engine, enum rate_verdict verdict,
+	struct query_slot *slot, uint8_t *reply, size_t limit)
+{
+	if (verdict == RATE_DROP || slot->request.qname_length == 0) {
+		engine->config.counters->dropped_rate++;
+		return 0;
+	}
+	engine->config.counters->slipped++;
+	return judge_close(&slot->transaction, reply,
+		reply_truncated(&slot->request, reply, limit), SOURCE_LOCAL);
 }
 
 static size_t refuse(struct query_slot *slot, uint8_t *reply, size_t limit, uint16_t rcode,
@@ -134,7 +193,9 @@ size_t query_handle(struct query_engine *engine, const uint8_t *packet, size_t s
 {
 	uint16_t rcode;
 	enum request_verdict verdict = request_parse(packet, size, &slot->request, &rcode);
+	enum rate_verdict rate;
 	size_t limit;
+	bool allowed;
 
 	engine->config.counters->received++;
 	if (verdict == REQUEST_DROP) {
@@ -148,7 +209,11 @@ size_t query_handle(struct query_engine *engine, const uint8_t *packet, size_t s
 		read_options(engine, packet, client, now, &slot->request);
 	judge_begin(&slot->transaction, &slot->request, client);
 	judge_keep_query(engine, &slot->transaction, &client->path, packet, size);
-	if (!is_allowed(engine, &client->origin.address))
+	allowed = is_allowed(engine, &client->origin.address);
+	rate = take_rate(engine, client, allowed, slot, now);
+	if (rate != RATE_PASS)
+		return limit_rate(engine, rate, slot, reply, limit);
+	if (!allowed)
 		return refuse(slot, reply, limit, RCODE_REFUSED, EDE_PROHIBITED, SOURCE_LOCAL);
 	if (verdict == REQUEST_ERROR)
 		return refuse(slot, reply, limit, rcode, EDE_NONE,

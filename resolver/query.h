@@ -23,6 +23,7 @@
 #include "policy/policy.h"
 #include "resolver/cache.h"
 #include "resolver/counters.h"
+#include "resolver/rate_limit.h"
 #include "resolver/telemetry/transaction.h"
 
 #define QUERY_WORKERS_MAX 64
@@ -55,6 +56,9 @@ struct query_policy {
 	size_t forwarder_count;
 	uint32_t block_ttl_s; /* of denials made here */
 	struct cookie_secrets cookies; /* none: cookies are off */
+	struct rate rate;     /* at which each client may ask */
+	const struct prefix *rate_exempt; /* but for these */
+	size_t rate_exempt_count;
 };
 
 /* A reply on its way out. The listener keeps it until the system has taken the reply, then calls
@@ -100,6 +104,7 @@ struct query_io {
 struct query_config {
 	unsigned worker; /* 0 … QUERY_WORKERS_MAX-1 */
 	struct cache *cache;
+	struct rate_limit *rate_limit; /* of all workers; NULL: nobody is limited */
 	struct worker_counters *counters;
 	struct query_io io;
 	struct answer_limits limits;

@@ -33,6 +33,7 @@ LIVE_MODULES = \
 	tests/live/test_ingest.py \
 	tests/live/test_ingest_script.py \
 	tests/live/test_lifecycle.py \
+	tests/live/test_load.py \
 	tests/live/test_log.py \
 	tests/live/test_memory.py \
 	tests/live/test_policy.py \

@@ -34,13 +34,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < WORLD_WORKERS; i++) {
-		const struct worker_counters *c = &world.workers[i].counters;
-		uint64_t dropped = c->dropped_malformed + c->dropped_proxy + c->dropped_policy + c->dropped_overload +
-				   c->dropped_send + c->dropped_gone;
-		assert_int_equal(c->received,
-			c->answered + dropped + query_pending(world.workers[i].engine));
-	}
+	world_assert_balance(&world);
 	world_close(&world);
 	return 0;
 }

@@ -117,6 +117,7 @@ void world_open(struct world *world, const char *tunnel_zone, const char *local_
 	world->now =
 		(struct now){.mono_us = 1000 * US_PER_S, .wall_us = INT64_C(1790000000) * US_PER_S};
 	world->cache = cache_new(1 << 20, 4, &seed);
+	world->rate_limit = rate_limit_new(&seed);
 	assert(prefix_from_text(&world->allow, "192.0.2.0/24") == TD_OK);
 	open_policy(world, tunnel_zone, local_zone);
 	for (unsigned i = 0; i < WORLD_WORKERS; i++) {
@@ -124,6 +125,7 @@ void world_open(struct world *world, const char *tunnel_zone, const char *local_
 		*worker = (struct world_worker){.world = world, .index = i};
 		struct query_config config = {.worker = i,
 			.cache = world->cache,
+			.rate_limit = world->rate_limit,
 			.counters = &worker->counters,
 			.io = {worker, io_ask, io_cancel, io_respond, io_mail, io_record},
 			.limits = {.ttl_max_s = 86400, .negative_ttl_max_s = 3600},
@@ -143,7 +145,21 @@ void world_close(struct world *world)
 	for (unsigned i = 0; i < WORLD_WORKERS; i++)
 		query_engine_free(world->workers[i].engine);
 	cache_free(world->cache);
+	rate_limit_free(world->rate_limit);
 	policy_index_free(world->index);
+}
+
+void world_assert_balance(const struct world *world)
+{
+	for (unsigned i = 0; i < WORLD_WORKERS; i++) {
+		const struct worker_counters *counters = &world->workers[i].counters;
+		uint64_t accounted =
+			counters->answered + query_pending(world->workers[i].engine);
+#define X(name) accounted += strncmp(#name, "dropped_", 8) == 0 ? counters->name : 0;
+		WORKER_COUNTERS(X)
+#undef X
+		assert(counters->received == accounted);
+	}
 }
 
 void world_set_mode(struct world *world, enum policy_mode mode)

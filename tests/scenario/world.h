@@ -41,6 +41,7 @@ struct world_worker {
 struct world {
 	struct now now;
 	struct cache *cache;
+	struct rate_limit *rate_limit; /* policy.rate says at which rate; 0 at first */
 	struct policy_index *index;
 	struct query_policy policy;
 	struct prefix allow;
@@ -64,6 +65,9 @@ struct world {
  * Mode watch. */
 void world_open(struct world *world, const char *tunnel_zone, const char *local_zone);
 void world_close(struct world *world);
+
+/* Every query that was received is accounted for, in each worker. */
+void world_assert_balance(const struct world *world);
 
 void world_set_mode(struct world *world, enum policy_mode mode);
 void world_advance_ms(struct world *world, int64_t ms);

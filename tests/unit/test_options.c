@@ -550,6 +550,7 @@ static void test_exchange_reloadable(void **state)
 		NO_RESOLV_CONF "cookies = off cookie-secret-file = \"%s\" "
 		"zone-dir = \"/z\" allow = { \"192.0.2.0/24\", \"::1\" } "
 		"proxy-protocol = { \"192.0.2.1\" } trust-forwarder = { \"192.0.2.2\" } "
+		"rate-limit = 5 rate-limit-slip = 3 rate-limit-prefix-v6 = 56 rate-limit-exempt = { \"192.0.2.3\" } "
 		"client-names = { \"hosts:/h\" } exclude = { \"example.com\" } mode = block "
 		"event-command = { \"/bin/tell\", \"-x\", \"-x\", \"\" } block-ttl = 2s workers = 7 redis = \"off\" zone \"ads\" { file = x }",
 		path);
