@@ -114,10 +114,13 @@ size_t judge_answer(struct query_engine *engine, struct query_slot *slot,
 	judge_note_hit(engine, slot, &verdict, enforced);
 	if (enforced)
 		return judge_enforce(engine, slot, &verdict, reply, capacity);
+	uint16_t flags = answer->flags;
+	if (!engine->policy->trust_ad)
+		flags &= (uint16_t)~DNS_FLAG_AD;
 	if (!answer->truncated)
 		slot->transaction.answer_id = answer->answer_id;
 	return judge_close(&slot->transaction, reply,
 		reply_complete(
-			&slot->request, reply, answer->length, answer->flags, answer->truncated),
+			&slot->request, reply, answer->length, flags, answer->truncated),
 		source);
 }

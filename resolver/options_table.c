@@ -213,6 +213,16 @@ const struct option_row option_rows[] = {
 		.max = 65536,
 		.initial = "512",
 		.help = "TCP connections of clients open at once, for each worker."},
+	{.name = "trust-ad",
+		.type = OPTION_WORD,
+		FIELD(trust_ad),
+		.initial = "on",
+		.words = switch_words,
+		.reloadable = true,
+		.help = "Whether the AD bit of an upstream server, by which it says that it has "
+			"validated an answer (DNSSEC), is passed on to clients that set AD or DO. Set "
+			"it to off where whoever stands between that server and us could have set it: "
+			"nothing protects the bit but the way it comes."},
 	{.name = "cookies",
 		.type = OPTION_WORD,
 		FIELD(cookies),

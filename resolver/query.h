@@ -55,6 +55,7 @@ struct query_policy {
 	const struct prefix *forwarders; /* what they say of their clients is believed (lib/dns/forwarded.h) */
 	size_t forwarder_count;
 	uint32_t block_ttl_s; /* of denials made here */
+	bool trust_ad; /* AD of upstream is passed on */
 	struct cookie_secrets cookies; /* none: cookies are off */
 	struct rate rate;     /* at which each client may ask */
 	const struct prefix *rate_exempt; /* but for these */

@@ -27,6 +27,8 @@ LIVE_MODULES = \
 	tests/live/test_completions.py \
 	tests/live/test_control.py \
 	tests/live/test_dnstap.py \
+	tests/live/signed.py \
+	tests/live/test_dnssec.py \
 	tests/live/test_edns.py \
 	tests/live/test_fleet.py \
 	tests/live/test_forget.py \

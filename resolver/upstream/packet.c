@@ -19,7 +19,9 @@ void packet_compose(struct packet *packet, const struct upstream_question *quest
 	struct wire_writer writer = wire_writer_init(packet->octets, sizeof packet->octets);
 
 	wire_write_u16(&writer, form->id);
-	wire_write_u16(&writer, DNS_FLAG_RD | (question->checking_disabled ? DNS_FLAG_CD : 0));
+	/* AD: what is cached is also for those who ask for AD alone (RFC 6840, 5.7). */
+	wire_write_u16(&writer, DNS_FLAG_RD | DNS_FLAG_AD |
+					(question->checking_disabled ? DNS_FLAG_CD : 0));
 	wire_write_u16(&writer, 1);
 	wire_write_u16(&writer, 0);
 	wire_write_u16(&writer, 0);

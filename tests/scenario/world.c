@@ -105,6 +105,7 @@ static void open_policy(struct world *world, const char *tunnel_zone, const char
 	world->policy.allow = &world->allow;
 	world->policy.allow_count = 1;
 	world->policy.block_ttl_s = 60;
+	world->policy.trust_ad = true;
 	world->policy.zone_id[0] = 10;
 	world->policy.zone_id[1] = 11;
 }

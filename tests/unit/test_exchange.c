@@ -110,7 +110,7 @@ static void test_packet(void **state)
 	assert_int_equal(start(&f, 1), EXCHANGE_SEND_UDP);
 	assert_int_equal(f.exchange.packet.length, 12 + 17 + 4 + 11);
 	assert_int_equal(packet_u16(&f, 0), 101);
-	assert_int_equal(packet_u16(&f, 2), DNS_FLAG_RD | DNS_FLAG_CD);
+	assert_int_equal(packet_u16(&f, 2), DNS_FLAG_RD | DNS_FLAG_AD | DNS_FLAG_CD);
 	assert_int_equal(packet_u16(&f, 4), 1);
 	assert_int_equal(packet_u16(&f, 10), 1);
 	assert_memory_equal(f.exchange.packet.octets + 12, f.question.qname.wire, 17);
@@ -119,7 +119,7 @@ static void test_packet(void **state)
 	f.question.dnssec_ok = false;
 	f.question.checking_disabled = false;
 	start(&f, 1);
-	assert_int_equal(packet_u16(&f, 2), DNS_FLAG_RD);
+	assert_int_equal(packet_u16(&f, 2), DNS_FLAG_RD | DNS_FLAG_AD);
 	assert_int_equal(packet_u16(&f, 40), 0);
 }
 

@@ -547,7 +547,7 @@ static void test_exchange_reloadable(void **state)
 	char path[] = "/tmp/td-cookies-XXXXXX", text[1024];
 	write_cookie_file(path);
 	snprintf(text, sizeof text,
-		NO_RESOLV_CONF "cookies = off cookie-secret-file = \"%s\" "
+		NO_RESOLV_CONF "trust-ad = off cookies = off cookie-secret-file = \"%s\" "
 		"zone-dir = \"/z\" allow = { \"192.0.2.0/24\", \"::1\" } "
 		"proxy-protocol = { \"192.0.2.1\" } trust-forwarder = { \"192.0.2.2\" } "
 		"rate-limit = 5 rate-limit-slip = 3 rate-limit-prefix-v6 = 56 rate-limit-exempt = { \"192.0.2.3\" } "

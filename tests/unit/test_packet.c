@@ -50,7 +50,7 @@ static enum packet_match match(struct fixture *f)
 
 static void test_compose(void **state)
 {
-	static const uint8_t header[] = {0x12, 0x34, 1, 0x10, 0, 1, 0, 0, 0, 0, 0, 1};
+	static const uint8_t header[] = {0x12, 0x34, 1, 0x30, 0, 1, 0, 0, 0, 0, 0, 1};
 	static const uint8_t opt[] = {0, 0, 41, 1232 >> 8, 1232 & 0xff, 0, 0, 0x80, 0, 0, 0};
 	struct fixture f;
 
@@ -70,7 +70,7 @@ static void test_compose(void **state)
 
 static void test_compose_plain(void **state)
 {
-	static const uint8_t header[] = {0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0};
+	static const uint8_t header[] = {0x12, 0x34, 1, 0x20, 0, 1, 0, 0, 0, 0, 0, 0};
 	struct fixture f;
 
 	(void)state;
