@@ -2,20 +2,26 @@ noinst_LIBRARIES += resolver/upstream/libupstream.a
 resolver_upstream_libupstream_a_SOURCES = \
 	resolver/upstream/exchange.c resolver/upstream/exchange.h \
 	resolver/upstream/packet.c resolver/upstream/packet.h \
+	resolver/upstream/pipeline.c resolver/upstream/pipeline.h \
 	resolver/upstream/ports.c resolver/upstream/ports.h \
 	resolver/upstream/random.c resolver/upstream/random.h \
 	resolver/upstream/server.c resolver/upstream/server.h \
 	resolver/upstream/server_address.c resolver/upstream/server_address.h \
+	resolver/upstream/stream.c resolver/upstream/stream.h \
+	resolver/upstream/stream_message.c resolver/upstream/stream_message.h \
+	resolver/upstream/tls.c resolver/upstream/tls.h \
 	resolver/upstream/upstream.c resolver/upstream/upstream.h
 
 if HAVE_CMOCKA
 UPSTREAM_TESTS = \
 	tests/unit/test_exchange \
 	tests/unit/test_packet \
+	tests/unit/test_pipeline \
 	tests/unit/test_ports \
 	tests/unit/test_random \
 	tests/unit/test_server \
 	tests/unit/test_server_address \
+	tests/unit/test_stream \
 	tests/unit/test_upstream
 check_PROGRAMS += $(UPSTREAM_TESTS)
 TESTS += $(UPSTREAM_TESTS)
@@ -38,7 +44,13 @@ tests_unit_test_server_LDADD = $(LIB_UPSTREAM) $(CMOCKA_LIBS)
 tests_unit_test_server_address_SOURCES = tests/unit/test_server_address.c
 tests_unit_test_server_address_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_server_address_LDADD = $(LIB_UPSTREAM) $(CMOCKA_LIBS)
+tests_unit_test_pipeline_SOURCES = tests/unit/test_pipeline.c
+tests_unit_test_pipeline_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_pipeline_LDADD = $(LIB_UPSTREAM) $(CMOCKA_LIBS)
+tests_unit_test_stream_SOURCES = tests/unit/test_stream.c
+tests_unit_test_stream_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_stream_LDADD = $(LIB_UPSTREAM) $(TLS_LIBS) $(EVENT_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_upstream_SOURCES = tests/unit/test_upstream.c $(FAKE_SERVER)
 tests_unit_test_upstream_CFLAGS = $(TEST_CFLAGS)
-tests_unit_test_upstream_LDADD = $(LIB_UPSTREAM) $(EVENT_LIBS) $(CMOCKA_LIBS) -lm
+tests_unit_test_upstream_LDADD = $(LIB_UPSTREAM) $(TLS_LIBS) $(EVENT_LIBS) $(CMOCKA_LIBS) -lm
 endif

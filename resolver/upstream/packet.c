@@ -41,6 +41,11 @@ uint16_t packet_id(const struct packet *packet)
 	return (uint16_t)(packet->octets[0] << 8 | packet->octets[1]);
 }
 
+void packet_set_id(struct packet *packet, uint16_t id)
+{
+	wire_put_u16(packet->octets, sizeof packet->octets, 0, id);
+}
+
 bool packet_refuses_edns(const struct packet *sent, uint16_t flags)
 {
 	uint16_t rcode = flags & DNS_FLAG_RCODE;

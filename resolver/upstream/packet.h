@@ -40,6 +40,9 @@ void packet_compose(struct packet *packet, const struct upstream_question *quest
 
 uint16_t packet_id(const struct packet *packet);
 
+/* For a connection, where no other question may have the same. */
+void packet_set_id(struct packet *packet, uint16_t id);
+
 enum packet_match {
 	PACKET_STRANGE,    /* not a reply to it: to be ignored (RFC 5452, 9.1) */
 	PACKET_OTHER_CASE, /* a reply, but for the case of letters in the question */

@@ -4,6 +4,8 @@
  * as in Unbound and systemd-resolved ('@' there is the port). A name is compared with those of a
  * certificate, so that it can only have the letters of a host name, or be an address.
  */
+#include "config.h"
+
 #include "resolver/upstream/server_address.h"
 
 #include <ctype.h>
@@ -203,6 +205,15 @@ bool server_address_equal(const struct server_address *a, const struct server_ad
 	return endpoint_equal(&a->endpoint, &b->endpoint) && a->transport == b->transport &&
 	       strcasecmp(a->name, b->name) == 0 && a->pin_count == b->pin_count &&
 	       memcmp(a->pins, b->pins, a->pin_count * sizeof(a->pins[0])) == 0;
+}
+
+bool server_tls_is_available(void)
+{
+#ifdef HAVE_TLS
+	return true;
+#else
+	return false;
+#endif
 }
 
 struct server_address server_address_plain(const struct endpoint *endpoint)

@@ -54,6 +54,9 @@ const char *server_address_show(const struct server_address *server, char *out, 
 /* The order of pins counts. */
 bool server_address_equal(const struct server_address *a, const struct server_address *b);
 
+/* Whether this build can ask servers of TLS. */
+bool server_tls_is_available(void);
+
 /* A plain server (UDP and TCP) on that endpoint. */
 struct server_address server_address_plain(const struct endpoint *endpoint);
 
