@@ -319,6 +319,7 @@ static struct answer *finish(
 		return NULL;
 	memset(answer, 0, sizeof *answer);
 	answer->id = build->has_address ? id : 0;
+	answer->positive = build->has_answer;
 	answer->stored_us = now_us;
 	answer->expires_us = now_us + (int64_t)ttl_s * 1000000;
 	answer->flags = flags & (DNS_FLAG_RCODE | DNS_FLAG_AD);

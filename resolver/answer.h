@@ -30,6 +30,7 @@ struct answer {
 	uint32_t epoch; /* of the cache (cache_epoch) when the question was asked */
 	struct policy_match matches[POLICY_MATCHES_MAX];
 	uint8_t match_count;
+	bool positive; /* it has records of the type asked for */
 	uint16_t flags; /* RCODE, AD */
 	uint16_t ttl_count;
 	uint16_t length; /* of the message */

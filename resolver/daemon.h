@@ -115,3 +115,23 @@ control_handler_fn daemon_control;
  */
 void daemon_explain(
 	struct daemon *daemon, struct control_reply *reply, unsigned count, char *const words[]);
+
+/* A line of the reply: "<zone> mode=… action=… rule=…". */
+void daemon_add_match(struct control_reply *reply, const char *key, const struct policy_view *view,
+	const struct policy_match *match);
+
+/*
+ * The request `cache` (daemon_cache.c): figures, a line each. With `lookup TYPE NAME` (TYPE may be
+ * *), for each entry of that name
+ *   entry     "type=… rcode=… kind=… dnssec-ok=… checking-disabled=… state=… left_s=… …"
+ *   record    each record of its answer and authority sections, TTLs as they are now
+ *   match     each rule that matches
+ * then `failure` with the type, for each question that failed lately, and `more`: yes or no.
+ */
+void daemon_cache(
+	struct daemon *daemon, struct control_reply *reply, unsigned count, char *const words[]);
+
+/* The request `flush all TYPE`, `flush name TYPE NAME`, `flush suffix TYPE NAME`. When the reply
+ * ends, nobody is served what was cached before. Replies: entries, failures. */
+void daemon_flush(
+	struct daemon *daemon, struct control_reply *reply, unsigned count, char *const words[]);

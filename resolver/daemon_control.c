@@ -291,7 +291,8 @@ void daemon_control(void *context, struct control_reply *reply, unsigned count, 
 		void (*run)(struct daemon *, struct control_reply *, unsigned, char *const *);
 	} requests[] = {{"status", 1, request_status}, {"mode", 3, request_mode},
 		{"reload", 1, request_reload}, {"forget", 2, request_forget},
-		{"explain", 3, daemon_explain}};
+		{"explain", 3, daemon_explain}, {"cache", 4, daemon_cache},
+		{"flush", 4, daemon_flush}};
 	struct daemon *daemon = context;
 
 	if (daemon->stopping) {
@@ -307,5 +308,6 @@ void daemon_control(void *context, struct control_reply *reply, unsigned count, 
 			requests[i].run(daemon, reply, count, words);
 		return;
 	}
-	control_reply_fail(reply, "unknown request; known: status, mode, reload, forget, explain");
+	control_reply_fail(reply,
+		"unknown request; known: status, mode, reload, forget, explain, cache, flush");
 }

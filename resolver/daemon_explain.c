@@ -20,7 +20,7 @@ static const char *match_mode(const struct policy_view *view, const struct polic
 	return policy_mode_name((enum policy_mode)view->mode[match->zone]);
 }
 
-static void add_match(struct control_reply *reply, const char *key, const struct policy_view *view,
+void daemon_add_match(struct control_reply *reply, const char *key, const struct policy_view *view,
 	const struct policy_match *match)
 {
 	char rule[NAME_TEXT_MAX];
@@ -61,7 +61,7 @@ static void add_verdict(struct control_reply *reply, const struct policy_view *v
 
 	control_reply_add(reply, "verdict", word);
 	if (decided || passthru)
-		add_match(reply, "decided", view, decided ? decided : passthru);
+		daemon_add_match(reply, "decided", view, decided ? decided : passthru);
 }
 
 /* Whether a client of that address is served at all. */
@@ -104,6 +104,6 @@ void daemon_explain(
 		add_access(daemon, reply, words[2]);
 	add_verdict(reply, view, matches, found);
 	for (size_t i = 0; i < found; i++)
-		add_match(reply, "match", view, &matches[i]);
+		daemon_add_match(reply, "match", view, &matches[i]);
 	control_reply_end(reply);
 }

@@ -4,7 +4,7 @@
 _teredown()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
-	local commands="status top who drops timeline tail export ingest mode block reload remediate verify forget decode probe help"
+	local commands="status top who drops timeline tail export ingest mode block reload cache flush remediate verify forget decode probe help"
 	local word command="" i
 
 	case $prev in
@@ -38,6 +38,10 @@ _teredown()
 		COMPREPLY=()
 		return
 		;;
+	-t | --type)
+		COMPREPLY=($(compgen -W "A AAAA CNAME HTTPS MX NS PTR SOA SRV SVCB TXT" -- "$cur"))
+		return
+		;;
 	-z | --zone)
 		COMPREPLY=($(compgen -W "$(_teredown_zones)" -- "$cur"))
 		return
@@ -53,7 +57,7 @@ _teredown()
 		word=${COMP_WORDS[i]}
 		case $word in
 		-c | --config | -n | --lines | -d | --days | -z | --zone | -r | --resolver | -F | --format | -s | --since | -u | --until | \
-			-C | --client | -N | --name | -a | --address | -S | --span | -b | --by | -x | --scale | --file | -p | --port | --rate | --tries | --wait | --deadline | --as | --columns | --source) ((i++)) ;;
+			-C | --client | -N | --name | -a | --address | -S | --span | -b | --by | -x | --scale | --file | -p | --port | --rate | --tries | --wait | --deadline | --as | --columns | --source | -t | --type) ((i++)) ;;
 		-*) ;;
 		*)
 			command=$word
@@ -89,6 +93,8 @@ _teredown()
 		compopt -o default 2>/dev/null
 		[[ $cur == -* ]] && COMPREPLY=($(compgen -W "--as --follow --columns --source --resolver $options" -- "$cur"))
 		;;
+	cache) COMPREPLY=($(compgen -W "--type $options" -A hostname -- "$cur")) ;;
+	flush) COMPREPLY=($(compgen -W "--all --suffix --type $options" -A hostname -- "$cur")) ;;
 	forget) COMPREPLY=($(compgen -W "--yes $options" -- "$cur")) ;;
 	probe) COMPREPLY=($(compgen -W "--file --port --rate --tries --wait --deadline $options" -A hostname -- "$cur")) ;;
 	block) COMPREPLY=($(compgen -W "on off $options" -- "$cur")) ;;

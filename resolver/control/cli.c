@@ -35,6 +35,8 @@ const struct command *const cli_commands[] = {
 	&command_mode,
 	&command_block,
 	&command_reload,
+	&command_cache,
+	&command_flush,
 	&command_remediate,
 	&command_verify,
 	&command_forget,

@@ -68,7 +68,10 @@ enum cli_exit {
 	X(AS, 0, "as", "FORMAT", "read it as this format")                             \
 	X(FOLLOW, 0, "follow", NULL, "wait for more, until it is ended")               \
 	X(COLUMNS, 0, "columns", "ROLES", "which columns of CSV are what")             \
-	X(SOURCE, 0, "source", "NAME", "know it again under this name")
+	X(SOURCE, 0, "source", "NAME", "know it again under this name")                  \
+	X(ALL, 0, "all", NULL, "everything")                                           \
+	X(SUFFIX, 0, "suffix", NULL, "the name and all names below it")                \
+	X(TYPE, 't', "type", "TYPE", "records of this type only")
 
 enum cli_option {
 #define X(name, letter, word, argument, help) CLI_##name,
@@ -109,7 +112,8 @@ struct command {
 extern const struct command command_drops, command_timeline;
 extern const struct command command_status, command_top, command_who, command_tail, command_mode,
 	command_export, command_block, command_reload, command_forget, command_decode,
-	command_remediate, command_verify, command_probe, command_ingest;
+	command_remediate, command_verify, command_probe, command_ingest, command_cache,
+	command_flush;
 
 /* All of them, in the order of the help; NULL at the end. */
 extern const struct command *const cli_commands[];

@@ -5,6 +5,7 @@ resolver_control_libcontrol_a_SOURCES = \
 	resolver/control/cli.c resolver/control/cli.h \
 	resolver/control/cli_store.c \
 	resolver/control/client.c resolver/control/client.h \
+	resolver/control/command_cache.c \
 	resolver/control/command_decode.c \
 	resolver/control/command_drops.c \
 	resolver/control/command_export.c resolver/control/export.h \

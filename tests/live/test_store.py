@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The cache as an administrator sees it: looking an entry up, flushing, what stays over a restart, what it takes."""
+
+import threading
+
+import pytest
+
+import harness
+import wire
+from harness import addresses_of, until
+from test_who import control
+
+
+@pytest.fixture
+def server(upstream):
+    """Every name has an address, which `server.last` is the last octet of."""
+    def script(packet, asked, tcp):
+        if asked.qname.startswith("no."):
+            return [(0, wire.reply(packet, wire.NXDOMAIN, authority=[wire.soa(asked.qname, 600, 600)]))]
+        if asked.qname.startswith("broken."):
+            return [(0, wire.reply(packet, wire.SERVFAIL))]
+        if asked.qtype != wire.A:
+            return [(0, wire.reply(packet, authority=[wire.soa(asked.qname, 600, 600)]))]
+        address = wire.rr(b"\xc0\x0c", wire.A, 300, bytes([192, 0, 2, server.last]))
+        return [(server.delay, wire.reply(packet, answers=[address]))]
+    server = upstream(script)
+    server.last, server.delay = 1, 0
+    return server
+
+
+def entries(daemon, *words):
+    return daemon.json("cache", *words)["entries"]
+
+
+class TestLookUp:
+    def test_variants(self, server, teredown):
+        """An entry for each of the flags it was asked with, with its records, age and origin."""
+        daemon = teredown(server.endpoint)
+        daemon.ask("www.example.org")
+        daemon.ask("WWW.example.org")
+        daemon.ask("www.example.org", want_dnssec=True)
+        daemon.ask("www.example.org", "AAAA")
+        found = entries(daemon, "www.EXAMPLE.org.")
+        assert sorted((entry["type"], entry["dnssec_ok"]) for entry in found) == [("A", False), ("A", True), ("AAAA", False)]
+        plain = next(entry for entry in found if entry["type"] == "A" and not entry["dnssec_ok"])
+        assert plain["hits"] == 1 and plain["state"] == "fresh" and plain["kind"] == "positive" and plain["rcode"] == "NOERROR"
+        assert plain["upstream"] == server.endpoint and not plain["checking_disabled"] and plain["rules"] == []
+        assert 280 <= plain["left_s"] <= 300 and plain["left_s"] + plain["age_s"] in (299, 300)
+        name, ttl, qtype, data = plain["records"][0].split()
+        assert (name, qtype, data) == ("www.example.org.", "A", "192.0.2.1") and 280 <= int(ttl) <= 300
+        assert [entry["type"] for entry in entries(daemon, "www.example.org", "AAAA")] == ["AAAA"]
+        negative = entries(daemon, "www.example.org", "--type", "AAAA")[0]
+        assert negative["kind"] == "negative" and " SOA " in negative["records"][0]
+        assert server.count("www.example.org") == 2, "a look-up asks nobody"
+        text = daemon.run("cache", "www.example.org")
+        assert "asked with DO" in text and "192.0.2.1" in text and server.endpoint in text and "1 hit" in text
+
+    def test_rules(self, server, teredown):
+        daemon = teredown(server.endpoint)
+        daemon.ask("teredo.ipv6.microsoft.com")
+        assert any("teredo" in rule and "mode=watch" in rule for rule in entries(daemon, "teredo.ipv6.microsoft.com")[0]["rules"])
+        assert "rule of teredo" in daemon.run("cache", "teredo.ipv6.microsoft.com")
+
+    def test_absent(self, server, teredown):
+        daemon = teredown(server.endpoint)
+        done = daemon.command("cache", "absent.example.org")
+        assert done.returncode == 3 and "absent.example.org. is not in the cache" in done.stdout
+        assert daemon.command("cache", "a..b").returncode == 2
+        assert daemon.command("cache", "a.example.org", "NOTYPE").returncode == 2
+        first, _ = control(daemon, "cache", "lookup", "A")
+        assert first.startswith("error ")
+
+    def test_hostile_names(self, upstream, teredown):
+        """Octets of a name and of its data reach a terminal escaped."""
+        name = b"\7e\x1b[2J\nx\7example\3org\0"
+
+        def script(packet, asked, tcp):
+            return [(0, wire.reply(packet, answers=[wire.rr(b"\xc0\x0c", wire.CNAME, 300, b"\5a\tb\x00\xff\0")]))]
+        daemon = teredown(upstream(script).endpoint)
+        with harness.udp_socket(daemon.port) as sock:
+            sock.send(wire.header(1, wire.RD) + name + b"\0\5\0\1")
+            sock.recv(4096)
+        text = daemon.run("cache", "e\\027[2J\\010x.example.org")
+        assert all(" " <= letter <= "~" or letter == "\n" for letter in text) and "\\009b\\000\\255" in text
+        assert len(entries(daemon, "e\\027[2J\\010x.example.org")) == 1
+
+
+class TestFigures:
+    def test_kinds(self, server, teredown):
+        daemon = teredown(server.endpoint)
+        for name in ("a.example.org", "b.example.org", "a.example.org", "no.example.org"):
+            daemon.ask(name)
+        daemon.ask("a.example.org", "AAAA")
+        figures = daemon.json("cache")
+        assert (figures["positive"], figures["nodata"], figures["nxdomain"], figures["stale"]) == (2, 1, 1, 0)
+        assert figures["entries"] == 4 and figures["hits"] >= 1 and figures["limit"] == 64 << 20 and 0 < figures["bytes"] < 2 << 20
+        text = daemon.run("cache")
+        assert "of 64.0 MiB, 4 entries" in text and "1 hits" in text
+
+
+class TestFlush:
+    def test_name_suffix_type_all(self, server, teredown):
+        daemon = teredown(server.endpoint)
+        names = ["example.org", "www.example.org", "a.www.example.org", "notexample.org", "example.com"]
+
+        def fill():
+            for name in names:
+                daemon.ask(name)
+                daemon.ask(name, "AAAA")
+        fill()
+        assert daemon.json("flush", "WWW.example.org", "--type", "A") == {"entries": 1, "failures": 0}
+        assert [entry["type"] for entry in entries(daemon, "www.example.org")] == ["AAAA"]
+        assert daemon.run("flush", "www.example.org") == "Flushed: 1 entry.\n"
+        fill()
+        assert daemon.run("flush", "--suffix", "example.org") == "Flushed: 6 entries.\n"
+        assert daemon.json("cache")["entries"] == 4
+        fill()
+        assert daemon.json("flush", "--all", "--type", "AAAA")["entries"] == 5
+        assert daemon.json("flush", "--all")["entries"] == 5
+        assert daemon.json("cache")["entries"] == 0 and daemon.json("cache")["flushed"] == 18
+        assert "cache: flushed example.org. and below, type any: 6 entries" in daemon.log()
+        for words in ([], ["a", "b"], ["--all", "a"], ["--all", "--suffix"], ["--suffix"], ["a", "--type", "NOTYPE"]):
+            assert daemon.command("flush", *words).returncode == 2, words
+
+    def test_nobody_is_served_what_was_before(self, server, teredown):
+        """Over four workers, while clients ask all the time: each question that begins after the flush gets the new address."""
+        daemon = teredown(server.endpoint, workers=4)
+        ending, faults = threading.Event(), []
+        flushed = [0]  # the address that is true since the last flush
+
+        def ask_on(index):
+            while not ending.is_set():
+                least = flushed[0]
+                told = int(addresses_of(daemon.ask("moving.example.org", source="127.0.7.%d" % index))[0].rsplit(".", 1)[1])
+                if told < least:
+                    faults.append((told, least))
+        threads = [threading.Thread(target=ask_on, args=(index + 1,)) for index in range(4)]
+        for thread in threads:
+            thread.start()
+        for last in range(2, 22):
+            server.last = last
+            assert daemon.json("flush", "moving.example.org")["entries"] <= 1
+            flushed[0] = last
+        ending.set()
+        for thread in threads:
+            thread.join()
+        assert not faults
+        status = daemon.status()
+        received, accounted = harness.balance(status)
+        assert received == accounted
+
+    def test_what_was_on_its_way_is_not_kept(self, server, teredown):
+        """A question that upstream has from before the flush is answered, and its answer is gone."""
+        server.delay = 0.4
+        daemon = teredown(server.endpoint)
+        answers = []
+        thread = threading.Thread(target=lambda: answers.append(daemon.ask("late.example.org")))
+        thread.start()
+        until(lambda: server.count("late.example.org") == 1, "upstream has the question")
+        daemon.run("flush", "late.example.org")
+        thread.join()
+        server.last = 2
+        assert addresses_of(answers[0]) == ["192.0.2.1"]
+        assert daemon.command("cache", "late.example.org").returncode == 3
+        assert addresses_of(daemon.ask("late.example.org")) == ["192.0.2.2"]
+        assert daemon.json("cache")["outdated"] == 1
