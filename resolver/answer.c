@@ -183,12 +183,12 @@ static unsigned links_not_below(const struct build *build, const struct message_
 	return link;
 }
 
-/* A DNAME or its signature. Whoever validates needs it where it stands above a name of the chain,
- * whose CNAME was made from it. */
+/* A DNAME or its signature. It belongs to the answer where it stands above a name of the chain, whose
+ * CNAME was made from it (RFC 6672, 3.1). */
 static bool is_dname(const struct build *build, const struct message_rr *rr)
 {
-	return build->question->dnssec_ok &&
-	       (rr->type == TYPE_DNAME || rrsig_covers(build, rr) == TYPE_DNAME);
+	return rr->type == TYPE_DNAME || (build->question->dnssec_ok &&
+						 rrsig_covers(build, rr) == TYPE_DNAME);
 }
 
 /* The records of the answer section that stand at the present name: the answer's own, or the alias

@@ -20,6 +20,7 @@ LIVE_MODULES = \
 	tests/live/slowlog.py \
 	tests/live/small_disk.py \
 	tests/live/teredo_server.py \
+	tests/live/test_agree.py \
 	tests/live/test_audit.py \
 	tests/live/test_backup.py \
 	tests/live/test_cache.py \
@@ -62,7 +63,7 @@ LIVE_MODULES = \
 	tests/live/wire.py
 
 EXTRA_DIST += $(LIVE_MODULES) tests/data/logs tests/data/redis-schema-1.jsonl
-dist_check_SCRIPTS += tests/live/run tests/live/chaos tests/live/audit_counts.py tests/live/audit_fleet.py tests/live/audit_flood.py \
+dist_check_SCRIPTS += tests/live/run tests/live/chaos tests/live/audit_agree.py tests/live/audit_counts.py tests/live/audit_fleet.py tests/live/audit_flood.py \
 	tests/live/audit_latency.py tests/live/audit_mixing.py
 
 if HAVE_PYTEST

@@ -5,8 +5,6 @@ with the key of a root that the test has made; each answer is asked for twice, s
 import subprocess
 
 import dns.flags
-import dns.message
-import dns.name
 import dns.rdatatype
 import pytest
 
