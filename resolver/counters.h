@@ -15,11 +15,13 @@
 	X(dropped_proxy)     /* from a proxy, without a PROXY header that can be read */            \
 	X(dropped_rate)      /* from clients that ask too fast */                                  \
 	X(dropped_policy)    /* the DROP action of a zone */                                       \
-	X(dropped_overload)  /* too many questions waiting */                                      \
+	X(dropped_repeated)  /* over UDP, of a query that is pending still */                      \
+	X(dropped_overload)  /* no memory for another question to wait */                          \
 	X(dropped_send)      /* the system did not take the reply */                               \
 	X(dropped_gone)      /* the TCP client had closed its connection, or the daemon stopped */ \
 	X(cache_hits)                                                                              \
 	X(cache_misses)                                                                            \
+	X(gave_way)        /* answered: SERVFAIL, the longest pending where there were too many */ \
 	X(slipped)         /* answered: clients that ask too fast, told to come over TCP */        \
 	X(rate_forgotten)  /* clients that asked too fast, and whose place was needed */           \
 	X(coalesced)       /* questions that joined one already pending */                         \

@@ -29,9 +29,6 @@
 #include "resolver/upstream/random.h"
 
 #define CACHE_SHARDS 16
-#define WAITERS_MAX 16384 /* of one worker */
-#define WAITERS_PER_CLIENT_MAX (WAITERS_MAX / 4)
-#define REQUESTS_MAX 8192
 #define TCP_PER_CLIENT_MAX 32
 #define TCP_IDLE_MS 10000
 #define DRAIN_MS 3000
@@ -479,15 +476,15 @@ static bool open_workers(struct daemon *daemon)
 				  .negative_ttl_max_s = NEGATIVE_TTL_MAX_S},
 			.keepalive_ds = TCP_IDLE_MS / 100,
 			.rate_limit = daemon->rate_limit,
-			.waiters_max = WAITERS_MAX,
+			.waiters_max = options->pending_max,
 			.keep_queries = (dnstap_messages(options) & DNSTAP_CLIENT) != 0,
 			.listen = options->listen,
 			.listen_count = options->listen_count,
-			.waiters_per_client_max = WAITERS_PER_CLIENT_MAX},
+			.waiters_per_client_max = options->pending_per_client_max},
 		.upstream = {.servers = options->upstream,
 			.server_count = options->upstream_count,
 			.timeout_ms = options->upstream_timeout_ms,
-			.requests_max = REQUESTS_MAX},
+			.requests_max = options->pending_max},
 		.tcp_connections_max = options->tcp_clients_max,
 		.tcp_connections_per_client_max = TCP_PER_CLIENT_MAX,
 		.tcp_idle_timeout_ms = TCP_IDLE_MS + options->upstream_timeout_ms,

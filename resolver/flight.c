@@ -13,9 +13,12 @@
 #include "resolver/reply.h"
 
 #define FOREIGN_RETRIES_MAX 3
+#define REPEATS_LOOKED_AT 64 /* of those who wait for one answer, the newest first */
 
 struct waiter {
-	struct waiter *next;
+	struct waiting_entry entry; /* first */
+	TAILQ_ENTRY(waiter) next;
+	struct query_flight *flight;
 	struct query_client client;
 	int64_t received_us;
 	struct request request; /* its qname points to spelling */
@@ -28,7 +31,8 @@ struct query_flight {
 	struct query_engine *engine;
 	struct cache_key key;
 	struct upstream_question question;
-	struct waiter *first, **last;
+	TAILQ_ENTRY(query_flight) newer;
+	TAILQ_HEAD(waiter_list, waiter) waiters; /* the oldest first */
 	uint64_t subscribers; /* a bit a worker */
 	void *handle;         /* of the upstream request, NULL while another worker asks */
 	unsigned retries;
@@ -66,7 +70,6 @@ static struct waiter *waiter_new(
 
 	if (!waiter)
 		return NULL;
-	waiter->next = NULL;
 	waiter->client = *client;
 	waiter->received_us = now_us;
 	waiter->request = *request;
@@ -76,21 +79,6 @@ static struct waiter *waiter_new(
 	if (query_length)
 		memcpy(waiter->query, slot->transaction.query, query_length);
 	return waiter;
-}
-
-static uint32_t *pending_of(struct query_engine *engine, const struct query_client *client)
-{
-	const struct address *address = &client->origin.address;
-
-	return &engine->client_pending[hash_bytes(&engine->config.seed, address->octets,
-					       sizeof address->octets) %
-				       CLIENT_SLOTS];
-}
-
-static bool is_full(struct query_engine *engine, const struct query_client *client)
-{
-	return engine->pending >= engine->config.waiters_max ||
-	       *pending_of(engine, client) >= engine->config.waiters_per_client_max;
 }
 
 static void waiter_reply(struct query_engine *engine, const struct waiter *waiter,
@@ -171,11 +159,12 @@ static struct query_flight *flight_new(struct query_engine *engine, const struct
 	flight->engine = engine;
 	flight->key = *key;
 	flight->question = *question;
-	flight->last = &flight->first;
+	TAILQ_INIT(&flight->waiters);
 	if (table_insert(&engine->flights, key->hash, flight) != TD_OK) {
 		free(flight);
 		return NULL;
 	}
+	TAILQ_INSERT_TAIL(&engine->by_age, flight, newer);
 	return flight;
 }
 
@@ -185,27 +174,34 @@ static struct query_flight *flight_find(
 	return table_find(&engine->flights, key->hash, flight_equal, key);
 }
 
+static void waiter_free(struct waiter *waiter)
+{
+	struct query_flight *flight = waiter->flight;
+
+	TAILQ_REMOVE(&flight->waiters, waiter, next);
+	waiting_remove(&flight->engine->waiting, &waiter->entry);
+	free(waiter);
+}
+
 static void flight_free(struct query_flight *flight)
 {
 	struct query_engine *engine = flight->engine;
+	struct waiter *waiter;
 
 	table_remove(&engine->flights, flight->key.hash, flight_equal, &flight->key);
-	while (flight->first) {
-		struct waiter *waiter = flight->first;
-		flight->first = waiter->next;
-		engine->pending--;
-		--*pending_of(engine, &waiter->client);
-		free(waiter);
-	}
+	TAILQ_REMOVE(&engine->by_age, flight, newer);
+	while ((waiter = TAILQ_FIRST(&flight->waiters)))
+		waiter_free(waiter);
 	free(flight);
 }
 
 static void flight_add(struct query_flight *flight, struct waiter *waiter)
 {
-	*flight->last = waiter;
-	flight->last = &waiter->next;
-	flight->engine->pending++;
-	++*pending_of(flight->engine, &waiter->client);
+	struct waiting *waiting = &flight->engine->waiting;
+
+	waiter->flight = flight;
+	TAILQ_INSERT_TAIL(&flight->waiters, waiter, next);
+	waiting_add(waiting, &waiter->entry, waiting_slot(waiting, &waiter->client.origin.address));
 }
 
 static void mail(struct query_engine *engine, unsigned worker, const struct query_letter *content)
@@ -250,13 +246,15 @@ static void flight_release_mark(struct query_flight *flight)
 static void flight_fail(
 	struct query_flight *flight, enum td_error error, uint16_t rcode, const struct now *now)
 {
-	enum ede_code code = error == TD_TIMEOUT ? EDE_NO_REACHABLE_AUTHORITY
-			     : error == TD_IO    ? EDE_NETWORK_ERROR
-						 : EDE_OTHER;
+	enum ede_code code = error == TD_TIMEOUT || error == TD_FULL ? EDE_NO_REACHABLE_AUTHORITY
+			     : error == TD_IO                        ? EDE_NETWORK_ERROR
+								     : EDE_OTHER;
+
+	const struct waiter *waiter;
 
 	flight_release_mark(flight);
 	flight_tell_subscribers(flight, error, rcode, NULL);
-	for (const struct waiter *waiter = flight->first; waiter; waiter = waiter->next)
+	TAILQ_FOREACH(waiter, &flight->waiters, next)
 		waiter_fail(
 			flight->engine, waiter, rcode, error == TD_REFUSED ? EDE_NONE : code, now);
 	flight_free(flight);
@@ -267,8 +265,9 @@ static void flight_land(
 	struct query_flight *flight, struct answer *answer, bool keep, const struct now *now)
 {
 	struct query_engine *engine = flight->engine;
+	const struct waiter *waiter;
 
-	for (const struct waiter *waiter = flight->first; waiter; waiter = waiter->next)
+	TAILQ_FOREACH(waiter, &flight->waiters, next)
 		waiter_answer(engine, waiter, answer, now);
 	flight_tell_subscribers(flight, TD_OK, 0, answer);
 	if (keep)
@@ -279,13 +278,58 @@ static void flight_land(
 	flight_free(flight);
 }
 
+/* --- too many --- */
+
+/*
+ * The client that has waited longest is told that there will be no answer, so that it can ask another
+ * server: one short reply for each new query, and none later to a client that has given up. Its
+ * question goes on, and its answer to the cache.
+ */
+static void waiter_give_way(
+	struct query_engine *engine, struct waiter *waiter, const struct now *now)
+{
+	engine->config.counters->gave_way++;
+	waiter_fail(engine, waiter, RCODE_SERVFAIL, EDE_NO_REACHABLE_AUTHORITY, now);
+	waiter_free(waiter);
+}
+
+/* Ends the oldest flight, or the oldest that asks upstream. False: there is none. */
+static bool flight_give_way(struct query_engine *engine, bool asking, const struct now *now)
+{
+	struct query_flight *flight = TAILQ_FIRST(&engine->by_age);
+	const struct waiter *waiter;
+
+	while (asking && flight && !flight->handle)
+		flight = TAILQ_NEXT(flight, newer);
+	if (!flight)
+		return false;
+	if (flight->handle)
+		engine->config.io.cancel(engine->config.io.context, flight->handle);
+	flight->handle = NULL;
+	TAILQ_FOREACH(waiter, &flight->waiters, next)
+		engine->config.counters->gave_way++;
+	flight_fail(flight, TD_FULL, RCODE_SERVFAIL, now);
+	return true;
+}
+
+/* Asks upstream; where there is no place or no socket for another question, in that of the oldest. */
+static void *flight_start(struct query_flight *flight, enum td_error *error, const struct now *now)
+{
+	const struct query_io *io = &flight->engine->config.io;
+	void *handle = io->ask(io->context, &flight->question, flight, error);
+
+	if (!handle && (*error == TD_FULL || *error == TD_NOMEM) &&
+		flight_give_way(flight->engine, true, now))
+		handle = io->ask(io->context, &flight->question, flight, error);
+	return handle;
+}
+
 static void flight_ask(struct query_flight *flight, const struct now *now)
 {
-	struct query_io *io = &flight->engine->config.io;
 	enum td_error error = TD_OK;
 
 	flight->epoch = cache_epoch(flight->engine->config.cache);
-	flight->handle = io->ask(io->context, &flight->question, flight, &error);
+	flight->handle = flight_start(flight, &error, now);
 	if (!flight->handle)
 		flight_fail(flight, error, RCODE_SERVFAIL, now);
 }
@@ -302,9 +346,10 @@ static void flight_serve_cached(struct query_flight *flight, const struct now *n
 {
 	struct query_engine *engine = flight->engine;
 	struct cache_hit hit;
+	const struct waiter *waiter;
 	unsigned owner;
 
-	for (const struct waiter *waiter = flight->first; waiter; waiter = waiter->next) {
+	TAILQ_FOREACH(waiter, &flight->waiters, next) {
 		struct query_slot slot;
 		bool tcp = query_is_tcp(&waiter->client);
 		transaction_resume(engine, &slot, waiter);
@@ -359,19 +404,57 @@ static void flight_launch(struct query_flight *flight, const struct now *now)
 
 /* --- the engine's side --- */
 
+/* The same query a second time, from the client's own impatience: one answer will do. */
+static bool is_repeated(const struct query_flight *flight, const struct query_client *client,
+	const struct request *request)
+{
+	const struct waiter *waiter;
+	unsigned left = REPEATS_LOOKED_AT;
+
+	if (query_is_tcp(client))
+		return false;
+	TAILQ_FOREACH_REVERSE(waiter, &flight->waiters, waiter_list, next)
+	{
+		if (waiter->request.id == request->id && !query_is_tcp(&waiter->client) &&
+			endpoint_equal(&waiter->client.peer, &client->peer) &&
+			endpoint_equal(&waiter->client.origin, &client->origin))
+			return true;
+		if (--left == 0)
+			break;
+	}
+	return false;
+}
+
+static void make_room(
+	struct query_engine *engine, const struct query_client *client, const struct now *now)
+{
+	uint32_t slot = waiting_slot(&engine->waiting, &client->origin.address);
+	struct waiting_entry *entry = waiting_must_go(&engine->waiting, slot);
+
+	if (entry)
+		waiter_give_way(engine, (struct waiter *)entry, now);
+}
+
 void flight_wait(struct query_engine *engine, const struct query_client *client,
-	const struct query_slot *slot, const struct cache_key *key, const struct now *now)
+	struct query_slot *slot, const struct cache_key *key, const struct now *now)
 {
 	const struct request *request = &slot->request;
 	struct query_flight *flight = flight_find(engine, key);
 	struct waiter *waiter;
 
-	if (is_full(engine, client) || !(waiter = waiter_new(client, slot, now->mono_us))) {
+	if (flight && is_repeated(flight, client, request)) {
+		engine->config.counters->dropped_repeated++;
+		return;
+	}
+	make_room(engine, client, now);
+	waiter = waiter_new(client, slot, now->mono_us);
+	if (!waiter) {
 		engine->config.counters->dropped_overload++;
 		return;
 	}
 	if (flight) {
 		engine->config.counters->coalesced++;
+		slot->waits = true;
 		flight_add(flight, waiter);
 		return;
 	}
@@ -380,12 +463,15 @@ void flight_wait(struct query_engine *engine, const struct query_client *client,
 		.dnssec_ok = request->edns.dnssec_ok,
 		.checking_disabled = request->flags & DNS_FLAG_CD};
 	memcpy(question.qname.wire, request->folded, request->qname_length);
+	if (engine->flights.count >= engine->config.waiters_max)
+		flight_give_way(engine, false, now);
 	flight = flight_new(engine, key, &question);
 	if (!flight) {
 		engine->config.counters->dropped_overload++;
 		free(waiter);
 		return;
 	}
+	slot->waits = true;
 	flight_add(flight, waiter);
 	flight_launch(flight, now);
 }

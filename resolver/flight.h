@@ -9,11 +9,11 @@
 #include "resolver/query_private.h"
 
 /*
- * The client of this slot waits for the answer to its question: joins a flight, or starts one.
- * Dropped and counted where there is no room.
+ * The client of this slot waits for the answer to its question: joins a flight, or starts one. Where
+ * there are too many, of this client or of all, the one that has waited longest gives way.
  */
 void flight_wait(struct query_engine *engine, const struct query_client *client,
-	const struct query_slot *slot, const struct cache_key *key, const struct now *now);
+	struct query_slot *slot, const struct cache_key *key, const struct now *now);
 
 /* Ends all flights, at the engine's end: nobody is answered. */
 void flight_end_all(struct query_engine *engine);

@@ -84,16 +84,16 @@ static void connection_query(
 		.path = {.listener = connection->listener,
 			.connection = connection->slot + 1,
 			.serial = connection->serial}};
-	size_t before = query_pending(server->config.engine);
+	connection->pending++; /* before a pending query of its own gives way to this one */
 	size_t length = query_handle(server->config.engine, packet, size, &client, now,
 		&server->slot, server->reply, sizeof server->reply);
 
 	if (length) {
 		connection_send(connection, server->reply, length);
 		query_sent(server->config.engine, &server->slot, now);
-	} else if (query_pending(server->config.engine) > before) {
-		connection->pending++;
 	}
+	if (!server->slot.waits)
+		connection->pending--;
 }
 
 /* One whole message out of the input. False when there is none; *bad when the stream cannot be DNS.
@@ -411,7 +411,7 @@ enum td_error tcp_server_respond(struct tcp_server *server, const struct query_c
 
 	if (!connection->stream || connection->serial != client->path.serial)
 		return TD_NOT_FOUND;
-	if (!connection->processing && connection->pending > 0)
+	if (connection->pending > 0)
 		connection->pending--;
 	if (length)
 		connection_send(connection, reply, length);

@@ -24,6 +24,7 @@ resolver_libresolver_a_SOURCES = \
 	resolver/rate_limit.c resolver/rate_limit.h \
 	resolver/reply.c resolver/reply.h \
 	resolver/sockets.c resolver/sockets.h \
+	resolver/waiting.c resolver/waiting.h \
 	resolver/worker.c resolver/worker.h
 
 sbin_PROGRAMS += teredownd
@@ -67,12 +68,15 @@ tests_unit_test_failures_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
 tests_scenario_test_query_SOURCES = tests/scenario/test_query.c tests/scenario/world.c tests/scenario/world.h
 tests_scenario_test_query_CFLAGS = $(TEST_CFLAGS)
 tests_scenario_test_query_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
-LOAD_TESTS = tests/unit/test_rate_limit tests/scenario/test_load
+LOAD_TESTS = tests/unit/test_rate_limit tests/unit/test_waiting tests/scenario/test_load
 check_PROGRAMS += $(LOAD_TESTS)
 TESTS += $(LOAD_TESTS)
 tests_unit_test_rate_limit_SOURCES = tests/unit/test_rate_limit.c
 tests_unit_test_rate_limit_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_rate_limit_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS)
+tests_unit_test_waiting_SOURCES = tests/unit/test_waiting.c
+tests_unit_test_waiting_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_waiting_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS)
 tests_scenario_test_load_SOURCES = tests/scenario/test_load.c tests/scenario/world.c tests/scenario/world.h
 tests_scenario_test_load_CFLAGS = $(TEST_CFLAGS)
 tests_scenario_test_load_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)

@@ -245,6 +245,28 @@ const struct option_row option_rows[] = {
 			"then, while it is replaced, one more whose cookies are accepted as well. "
 			"User has to be able to read it at a reload. Empty: a secret of our own, new at "
 			"each start."},
+	{.name = "pending-max",
+		.type = OPTION_NUMBER,
+		.unit = "queries",
+		FIELD(pending_max),
+		.min = 16,
+		.max = 1000000,
+		.initial = "16384",
+		.help = "Queries that may wait for upstream servers at once, and questions asked of "
+			"them, for each worker. When there are more, the one that has waited "
+			"longest gives way: its client gets SERVFAIL, counted as gave_way, and its "
+			"answer, when it still comes, goes to the cache. What needs no upstream "
+			"server is not counted and never waits."},
+	{.name = "pending-per-client-max",
+		.type = OPTION_NUMBER,
+		.unit = "queries",
+		FIELD(pending_per_client_max),
+		.min = 1,
+		.max = 1000000,
+		.initial = "1000",
+		.help = "Of those, the queries of one client, for each worker: beyond that its own "
+			"oldest one gives way. So nobody can gather more answers than these to let "
+			"them burst upon a victim at one moment."},
 	{.name = "rate-limit",
 		.type = OPTION_NUMBER,
 		.unit = "queries a second",

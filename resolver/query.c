@@ -198,6 +198,7 @@ size_t query_handle(struct query_engine *engine, const uint8_t *packet, size_t s
 	bool allowed;
 
 	engine->config.counters->received++;
+	slot->waits = false;
 	if (verdict == REQUEST_DROP) {
 		engine->config.counters->dropped_malformed++;
 		return 0;
@@ -239,7 +240,7 @@ void query_set_policy(struct query_engine *engine, const struct query_policy *po
 
 size_t query_pending(const struct query_engine *engine)
 {
-	return engine->pending;
+	return engine->waiting.count;
 }
 
 struct query_engine *query_engine_new(const struct query_config *config)
@@ -250,6 +251,9 @@ struct query_engine *query_engine_new(const struct query_config *config)
 		return NULL;
 	engine->config = *config;
 	table_init(&engine->flights, config->waiters_max);
+	TAILQ_INIT(&engine->by_age);
+	waiting_init(&engine->waiting, &config->seed, config->waiters_max,
+		config->waiters_per_client_max);
 	return engine;
 }
 
@@ -257,7 +261,7 @@ void query_engine_free(struct query_engine *engine)
 {
 	if (!engine)
 		return;
-	engine->config.counters->dropped_gone += engine->pending;
+	engine->config.counters->dropped_gone += engine->waiting.count;
 	flight_end_all(engine);
 	table_deinit(&engine->flights);
 	free(engine);

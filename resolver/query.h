@@ -68,6 +68,7 @@ struct query_slot {
 	struct transaction transaction;
 	struct request request;
 	char rule[NAME_TEXT_MAX];
+	bool waits; /* set by query_handle: io.respond is or was called for it, once */
 };
 
 struct query_flight;
@@ -113,7 +114,7 @@ struct query_config {
 	bool keep_queries; /* transactions carry the client's own bytes and where they came in */
 	const struct endpoint *listen; /* by a path's listener; outlives the engine */
 	size_t listen_count;
-	size_t waiters_max;            /* queries pending at once */
+	size_t waiters_max;            /* queries pending at once, and questions asked for them */
 	size_t waiters_per_client_max; /* of one client, so that it leaves room for the others */
 	struct hash_seed seed;
 };

@@ -8,15 +8,16 @@
 
 #include "lib/base/table.h"
 #include "resolver/query.h"
+#include "resolver/waiting.h"
 
-#define CLIENT_SLOTS 1024 /* clients that share one share its bound */
+struct query_flight;
 
 struct query_engine {
 	struct query_config config;
 	const struct query_policy *policy;
 	struct table flights;
-	size_t pending;
-	uint32_t client_pending[CLIENT_SLOTS]; /* pending, by the client's hash */
+	TAILQ_HEAD(, query_flight) by_age; /* the oldest first */
+	struct waiting waiting;            /* queries pending */
 	uint64_t answer_serial;
 	uint8_t buffer[DNS_MESSAGE_MAX]; /* of replies that were pending */
 };

@@ -138,6 +138,165 @@ static void test_outsiders_are_refused_slowly(void **state)
 	assert_int_equal(answered, 10);
 }
 
+/* --- too many wait --- */
+
+static void ask_numbered(unsigned worker, unsigned number, uint8_t client, bool tcp)
+{
+	struct world_query query = {.type = TYPE_A,
+		.id = (uint16_t)number,
+		.client = client,
+		.edns_payload = 1232,
+		.tcp = tcp};
+	char name[32];
+
+	snprintf(name, sizeof name, "n%u.example", number);
+	query.name = name;
+	assert_null(world_ask(&world, worker, &query));
+}
+
+static unsigned id_of(unsigned reply)
+{
+	return (unsigned)world.replies[reply].bytes[0] << 8 | world.replies[reply].bytes[1];
+}
+
+/* A hundred may wait: each that comes then is asked for, and the oldest is told so. */
+static void test_the_oldest_gives_way(void **state)
+{
+	const struct worker_counters *counters = &world.workers[0].counters;
+
+	(void)state;
+	for (unsigned i = 0; i < 120; i++)
+		ask_numbered(0, i, (uint8_t)(i / 50 + 1), i % 2);
+	assert_int_equal(world.reply_count, 20);
+	assert_int_equal(counters->gave_way, 20);
+	assert_int_equal(counters->answered, 20);
+	assert_int_equal(query_pending(world.workers[0].engine), 100);
+	for (unsigned i = 0; i < 20; i++) {
+		assert_int_equal(id_of(i), i);
+		assert_int_equal(world_rcode(&world.replies[i]), RCODE_SERVFAIL);
+		assert_int_equal(world.records[i].transaction.source, SOURCE_ERROR);
+	}
+	/* The newest is answered; so is nobody who gave way, a second time. */
+	world_upstream_address(&world, 119, 60, 1);
+	assert_int_equal(world.reply_count, 21);
+	assert_int_equal(id_of(20), 119);
+	assert_int_equal(world_rcode(&world.replies[20]), RCODE_NOERROR);
+}
+
+/* A client that asks for more than its share gives way to itself, and the others keep their places.
+ */
+static void test_a_client_gives_way_to_itself(void **state)
+{
+	(void)state;
+	ask_numbered(0, 0, 2, false);
+	for (unsigned i = 1; i <= 90; i++)
+		ask_numbered(0, i, 1, false);
+	assert_int_equal(world.reply_count, 30);
+	for (unsigned i = 0; i < 30; i++)
+		assert_int_equal(id_of(i), i + 1);
+	assert_int_equal(query_pending(world.workers[0].engine), 61);
+	/* Places come back with the answers. */
+	world_upstream_address(&world, 0, 0, 1);
+	world_upstream_address(&world, 90, 0, 1);
+	ask_numbered(0, 91, 1, false);
+	assert_int_equal(world.workers[0].counters.gave_way, 30);
+	assert_int_equal(query_pending(world.workers[0].engine), 60);
+}
+
+/* Where upstream takes no further question, the oldest ends for it; its clients are told. */
+static void test_the_oldest_question_ends_for_the_newest(void **state)
+{
+	const struct worker_counters *counters = &world.workers[0].counters;
+
+	(void)state;
+	world.ask_max = 10;
+	for (unsigned i = 0; i < 10; i++)
+		ask_numbered(0, i, 1, false);
+	ask_numbered(0, 0, 2, false);
+	ask_numbered(1, 0, 3, false); /* another worker's client waits for it as well */
+	world_deliver(&world);
+	assert_int_equal(world.reply_count, 0);
+	ask_numbered(0, 10, 1, false);
+	world_deliver(&world);
+	assert_int_equal(world.ask_count, 11);
+	assert_false(world.asks[0].open);
+	assert_true(world.asks[10].open);
+	assert_int_equal(world.reply_count, 3);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(id_of(i), 0);
+		assert_int_equal(world_rcode(&world.replies[i]), RCODE_SERVFAIL);
+	}
+	assert_int_equal(counters->gave_way, 2);
+	/* It is nobody's any more, so it can be asked again. */
+	ask_numbered(1, 0, 3, false);
+	assert_int_equal(world.ask_count, 12);
+	assert_int_equal(world.asks[11].worker, 1);
+}
+
+/* What nobody waits for any more still ends, and its answer is kept. */
+static void test_a_question_outlives_who_gave_way(void **state)
+{
+	struct world_query query = {.name = "n0.example", .type = TYPE_A, .id = 7, .client = 9};
+
+	(void)state;
+	for (unsigned i = 0; i < 61; i++)
+		ask_numbered(0, i, 1, false);
+	assert_int_equal(world.reply_count, 1);
+	world_upstream_address(&world, 0, 60, 1);
+	assert_int_equal(world.reply_count, 1);
+	assert_non_null(world_ask(&world, 0, &query));
+}
+
+/* Questions that nobody waits for are bounded too. */
+static void test_questions_without_a_client_are_bounded(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 200; i++)
+		ask_numbered(0, i, 1, false);
+	unsigned open = 0;
+	for (unsigned i = 0; i < world.ask_count; i++)
+		open += world.asks[i].open;
+	assert_int_equal(world.ask_count, 200);
+	assert_int_equal(open, 100);
+	assert_int_equal(query_pending(world.workers[0].engine), 60);
+}
+
+/* A client that repeats its query while it is pending gets one answer, not a burst of them. */
+static void test_a_repeated_query_is_answered_once(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 5; i++)
+		ask_numbered(0, 1, 1, false);
+	ask_numbered(0, 2, 1, false);
+	assert_int_equal(world.workers[0].counters.dropped_repeated, 4);
+	world_upstream_address(&world, 0, 60, 1);
+	assert_int_equal(world.reply_count, 1);
+	/* Over TCP each query has its answer. */
+	ask_numbered(0, 3, 1, true);
+	ask_numbered(0, 3, 1, true);
+	world_upstream_address(&world, 2, 60, 1);
+	assert_int_equal(world.reply_count, 3);
+}
+
+/* Silence upstream stops neither the cache nor what needs no upstream. */
+static void test_a_silent_upstream_stops_nothing_else(void **state)
+{
+	struct world_query known = {.name = "known.example", .type = TYPE_A, .client = 1};
+	struct world_query local = {.name = "localhost", .type = TYPE_A, .client = 1};
+	struct world_query any = {.name = "x.example", .type = TYPE_ANY, .client = 1};
+
+	(void)state;
+	assert_null(world_ask(&world, 0, &known));
+	world_upstream_address(&world, 0, 3600, 1);
+	for (unsigned i = 0; i < 200; i++) {
+		ask_numbered(0, i, (uint8_t)(i % 7 + 1), false);
+		world.reply_count = world.record_count = 0;
+		assert_int_equal(world_rcode(world_ask(&world, 0, &known)), RCODE_NOERROR);
+		assert_int_equal(world_rcode(world_ask(&world, 0, &local)), RCODE_NOERROR);
+		assert_int_equal(world_rcode(world_ask(&world, 0, &any)), RCODE_NOERROR);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -146,6 +305,13 @@ int main(void)
 		T(test_a_reply_to_one_who_asks_too_fast_is_no_longer_than_the_question),
 		T(test_exempt_from_the_rate),
 		T(test_outsiders_are_refused_slowly),
+		T(test_the_oldest_gives_way),
+		T(test_a_client_gives_way_to_itself),
+		T(test_the_oldest_question_ends_for_the_newest),
+		T(test_a_question_outlives_who_gave_way),
+		T(test_questions_without_a_client_are_bounded),
+		T(test_a_repeated_query_is_answered_once),
+		T(test_a_silent_upstream_stops_nothing_else),
 #undef T
 	};
 

@@ -18,6 +18,13 @@ static void *io_ask(void *context, const struct upstream_question *question,
 		*error = world->ask_error;
 		return NULL;
 	}
+	unsigned open = 0;
+	for (unsigned i = 0; i < world->ask_count; i++)
+		open += world->asks[i].open && world->asks[i].worker == worker->index;
+	if (world->ask_max && open >= world->ask_max) {
+		*error = TD_FULL;
+		return NULL;
+	}
 	assert(world->ask_count < WORLD_LOG_MAX);
 	world->ask_count++;
 	*ask = (struct world_ask){*question, flight, worker->index, true};

@@ -59,6 +59,7 @@ struct world {
 	} post[WORLD_LOG_MAX];
 	unsigned post_count;
 	enum td_error ask_error; /* TD_OK: asks start */
+	unsigned ask_max;        /* so many asks of a worker may be open, more fail with TD_FULL; 0: any */
 };
 
 /* Zones: RPZ text of a tunnel zone "tunnel" and of a local zone "local" before it; NULL: empty.
