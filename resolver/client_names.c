@@ -503,6 +503,8 @@ static bool open_reverse(struct client_names *names)
 	const struct upstream_config upstream = {.servers = names->config.upstream,
 		.server_count = names->config.upstream_count,
 		.timeout_ms = names->config.upstream_timeout_ms,
+		.randomize_case = names->config.randomize_case,
+		.cookies = names->config.upstream_cookies,
 		.requests_max = LOOKUPS_OPEN_MAX};
 
 	if (!names->upstream)

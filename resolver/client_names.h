@@ -35,6 +35,7 @@ struct client_names_config {
 	const struct server_address *upstream;
 	size_t upstream_count;
 	unsigned upstream_timeout_ms;
+	bool randomize_case, upstream_cookies;
 	const struct prefix *const *allow;
 	const size_t *allow_count;
 	struct hash_seed seed;

@@ -146,6 +146,8 @@ static bool start_names(struct clients *clients, struct event_base *base)
 		.upstream = options->upstream,
 		.upstream_count = options->upstream_count,
 		.upstream_timeout_ms = options->upstream_timeout_ms,
+		.randomize_case = options->randomize_case,
+		.upstream_cookies = options->upstream_cookies,
 		.allow = (const struct prefix *const *)&options->allow,
 		.allow_count = &options->allow_count,
 	};

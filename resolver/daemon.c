@@ -484,6 +484,8 @@ static bool open_workers(struct daemon *daemon)
 		.upstream = {.servers = options->upstream,
 			.server_count = options->upstream_count,
 			.timeout_ms = options->upstream_timeout_ms,
+			.randomize_case = options->randomize_case,
+			.cookies = options->upstream_cookies,
 			.requests_max = options->pending_max},
 		.tcp_connections_max = options->tcp_clients_max,
 		.tcp_connections_per_client_max = TCP_PER_CLIENT_MAX,

@@ -54,6 +54,7 @@ struct options {
 	bool upstream_from_resolv_conf;
 	char *resolv_conf; /* path; "" = none is read */
 	unsigned upstream_timeout_ms;
+	unsigned randomize_case, upstream_cookies; /* 0 or 1 */
 	unsigned trust_ad, cookies; /* 0 or 1 */
 	char *cookie_secret_file; /* "" = none */
 	/* Out of the file; without one the daemon's own. Never printed. */

@@ -205,6 +205,21 @@ const struct option_row option_rows[] = {
 		.scale = 1,
 		.initial = "5s",
 		.help = "How long one question may take, all servers and repetitions together."},
+	{.name = "randomize-case",
+		.type = OPTION_WORD,
+		FIELD(randomize_case),
+		.initial = "on",
+		.words = switch_words,
+		.help = "Whether the letters of a question leave in random case, which the reply has "
+			"to repeat, so that it is harder to forge. A server that does not repeat it "
+			"is asked over TCP, and what it says there is believed."},
+	{.name = "upstream-cookies",
+		.type = OPTION_WORD,
+		FIELD(upstream_cookies),
+		.initial = "on",
+		.words = switch_words,
+		.help = "Whether upstream servers are sent a DNS cookie (RFC 7873, 9018), which those "
+			"that know cookies have to repeat."},
 	{.name = "tcp-clients-max",
 		.type = OPTION_NUMBER,
 		.unit = "connections",

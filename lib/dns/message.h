@@ -33,6 +33,7 @@ enum dns_rcode {
 	RCODE_NOTIMP = 4,
 	RCODE_REFUSED = 5,
 	RCODE_BADVERS = 16,
+	RCODE_BADCOOKIE = 23,
 };
 
 enum dns_type {

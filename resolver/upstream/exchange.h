@@ -5,7 +5,8 @@
  * `step` says and reports back.
  *
  *   exchange_start → SEND_UDP → (reply that matches) → DONE
- *                        │  └─ TC set → SEND_TCP → DONE
+ *                        │  ├─ TC set → SEND_TCP → DONE
+ *                        │  └─ not to be believed (trust.h) → SEND_TCP → DONE
  *                        └─ deadline → SEND_UDP to the next server … → FAILED
  *
  * At most EXCHANGE_PACKETS_MAX packets per question, server and transport; a packet that does not
@@ -29,13 +30,27 @@ enum exchange_step {
 	EXCHANGE_FAILED,   /* nothing better will come: the kept reply is the answer, if any */
 };
 
+/* What the packet given last was. */
+enum exchange_last {
+	EXCHANGE_STRANGE, /* no reply */
+	EXCHANGE_DOUBTED, /* a reply that lacks what only the server knows */
+	EXCHANGE_BELIEVED,
+};
+
 struct exchange {
 	struct upstream_question question;
 	struct server_state *servers;
 	size_t server_count;
 	int server;                            /* index of the one being asked */
 	uint8_t packets[UPSTREAM_SERVERS_MAX]; /* sent over UDP; the maximum: it is done with */
+	uint8_t tcp_packets[UPSTREAM_SERVERS_MAX];
 	bool over_tcp;
+	bool tcp_for_trust;   /* over TCP, because what came over UDP was not believed */
+	bool badcookie;       /* the server has asked once for another cookie */
+	bool cookie_withheld; /* the packet in flight goes without, to see whether that helps */
+	unsigned strange;     /* packets that came for the one in flight and were no reply to it */
+	bool unreachable; /* the network said so of the packet in flight */
+	enum exchange_last last;
 	/*
 	 * Set by exchange_input: the reply given last is no good answer (SERVFAIL and the like) but
 	 * the best so far. The caller keeps a copy.
@@ -48,18 +63,30 @@ struct exchange {
 	struct packet packet; /* in flight */
 };
 
-/* Starts it; it ends at give_up_us. The ids of its packets come from random, which outlives it. */
+/*
+ * Starts it; it ends at give_up_us. Ids, letter case and cookies of its packets come from random,
+ * which outlives it.
+ */
 enum exchange_step exchange_start(struct exchange *exchange,
 	const struct upstream_question *question, struct server_state *servers, size_t server_count,
 	int64_t give_up_us, struct random_pool *random, int64_t now_us);
 
 /*
- * A packet came from the server and port that was asked. EXCHANGE_WAIT when it does not match (id,
- * QR, opcode, question without regard to case); that is the only reason for it.
+ * A packet came from the server and port that was asked. EXCHANGE_WAIT when it is strange; that is
+ * the only reason for it. A strange packet leads to TCP when too many came (trust.h).
  */
 enum exchange_step exchange_input(
 	struct exchange *exchange, const uint8_t *packet, size_t size, int64_t now_us);
 
-/* The deadline passed; the transport failed (port unreachable, refused, closed early). */
+/* The packet in flight composed anew, before it has left. */
+void exchange_recompose(struct exchange *exchange, int64_t now_us);
+
+/*
+ * A message of the network says that the UDP port is closed. Anybody can send such a message
+ * (TuDoor), so the reply is still waited for, only not for long: deadline_us may be nearer now.
+ */
+void exchange_unreachable(struct exchange *exchange, int64_t now_us);
+
+/* The deadline passed; the transport failed (no route, refused, closed early). */
 enum exchange_step exchange_timeout(struct exchange *exchange, int64_t now_us);
 enum exchange_step exchange_transport_failed(struct exchange *exchange, int64_t now_us);

@@ -10,6 +10,7 @@ resolver_upstream_libupstream_a_SOURCES = \
 	resolver/upstream/stream.c resolver/upstream/stream.h \
 	resolver/upstream/stream_message.c resolver/upstream/stream_message.h \
 	resolver/upstream/tls.c resolver/upstream/tls.h \
+	resolver/upstream/trust.c resolver/upstream/trust.h \
 	resolver/upstream/upstream.c resolver/upstream/upstream.h
 
 if HAVE_CMOCKA
@@ -22,6 +23,7 @@ UPSTREAM_TESTS = \
 	tests/unit/test_server \
 	tests/unit/test_server_address \
 	tests/unit/test_stream \
+	tests/unit/test_trust \
 	tests/unit/test_upstream
 check_PROGRAMS += $(UPSTREAM_TESTS)
 TESTS += $(UPSTREAM_TESTS)
@@ -50,6 +52,9 @@ tests_unit_test_pipeline_LDADD = $(LIB_UPSTREAM) $(CMOCKA_LIBS)
 tests_unit_test_stream_SOURCES = tests/unit/test_stream.c
 tests_unit_test_stream_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_stream_LDADD = $(LIB_UPSTREAM) $(TLS_LIBS) $(EVENT_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_trust_SOURCES = tests/unit/test_trust.c
+tests_unit_test_trust_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_trust_LDADD = $(LIB_UPSTREAM) $(CMOCKA_LIBS)
 tests_unit_test_upstream_SOURCES = tests/unit/test_upstream.c $(FAKE_SERVER)
 tests_unit_test_upstream_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_upstream_LDADD = $(LIB_UPSTREAM) $(TLS_LIBS) $(EVENT_LIBS) $(CMOCKA_LIBS) -lm

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "lib/dns/address.h"
+#include "resolver/upstream/trust.h"
 
 #define UPSTREAM_SERVERS_MAX 16
 #define EXCHANGE_PACKETS_MAX 3 /* of one question to one server over UDP */
@@ -24,6 +25,7 @@ struct server_state {
 	bool without_edns;     /* it refused EDNS, or was silent to it, and answered well without */
 	bool edns_works;       /* it answered a query with EDNS: its silence has other reasons */
 	int64_t edns_again_us; /* when to offer EDNS to it again */
+	struct server_trust trust; /* what its replies have to repeat */
 	uint64_t sent, answered, timed_out;
 };
 

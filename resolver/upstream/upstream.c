@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/log.h"
 #include "lib/dns/message.h"
 #include "lib/dns/wire.h"
 #include "resolver/upstream/ports.h"
@@ -29,6 +30,7 @@
 #define UDP_BUFFER_SIZE 4096
 #define UDP_READS_A_WAKE 64 /* then others have their turn, whatever an attacker sends */
 #define FREE_REQUESTS_MAX 256
+#define SPOOFING_SAID_US (60 * US_PER_S) /* of one worker */
 
 struct tcp_transfer {
 	size_t sent;
@@ -68,6 +70,7 @@ struct upstream {
 	struct upstream_counters counters;
 	struct random_pool random;
 	struct ports ports;
+	int64_t spoofing_said_us; /* when it may be said again */
 	uint8_t buffer[UDP_BUFFER_SIZE];
 };
 
@@ -243,10 +246,41 @@ static void tap_question(struct upstream_request *request)
 static void on_deadline(evutil_socket_t fd, short what, void *context);
 static void on_tcp(evutil_socket_t fd, short what, void *context);
 
+/*
+ * A cookie is for one address of ours; which one it is now is looked up once a second. The packet
+ * must not tell a server that the client it knew from there is now here.
+ */
+static void request_bind_cookie(struct upstream_request *request, int64_t now_us)
+{
+	struct server_trust *trust = &request_server(request)->trust;
+	struct sockaddr_storage storage;
+	socklen_t length = sizeof(storage);
+	struct endpoint local;
+
+	if (!request->exchange.packet.cookie_length || now_us < trust->local_again_us)
+		return;
+	trust->local_again_us = now_us + US_PER_S;
+	if (getsockname(request->port->fd, (struct sockaddr *)&storage, &length) == 0 &&
+		endpoint_from_sockaddr(&local, (struct sockaddr *)&storage) &&
+		trust_bind_local(trust, &local.address))
+		exchange_recompose(&request->exchange, now_us);
+}
+
+/* A port that serves again may have an error waiting that an earlier question left. */
+static enum td_error port_send(const struct port *port, const struct packet *packet)
+{
+	for (int i = 0; i < 2; i++) {
+		if (send(port->fd, packet->octets, packet->length, 0) >= 0)
+			return TD_OK;
+		if (errno != ECONNREFUSED)
+			break;
+	}
+	return TD_IO;
+}
+
 static enum td_error request_send_udp(struct upstream_request *request, int64_t now_us)
 {
 	struct upstream *upstream = request->upstream;
-	const struct exchange *exchange = &request->exchange;
 	struct server_state *server = request_server(request);
 	enum td_error error = ports_take(&upstream->ports, (size_t)(server - upstream->servers),
 		&server->endpoint, request, now_us, &request->port);
@@ -254,10 +288,10 @@ static enum td_error request_send_udp(struct upstream_request *request, int64_t 
 	if (error != TD_OK)
 		return error;
 	upstream->counters.upstream_udp++;
+	request_bind_cookie(request, now_us);
 	error = request_wait(request, 0, on_deadline, now_us);
-	if (error == TD_OK &&
-		send(request->port->fd, exchange->packet.octets, exchange->packet.length, 0) < 0)
-		error = TD_IO;
+	if (error == TD_OK)
+		error = port_send(request->port, &request->exchange.packet);
 	if (error == TD_OK)
 		tap_question(request);
 	return error;
@@ -336,8 +370,11 @@ static void request_timed_out(struct upstream_request *request)
 	struct upstream *upstream = request->upstream;
 	int64_t now_us = mono_us();
 
-	upstream->counters.upstream_timeouts++;
-	request_continue(request, exchange_timeout(&request->exchange, now_us), TD_TIMEOUT, now_us);
+	bool unreachable = request->exchange.unreachable;
+
+	upstream->counters.upstream_timeouts += !unreachable;
+	request_continue(request, exchange_timeout(&request->exchange, now_us),
+		unreachable ? TD_IO : TD_TIMEOUT, now_us);
 }
 
 static void request_broken(struct upstream_request *request)
@@ -359,8 +396,22 @@ static void request_wait_more(
 		request_fail(request, error);
 }
 
-/* True when the packet matched; the request has moved on or is gone then. */
-static bool request_input(struct upstream_request *request, const uint8_t *packet, size_t size)
+static void upstream_note_spoofing(
+	struct upstream *upstream, const struct endpoint *server, int64_t now_us)
+{
+	char text[ENDPOINT_TEXT_MAX];
+
+	upstream->counters.upstream_spoofed++;
+	if (now_us < upstream->spoofing_said_us)
+		return;
+	upstream->spoofing_said_us = now_us + SPOOFING_SAID_US;
+	log_warning("spoofing suspected: more than %d packets that answer nothing came for one "
+		    "question to %s",
+		TRUST_STRANGE_MAX, endpoint_to_text(server, text));
+}
+
+/* True when the request has moved on or is gone; false: it still waits. */
+static bool request_input(struct upstream_request *request, uint8_t *packet, size_t size)
 {
 	struct upstream *upstream = request->upstream;
 	struct exchange *exchange = &request->exchange;
@@ -373,13 +424,19 @@ static bool request_input(struct upstream_request *request, const uint8_t *packe
 		.took_us = now_us - exchange->sent_us};
 	enum exchange_step step = exchange_input(exchange, packet, size, now_us);
 
-	if (step == EXCHANGE_WAIT) {
+	if (exchange->last == EXCHANGE_STRANGE) {
 		upstream->counters.upstream_mismatched++;
-		return false;
+		if (step == EXCHANGE_WAIT)
+			return false;
+		upstream_note_spoofing(upstream, seen.server, now_us);
+	} else {
+		upstream->counters.upstream_answers++;
+		upstream->counters.upstream_doubted += exchange->last == EXCHANGE_DOUBTED;
+		tap(upstream, &seen);
 	}
-	upstream->counters.upstream_answers++;
-	tap(upstream, &seen);
-	request_put_port(request);
+	if (exchange->last == EXCHANGE_BELIEVED)
+		request_put_port(request);
+	packet_restore_question(&exchange->question, packet, size);
 	if (exchange->keep)
 		request_keep(request, packet, size);
 	if (step == EXCHANGE_DONE && request->done)
@@ -401,6 +458,23 @@ static size_t packet_mark_cut(uint8_t *buffer, size_t size)
 	return UDP_BUFFER_SIZE;
 }
 
+/* What ICMP says of a port ends nothing: it only brings the deadline nearer. */
+static void request_unreachable(struct upstream_request *request)
+{
+	int64_t now_us = mono_us();
+	int64_t before_us = request->exchange.deadline_us;
+
+	request->upstream->counters.upstream_errors++;
+	exchange_unreachable(&request->exchange, now_us);
+	int64_t left_us = request->exchange.deadline_us - now_us;
+
+	if (request->exchange.deadline_us == before_us || left_us < 0)
+		return;
+	struct timeval left = {.tv_sec = left_us / US_PER_S, .tv_usec = left_us % US_PER_S};
+
+	event_add(&request->event, &left); /* if that fails, the deadline stays as it was */
+}
+
 static void on_port_readable(struct port *port)
 {
 	struct upstream_request *request = port->owner;
@@ -412,8 +486,8 @@ static void on_port_readable(struct port *port)
 		if (got < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
 		if (got < 0) {
-			request_broken(request);
-			return;
+			request_unreachable(request);
+			continue;
 		}
 		if (request_input(request, buffer, packet_mark_cut(buffer, (size_t)got)))
 			return;
@@ -533,6 +607,17 @@ static void on_tcp(evutil_socket_t fd, short what, void *context)
 
 /* --- public --- */
 
+/* Whoever answers over TLS has proved more than letter case and a cookie could. */
+static void server_init(
+	struct server_state *server, const struct upstream_config *config, size_t number)
+{
+	bool in_clear = config->servers[number].transport != SERVER_TLS;
+
+	server->endpoint = config->servers[number].endpoint;
+	server->trust.vary_case = in_clear && config->randomize_case;
+	server->trust.use_cookies = in_clear && config->cookies;
+}
+
 struct upstream *upstream_new(struct event_base *base, const struct upstream_config *config)
 {
 	struct upstream *upstream = calloc(1, sizeof(*upstream));
@@ -550,7 +635,7 @@ struct upstream *upstream_new(struct event_base *base, const struct upstream_con
 	if (upstream->server_count > UPSTREAM_SERVERS_MAX)
 		upstream->server_count = UPSTREAM_SERVERS_MAX;
 	for (size_t i = 0; i < upstream->server_count; i++)
-		upstream->servers[i].endpoint = config->servers[i].endpoint;
+		server_init(&upstream->servers[i], config, i);
 	return upstream;
 }
 

@@ -25,6 +25,8 @@ struct upstream_request;
 	X(upstream_tcp)        /* questions sent over TCP */                       \
 	X(upstream_answers)    /* replies that matched */                          \
 	X(upstream_mismatched) /* packets ignored: id, question, or not a reply */ \
+	X(upstream_doubted)    /* replies not believed: letter case, cookie */     \
+	X(upstream_spoofed)    /* questions with many mismatched packets */        \
 	X(upstream_timeouts)                                                       \
 	X(upstream_errors) /* sockets that failed */
 
@@ -46,10 +48,12 @@ typedef void upstream_tap_fn(void *context, const struct upstream_packet *packet
 
 struct upstream_config {
 	const struct server_address *servers; /* copied */
-	size_t server_count;            /* 0 is allowed: every request fails at once */
-	unsigned timeout_ms;            /* for the whole request, e.g. 5000 */
-	size_t requests_max;            /* at once; more fail with TD_FULL */
-	upstream_tap_fn *tap;           /* is shown every packet; NULL: nobody wants to see them */
+	size_t server_count;                  /* 0 is allowed: every request fails at once */
+	unsigned timeout_ms;                  /* for the whole request, e.g. 5000 */
+	size_t requests_max;                  /* at once; more fail with TD_FULL */
+	bool randomize_case;                  /* of questions over UDP and TCP (trust.h) */
+	bool cookies;                         /* RFC 7873 */
+	upstream_tap_fn *tap; /* is shown every packet; NULL: nobody wants to see them */
 	void *tap_context;
 };
 

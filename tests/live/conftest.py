@@ -134,7 +134,8 @@ def upstream():
     started = []
 
     def start(script, **options):
-        server = Upstream(addresses(script, **options) if isinstance(script, dict) else script).start()
+        tcp = options.pop("tcp", True)
+        server = Upstream(addresses(script, **options) if isinstance(script, dict) else script, tcp=tcp).start()
         started.append(server)
         return server
     yield start

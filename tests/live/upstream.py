@@ -28,7 +28,8 @@ import wire
 
 
 class Upstream:
-    def __init__(self, script, host="127.0.0.1", port=0):
+    def __init__(self, script, host="127.0.0.1", port=0, tcp=True):
+        """tcp false: the TCP port is closed."""
         self.script = script
         self.asked = collections.Counter()  # (qname in lower case, type) → questions, UDP and TCP
         self.udp_packets = self.tcp_queries = 0
@@ -38,7 +39,10 @@ class Upstream:
         self._wake_in, self._wake_out = socket.socketpair()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self.udp, selectors.EVENT_READ, self._read_udp)
-        self._selector.register(self.tcp, selectors.EVENT_READ, self._accept)
+        if tcp:
+            self._selector.register(self.tcp, selectors.EVENT_READ, self._accept)
+        else:
+            self.tcp.close()
         self._selector.register(self._wake_in, selectors.EVENT_READ, None)
         self._thread, self._ended = None, False
 

@@ -169,12 +169,12 @@ static void on_sent(void *owner, const uint8_t *octets, size_t length)
 static void on_reply(void *owner, const uint8_t *octets, size_t length)
 {
 	struct one *one = owner;
-	uint16_t flags;
+	struct packet_reply reply;
 
 	one->replies++;
 	if (!one->bed->take)
 		return;
-	assert_int_equal(packet_match(&one->packet, octets, length, &flags), PACKET_REPLY);
+	assert_true(packet_match(&one->packet, octets, length, &reply));
 	stream_answered(&one->question);
 	one->answers++;
 	one->bed->answers++;
