@@ -48,11 +48,9 @@ static uint32_t ttl_clamp(const struct build *build, uint32_t ttl)
 {
 	uint32_t s = message_ttl_s(ttl);
 
-	if (s > build->limits->ttl_max_s)
-		return build->limits->ttl_max_s;
 	if (s != 0 && s < build->limits->ttl_min_s)
-		return build->limits->ttl_min_s;
-	return s;
+		s = build->limits->ttl_min_s;
+	return s < build->limits->ttl_max_s ? s : build->limits->ttl_max_s;
 }
 
 static enum td_error keep(struct build *build, size_t ttl_offset, uint32_t ttl_s)

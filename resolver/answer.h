@@ -39,7 +39,7 @@ struct answer {
 };
 
 struct answer_limits {
-	uint32_t ttl_min_s, ttl_max_s; /* of positive answers; 0 stays 0 */
+	uint32_t ttl_min_s, ttl_max_s; /* of records; 0 stays 0, the most wins over the least */
 	uint32_t negative_ttl_max_s;
 };
 

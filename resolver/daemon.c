@@ -34,8 +34,6 @@
 #define DRAIN_MS 3000
 #define FLUSH_MS 2000 /* for Redis, at the end; the journal takes what it did not */
 #define KEEPER_STOP_MS 10000
-#define TTL_MAX_S 86400
-#define NEGATIVE_TTL_MAX_S 10800
 #define CLIENTS_MAX 65536
 #define DETAILS_MAX 262144
 
@@ -218,6 +216,7 @@ struct rules *daemon_reload(struct daemon *daemon, uint8_t mode[POLICY_ZONES_MAX
 	options_exchange_reloadable(daemon->options, options);
 	options_free(options);
 	reload_cookies(daemon->options);
+	cache_resize(daemon->cache, daemon->options->cache_size, daemon_mono_us());
 	if (!reload_clients(daemon))
 		log_error("reload: too little memory or descriptors for exclude and client-names");
 	telemetry_reopen(daemon->telemetry);
@@ -472,9 +471,7 @@ static bool open_workers(struct daemon *daemon)
 	struct worker_config config = {.count = options->workers,
 		.cache = daemon->cache,
 		.policy = daemon->policy,
-		.query = {.limits = {.ttl_max_s = TTL_MAX_S,
-				  .negative_ttl_max_s = NEGATIVE_TTL_MAX_S},
-			.keepalive_ds = TCP_IDLE_MS / 100,
+		.query = {.keepalive_ds = TCP_IDLE_MS / 100,
 			.rate_limit = daemon->rate_limit,
 			.waiters_max = options->pending_max,
 			.keep_queries = (dnstap_messages(options) & DNSTAP_CLIENT) != 0,

@@ -206,6 +206,9 @@ struct query_policy *feeds_policy(struct rules *rules, const uint8_t mode[POLICY
 		.slip = options->rate_limit_slip,
 		.prefix_v6 = (uint8_t)options->rate_limit_prefix_v6};
 	policy->block_ttl_s = options->block_ttl_s;
+	policy->limits = (struct answer_limits){.ttl_min_s = options->cache_ttl_min_s,
+		.ttl_max_s = options->cache_ttl_max_s,
+		.negative_ttl_max_s = options->negative_ttl_max_s};
 	policy->trust_ad = options->trust_ad;
 	if (options->cookies)
 		policy->cookies = options->cookie_secrets;

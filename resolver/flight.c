@@ -486,7 +486,7 @@ void query_answered(struct query_engine *engine, struct query_flight *flight, en
 		flight_fail(flight, error, RCODE_SERVFAIL, now);
 		return;
 	}
-	answer = answer_from_reply(reply, size, &flight->question, &engine->config.limits,
+	answer = answer_from_reply(reply, size, &flight->question, &engine->policy->limits,
 		now->mono_us, query_next_answer_id(engine), &error);
 	if (!answer) {
 		uint16_t rcode = error == TD_REFUSED ? reply[3] & DNS_FLAG_RCODE : RCODE_SERVFAIL;

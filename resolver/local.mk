@@ -39,7 +39,7 @@ teredownd_SOURCES = \
 teredownd_LDADD = $(LIB_CONTROL) $(CONFUSE_LIBS) $(DNSTAP_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS)
 
 if HAVE_CMOCKA
-RESOLVER_TESTS = tests/unit/test_cache tests/unit/test_cache_eviction tests/unit/test_cache_walk tests/unit/test_failures tests/scenario/test_query
+RESOLVER_TESTS = tests/unit/test_cache tests/unit/test_cache_eviction tests/unit/test_cache_walk tests/unit/test_ttl tests/unit/test_failures tests/scenario/test_query
 check_PROGRAMS += $(RESOLVER_TESTS)
 TESTS += $(RESOLVER_TESTS)
 check_PROGRAMS += tests/unit/test_name_files tests/unit/test_hosts tests/unit/test_event_command
@@ -59,6 +59,9 @@ tests_unit_test_cache_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
 tests_unit_test_cache_eviction_SOURCES = tests/unit/test_cache_eviction.c tests/unit/cache_trace.c tests/unit/cache_trace.h
 tests_unit_test_cache_eviction_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_cache_eviction_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS) -lm
+tests_unit_test_ttl_SOURCES = tests/unit/test_ttl.c
+tests_unit_test_ttl_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_ttl_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
 tests_unit_test_cache_walk_SOURCES = tests/unit/test_cache_walk.c tests/unit/cache_trace.c tests/unit/cache_trace.h
 tests_unit_test_cache_walk_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_cache_walk_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS) -lm

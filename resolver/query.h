@@ -55,6 +55,7 @@ struct query_policy {
 	const struct prefix *forwarders; /* what they say of their clients is believed (lib/dns/forwarded.h) */
 	size_t forwarder_count;
 	uint32_t block_ttl_s; /* of denials made here */
+	struct answer_limits limits; /* TTLs of what is cached */
 	bool trust_ad; /* AD of upstream is passed on */
 	struct cookie_secrets cookies; /* none: cookies are off */
 	struct rate rate;     /* at which each client may ask */
@@ -109,7 +110,6 @@ struct query_config {
 	struct rate_limit *rate_limit; /* of all workers; NULL: nobody is limited */
 	struct worker_counters *counters;
 	struct query_io io;
-	struct answer_limits limits;
 	uint16_t keepalive_ds; /* how long a TCP client may be idle, in tenths of a second; 0: untold */
 	bool keep_queries; /* transactions carry the client's own bytes and where they came in */
 	const struct endpoint *listen; /* by a path's listener; outlives the engine */

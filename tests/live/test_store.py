@@ -164,3 +164,20 @@ class TestFlush:
         assert daemon.command("cache", "late.example.org").returncode == 3
         assert addresses_of(daemon.ask("late.example.org")) == ["192.0.2.2"]
         assert daemon.json("cache")["outdated"] == 1
+
+
+class TestReload:
+    def test_clamps_and_size(self, server, teredown):
+        """Both take effect at a reload: TTLs for what comes from then on, the size for what is there."""
+        daemon = teredown(server.endpoint, cache_size="4M")
+        for index in range(400):
+            daemon.ask("n%d.example.org" % index)
+        before = daemon.json("cache")
+        assert before["entries"] == 400
+        daemon.configure(cache_size="1M", cache_ttl_max=20, negative_ttl_max="10s", cache_ttl_min="1s")
+        done = daemon.run("reload")
+        assert "restart" not in done, done
+        after = daemon.json("cache")
+        assert after["limit"] == 1 << 20 and after["bytes"] <= 1 << 20
+        assert daemon.ask("new.example.org").answer[0].ttl == 20
+        assert daemon.ask("no.example.org").authority[0].ttl == 10

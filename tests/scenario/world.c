@@ -112,6 +112,8 @@ static void open_policy(struct world *world, const char *tunnel_zone, const char
 	world->policy.allow = &world->allow;
 	world->policy.allow_count = 1;
 	world->policy.block_ttl_s = 60;
+	world->policy.limits =
+		(struct answer_limits){.ttl_max_s = 86400, .negative_ttl_max_s = 3600};
 	world->policy.trust_ad = true;
 	world->policy.zone_id[0] = 10;
 	world->policy.zone_id[1] = 11;
@@ -136,7 +138,6 @@ void world_open(struct world *world, const char *tunnel_zone, const char *local_
 			.rate_limit = world->rate_limit,
 			.counters = &worker->counters,
 			.io = {worker, io_ask, io_cancel, io_respond, io_mail, io_record},
-			.limits = {.ttl_max_s = 86400, .negative_ttl_max_s = 3600},
 			.waiters_max = 100,
 			.waiters_per_client_max = 60};
 		worker->engine = query_engine_new(&config);

@@ -552,7 +552,7 @@ static void test_exchange_reloadable(void **state)
 		"proxy-protocol = { \"192.0.2.1\" } trust-forwarder = { \"192.0.2.2\" } "
 		"rate-limit = 5 rate-limit-slip = 3 rate-limit-prefix-v6 = 56 rate-limit-exempt = { \"192.0.2.3\" } "
 		"client-names = { \"hosts:/h\" } exclude = { \"example.com\" } mode = block "
-		"event-command = { \"/bin/tell\", \"-x\", \"-x\", \"\" } block-ttl = 2s workers = 7 redis = \"off\" zone \"ads\" { file = x }",
+		"event-command = { \"/bin/tell\", \"-x\", \"-x\", \"\" } block-ttl = 2s cache-size = 2M cache-ttl-min = 1s cache-ttl-max = 2h negative-ttl-max = 1h workers = 7 redis = \"off\" zone \"ads\" { file = x }",
 		path);
 	struct options *given = load_good(text);
 	unlink(path);
@@ -582,8 +582,8 @@ static void test_describe_restart_bound(void **state)
 {
 	(void)state;
 	char out[16] = "unchanged";
-	struct options *a = load_good(NO_RESOLV_CONF "workers = 2 cache-size = 1M");
-	struct options *b = load_good(NO_RESOLV_CONF "workers = 3 cache-size = 2M block-ttl = 2s");
+	struct options *a = load_good(NO_RESOLV_CONF "workers = 2 redis-memory = 64M");
+	struct options *b = load_good(NO_RESOLV_CONF "workers = 3 redis-memory = 65M block-ttl = 2s");
 	options_describe_restart(a, b, out, 0);
 	assert_string_equal(out, "unchanged");
 	options_describe_restart(a, b, out, 8);
