@@ -217,6 +217,7 @@ struct rules *daemon_reload(struct daemon *daemon, uint8_t mode[POLICY_ZONES_MAX
 	options_free(options);
 	reload_cookies(daemon->options);
 	cache_resize(daemon->cache, daemon->options->cache_size, daemon_mono_us());
+	daemon_watch_loops(daemon);
 	if (!reload_clients(daemon))
 		log_error("reload: too little memory or descriptors for exclude and client-names");
 	telemetry_reopen(daemon->telemetry);
@@ -472,6 +473,7 @@ static bool open_workers(struct daemon *daemon)
 		.cache = daemon->cache,
 		.policy = daemon->policy,
 		.query = {.keepalive_ds = TCP_IDLE_MS / 100,
+			.loops = daemon->loops,
 			.rate_limit = daemon->rate_limit,
 			.waiters_max = options->pending_max,
 			.keep_queries = (dnstap_messages(options) & DNSTAP_CLIENT) != 0,
@@ -483,6 +485,7 @@ static bool open_workers(struct daemon *daemon)
 			.timeout_ms = options->upstream_timeout_ms,
 			.randomize_case = options->randomize_case,
 			.cookies = options->upstream_cookies,
+			.loops = daemon->loops,
 			.requests_max = options->pending_max},
 		.tcp_connections_max = options->tcp_clients_max,
 		.tcp_connections_per_client_max = TCP_PER_CLIENT_MAX,
@@ -503,6 +506,31 @@ static bool open_workers(struct daemon *daemon)
 			return false;
 	}
 	return true;
+}
+
+void daemon_watch_loops(struct daemon *daemon)
+{
+	const struct options *options = daemon->options;
+	struct endpoint servers[LOOP_SERVERS_MAX];
+	size_t count = 0;
+
+	for (size_t i = 0; i < options->upstream_count && count < LOOP_SERVERS_MAX; i++)
+		if (options->upstream[i].transport == SERVER_UDP)
+			servers[count++] = options->upstream[i].endpoint;
+	loop_watch_set_servers(daemon->loops, servers, count, daemon_mono_us());
+}
+
+static bool open_loop_watch(struct daemon *daemon)
+{
+	struct hash_seed secret;
+
+	seed_new(&secret);
+	daemon->loops = loop_watch_new(&secret);
+	if (!daemon->loops)
+		return false;
+	daemon_watch_loops(daemon);
+	daemon->loop_prober = loop_prober_new(daemon->base, daemon->loops);
+	return daemon->loop_prober != NULL;
 }
 
 /* Threads inherit the mask: signals are the main thread's. */
@@ -572,7 +600,7 @@ bool daemon_open(struct daemon *daemon, struct options *options, const char *con
 	daemon->cache = cache_new(options->cache_size, CACHE_SHARDS, &seed);
 	seed_new(&seed);
 	daemon->rate_limit = rate_limit_new(&seed);
-	if (!daemon->cache || !daemon->rate_limit || !open_loop(daemon) || !clients_start(daemon->clients, daemon->base) ||
+	if (!daemon->cache || !daemon->rate_limit || !open_loop(daemon) || !open_loop_watch(daemon) || !clients_start(daemon->clients, daemon->base) ||
 		!event_command_start(daemon->event_command, daemon->base)) {
 		log_error("not enough memory or file descriptors");
 		return false;
@@ -609,6 +637,8 @@ void daemon_close(struct daemon *daemon)
 		worker_free(daemon->workers[i]);
 	if (daemon->telemetry)
 		telemetry_stop(&daemon->telemetry, FLUSH_MS);
+	loop_prober_free(daemon->loop_prober);
+	loop_watch_free(daemon->loops);
 	event_command_free(daemon->event_command);
 	identity_rules_free(daemon->next_identity);
 	clients_free(daemon->clients);

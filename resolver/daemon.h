@@ -14,6 +14,7 @@
 #include "resolver/control/server.h"
 #include "resolver/event_command.h"
 #include "resolver/feeds.h"
+#include "resolver/loop_prober.h"
 #include "resolver/options.h"
 #include "resolver/sockets.h"
 #include "resolver/telemetry/redis/keeper.h"
@@ -37,6 +38,8 @@ struct daemon {
 	struct endpoint name_servers[UPSTREAM_SERVERS_MAX]; /* for the names of Redis' hosts */
 	struct keeper *keeper; /* NULL: Redis is not embedded */
 	struct clients *clients;
+	struct loop_watch *loops;
+	struct loop_prober *loop_prober;
 	struct event_command *event_command;
 	struct telemetry *telemetry;
 	struct cache *cache;
@@ -97,6 +100,10 @@ bool daemon_broadcast(
  */
 bool daemon_set_policy(struct daemon *daemon, struct rules *rules,
 	const uint8_t mode[POLICY_ZONES_MAX], broadcast_done_fn *done, void *context);
+
+/* Tells the watch for loops which upstream servers there are, at the start and when they change. Those
+ * asked over TCP and TLS are not watched. */
+void daemon_watch_loops(struct daemon *daemon);
 
 /* Reads configuration and zones again. NULL and *why on a fault (the old ones stay), else the new
  * rules with the modes to use. */

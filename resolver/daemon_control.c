@@ -34,8 +34,8 @@ static void add_zones(const struct daemon *daemon, struct control_reply *reply)
 	}
 }
 
-static void add_server(
-	const struct server_state *server, int64_t now_us, struct control_reply *reply)
+static void add_server(const struct daemon *daemon, const struct server_state *server,
+	int64_t now_us, struct control_reply *reply)
 {
 	char text[ENDPOINT_TEXT_MAX + 128], address[ENDPOINT_TEXT_MAX];
 
@@ -43,7 +43,9 @@ static void add_server(
 		"%s state=%s srtt_us=%" PRId64 " sent=%" PRIu64 " answered=%" PRIu64
 		" timeouts=%" PRIu64,
 		endpoint_to_text(&server->endpoint, address),
-		server->backoff_until_us > now_us ? "backoff" : "ok", server->srtt_us, server->sent,
+		loop_watch_is_looping(daemon->loops, &server->endpoint) ? "loop"
+		: server->backoff_until_us > now_us                      ? "backoff"
+									 : "ok", server->srtt_us, server->sent,
 		server->answered, server->timed_out);
 	control_reply_add(reply, "upstream", text);
 }
@@ -53,7 +55,7 @@ static void add_upstreams(const struct daemon *daemon, const struct broadcast *b
 {
 	for (size_t i = 0; i < broadcast->messages[0].status.server_count; i++) {
 		struct server_state sum = daemon_server(daemon, broadcast, i);
-		add_server(&sum, now_us, reply);
+		add_server(daemon, &sum, now_us, reply);
 	}
 }
 

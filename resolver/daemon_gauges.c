@@ -154,8 +154,10 @@ static void add_upstreams(
 	for (size_t i = 0; i < count; i++) {
 		struct server_state server = daemon_server(daemon, broadcast, i);
 		bool backoff = server.backoff_until_us > now_us;
-		gauges_add_upstream(gauges, &server.endpoint, backoff ? "backoff" : "ok");
-		failing += backoff;
+		bool loop = loop_watch_is_looping(daemon->loops, &server.endpoint);
+		gauges_add_upstream(
+			gauges, &server.endpoint, loop ? "loop" : backoff ? "backoff" : "ok");
+		failing += backoff || loop;
 	}
 	gauges_add(gauges, "upstreams", count);
 	gauges_add(gauges, "upstreams_failing", failing);

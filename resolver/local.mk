@@ -35,6 +35,7 @@ teredownd_SOURCES = \
 	resolver/daemon_control.c \
 	resolver/daemon_explain.c \
 	resolver/daemon_gauges.c resolver/daemon_gauges.h \
+	resolver/loop_prober.c resolver/loop_prober.h \
 	resolver/main.c
 teredownd_LDADD = $(LIB_CONTROL) $(CONFUSE_LIBS) $(DNSTAP_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS)
 

@@ -13,6 +13,7 @@
 #include "resolver/flight.h"
 #include "resolver/judge.h"
 #include "resolver/reply.h"
+#include "resolver/upstream/loop_watch.h"
 
 #define OPT_SIZE 11 /* of a client, without options */
 
@@ -71,6 +72,27 @@ static size_t bound_any(struct query_slot *slot, uint8_t *reply, size_t length, 
 		slot->transaction.source);
 }
 
+static size_t refuse(struct query_slot *slot, uint8_t *reply, size_t limit, uint16_t rcode,
+	enum ede_code code, enum transaction_source source)
+{
+	size_t length = reply_error(&slot->request, reply, limit, rcode, code, NULL);
+
+	return judge_close(&slot->transaction, reply, length, source);
+}
+
+/* A question of ours that has come back by way of an upstream server. */
+static bool is_own_question(const struct query_engine *engine, const struct query_client *client,
+	const struct request *request, const struct now *now)
+{
+	struct loop_watch *loops = engine->config.loops;
+
+	if (!loops)
+		return false;
+	loop_watch_heard(loops, &client->origin.address, now->mono_us);
+	return loop_is_marker(request->folded, request->qname_length) &&
+	       loop_watch_seen(loops, request->folded, request->qname_length, now->mono_us);
+}
+
 /* No cached answer: a rule on the question answers without waiting for anybody. */
 static size_t answer_uncached(struct query_engine *engine, const struct query_client *client,
 	const struct cache_key *key, const struct now *now, struct query_slot *slot, uint8_t *reply,
@@ -78,6 +100,8 @@ static size_t answer_uncached(struct query_engine *engine, const struct query_cl
 {
 	const struct request *request = &slot->request;
 	struct policy_match matches[POLICY_MATCHES_MAX];
+	if (is_own_question(engine, client, request, now))
+		return refuse(slot, reply, limit, RCODE_REFUSED, EDE_OTHER, SOURCE_LOCAL);
 	size_t count = policy_match_name(
 		engine->policy->view.index, request->folded, request->qname_length, matches);
 	struct policy_verdict verdict = policy_decide(&engine->policy->view, matches, count);
@@ -154,14 +178,6 @@ static size_t limit_rate(struct query_engine *engine, enum rate_verdict verdict,
 	engine->config.counters->slipped++;
 	return judge_close(&slot->transaction, reply,
 		reply_truncated(&slot->request, reply, limit), SOURCE_LOCAL);
-}
-
-static size_t refuse(struct query_slot *slot, uint8_t *reply, size_t limit, uint16_t rcode,
-	enum ede_code code, enum transaction_source source)
-{
-	size_t length = reply_error(&slot->request, reply, limit, rcode, code, NULL);
-
-	return judge_close(&slot->transaction, reply, length, source);
 }
 
 bool query_is_proxy(const struct query_engine *engine, const struct address *peer)

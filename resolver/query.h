@@ -111,6 +111,7 @@ struct query_config {
 	struct worker_counters *counters;
 	struct query_io io;
 	uint16_t keepalive_ds; /* how long a TCP client may be idle, in tenths of a second; 0: untold */
+	struct loop_watch *loops; /* hears of clients' questions that are our own; NULL: none */
 	bool keep_queries; /* transactions carry the client's own bytes and where they came in */
 	const struct endpoint *listen; /* by a path's listener; outlives the engine */
 	size_t listen_count;

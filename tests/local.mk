@@ -38,6 +38,7 @@ LIVE_MODULES = \
 	tests/live/test_lifecycle.py \
 	tests/live/test_load.py \
 	tests/live/test_log.py \
+	tests/live/test_loop.py \
 	tests/live/test_memory.py \
 	tests/live/test_policy.py \
 	tests/live/test_probe.py \

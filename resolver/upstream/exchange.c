@@ -145,7 +145,10 @@ enum exchange_step exchange_start(struct exchange *exchange,
 	exchange->servers = servers;
 	exchange->server_count =
 		server_count < UPSTREAM_SERVERS_MAX ? server_count : UPSTREAM_SERVERS_MAX;
-	memset(exchange->packets, 0, sizeof(exchange->packets));
+	for (size_t i = 0; i < UPSTREAM_SERVERS_MAX; i++)
+		exchange->packets[i] = i < exchange->server_count && servers[i].looping
+					       ? EXCHANGE_PACKETS_MAX
+					       : 0;
 	memset(exchange->tcp_packets, 0, sizeof(exchange->tcp_packets));
 	exchange->keep = false;
 	exchange->badcookie = false;

@@ -1,6 +1,7 @@
 noinst_LIBRARIES += resolver/upstream/libupstream.a
 resolver_upstream_libupstream_a_SOURCES = \
 	resolver/upstream/exchange.c resolver/upstream/exchange.h \
+	resolver/upstream/loop_watch.c resolver/upstream/loop_watch.h \
 	resolver/upstream/packet.c resolver/upstream/packet.h \
 	resolver/upstream/pipeline.c resolver/upstream/pipeline.h \
 	resolver/upstream/ports.c resolver/upstream/ports.h \
@@ -16,6 +17,7 @@ resolver_upstream_libupstream_a_SOURCES = \
 if HAVE_CMOCKA
 UPSTREAM_TESTS = \
 	tests/unit/test_exchange \
+	tests/unit/test_loop_watch \
 	tests/unit/test_packet \
 	tests/unit/test_pipeline \
 	tests/unit/test_ports \
@@ -31,6 +33,9 @@ FAKE_SERVER = tests/unit/fake_server.c tests/unit/fake_server.h
 tests_unit_test_exchange_SOURCES = tests/unit/test_exchange.c
 tests_unit_test_exchange_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_exchange_LDADD = $(LIB_UPSTREAM) $(CMOCKA_LIBS)
+tests_unit_test_loop_watch_SOURCES = tests/unit/test_loop_watch.c
+tests_unit_test_loop_watch_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_loop_watch_LDADD = $(LIB_UPSTREAM) $(CMOCKA_LIBS)
 tests_unit_test_packet_SOURCES = tests/unit/test_packet.c
 tests_unit_test_packet_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_packet_LDADD = $(LIB_UPSTREAM) $(CMOCKA_LIBS)

@@ -26,6 +26,7 @@ struct server_state {
 	bool edns_works;       /* it answered a query with EDNS: its silence has other reasons */
 	int64_t edns_again_us; /* when to offer EDNS to it again */
 	struct server_trust trust; /* what its replies have to repeat */
+	bool looping; /* it leads back to us (loop_watch.h): it is not asked */
 	uint64_t sent, answered, timed_out;
 };
 

@@ -61,6 +61,8 @@ struct upstream {
 	size_t server_count;
 	int64_t timeout_us;
 	size_t requests_max;
+	struct loop_watch *loops;
+	unsigned loops_read; /* the generation that the servers' states follow */
 	upstream_tap_fn *tap;
 	void *tap_context;
 	size_t pending; /* open, probes not counted */
@@ -629,6 +631,7 @@ struct upstream *upstream_new(struct event_base *base, const struct upstream_con
 		&upstream->counters.upstream_mismatched);
 	upstream->timeout_us = config->timeout_ms * US_PER_MS;
 	upstream->requests_max = config->requests_max;
+	upstream->loops = config->loops;
 	upstream->tap = config->tap;
 	upstream->tap_context = config->tap_context;
 	upstream->server_count = config->server_count;
@@ -688,6 +691,18 @@ static void upstream_probe_due(
 	}
 }
 
+static void upstream_read_loops(struct upstream *upstream)
+{
+	unsigned generation = upstream->loops ? loop_watch_generation(upstream->loops) : 0;
+
+	if (generation == upstream->loops_read)
+		return;
+	upstream->loops_read = generation;
+	for (size_t i = 0; i < upstream->server_count; i++)
+		upstream->servers[i].looping =
+			loop_watch_is_looping(upstream->loops, &upstream->servers[i].endpoint);
+}
+
 struct upstream_request *upstream_ask(struct upstream *upstream,
 	const struct upstream_question *question, upstream_done_fn *done, void *context,
 	enum td_error *error)
@@ -705,6 +720,7 @@ struct upstream_request *upstream_ask(struct upstream *upstream,
 	}
 	int64_t now_us = mono_us();
 
+	upstream_read_loops(upstream);
 	upstream_probe_due(upstream, question, now_us);
 	enum exchange_step step = exchange_start(&request->exchange, question, upstream->servers,
 		upstream->server_count, now_us + upstream->timeout_us, &upstream->random, now_us);

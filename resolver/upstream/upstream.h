@@ -14,6 +14,7 @@
 #include "lib/base/error.h"
 #include "lib/dns/address.h"
 #include "resolver/upstream/exchange.h"
+#include "resolver/upstream/loop_watch.h"
 #include "resolver/upstream/server_address.h"
 
 struct event_base;
@@ -53,6 +54,7 @@ struct upstream_config {
 	size_t requests_max;                  /* at once; more fail with TD_FULL */
 	bool randomize_case;                  /* of questions over UDP and TCP (trust.h) */
 	bool cookies;                         /* RFC 7873 */
+	struct loop_watch *loops; /* which servers lead back to us; NULL: nobody looks */
 	upstream_tap_fn *tap; /* is shown every packet; NULL: nobody wants to see them */
 	void *tap_context;
 };
