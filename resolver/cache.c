@@ -310,17 +310,19 @@ enum cache_result cache_claim(
 }
 
 void cache_fail(struct cache *cache, const struct cache_key *key, const struct failure *failure,
-	bool outage, int64_t now_us)
+	enum cache_failure kind, int64_t now_us)
 {
 	struct shard *shard = cache_shard_of(cache, key->hash);
 	const struct failure_key failed = failure_key(key);
 	int64_t first_us = atomic_load_explicit(&cache->failure_us, memory_order_relaxed);
-	int64_t again_max_us = outage ? 0 : FAILURE_LIMIT_US;
+	int64_t again_max_us = kind == CACHE_FAILURE_NAME ? FAILURE_LIMIT_US : 0;
 
 	if (first_us == 0)
 		return;
-	if (outage && first_us > FAILURE_OUTAGE_US)
+	if (kind == CACHE_FAILURE_SERVERS && first_us > FAILURE_OUTAGE_US)
 		first_us = FAILURE_OUTAGE_US;
+	if (kind == CACHE_FAILURE_SLOW)
+		first_us = 0;
 	pthread_mutex_lock(&shard->lock);
 	failures_note(&shard->failures, &failed, failure, first_us, again_max_us, now_us);
 	pthread_mutex_unlock(&shard->lock);

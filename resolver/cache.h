@@ -116,12 +116,16 @@ uint32_t cache_epoch(const struct cache *cache);
 void cache_put(
 	struct cache *cache, const struct cache_key *key, struct answer *answer, int64_t now_us);
 
-/*
- * The question got no answer. outage: because no server could be reached, which is held for a
- * second at most, so that it ends soon after one is back.
- */
+/* Why a question got no answer says how long that is held. */
+enum cache_failure {
+	CACHE_FAILURE_NAME,    /* servers say so: the option's time, and longer when it comes again */
+	CACHE_FAILURE_SERVERS, /* none could be reached: a second at most, so that it ends soon
+				  after one is back */
+	CACHE_FAILURE_SLOW, /* not yet, and a client had to be content with a stale answer: it may
+			       be asked, but nobody else has to wait for it */
+};
 void cache_fail(struct cache *cache, const struct cache_key *key, const struct failure *failure,
-	bool outage, int64_t now_us);
+	enum cache_failure kind, int64_t now_us);
 
 /* The owner has ended: takes the mark away. */
 void cache_release(struct cache *cache, const struct cache_key *key);

@@ -12,15 +12,20 @@
 	X(received)          /* queries taken from a socket */                                     \
 	X(answered)          /* replies given to the system */                                     \
 	X(dropped_malformed) /* under 12 octets, or a reply where a query belongs */               \
-	X(dropped_proxy)     /* from a proxy, without a PROXY header that can be read */            \
+	X(dropped_proxy)     /* from a proxy, without a PROXY header that can be read */           \
 	X(dropped_rate)      /* from clients that ask too fast */                                  \
 	X(dropped_policy)    /* the DROP action of a zone */                                       \
 	X(dropped_repeated)  /* over UDP, of a query that is pending still */                      \
 	X(dropped_overload)  /* no memory for another question to wait */                          \
 	X(dropped_send)      /* the system did not take the reply */                               \
 	X(dropped_gone)      /* the TCP client had closed its connection, or the daemon stopped */ \
+	X(dropped_late)      /* waited for longer than any answer takes */                         \
 	X(cache_hits)                                                                              \
-	X(cache_misses)                                                                            \
+	X(cache_misses)       /* no answer that is still good; stale ones and failures are some */ \
+	X(stale_answers)      /* expired ones that were told, for want of a better (RFC 8767) */   \
+	X(failure_hits)       /* questions not asked because they failed a moment ago */           \
+	X(prefetches)         /* questions asked anew before their answer expires */               \
+	X(prefetches_skipped) /* not asked: too many are under way */                              \
 	X(gave_way)        /* answered: SERVFAIL, the longest pending where there were too many */ \
 	X(slipped)         /* answered: clients that ask too fast, told to come over TCP */        \
 	X(rate_forgotten)  /* clients that asked too fast, and whose place was needed */           \

@@ -178,6 +178,17 @@ static void reload_cookies(struct options *options)
 			options->cookie_secret_file, why);
 }
 
+static void apply_cache_options(const struct daemon *daemon)
+{
+	const struct options *options = daemon->options;
+	const struct cache_settings settings = {
+		.stale_us = (int64_t)options->serve_stale_s * US_PER_S,
+		.failure_us = (int64_t)options->failure_ttl_s * US_PER_S,
+		.prefetch = options->prefetch};
+
+	cache_set(daemon->cache, &settings);
+}
+
 /* What follows from the options that were just taken. */
 static bool reload_clients(struct daemon *daemon)
 {
@@ -214,6 +225,7 @@ struct rules *daemon_reload(struct daemon *daemon, uint8_t mode[POLICY_ZONES_MAX
 		log_warning("reload: these options take effect at a restart: %s", restart);
 	/* Running parts point into the options they were made with. */
 	options_exchange_reloadable(daemon->options, options);
+	apply_cache_options(daemon);
 	options_free(options);
 	reload_cookies(daemon->options);
 	cache_resize(daemon->cache, daemon->options->cache_size, daemon_mono_us());
@@ -605,6 +617,7 @@ bool daemon_open(struct daemon *daemon, struct options *options, const char *con
 		log_error("not enough memory or file descriptors");
 		return false;
 	}
+	apply_cache_options(daemon);
 	if (!open_control(daemon) || !open_workers(daemon) || !start_threads(daemon) ||
 		!daemon_gauges_start(daemon))
 		return false;

@@ -98,6 +98,8 @@ size_t daemon_figures(const struct daemon *daemon, const struct broadcast *broad
 		{"cache_refreshed", cache.refreshed, NULL, FIGURE_BOTH},
 		{"cache_flushed", cache.flushed, NULL, FIGURE_BOTH},
 		{"cache_outdated", cache.outdated, NULL, FIGURE_BOTH},
+		{"cache_failing", cache.failing, NULL, FIGURE_BOTH},
+		{"cache_failing_displaced", cache.failing_displaced, NULL, FIGURE_BOTH},
 		{"redis", 0, store_words(telemetry), FIGURE_STATUS},
 		{"redis_error", 0, telemetry->store_error, FIGURE_STATUS},
 		{"redis_since", (uint64_t)telemetry->store_since_us, NULL, FIGURE_STATUS},

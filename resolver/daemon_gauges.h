@@ -12,7 +12,7 @@
 #include "resolver/daemon.h"
 #include "resolver/upstream/upstream.h"
 
-#define DAEMON_FIGURES_MAX 96
+#define DAEMON_FIGURES_MAX 160
 
 struct daemon_figure {
 	const char *name; /* static storage */

@@ -11,7 +11,7 @@
 #include <string.h>
 
 struct failure_entry {
-	struct failure_link link;
+	TAILQ_ENTRY(failure_entry) later;
 	struct failure failure;
 	uint64_t hash;
 	int64_t until_us; /* held until then */
@@ -29,26 +29,12 @@ static bool entry_equal(const void *item, const void *key)
 	       memcmp(entry->key, wanted->octets, wanted->length) == 0;
 }
 
-static void entry_unlink(struct failure_entry *entry)
-{
-	entry->link.previous->next = entry->link.next;
-	entry->link.next->previous = entry->link.previous;
-}
-
-static void entry_append(struct failures *failures, struct failure_entry *entry)
-{
-	entry->link.next = &failures->order;
-	entry->link.previous = failures->order.previous;
-	entry->link.previous->next = &entry->link;
-	failures->order.previous = &entry->link;
-}
-
 static void entry_remove(struct failures *failures, struct failure_entry *entry)
 {
 	struct failure_key key = {entry->hash, entry->key, entry->key_length};
 
 	table_remove(&failures->table, key.hash, entry_equal, &key);
-	entry_unlink(entry);
+	TAILQ_REMOVE(&failures->order, entry, later);
 	free(entry);
 }
 
@@ -71,7 +57,7 @@ static struct failure_entry *entry_new(struct failures *failures, const struct f
 	if (!entry)
 		return NULL;
 	if (failures->table.count == failures->table.limit) {
-		entry_remove(failures, (struct failure_entry *)failures->order.next);
+		entry_remove(failures, TAILQ_FIRST(&failures->order));
 		failures->displaced++;
 	}
 	entry->hash = key->hash;
@@ -82,14 +68,14 @@ static struct failure_entry *entry_new(struct failures *failures, const struct f
 		free(entry);
 		return NULL;
 	}
-	entry_append(failures, entry);
+	TAILQ_INSERT_TAIL(&failures->order, entry, later);
 	return entry;
 }
 
 void failures_init(struct failures *failures, size_t limit)
 {
 	table_init(&failures->table, limit);
-	failures->order.next = failures->order.previous = &failures->order;
+	TAILQ_INIT(&failures->order);
 	failures->displaced = 0;
 }
 
@@ -105,6 +91,8 @@ void failures_note(struct failures *failures, const struct failure_key *key,
 	struct failure_entry *entry = entry_find(failures, key, now_us);
 	int64_t hold_us = first_us;
 
+	if (entry && first_us == 0)
+		return;
 	if (entry && 2 * entry->hold_us > hold_us)
 		hold_us = 2 * entry->hold_us;
 	if (hold_us > again_max_us)
@@ -138,12 +126,11 @@ void failures_forget(struct failures *failures, const struct failure_key *key)
 
 size_t failures_forget_chosen(struct failures *failures, failures_choose_fn *choose, void *context)
 {
-	struct failure_link *next;
+	struct failure_entry *entry = TAILQ_FIRST(&failures->order), *later;
 	size_t forgotten = 0;
 
-	for (struct failure_link *at = failures->order.next; at != &failures->order; at = next) {
-		struct failure_entry *entry = (struct failure_entry *)at;
-		next = at->next;
+	for (; entry; entry = later) {
+		later = TAILQ_NEXT(entry, later);
 		if (choose && !choose(context, entry->key, entry->key_length))
 			continue;
 		entry_remove(failures, entry);

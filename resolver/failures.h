@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
@@ -20,15 +21,12 @@
 
 #define FAILURE_MEMORY_US (30 * US_PER_S)
 
-/* In a failure; the table's own is the list's head. */
-struct failure_link {
-	struct failure_link *next, *previous;
-};
+struct failure_entry;
 
 struct failures {
 	struct table table;
-	struct failure_link order; /* next: the one that came first */
-	uint64_t displaced;        /* gave way at the bound */
+	TAILQ_HEAD(failure_order, failure_entry) order; /* first: the one that came first */
+	uint64_t displaced;                             /* gave way at the bound */
 };
 
 struct failure_key {

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 
 #define FILE_MAX ((off_t)1 << 30)
@@ -210,6 +211,9 @@ struct query_policy *feeds_policy(struct rules *rules, const uint8_t mode[POLICY
 		.ttl_max_s = options->cache_ttl_max_s,
 		.negative_ttl_max_s = options->negative_ttl_max_s};
 	policy->trust_ad = options->trust_ad;
+	policy->stale_wait_us = options->serve_stale_s
+					? (int64_t)options->stale_client_timeout_ms * US_PER_MS
+					: -1;
 	if (options->cookies)
 		policy->cookies = options->cookie_secrets;
 	policy->view.index = rules->index;

@@ -9,35 +9,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "resolver/judge.h"
-#include "resolver/reply.h"
+#include "resolver/waiter.h"
 
 #define FOREIGN_RETRIES_MAX 3
 #define REPEATS_LOOKED_AT 64 /* of those who wait for one answer, the newest first */
-
-struct waiter {
-	struct waiting_entry entry; /* first */
-	TAILQ_ENTRY(waiter) next;
-	struct query_flight *flight;
-	struct query_client client;
-	int64_t received_us;
-	struct request request; /* its qname points to spelling */
-	uint8_t spelling[NAME_WIRE_MAX];
-	size_t query_length;
-	uint8_t query[]; /* the client's own bytes, where they are asked for */
-};
+#define TICK_MAX 256 /* clients answered by one tick: then others have their turn */
 
 struct query_flight {
 	struct query_engine *engine;
 	struct cache_key key;
 	struct upstream_question question;
 	TAILQ_ENTRY(query_flight) newer;
-	TAILQ_HEAD(waiter_list, waiter) waiters; /* the oldest first */
+	struct waiter_list waiters; /* the oldest first */
 	uint64_t subscribers; /* a bit a worker */
 	void *handle;         /* of the upstream request, NULL while another worker asks */
 	unsigned retries;
-	uint32_t epoch; /* of the cache when it was asked */
-	bool marked; /* the cache's mark is ours to release */
+	uint32_t epoch;  /* of the cache when it was asked */
+	bool marked;     /* the cache's mark is ours to release */
+	bool background; /* begun for nobody */
 };
 
 static bool flight_equal(const void *item, const void *key)
@@ -48,106 +37,6 @@ static bool flight_equal(const void *item, const void *key)
 	return flight->key.length == wanted->length &&
 	       memcmp(flight->key.octets, wanted->octets, wanted->length) == 0;
 }
-
-/* A waiter's transaction begins anew when its reply is at hand. */
-static void transaction_resume(
-	const struct query_engine *engine, struct query_slot *slot, const struct waiter *waiter)
-{
-	slot->request = waiter->request;
-	judge_begin(&slot->transaction, &slot->request, &waiter->client);
-	judge_keep_query(engine, &slot->transaction, &waiter->client.path, waiter->query,
-		waiter->query_length);
-}
-
-/* --- waiting --- */
-
-static struct waiter *waiter_new(
-	const struct query_client *client, const struct query_slot *slot, int64_t now_us)
-{
-	const struct request *request = &slot->request;
-	size_t query_length = slot->transaction.query_length;
-	struct waiter *waiter = malloc(sizeof *waiter + query_length);
-
-	if (!waiter)
-		return NULL;
-	waiter->client = *client;
-	waiter->received_us = now_us;
-	waiter->request = *request;
-	memcpy(waiter->spelling, request->qname, request->qname_length);
-	waiter->request.qname = waiter->spelling;
-	waiter->query_length = query_length;
-	if (query_length)
-		memcpy(waiter->query, slot->transaction.query, query_length);
-	return waiter;
-}
-
-static void waiter_reply(struct query_engine *engine, const struct waiter *waiter,
-	struct query_slot *slot, size_t length, const struct now *now)
-{
-	struct worker_counters *counters = engine->config.counters;
-
-	if (length == 0) { /* dropped by policy, counted there */
-		engine->config.io.respond(engine->config.io.context, &waiter->client, NULL, 0);
-		return;
-	}
-	slot->transaction.duration_us = (uint32_t)(now->mono_us - waiter->received_us);
-	switch (engine->config.io.respond(
-		engine->config.io.context, &waiter->client, engine->buffer, length)) {
-	case TD_OK:
-		query_sent(engine, slot, now);
-		break;
-	case TD_NOT_FOUND:
-		counters->dropped_gone++;
-		break;
-	default:
-		counters->dropped_send++;
-	}
-}
-
-static void waiter_answer(struct query_engine *engine, const struct waiter *waiter,
-	const struct answer *answer, const struct now *now)
-{
-	struct query_slot slot;
-	struct cache_hit hit = {.flags = answer->flags,
-		.answer_id = answer->id,
-		.generation = answer->generation,
-		.match_count = answer->match_count};
-	bool tcp = query_is_tcp(&waiter->client);
-
-	transaction_resume(engine, &slot, waiter);
-	slot.transaction.upstream = answer->upstream;
-	memcpy(hit.matches, answer->matches, sizeof hit.matches);
-	hit.length = answer_write(answer, now->mono_us, engine->buffer,
-		reply_room(&slot.request, tcp), &hit.truncated);
-	waiter_reply(engine, waiter, &slot,
-		judge_answer(engine, &slot, &hit, SOURCE_UPSTREAM, engine->buffer,
-			reply_limit(&slot.request, tcp)),
-		now);
-}
-
-static void waiter_fail(struct query_engine *engine, const struct waiter *waiter, uint16_t rcode,
-	enum ede_code code, const struct now *now)
-{
-	struct query_slot slot;
-	struct policy_match matches[POLICY_MATCHES_MAX];
-	bool tcp = query_is_tcp(&waiter->client);
-
-	transaction_resume(engine, &slot, waiter);
-	size_t count = policy_match_name(engine->policy->view.index, slot.request.folded,
-		slot.request.qname_length, matches);
-	struct policy_verdict verdict = policy_decide(&engine->policy->view, matches, count);
-	bool enforced = judge_applies(&verdict, tcp);
-	judge_note_hit(engine, &slot, &verdict, enforced);
-	size_t limit = reply_limit(&slot.request, tcp);
-	size_t length = enforced ? judge_enforce(engine, &slot, &verdict, engine->buffer, limit)
-				 : judge_close(&slot.transaction, engine->buffer,
-					   reply_error(&slot.request, engine->buffer, limit, rcode,
-						   code, NULL),
-					   SOURCE_ERROR);
-	waiter_reply(engine, waiter, &slot, length, now);
-}
-
-/* --- flights --- */
 
 static struct query_flight *flight_new(struct query_engine *engine, const struct cache_key *key,
 	const struct upstream_question *question)
@@ -174,13 +63,17 @@ static struct query_flight *flight_find(
 	return table_find(&engine->flights, key->hash, flight_equal, key);
 }
 
-static void waiter_free(struct waiter *waiter)
+static void flight_add(struct query_flight *flight, struct waiter *waiter)
 {
-	struct query_flight *flight = waiter->flight;
+	waiter->flight = flight;
+	TAILQ_INSERT_TAIL(&flight->waiters, waiter, next);
+}
 
-	TAILQ_REMOVE(&flight->waiters, waiter, next);
-	waiting_remove(&flight->engine->waiting, &waiter->entry);
-	free(waiter);
+/* The waiter is done with. */
+static void flight_remove(struct waiter *waiter)
+{
+	TAILQ_REMOVE(&waiter->flight->waiters, waiter, next);
+	waiter_free(waiter);
 }
 
 static void flight_free(struct query_flight *flight)
@@ -191,17 +84,19 @@ static void flight_free(struct query_flight *flight)
 	table_remove(&engine->flights, flight->key.hash, flight_equal, &flight->key);
 	TAILQ_REMOVE(&engine->by_age, flight, newer);
 	while ((waiter = TAILQ_FIRST(&flight->waiters)))
-		waiter_free(waiter);
+		flight_remove(waiter);
+	engine->background -= flight->background;
 	free(flight);
 }
 
-static void flight_add(struct query_flight *flight, struct waiter *waiter)
+/* The waiter is done with. A flight goes on without any, unless another worker is asking. */
+static void flight_leave(struct waiter *waiter)
 {
-	struct waiting *waiting = &flight->engine->waiting;
+	struct query_flight *flight = waiter->flight;
 
-	waiter->flight = flight;
-	TAILQ_INSERT_TAIL(&flight->waiters, waiter, next);
-	waiting_add(waiting, &waiter->entry, waiting_slot(waiting, &waiter->client.origin.address));
+	flight_remove(waiter);
+	if (TAILQ_EMPTY(&flight->waiters) && !flight->handle)
+		flight_free(flight);
 }
 
 static void mail(struct query_engine *engine, unsigned worker, const struct query_letter *content)
@@ -243,21 +138,44 @@ static void flight_release_mark(struct query_flight *flight)
 	flight->marked = false;
 }
 
-static void flight_fail(
-	struct query_flight *flight, enum td_error error, uint16_t rcode, const struct now *now)
+/* Everybody gets what is still in the cache, however old, or an error. */
+static void flight_fail(struct query_flight *flight, const struct failure *failure, bool cached,
+	const struct now *now)
 {
-	enum ede_code code = error == TD_TIMEOUT || error == TD_FULL ? EDE_NO_REACHABLE_AUTHORITY
-			     : error == TD_IO                        ? EDE_NETWORK_ERROR
-								     : EDE_OTHER;
-
-	const struct waiter *waiter;
+	struct waiter *waiter;
 
 	flight_release_mark(flight);
-	flight_tell_subscribers(flight, error, rcode, NULL);
-	TAILQ_FOREACH(waiter, &flight->waiters, next)
-		waiter_fail(
-			flight->engine, waiter, rcode, error == TD_REFUSED ? EDE_NONE : code, now);
+	flight_tell_subscribers(flight, failure->error, failure->rcode, NULL);
+	while ((waiter = TAILQ_FIRST(&flight->waiters))) {
+		if (waiter_serve_cached(waiter, &flight->key, now) == WAITER_NOT_SERVED)
+			waiter_fail(waiter, failure, cached, now);
+		flight_remove(waiter);
+	}
 	flight_free(flight);
+}
+
+static bool is_unreachable(
+	const struct query_engine *engine, const struct upstream_question *question)
+{
+	const struct query_io *io = &engine->config.io;
+
+	return io->unreachable && io->unreachable(io->context, question);
+}
+
+/* The question was asked here, and that is what came of it. What this machine is short of says
+ * nothing about the question. */
+static void flight_fail_asked(
+	struct query_flight *flight, enum td_error error, uint16_t rcode, const struct now *now)
+{
+	struct query_engine *engine = flight->engine;
+	const struct failure failure = {.error = error, .rcode = rcode};
+	bool outage = error == TD_IO ||
+		      (error == TD_TIMEOUT && is_unreachable(engine, &flight->question));
+
+	if (error != TD_NOMEM && error != TD_FULL)
+		cache_fail(engine->config.cache, &flight->key, &failure,
+			outage ? CACHE_FAILURE_SERVERS : CACHE_FAILURE_NAME, now->mono_us);
+	flight_fail(flight, &failure, false, now);
 }
 
 /* Answers everybody, then gives the answer to the cache. */
@@ -265,10 +183,12 @@ static void flight_land(
 	struct query_flight *flight, struct answer *answer, bool keep, const struct now *now)
 {
 	struct query_engine *engine = flight->engine;
-	const struct waiter *waiter;
+	struct waiter *waiter;
 
-	TAILQ_FOREACH(waiter, &flight->waiters, next)
-		waiter_answer(engine, waiter, answer, now);
+	while ((waiter = TAILQ_FIRST(&flight->waiters))) {
+		waiter_answer(waiter, answer, now);
+		flight_remove(waiter);
+	}
 	flight_tell_subscribers(flight, TD_OK, 0, answer);
 	if (keep)
 		cache_put(engine->config.cache, &flight->key, answer, now->mono_us);
@@ -281,21 +201,24 @@ static void flight_land(
 /* --- too many --- */
 
 /*
- * The client that has waited longest is told that there will be no answer, so that it can ask another
- * server: one short reply for each new query, and none later to a client that has given up. Its
- * question goes on, and its answer to the cache.
+ * The client that has waited longest is told that there will be no answer, or a stale one, so that
+ * it can ask another server: one short reply for each new query, and none later to a client that
+ * has given up. Its question goes on, and its answer to the cache.
  */
-static void waiter_give_way(
-	struct query_engine *engine, struct waiter *waiter, const struct now *now)
+static void waiter_give_way(struct waiter *waiter, const struct now *now)
 {
-	engine->config.counters->gave_way++;
-	waiter_fail(engine, waiter, RCODE_SERVFAIL, EDE_NO_REACHABLE_AUTHORITY, now);
-	waiter_free(waiter);
+	const struct failure full = {.error = TD_FULL, .rcode = RCODE_SERVFAIL};
+
+	waiter->engine->config.counters->gave_way++;
+	if (waiter_serve_cached(waiter, &waiter->flight->key, now) == WAITER_NOT_SERVED)
+		waiter_fail(waiter, &full, false, now);
+	flight_remove(waiter);
 }
 
 /* Ends the oldest flight, or the oldest that asks upstream. False: there is none. */
 static bool flight_give_way(struct query_engine *engine, bool asking, const struct now *now)
 {
+	const struct failure full = {.error = TD_FULL, .rcode = RCODE_SERVFAIL};
 	struct query_flight *flight = TAILQ_FIRST(&engine->by_age);
 	const struct waiter *waiter;
 
@@ -308,17 +231,20 @@ static bool flight_give_way(struct query_engine *engine, bool asking, const stru
 	flight->handle = NULL;
 	TAILQ_FOREACH(waiter, &flight->waiters, next)
 		engine->config.counters->gave_way++;
-	flight_fail(flight, TD_FULL, RCODE_SERVFAIL, now);
+	flight_fail(flight, &full, false, now);
 	return true;
 }
 
-/* Asks upstream; where there is no place or no socket for another question, in that of the oldest. */
+/*
+ * Asks upstream; where there is no place or no socket for another question, in that of the oldest,
+ * if somebody waits for it.
+ */
 static void *flight_start(struct query_flight *flight, enum td_error *error, const struct now *now)
 {
 	const struct query_io *io = &flight->engine->config.io;
 	void *handle = io->ask(io->context, &flight->question, flight, error);
 
-	if (!handle && (*error == TD_FULL || *error == TD_NOMEM) &&
+	if (!handle && !flight->background && (*error == TD_FULL || *error == TD_NOMEM) &&
 		flight_give_way(flight->engine, true, now))
 		handle = io->ask(io->context, &flight->question, flight, error);
 	return handle;
@@ -331,7 +257,7 @@ static void flight_ask(struct query_flight *flight, const struct now *now)
 	flight->epoch = cache_epoch(flight->engine->config.cache);
 	flight->handle = flight_start(flight, &error, now);
 	if (!flight->handle)
-		flight_fail(flight, error, RCODE_SERVFAIL, now);
+		flight_fail_asked(flight, error, RCODE_SERVFAIL, now);
 }
 
 static void flight_subscribe(struct query_flight *flight, unsigned owner)
@@ -344,24 +270,13 @@ static void flight_subscribe(struct query_flight *flight, unsigned owner)
 /* The cache as it is now answers everybody who waits. */
 static void flight_serve_cached(struct query_flight *flight, const struct now *now)
 {
-	struct query_engine *engine = flight->engine;
-	struct cache_hit hit;
-	const struct waiter *waiter;
-	unsigned owner;
+	const struct failure gone = {.error = TD_NOT_FOUND, .rcode = RCODE_SERVFAIL};
+	struct waiter *waiter;
 
-	TAILQ_FOREACH(waiter, &flight->waiters, next) {
-		struct query_slot slot;
-		bool tcp = query_is_tcp(&waiter->client);
-		transaction_resume(engine, &slot, waiter);
-		if (cache_lookup(engine->config.cache, &flight->key, now->mono_us, false, 0,
-			    engine->buffer, reply_room(&slot.request, tcp), &hit,
-			    &owner) > CACHE_HIT_DUE)
-			waiter_fail(engine, waiter, RCODE_SERVFAIL, EDE_OTHER, now);
-		else
-			waiter_reply(engine, waiter, &slot,
-				judge_answer(engine, &slot, &hit, SOURCE_CACHE, engine->buffer,
-					reply_limit(&slot.request, tcp)),
-				now);
+	while ((waiter = TAILQ_FIRST(&flight->waiters))) {
+		if (waiter_serve_cached(waiter, &flight->key, now) == WAITER_NOT_SERVED)
+			waiter_fail(waiter, &gone, false, now);
+		flight_remove(waiter);
 	}
 	flight_tell_subscribers(flight, TD_NOT_FOUND, 0, NULL);
 	flight_free(flight);
@@ -382,7 +297,8 @@ static void flight_launch(struct query_flight *flight, const struct now *now)
 		flight_serve_cached(flight, now);
 		return;
 	case CACHE_FAILED:
-		flight_fail(flight, hit.failure.error, hit.failure.rcode, now);
+		engine->config.counters->failure_hits++;
+		flight_fail(flight, &hit.failure, true, now);
 		return;
 	case CACHE_MISS:
 		flight->marked = true;
@@ -403,6 +319,17 @@ static void flight_launch(struct query_flight *flight, const struct now *now)
 }
 
 /* --- the engine's side --- */
+
+static struct upstream_question question_of(const struct request *request)
+{
+	struct upstream_question question = {.qname.length = request->qname_length,
+		.qtype = request->qtype,
+		.dnssec_ok = request->edns.dnssec_ok,
+		.checking_disabled = request->flags & DNS_FLAG_CD};
+
+	memcpy(question.qname.wire, request->folded, request->qname_length);
+	return question;
+}
 
 /* The same query a second time, from the client's own impatience: one answer will do. */
 static bool is_repeated(const struct query_flight *flight, const struct query_client *client,
@@ -432,49 +359,138 @@ static void make_room(
 	struct waiting_entry *entry = waiting_must_go(&engine->waiting, slot);
 
 	if (entry)
-		waiter_give_way(engine, (struct waiter *)entry, now);
+		waiter_give_way((struct waiter *)entry, now);
 }
 
 void flight_wait(struct query_engine *engine, const struct query_client *client,
 	struct query_slot *slot, const struct cache_key *key, const struct now *now)
 {
-	const struct request *request = &slot->request;
 	struct query_flight *flight = flight_find(engine, key);
-	struct waiter *waiter;
 
-	if (flight && is_repeated(flight, client, request)) {
+	if (flight && is_repeated(flight, client, &slot->request)) {
 		engine->config.counters->dropped_repeated++;
 		return;
 	}
 	make_room(engine, client, now);
-	waiter = waiter_new(client, slot, now->mono_us);
-	if (!waiter) {
-		engine->config.counters->dropped_overload++;
+	struct waiter *waiter = waiter_new(engine, client, slot, now->mono_us);
+	if (!waiter)
 		return;
-	}
 	if (flight) {
 		engine->config.counters->coalesced++;
 		slot->waits = true;
 		flight_add(flight, waiter);
 		return;
 	}
-	struct upstream_question question = {.qname.length = request->qname_length,
-		.qtype = request->qtype,
-		.dnssec_ok = request->edns.dnssec_ok,
-		.checking_disabled = request->flags & DNS_FLAG_CD};
-	memcpy(question.qname.wire, request->folded, request->qname_length);
+	struct upstream_question question = question_of(&slot->request);
 	if (engine->flights.count >= engine->config.waiters_max)
 		flight_give_way(engine, false, now);
 	flight = flight_new(engine, key, &question);
 	if (!flight) {
 		engine->config.counters->dropped_overload++;
-		free(waiter);
+		waiter_free(waiter);
 		return;
 	}
 	slot->waits = true;
 	flight_add(flight, waiter);
 	flight_launch(flight, now);
 }
+
+bool flight_need_not_wait(const struct query_engine *engine, const struct request *request,
+	const struct cache_hit *stale)
+{
+	const struct upstream_question question = question_of(request);
+
+	return stale->failing || engine->policy->stale_wait_us == 0 ||
+	       is_unreachable(engine, &question);
+}
+
+/* How many flights may be under way for nobody, so that they leave room for clients' questions. */
+static size_t background_max(const struct query_engine *engine, enum flight_reason reason)
+{
+	return engine->config.waiters_max / (reason == FLIGHT_PREFETCH ? 8 : 2);
+}
+
+void flight_refresh(struct query_engine *engine, const struct request *request,
+	const struct cache_key *key, enum flight_reason reason, const struct now *now)
+{
+	struct worker_counters *counters = engine->config.counters;
+	struct upstream_question question = question_of(request);
+	struct query_flight *flight;
+	unsigned owner;
+
+	if (flight_find(engine, key))
+		return;
+	if (engine->background >= background_max(engine, reason) ||
+		!(flight = flight_new(engine, key, &question))) {
+		counters->prefetches_skipped += reason == FLIGHT_PREFETCH;
+		return;
+	}
+	flight->background = true;
+	engine->background++;
+	if (cache_claim(engine->config.cache, key, engine->config.worker, &owner) != CACHE_MISS) {
+		flight_free(flight); /* somebody is asking, or there is no room to know who is */
+		return;
+	}
+	flight->marked = true;
+	counters->prefetches += reason == FLIGHT_PREFETCH;
+	flight_ask(flight, now);
+}
+
+/* --- time --- */
+
+int64_t query_next_due(const struct query_engine *engine)
+{
+	const struct waiter *fresh = TAILQ_FIRST(&engine->fresh);
+	const struct waiter *oldest = waiter_oldest(engine);
+	int64_t due_us = INT64_MAX;
+
+	if (fresh && engine->policy->stale_wait_us >= 0)
+		due_us = fresh->received_us + engine->policy->stale_wait_us;
+	if (oldest && engine->config.wait_max_us &&
+		oldest->received_us + engine->config.wait_max_us < due_us)
+		due_us = oldest->received_us + engine->config.wait_max_us;
+	return due_us;
+}
+
+/* This client has waited for long enough: a stale answer is better than none. Who asks from now on
+ * need not find out again that it takes so long. */
+static void offer_stale(struct waiter *waiter, const struct now *now)
+{
+	const struct failure slow = {.error = TD_TIMEOUT, .rcode = RCODE_SERVFAIL};
+	struct query_engine *engine = waiter->engine;
+	const struct cache_key *key = &waiter->flight->key;
+
+	switch (waiter_serve_cached(waiter, key, now)) {
+	case WAITER_NOT_SERVED:
+		waiter_note_offered(waiter);
+		return;
+	case WAITER_SERVED_STALE:
+		cache_fail(engine->config.cache, key, &slow, CACHE_FAILURE_SLOW, now->mono_us);
+		break;
+	case WAITER_SERVED:
+		break;
+	}
+	flight_leave(waiter);
+}
+
+void query_tick(struct query_engine *engine, const struct now *now)
+{
+	struct waiter *waiter;
+
+	for (unsigned i = 0; i < TICK_MAX && query_next_due(engine) <= now->mono_us; i++) {
+		waiter = waiter_oldest(engine);
+		if (engine->config.wait_max_us &&
+			waiter->received_us + engine->config.wait_max_us <= now->mono_us) {
+			engine->config.counters->dropped_late++;
+			waiter_dismiss(waiter);
+			flight_leave(waiter);
+		} else {
+			offer_stale(TAILQ_FIRST(&engine->fresh), now);
+		}
+	}
+}
+
+/* --- what comes from upstream and other workers --- */
 
 void query_answered(struct query_engine *engine, struct query_flight *flight, enum td_error error,
 	const uint8_t *reply, size_t size, const struct endpoint *server, const struct now *now)
@@ -483,14 +499,14 @@ void query_answered(struct query_engine *engine, struct query_flight *flight, en
 
 	flight->handle = NULL;
 	if (error != TD_OK) {
-		flight_fail(flight, error, RCODE_SERVFAIL, now);
+		flight_fail_asked(flight, error, RCODE_SERVFAIL, now);
 		return;
 	}
 	answer = answer_from_reply(reply, size, &flight->question, &engine->policy->limits,
 		now->mono_us, query_next_answer_id(engine), &error);
 	if (!answer) {
 		uint16_t rcode = error == TD_REFUSED ? reply[3] & DNS_FLAG_RCODE : RCODE_SERVFAIL;
-		flight_fail(flight, error, rcode, now);
+		flight_fail_asked(flight, error, rcode, now);
 		return;
 	}
 	answer->upstream = *server;
@@ -524,7 +540,8 @@ static void receive_result(
 	if (letter->error == TD_NOT_FOUND) {
 		flight_launch(flight, now);
 	} else if (letter->error != TD_OK) {
-		flight_fail(flight, letter->error, letter->rcode, now);
+		const struct failure failure = {.error = letter->error, .rcode = letter->rcode};
+		flight_fail(flight, &failure, false, now);
 	} else {
 		if (letter->answer->generation != engine->policy->view.generation)
 			answer_match(letter->answer, &engine->policy->view);

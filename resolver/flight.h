@@ -15,5 +15,17 @@
 void flight_wait(struct query_engine *engine, const struct query_client *client,
 	struct query_slot *slot, const struct cache_key *key, const struct now *now);
 
+/* Whether a client gets the stale answer at once: nobody could answer lately, or nobody can. */
+bool flight_need_not_wait(const struct query_engine *engine, const struct request *request,
+	const struct cache_hit *stale);
+
+/*
+ * Asks anew what is cached, for no client; unless somebody asks already, or too much is asked like
+ * that.
+ */
+enum flight_reason { FLIGHT_PREFETCH /* before it expires */, FLIGHT_STALE /* after that */ };
+void flight_refresh(struct query_engine *engine, const struct request *request,
+	const struct cache_key *key, enum flight_reason reason, const struct now *now);
+
 /* Ends all flights, at the engine's end: nobody is answered. */
 void flight_end_all(struct query_engine *engine);

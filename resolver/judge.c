@@ -95,6 +95,13 @@ size_t judge_enforce(struct query_engine *engine, struct query_slot *slot,
 	return judge_close(&slot->transaction, reply, length, local ? SOURCE_LOCAL : SOURCE_POLICY);
 }
 
+static enum ede_code stale_code(enum transaction_source source, uint16_t flags)
+{
+	if (source != SOURCE_STALE)
+		return EDE_NONE;
+	return (flags & DNS_FLAG_RCODE) == RCODE_NXDOMAIN ? EDE_STALE_NXDOMAIN : EDE_STALE_ANSWER;
+}
+
 size_t judge_answer(struct query_engine *engine, struct query_slot *slot,
 	const struct cache_hit *answer, enum transaction_source source, uint8_t *reply,
 	size_t capacity)
@@ -119,8 +126,26 @@ size_t judge_answer(struct query_engine *engine, struct query_slot *slot,
 		flags &= (uint16_t)~DNS_FLAG_AD;
 	if (!answer->truncated)
 		slot->transaction.answer_id = answer->answer_id;
+	if (source == SOURCE_STALE)
+		engine->config.counters->stale_answers++;
 	return judge_close(&slot->transaction, reply,
-		reply_complete(
-			&slot->request, reply, answer->length, flags, answer->truncated),
+		reply_complete(&slot->request, reply, answer->length, flags,
+			answer->truncated, stale_code(source, answer->flags), capacity),
 		source);
+}
+
+size_t judge_error(struct query_engine *engine, struct query_slot *slot, uint16_t rcode,
+	enum ede_code code, const char *text, uint8_t *reply, size_t capacity)
+{
+	struct policy_match matches[POLICY_MATCHES_MAX];
+	size_t count = policy_match_name(engine->policy->view.index, slot->request.folded,
+		slot->request.qname_length, matches);
+	struct policy_verdict verdict = policy_decide(&engine->policy->view, matches, count);
+	bool enforced = judge_applies(&verdict, slot->transaction.tcp);
+
+	judge_note_hit(engine, slot, &verdict, enforced);
+	if (enforced)
+		return judge_enforce(engine, slot, &verdict, reply, capacity);
+	return judge_close(&slot->transaction, reply,
+		reply_error(&slot->request, reply, capacity, rcode, code, text), SOURCE_ERROR);
 }

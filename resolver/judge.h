@@ -35,3 +35,8 @@ size_t judge_enforce(struct query_engine *engine, struct query_slot *slot,
 size_t judge_answer(struct query_engine *engine, struct query_slot *slot,
 	const struct cache_hit *answer, enum transaction_source source, uint8_t *reply,
 	size_t capacity);
+
+/* No answer: what a rule on the question makes of that, or an error with this rcode and Extended DNS
+ * Error (text may be NULL). */
+size_t judge_error(struct query_engine *engine, struct query_slot *slot, uint16_t rcode,
+	enum ede_code code, const char *text, uint8_t *reply, size_t capacity);

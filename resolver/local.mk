@@ -24,6 +24,7 @@ resolver_libresolver_a_SOURCES = \
 	resolver/rate_limit.c resolver/rate_limit.h \
 	resolver/reply.c resolver/reply.h \
 	resolver/sockets.c resolver/sockets.h \
+	resolver/waiter.c resolver/waiter.h \
 	resolver/waiting.c resolver/waiting.h \
 	resolver/worker.c resolver/worker.h
 
@@ -40,7 +41,7 @@ teredownd_SOURCES = \
 teredownd_LDADD = $(LIB_CONTROL) $(CONFUSE_LIBS) $(DNSTAP_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS)
 
 if HAVE_CMOCKA
-RESOLVER_TESTS = tests/unit/test_cache tests/unit/test_cache_eviction tests/unit/test_cache_walk tests/unit/test_ttl tests/unit/test_failures tests/scenario/test_query
+RESOLVER_TESTS = tests/unit/test_cache tests/unit/test_cache_eviction tests/unit/test_cache_walk tests/unit/test_ttl tests/unit/test_failures tests/scenario/test_query tests/scenario/test_stale
 check_PROGRAMS += $(RESOLVER_TESTS)
 TESTS += $(RESOLVER_TESTS)
 check_PROGRAMS += tests/unit/test_name_files tests/unit/test_hosts tests/unit/test_event_command
@@ -69,6 +70,9 @@ tests_unit_test_cache_walk_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS) -
 tests_unit_test_failures_SOURCES = tests/unit/test_failures.c
 tests_unit_test_failures_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_failures_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
+tests_scenario_test_stale_SOURCES = tests/scenario/test_stale.c tests/scenario/world.c tests/scenario/world.h
+tests_scenario_test_stale_CFLAGS = $(TEST_CFLAGS)
+tests_scenario_test_stale_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
 tests_scenario_test_query_SOURCES = tests/scenario/test_query.c tests/scenario/world.c tests/scenario/world.h
 tests_scenario_test_query_CFLAGS = $(TEST_CFLAGS)
 tests_scenario_test_query_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)

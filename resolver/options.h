@@ -57,6 +57,10 @@ struct options {
 	unsigned upstream_timeout_ms;
 	unsigned randomize_case, upstream_cookies; /* 0 or 1 */
 	unsigned trust_ad, cookies; /* 0 or 1 */
+	unsigned serve_stale_s; /* 0: off */
+	unsigned stale_client_timeout_ms;
+	unsigned prefetch; /* 0 or 1 */
+	unsigned failure_ttl_s;
 	char *cookie_secret_file; /* "" = none */
 	/* Out of the file; without one the daemon's own. Never printed. */
 	struct cookie_secrets cookie_secrets;

@@ -256,6 +256,53 @@ const struct option_row option_rows[] = {
 		.words = switch_words,
 		.help = "Whether upstream servers are sent a DNS cookie (RFC 7873, 9018), which those "
 			"that know cookies have to repeat."},
+	{.name = "serve-stale",
+		.type = OPTION_DURATION,
+		.unit = "seconds",
+		FIELD(serve_stale_s),
+		.min = 0,
+		.max = 7 * 86400,
+		.scale = 1000,
+		.initial = "1d",
+		.reloadable = true,
+		.help = "How long after its end an answer may still be given when no upstream "
+			"server gives a better one (RFC 8767), with a TTL of 30 seconds and the "
+			"Extended DNS Error \"Stale Answer\"; 0 for never. Expired answers take "
+			"only room that others do not need."},
+	{.name = "stale-client-timeout",
+		.type = OPTION_DURATION,
+		.unit = "milliseconds",
+		FIELD(stale_client_timeout_ms),
+		.min = 0,
+		.max = 60000,
+		.scale = 1,
+		.initial = "1800ms",
+		.reloadable = true,
+		.help = "How long a client waits for a fresh answer before it gets an expired one. "
+			"The question goes on, and what comes of it is kept. Nobody waits while "
+			"the name is known to fail, or no upstream server answers."},
+	{.name = "prefetch",
+		.type = OPTION_WORD,
+		FIELD(prefetch),
+		.initial = "on",
+		.words = switch_words,
+		.reloadable = true,
+		.help = "Whether an answer that is asked for again in the last tenth of its life "
+			"(10 seconds or more) is asked for anew before it expires, so that nobody "
+			"waits for a popular name."},
+	{.name = "failure-ttl",
+		.type = OPTION_DURATION,
+		.unit = "seconds",
+		FIELD(failure_ttl_s),
+		.min = 1,
+		.max = 300,
+		.scale = 1000,
+		.initial = "5s",
+		.reloadable = true,
+		.help = "How long a question is not asked again after the upstream servers failed "
+			"to answer it (RFC 9520). Each time it fails again this doubles, up to 30 "
+			"seconds; an answer ends it. Where no server could be reached at all it is "
+			"one second."},
 	{.name = "tcp-clients-max",
 		.type = OPTION_NUMBER,
 		.unit = "connections",

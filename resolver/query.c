@@ -14,6 +14,7 @@
 #include "resolver/judge.h"
 #include "resolver/reply.h"
 #include "resolver/upstream/loop_watch.h"
+#include "resolver/waiter.h"
 
 #define OPT_SIZE 11 /* of a client, without options */
 
@@ -119,6 +120,31 @@ static size_t answer_uncached(struct query_engine *engine, const struct query_cl
 	return 0;
 }
 
+/* An expired answer: told at once where waiting would be in vain. */
+static size_t answer_stale(struct query_engine *engine, const struct query_client *client,
+	const struct cache_key *key, const struct cache_hit *hit, const struct now *now,
+	struct query_slot *slot, uint8_t *reply, size_t limit)
+{
+	if (engine->policy->stale_wait_us < 0 ||
+		!flight_need_not_wait(engine, &slot->request, hit))
+		return answer_uncached(engine, client, key, now, slot, reply, limit);
+	size_t length = judge_answer(engine, slot, hit, SOURCE_STALE, reply, limit);
+
+	if (slot->transaction.source == SOURCE_STALE && !(hit->failing && hit->failure.held))
+		flight_refresh(engine, &slot->request, key, FLIGHT_STALE, now);
+	return length;
+}
+
+static size_t answer_failed(struct query_engine *engine, const struct failure *failure,
+	struct query_slot *slot, uint8_t *reply, size_t limit)
+{
+	const char *text;
+	enum ede_code code = failure_code(failure, true, &text);
+
+	engine->config.counters->failure_hits++;
+	return judge_error(engine, slot, failure->rcode, code, text, reply, limit);
+}
+
 static size_t answer_question(struct query_engine *engine, const struct query_client *client,
 	const struct now *now, struct query_slot *slot, uint8_t *reply, size_t limit)
 {
@@ -132,16 +158,21 @@ static size_t answer_question(struct query_engine *engine, const struct query_cl
 		request->qtype,
 		(uint8_t)((request->edns.dnssec_ok ? CACHE_DNSSEC_OK : 0) |
 			  (request->flags & DNS_FLAG_CD ? CACHE_CHECKING_DISABLED : 0)));
-	switch (cache_lookup(engine->config.cache, &key, now->mono_us, false, 0, reply,
-		reply_room(request, slot->transaction.tcp), &hit, &owner)) {
-	case CACHE_HIT:
-	case CACHE_HIT_DUE:
+	enum cache_result result = cache_lookup(engine->config.cache, &key, now->mono_us, false, 0,
+		reply, reply_room(request, slot->transaction.tcp), &hit, &owner);
+	if (result == CACHE_HIT || result == CACHE_HIT_DUE) {
+		size_t length = judge_answer(engine, slot, &hit, SOURCE_CACHE, reply, limit);
 		counters->cache_hits++;
-		return judge_answer(engine, slot, &hit, SOURCE_CACHE, reply, limit);
-	default:
-		counters->cache_misses++;
-		return answer_uncached(engine, client, &key, now, slot, reply, limit);
+		if (result == CACHE_HIT_DUE && slot->transaction.source == SOURCE_CACHE)
+			flight_refresh(engine, request, &key, FLIGHT_PREFETCH, now);
+		return length;
 	}
+	counters->cache_misses++;
+	if (result == CACHE_STALE)
+		return answer_stale(engine, client, &key, &hit, now, slot, reply, limit);
+	if (result == CACHE_FAILED)
+		return answer_failed(engine, &hit.failure, slot, reply, limit);
+	return answer_uncached(engine, client, &key, now, slot, reply, limit);
 }
 
 /* Outsiders ask with whatever sender address they like: what they are told is for few of them. */
@@ -270,6 +301,7 @@ struct query_engine *query_engine_new(const struct query_config *config)
 	TAILQ_INIT(&engine->by_age);
 	waiting_init(&engine->waiting, &config->seed, config->waiters_max,
 		config->waiters_per_client_max);
+	TAILQ_INIT(&engine->fresh);
 	return engine;
 }
 

@@ -54,7 +54,9 @@ struct query_policy {
 	size_t proxy_count;
 	const struct prefix *forwarders; /* what they say of their clients is believed (lib/dns/forwarded.h) */
 	size_t forwarder_count;
-	uint32_t block_ttl_s; /* of denials made here */
+	uint32_t block_ttl_s;  /* of denials made here */
+	int64_t stale_wait_us; /* how long a client waits before it gets an expired answer; below
+				  0: it never does */
 	struct answer_limits limits; /* TTLs of what is cached */
 	bool trust_ad; /* AD of upstream is passed on */
 	struct cookie_secrets cookies; /* none: cookies are off */
@@ -93,6 +95,8 @@ struct query_io {
 	void *(*ask)(void *context, const struct upstream_question *question,
 		struct query_flight *flight, enum td_error *error);
 	void (*cancel)(void *context, void *handle);
+	/* True when all servers that could be asked are known to be silent. */
+	bool (*unreachable)(void *context, const struct upstream_question *question);
 	/* Sends a reply that was pending. TD_OK, TD_NOT_FOUND (the TCP client is gone), TD_IO.
 	 * Length 0: there will be none, which only gives the query's place among those of its
 	 * connection back. */
@@ -117,6 +121,7 @@ struct query_config {
 	size_t listen_count;
 	size_t waiters_max;            /* queries pending at once, and questions asked for them */
 	size_t waiters_per_client_max; /* of one client, so that it leaves room for the others */
+	int64_t wait_max_us; /* then a client has given up, and gets no answer; 0: no such time */
 	struct hash_seed seed;
 };
 
@@ -156,6 +161,13 @@ void query_unsent(struct query_engine *engine);
 /* What upstream said to a flight. TD_OK with the message and its server, or why there is none. */
 void query_answered(struct query_engine *engine, struct query_flight *flight, enum td_error error,
 	const uint8_t *reply, size_t size, const struct endpoint *server, const struct now *now);
+
+/*
+ * Time: query_tick is to be called at query_next_due (mono, INT64_MAX: not at all), which may have
+ * changed after every other call. It may leave more for a next call at once.
+ */
+int64_t query_next_due(const struct query_engine *engine);
+void query_tick(struct query_engine *engine, const struct now *now);
 
 /* A letter for this worker; taken over. */
 void query_receive(struct query_engine *engine, struct query_letter *letter, const struct now *now);

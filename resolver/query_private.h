@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * One worker's query engine, shared by the three files that are its code: query.c (the path of a
- * query), judge.c (what a client is told, and what is recorded of it), flight.c (questions that are
- * pending).
+ * One worker's query engine, shared by the files that are its code: query.c (the path of a query),
+ * judge.c (what a client is told, and what is recorded of it), flight.c (questions that are
+ * pending), waiter.c (clients that wait for their answers).
  */
 #pragma once
 
@@ -11,13 +11,16 @@
 #include "resolver/waiting.h"
 
 struct query_flight;
+struct waiter;
 
 struct query_engine {
 	struct query_config config;
 	const struct query_policy *policy;
 	struct table flights;
 	TAILQ_HEAD(, query_flight) by_age; /* the oldest first */
-	struct waiting waiting;            /* queries pending */
+	size_t background; /* flights that were begun for nobody, to refresh what is cached */
+	struct waiting waiting; /* queries pending */
+	TAILQ_HEAD(, waiter) fresh; /* of those: yet to be offered a stale answer, the oldest first */
 	uint64_t answer_serial;
 	uint8_t buffer[DNS_MESSAGE_MAX]; /* of replies that were pending */
 };

@@ -57,21 +57,23 @@ static uint16_t reply_flags(const struct request *request, uint16_t flags)
 }
 
 size_t reply_complete(const struct request *request, uint8_t *reply, size_t length, uint16_t flags,
-	bool truncated)
+	bool truncated, enum ede_code code, size_t capacity)
 {
-	struct wire_writer writer = wire_writer_init(reply, length + opt_size(request));
+	struct wire_writer writer = wire_writer_init(reply, capacity);
 
 	wire_put_u16(reply, length, 0, request->id);
 	wire_put_u16(reply, length, 2,
 		reply_flags(request, (uint16_t)(flags | (truncated ? DNS_FLAG_TC : 0))));
 	memcpy(reply + DNS_HEADER_SIZE, request->qname, request->qname_length);
 	wire_put_u16(reply, length, 10, request->edns.present ? 1 : 0);
-	if (request->edns.present) {
-		writer.position = length;
-		struct edns_content content = opt_content(request, EDE_NONE, NULL);
-		edns_write_content(&writer, request->edns.dnssec_ok, 0, &content);
-	}
-	return request->edns.present ? writer.position : length;
+	if (!request->edns.present)
+		return length;
+	struct edns_content content = opt_content(request, code, NULL);
+	if (code != EDE_NONE && length + edns_content_size(&content) > capacity)
+		content.ede = EDE_NONE;
+	writer.position = length;
+	edns_write_content(&writer, request->edns.dnssec_ok, 0, &content);
+	return writer.position;
 }
 
 /* Closes a composed message with our OPT, when the client spoke EDNS and it fits. */

@@ -18,10 +18,11 @@ size_t reply_room(const struct request *request, bool tcp);
 
 /*
  * Turns a message of length octets at reply (written within reply_room) into the client's: id,
- * flags, question as spelled, OPT. flags: RCODE and AD of the answer. Returns the new length.
+ * flags, question as spelled, OPT. flags: RCODE and AD of the answer. code: an Extended DNS Error, if
+ * it fits capacity. Returns the new length.
  */
 size_t reply_complete(const struct request *request, uint8_t *reply, size_t length, uint16_t flags,
-	bool truncated);
+	bool truncated, enum ede_code code, size_t capacity);
 
 /* A reply without records. rcode may exceed 15 (EDNS). Works without a readable question too. */
 size_t reply_error(const struct request *request, uint8_t *reply, size_t capacity, uint16_t rcode,

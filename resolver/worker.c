@@ -23,6 +23,7 @@
 
 #define TICK_MS 250 /* how long a quiet worker keeps counts to itself */
 #define DRAIN_POLL_MS 10
+#define WAIT_SLACK_US (500 * US_PER_MS) /* clients wait longer than a question takes by this */
 #define LISTENERS_MAX 64
 
 struct worker {
@@ -32,6 +33,8 @@ struct worker {
 	bool started;
 	struct event_base *base;
 	struct event *wake, *tick, *drain;
+	struct event *due;    /* the engine's next */
+	int64_t due_armed_us; /* when it will come; INT64_MAX: it will not */
 	int wake_fd;
 	struct mailbox messages; /* from the main thread */
 	struct mailbox letters;  /* from workers */
@@ -55,11 +58,26 @@ static struct now read_clock(void)
 		.wall_us = wall.tv_sec * US_PER_S + wall.tv_nsec / 1000};
 }
 
+/* The timer comes no later than the engine wants it; one that comes early is set again then. */
+static void arm_due(struct worker *worker, const struct now *now)
+{
+	int64_t due_us = query_next_due(worker->engine);
+
+	if (due_us >= worker->due_armed_us)
+		return;
+	int64_t left_us = due_us > now->mono_us ? due_us - now->mono_us : 0;
+	struct timeval left = {.tv_sec = left_us / US_PER_S, .tv_usec = left_us % US_PER_S};
+
+	if (event_add(worker->due, &left) == 0)
+		worker->due_armed_us = due_us;
+}
+
 static void turn(void *context, const struct now *now)
 {
 	struct worker *worker = context;
 
 	telemetry_turn(worker->config.telemetry, now);
+	arm_due(worker, now);
 }
 
 static void wake(struct worker *worker)
@@ -123,6 +141,14 @@ static void on_upstream_done(void *context, enum td_error error, const uint8_t *
 	free(ask);
 	query_answered(worker->engine, flight, error, reply, size, server, &now);
 	turn(worker, &now);
+}
+
+static bool io_unreachable(void *context, const struct upstream_question *question)
+{
+	struct worker *worker = context;
+
+	(void)question;
+	return upstream_is_silent(worker->upstream);
 }
 
 static enum td_error io_respond(
@@ -242,6 +268,18 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
 	turn(context, &now);
 }
 
+static void on_due(evutil_socket_t fd, short what, void *context)
+{
+	struct worker *worker = context;
+	struct now now = read_clock();
+
+	(void)fd;
+	(void)what;
+	worker->due_armed_us = INT64_MAX;
+	query_tick(worker->engine, &now);
+	turn(worker, &now);
+}
+
 static void on_drain(evutil_socket_t fd, short what, void *context)
 {
 	struct worker *worker = context;
@@ -295,7 +333,14 @@ static bool open_engine(struct worker *worker)
 	query.worker = worker->config.index;
 	query.cache = worker->config.cache;
 	query.counters = &worker->counters;
-	query.io = (struct query_io){worker, io_ask, io_cancel, io_respond, io_mail, io_record};
+	query.wait_max_us = worker->config.upstream.timeout_ms * US_PER_MS + WAIT_SLACK_US;
+	query.io = (struct query_io){.context = worker,
+		.ask = io_ask,
+		.cancel = io_cancel,
+		.unreachable = io_unreachable,
+		.respond = io_respond,
+		.mail = io_mail,
+		.record = io_record};
 	worker->engine = query_engine_new(&query);
 	struct upstream_config upstream = worker->config.upstream;
 	if (worker->config.tap) {
@@ -362,8 +407,10 @@ struct worker *worker_new(
 			worker->base, worker->wake_fd, EV_READ | EV_PERSIST, on_wake, worker);
 		worker->tick = event_new(worker->base, -1, EV_PERSIST, on_tick, worker);
 		worker->drain = event_new(worker->base, -1, EV_PERSIST, on_drain, worker);
+		worker->due = event_new(worker->base, -1, 0, on_due, worker);
+		worker->due_armed_us = INT64_MAX;
 	}
-	if (!worker->wake || !worker->tick || !worker->drain || !open_engine(worker) ||
+	if (!worker->wake || !worker->tick || !worker->drain || !worker->due || !open_engine(worker) ||
 		!open_listeners(worker, sockets, address_count)) {
 		log_error("worker %u: not enough memory or file descriptors", config->index);
 		worker_free(worker);
@@ -415,6 +462,8 @@ void worker_free(struct worker *worker)
 		event_free(worker->tick);
 	if (worker->drain)
 		event_free(worker->drain);
+	if (worker->due)
+		event_free(worker->due);
 	if (worker->base)
 		event_base_free(worker->base);
 	if (worker->wake_fd >= 0)

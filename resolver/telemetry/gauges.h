@@ -11,7 +11,7 @@
 
 #include "lib/dns/address.h"
 
-#define GAUGES_MAX 64
+#define GAUGES_MAX 128
 #define GAUGES_UPSTREAMS_SIZE 1024
 /* Script.lua takes numbers of up to 15 digits. */
 #define GAUGE_VALUE_MAX UINT64_C(999999999999999)

@@ -747,6 +747,14 @@ size_t upstream_pending(const struct upstream *upstream)
 	return upstream->pending;
 }
 
+bool upstream_is_silent(const struct upstream *upstream)
+{
+	for (size_t i = 0; i < upstream->server_count; i++)
+		if (upstream->servers[i].backoffs_in_row == 0)
+			return false;
+	return true;
+}
+
 const struct server_state *upstream_servers(const struct upstream *upstream, size_t *count)
 {
 	*count = upstream->server_count;

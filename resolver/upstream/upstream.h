@@ -90,5 +90,8 @@ const struct upstream_counters *upstream_counters(const struct upstream *upstrea
 /* Requests that are open. Probes of silent servers, which nobody waits for, are not counted. */
 size_t upstream_pending(const struct upstream *upstream);
 
+/* True when no server answers: each is backed off, or was and has said nothing since. */
+bool upstream_is_silent(const struct upstream *upstream);
+
 /* The servers' states, for `status`. */
 const struct server_state *upstream_servers(const struct upstream *upstream, size_t *count);

@@ -37,6 +37,14 @@ static void io_cancel(void *context, void *handle)
 	((struct world_ask *)handle)->open = false;
 }
 
+static bool io_unreachable(void *context, const struct upstream_question *question)
+{
+	const struct world_worker *worker = context;
+
+	(void)question;
+	return worker->world->unreachable;
+}
+
 static struct world_reply *log_reply(
 	struct world *world, const struct query_client *client, const uint8_t *reply, size_t length)
 {
@@ -115,6 +123,7 @@ static void open_policy(struct world *world, const char *tunnel_zone, const char
 	world->policy.limits =
 		(struct answer_limits){.ttl_max_s = 86400, .negative_ttl_max_s = 3600};
 	world->policy.trust_ad = true;
+	world->policy.stale_wait_us = 1800 * US_PER_MS;
 	world->policy.zone_id[0] = 10;
 	world->policy.zone_id[1] = 11;
 }
@@ -126,8 +135,12 @@ void world_open(struct world *world, const char *tunnel_zone, const char *local_
 	memset(world, 0, sizeof *world);
 	world->now =
 		(struct now){.mono_us = 1000 * US_PER_S, .wall_us = INT64_C(1790000000) * US_PER_S};
+	const struct cache_settings settings = {
+		.stale_us = 86400 * US_PER_S, .failure_us = 5 * US_PER_S, .prefetch = true};
+
 	world->cache = cache_new(1 << 20, 4, &seed);
 	world->rate_limit = rate_limit_new(&seed);
+	cache_set(world->cache, &settings);
 	assert(prefix_from_text(&world->allow, "192.0.2.0/24") == TD_OK);
 	open_policy(world, tunnel_zone, local_zone);
 	for (unsigned i = 0; i < WORLD_WORKERS; i++) {
@@ -137,7 +150,9 @@ void world_open(struct world *world, const char *tunnel_zone, const char *local_
 			.cache = world->cache,
 			.rate_limit = world->rate_limit,
 			.counters = &worker->counters,
-			.io = {worker, io_ask, io_cancel, io_respond, io_mail, io_record},
+			.io = {worker, io_ask, io_cancel, io_unreachable, io_respond, io_mail,
+				io_record},
+			.wait_max_us = 5500 * US_PER_MS,
 			.waiters_max = 100,
 			.waiters_per_client_max = 60};
 		worker->engine = query_engine_new(&config);
@@ -180,6 +195,33 @@ void world_advance_ms(struct world *world, int64_t ms)
 {
 	world->now.mono_us += ms * US_PER_MS;
 	world->now.wall_us += ms * US_PER_MS;
+}
+
+void world_run_ms(struct world *world, int64_t ms)
+{
+	int64_t end_us = world->now.mono_us + ms * US_PER_MS;
+
+	for (;;) {
+		struct query_engine *first = NULL;
+		int64_t due_us = INT64_MAX;
+		for (unsigned i = 0; i < WORLD_WORKERS; i++) {
+			int64_t next_us = query_next_due(world->workers[i].engine);
+			if (next_us < due_us) {
+				first = world->workers[i].engine;
+				due_us = next_us;
+			}
+		}
+		if (due_us > end_us)
+			break;
+		if (due_us > world->now.mono_us) {
+			world->now.wall_us += due_us - world->now.mono_us;
+			world->now.mono_us = due_us;
+		}
+		query_tick(first, &world->now);
+		world_deliver(world);
+	}
+	world->now.wall_us += end_us - world->now.mono_us;
+	world->now.mono_us = end_us;
 }
 
 static size_t build_query(const struct world_query *query, uint8_t *packet, size_t size)
@@ -246,6 +288,15 @@ void world_upstream_send(struct world *world, unsigned n, struct compose *compos
 		length, &server, &world->now);
 }
 
+void world_upstream_rcode(struct world *world, unsigned n, uint16_t rcode)
+{
+	struct compose compose;
+	uint8_t buffer[600];
+
+	world_upstream_begin(world, n, &compose, buffer, sizeof buffer, rcode);
+	world_upstream_send(world, n, &compose);
+}
+
 void world_upstream_fail(struct world *world, unsigned n, enum td_error error)
 {
 	struct world_ask *ask = &world->asks[n];
@@ -277,6 +328,22 @@ void world_deliver(struct world *world)
 		query_receive(world->workers[world->post[i].to].engine, world->post[i].letter,
 			&world->now);
 	world->post_count = 0;
+}
+
+int world_ede(const struct world_reply *reply)
+{
+	struct message_rr rr;
+
+	for (unsigned i = 0; world_record_at(reply, i, &rr); i++) {
+		const uint8_t *rdata = reply->bytes + rr.rdata_offset;
+		if (rr.type != TYPE_OPT)
+			continue;
+		for (size_t at = 0; at + 6 <= rr.rdata_length;
+			at += 4 + (size_t)(rdata[at + 2] << 8 | rdata[at + 3]))
+			if ((rdata[at] << 8 | rdata[at + 1]) == EDNS_OPTION_EDE)
+				return rdata[at + 4] << 8 | rdata[at + 5];
+	}
+	return -1;
 }
 
 uint16_t world_flags(const struct world_reply *reply)

@@ -9,7 +9,7 @@
 #include "lib/dns/compose.h"
 #include "resolver/query.h"
 
-#define WORLD_WORKERS 2
+#define WORLD_WORKERS 8
 #define WORLD_LOG_MAX 256
 
 struct world_ask {
@@ -60,6 +60,7 @@ struct world {
 	unsigned post_count;
 	enum td_error ask_error; /* TD_OK: asks start */
 	unsigned ask_max;        /* so many asks of a worker may be open, more fail with TD_FULL; 0: any */
+	bool unreachable;        /* what the engines are told of the servers */
 };
 
 /* Zones: RPZ text of a tunnel zone "tunnel" and of a local zone "local" before it; NULL: empty.
@@ -84,6 +85,9 @@ struct world_query {
 	uint8_t client; /* 192.0.2.<client> */
 };
 
+/* The time goes on, and every worker is called when it is due. */
+void world_run_ms(struct world *world, int64_t ms);
+
 /* Sends it to a worker. Returns the reply that came at once, or NULL. */
 const struct world_reply *world_ask(
 	struct world *world, unsigned worker, const struct world_query *query);
@@ -97,8 +101,14 @@ void world_upstream_fail(struct world *world, unsigned n, enum td_error error);
 /* Reply to ask n with one address record (type of the question, last octet). */
 void world_upstream_address(struct world *world, unsigned n, uint32_t ttl_s, uint8_t last_octet);
 
+/* The same with an error code and no records. */
+void world_upstream_rcode(struct world *world, unsigned n, uint16_t rcode);
+
 /* Delivers every letter, also those that deliveries cause. */
 void world_deliver(struct world *world);
+
+/* The Extended DNS Error of a reply, -1: none. */
+int world_ede(const struct world_reply *reply);
 
 /* What a reply says. */
 uint16_t world_rcode(const struct world_reply *reply);

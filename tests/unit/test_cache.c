@@ -324,24 +324,24 @@ static void test_failure_is_held_doubled_and_ended(void **state)
 
 	(void)state;
 	make_key(cache, &key, "f.example");
-	cache_fail(cache, &key, &servfail, false, 0); /* off, as a new cache is */
+	cache_fail(cache, &key, &servfail, CACHE_FAILURE_NAME, 0); /* off, as a new cache is */
 	assert_int_equal(look(cache, "f.example", 0, &hit), CACHE_MISS);
 	cache_set(cache, &settings);
-	cache_fail(cache, &key, &servfail, false, 0);
+	cache_fail(cache, &key, &servfail, CACHE_FAILURE_NAME, 0);
 	assert_int_equal(look(cache, "f.example", 5 * US_PER_S - 1, &hit), CACHE_FAILED);
 	assert_int_equal(claim(cache, "f.example", 5 * US_PER_S - 1, &hit), CACHE_FAILED);
 	assert_int_equal(hit.failure.error, TD_REFUSED);
 	assert_int_equal(hit.failure.rcode, RCODE_SERVFAIL);
 	assert_int_equal(claim(cache, "f.example", 5 * US_PER_S, &hit), CACHE_MISS);
-	cache_fail(cache, &key, &servfail, false, 10 * US_PER_S);
+	cache_fail(cache, &key, &servfail, CACHE_FAILURE_NAME, 10 * US_PER_S);
 	assert_int_equal(look(cache, "f.example", 20 * US_PER_S - 1, &hit), CACHE_FAILED);
 	assert_int_equal(look(cache, "f.example", 20 * US_PER_S, &hit), CACHE_MISS);
 	for (unsigned i = 0; i < 5; i++)
-		cache_fail(cache, &key, &servfail, false, 20 * US_PER_S);
+		cache_fail(cache, &key, &servfail, CACHE_FAILURE_NAME, 20 * US_PER_S);
 	assert_int_equal(look(cache, "f.example", 50 * US_PER_S - 1, &hit), CACHE_FAILED);
 	assert_int_equal(look(cache, "f.example", 50 * US_PER_S, &hit), CACHE_MISS);
 	put(cache, "f.example", 0, 20, 50 * US_PER_S); /* answered, though not to be kept */
-	cache_fail(cache, &key, &servfail, false, 60 * US_PER_S);
+	cache_fail(cache, &key, &servfail, CACHE_FAILURE_NAME, 60 * US_PER_S);
 	assert_int_equal(look(cache, "f.example", 65 * US_PER_S, &hit), CACHE_MISS);
 	cache_free(cache);
 }
@@ -358,9 +358,32 @@ static void test_failure_of_an_outage_ends_soon(void **state)
 	cache_set(cache, &settings);
 	make_key(cache, &key, "f.example");
 	for (unsigned i = 0; i < 4; i++)
-		cache_fail(cache, &key, &silent, true, 0);
+		cache_fail(cache, &key, &silent, CACHE_FAILURE_SERVERS, 0);
 	assert_int_equal(look(cache, "f.example", US_PER_S - 1, &hit), CACHE_FAILED);
 	assert_int_equal(look(cache, "f.example", US_PER_S, &hit), CACHE_MISS);
+	cache_free(cache);
+}
+
+/* Who waited in vain for the time of a client tells the others; they may ask, and need not wait. */
+static void test_slow_question_is_known_and_not_held(void **state)
+{
+	const struct failure slow = {.error = TD_TIMEOUT, .rcode = RCODE_SERVFAIL};
+	struct cache *cache = cache_new(1 << 20, 1, &seed);
+	struct cache_key key;
+	struct cache_hit hit;
+
+	(void)state;
+	cache_set(cache, &settings);
+	put(cache, "f.example", 10, 20, 0);
+	make_key(cache, &key, "f.example");
+	cache_fail(cache, &key, &slow, CACHE_FAILURE_SLOW, 20 * US_PER_S);
+	assert_int_equal(look(cache, "f.example", 20 * US_PER_S, &hit), CACHE_STALE);
+	assert_true(hit.failing && !hit.failure.held);
+	assert_int_equal(claim(cache, "f.example", 20 * US_PER_S, &hit), CACHE_MISS);
+	cache_fail(cache, &key, &slow, CACHE_FAILURE_NAME, 20 * US_PER_S);
+	cache_fail(cache, &key, &slow, CACHE_FAILURE_SLOW, 21 * US_PER_S); /* ends nothing */
+	assert_int_equal(look(cache, "f.example", 25 * US_PER_S - 1, &hit), CACHE_STALE);
+	assert_true(hit.failing && hit.failure.held);
 	cache_free(cache);
 }
 
@@ -376,9 +399,9 @@ static void test_stale_answer_tells_of_a_failure(void **state)
 	cache_set(cache, &settings);
 	put(cache, "f.example", 10, 20, 0);
 	make_key(cache, &key, "f.example");
-	cache_fail(cache, &key, &servfail, false, 5 * US_PER_S); /* of a refresh */
+	cache_fail(cache, &key, &servfail, CACHE_FAILURE_NAME, 5 * US_PER_S); /* of a refresh */
 	assert_int_equal(look(cache, "f.example", 6 * US_PER_S, &hit), CACHE_HIT);
-	cache_fail(cache, &key, &servfail, false, 20 * US_PER_S);
+	cache_fail(cache, &key, &servfail, CACHE_FAILURE_NAME, 20 * US_PER_S);
 	assert_int_equal(look(cache, "f.example", 20 * US_PER_S, &hit), CACHE_STALE);
 	assert_true(hit.failing && hit.failure.held);
 	assert_int_equal(claim(cache, "f.example", 20 * US_PER_S, &hit), CACHE_FAILED);
@@ -435,6 +458,7 @@ int main(void)
 		cmocka_unit_test(test_claim_beside_an_entry),
 		cmocka_unit_test(test_failure_is_held_doubled_and_ended),
 		cmocka_unit_test(test_failure_of_an_outage_ends_soon),
+		cmocka_unit_test(test_slow_question_is_known_and_not_held),
 		cmocka_unit_test(test_stale_answer_tells_of_a_failure),
 		cmocka_unit_test(test_expired_entries_make_room_first),
 	};
