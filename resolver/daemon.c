@@ -498,6 +498,8 @@ static bool open_workers(struct daemon *daemon)
 			.randomize_case = options->randomize_case,
 			.cookies = options->upstream_cookies,
 			.loops = daemon->loops,
+			.strict = options->upstream_order == UPSTREAM_STRICT,
+			.hedge = options->upstream_hedge == 1,
 			.requests_max = options->pending_max},
 		.tcp_connections_max = options->tcp_clients_max,
 		.tcp_connections_per_client_max = TCP_PER_CLIENT_MAX,

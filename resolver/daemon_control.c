@@ -13,6 +13,7 @@
 #include "resolver/daemon.h"
 #include "resolver/daemon_gauges.h"
 #include "resolver/telemetry/redis/forget.h"
+#include "resolver/upstream/server_status.h"
 
 static const char *const kind_names[] = {
 	[ZONE_TUNNEL] = "tunnel", [ZONE_LIST] = "list", [ZONE_LOCAL] = "local"};
@@ -34,28 +35,27 @@ static void add_zones(const struct daemon *daemon, struct control_reply *reply)
 	}
 }
 
-static void add_server(const struct daemon *daemon, const struct server_state *server,
-	int64_t now_us, struct control_reply *reply)
-{
-	char text[ENDPOINT_TEXT_MAX + 128], address[ENDPOINT_TEXT_MAX];
-
-	snprintf(text, sizeof text,
-		"%s state=%s srtt_us=%" PRId64 " sent=%" PRIu64 " answered=%" PRIu64
-		" timeouts=%" PRIu64,
-		endpoint_to_text(&server->endpoint, address),
-		loop_watch_is_looping(daemon->loops, &server->endpoint) ? "loop"
-		: server->backoff_until_us > now_us                      ? "backoff"
-									 : "ok", server->srtt_us, server->sent,
-		server->answered, server->timed_out);
-	control_reply_add(reply, "upstream", text);
-}
-
 static void add_upstreams(const struct daemon *daemon, const struct broadcast *broadcast,
 	int64_t now_us, struct control_reply *reply)
 {
-	for (size_t i = 0; i < broadcast->messages[0].status.server_count; i++) {
-		struct server_state sum = daemon_server(daemon, broadcast, i);
-		add_server(daemon, &sum, now_us, reply);
+	struct server_state servers[UPSTREAM_SERVERS_MAX];
+	size_t count = broadcast->messages[0].status.server_count;
+	char address[ENDPOINT_TEXT_MAX], figures[SERVER_STATUS_TEXT_MAX];
+	char text[sizeof address + sizeof figures];
+
+	for (size_t i = 0; i < count; i++)
+		servers[i] = daemon_server(daemon, broadcast, i);
+	for (size_t i = 0; i < count; i++) {
+		const char *word = server_status_word(
+			&servers[i], servers, count,
+			daemon->options->upstream_order == UPSTREAM_STRICT);
+
+		if (loop_watch_is_looping(daemon->loops, &servers[i].endpoint))
+			word = "loop";
+		snprintf(text, sizeof text, "%s %s",
+			endpoint_to_text(&servers[i].endpoint, address),
+			server_status_text(&servers[i], word, now_us, figures));
+		control_reply_add(reply, "upstream", text);
 	}
 }
 

@@ -15,6 +15,7 @@
 #include "lib/base/log.h"
 #include "resolver/counters.h"
 #include "resolver/telemetry/gauges.h"
+#include "resolver/upstream/server_status.h"
 
 #define GAUGES_INTERVAL_S 10
 
@@ -44,23 +45,13 @@ static struct totals sum_workers(const struct daemon *daemon, const struct broad
 	return sum;
 }
 
-/* Each worker has its own view of a server: sums, and the mean of the round trips. */
 struct server_state daemon_server(
 	const struct daemon *daemon, const struct broadcast *broadcast, size_t server)
 {
 	struct server_state sum = broadcast->messages[0].status.servers[server];
 
-	for (unsigned w = 1; w < daemon->worker_count; w++) {
-		const struct server_state *more = &broadcast->messages[w].status.servers[server];
-		sum.sent += more->sent;
-		sum.answered += more->answered;
-		sum.timed_out += more->timed_out;
-		if (more->srtt_us)
-			sum.srtt_us =
-				sum.srtt_us ? (sum.srtt_us + more->srtt_us) / 2 : more->srtt_us;
-		if (more->backoff_until_us > sum.backoff_until_us)
-			sum.backoff_until_us = more->backoff_until_us;
-	}
+	for (unsigned w = 1; w < daemon->worker_count; w++)
+		server_status_merge(&sum, &broadcast->messages[w].status.servers[server]);
 	return sum;
 }
 
@@ -151,11 +142,10 @@ static void add_upstreams(
 	const struct daemon *daemon, const struct broadcast *broadcast, struct gauges *gauges)
 {
 	size_t count = broadcast->messages[0].status.server_count, failing = 0;
-	int64_t now_us = daemon_mono_us();
 
 	for (size_t i = 0; i < count; i++) {
 		struct server_state server = daemon_server(daemon, broadcast, i);
-		bool backoff = server.backoff_until_us > now_us;
+		bool backoff = server.health == SERVER_DOWN;
 		bool loop = loop_watch_is_looping(daemon->loops, &server.endpoint);
 		gauges_add_upstream(
 			gauges, &server.endpoint, loop ? "loop" : backoff ? "backoff" : "ok");

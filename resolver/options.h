@@ -17,6 +17,7 @@
 #include "resolver/telemetry/telemetry.h"
 #include "resolver/upstream/server_address.h"
 
+enum upstream_order { UPSTREAM_FASTEST, UPSTREAM_STRICT };
 enum zone_format { FORMAT_RPZ, FORMAT_PATTERNS };
 
 /* A zone after defaults: the shipped ones come first in their order unless a section names them,
@@ -64,6 +65,8 @@ struct options {
 	char *cookie_secret_file; /* "" = none */
 	/* Out of the file; without one the daemon's own. Never printed. */
 	struct cookie_secrets cookie_secrets;
+	enum upstream_order upstream_order;
+	unsigned upstream_hedge; /* 1: on */
 	char *redis; /* "embedded", "off" or a URL (redis_address.h), which may hold a password */
 	char *redis_user, *redis_sentinel_user; /* these and the rest: "" = none */
 	char *redis_password_file, *redis_sentinel_password_file;

@@ -54,6 +54,7 @@ const char *const option_format_words[] = {"rpz", "patterns", NULL};
 static const char *const journal_fsync_words[] = {"never", "batch", "second", NULL};
 static const char *const switch_words[] = {"off", "on", NULL};
 static const char *const redis_tls_words[] = {"off", "on", NULL};
+static const char *const upstream_order_words[] = {"fastest", "strict", NULL};
 static const char *const query_log_words[] = {"off", "watched", "all", NULL};
 static const char *const client_identity_words[] = {"address", "prefix", "mac", NULL};
 static const char *const anonymize_words[] = {"off", "prefix", "hash", NULL};
@@ -303,6 +304,24 @@ const struct option_row option_rows[] = {
 			"to answer it (RFC 9520). Each time it fails again this doubles, up to 30 "
 			"seconds; an answer ends it. Where no server could be reached at all it is "
 			"one second."},
+	{.name = "upstream-order",
+		.type = OPTION_WORD,
+		FIELD(upstream_order),
+		.initial = "fastest",
+		.words = upstream_order_words,
+		.help = "Which server is asked first: the one that answers fastest (those that "
+			"differ by less than a quarter and 5 ms count as equal, and are asked in "
+			"their order), or strictly the first in the order of upstream that "
+			"answers. A server that is silent is asked last in either case, until it "
+			"answers a probe."},
+	{.name = "upstream-hedge",
+		.type = OPTION_WORD,
+		FIELD(upstream_hedge),
+		.initial = "on",
+		.words = switch_words,
+		.help = "Whether a second server is asked when the first is later than it usually "
+			"is; the first good answer counts. For a tenth of the questions at most, "
+			"but for those to a server that is silent as a whole."},
 	{.name = "tcp-clients-max",
 		.type = OPTION_NUMBER,
 		.unit = "connections",

@@ -28,7 +28,7 @@ static const struct status_row rows[] = {
 	{"uptime_s", "Daemon", "running for", UNIT_SECONDS},
 	{"workers", "Daemon", "workers", UNIT_COUNT},
 	{"listen", "Daemon", "listens on", UNIT_TEXT},
-	{"upstream", "Upstreams", "address|state|srtt_us|sent|answered|timeouts", UNIT_THING},
+	{"upstream", "Upstreams", "address|state|srtt_us|rttvar_us|sent|answered|timeouts|failures|hedges|backoffs|silent_s|edns", UNIT_THING},
 	{"zone", "Zones", "zone|mode|rules|kind", UNIT_THING},
 	{"received", "Queries", "received", UNIT_COUNT},
 	{"answered", "Queries", "answered", UNIT_COUNT},

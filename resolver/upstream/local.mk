@@ -7,6 +7,7 @@ resolver_upstream_libupstream_a_SOURCES = \
 	resolver/upstream/ports.c resolver/upstream/ports.h \
 	resolver/upstream/random.c resolver/upstream/random.h \
 	resolver/upstream/server.c resolver/upstream/server.h \
+	resolver/upstream/server_status.c resolver/upstream/server_status.h \
 	resolver/upstream/server_address.c resolver/upstream/server_address.h \
 	resolver/upstream/stream.c resolver/upstream/stream.h \
 	resolver/upstream/stream_message.c resolver/upstream/stream_message.h \

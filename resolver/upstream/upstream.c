@@ -4,8 +4,8 @@
  * bufferevents are not used for TCP: one question and one reply need neither buffers nor
  * watermarks. Nor is a connection kept open: truncated answers are few.
  *
- * A silent server is asked again with a copy of a client's question that no client waits for (a
- * probe).
+ * A request has a transport for each of its exchange's tries, and one timer. Requests that nobody
+ * waits for are copies of clients' questions and probes (see server.h).
  */
 #include "resolver/upstream/upstream.h"
 
@@ -40,38 +40,46 @@ struct tcp_transfer {
 	size_t reply_size;
 };
 
+/* Of one of the exchange's tries. */
+struct transport {
+	struct upstream_request *request;
+	unsigned slot;
+	struct port *port; /* over UDP, or NULL */
+	int fd;            /* of the TCP connection, -1: none; event is in use then */
+	struct event event;
+	struct tcp_transfer tcp;
+};
+
 struct upstream_request {
 	struct upstream *upstream;
 	struct upstream_request *next;
 	struct upstream_request **link; /* what points to this request in the list of open ones */
-	upstream_done_fn *done;         /* NULL: a probe */
+	upstream_done_fn *done;         /* NULL: nobody waits */
 	void *context;
-	struct port *port;  /* of the packet in flight over UDP; event is its deadline then */
-	int fd;             /* of the TCP connection, -1: none; event is both then */
-	struct event event; /* in use while there is either */
-	struct exchange exchange;
-	struct tcp_transfer tcp;
+	struct event deadline;
+	struct transport transports[EXCHANGE_TRIES_MAX];
 	uint8_t *kept; /* the exchange's kept reply */
 	size_t kept_size;
+	struct exchange exchange;
 };
 
 struct upstream {
 	struct event_base *base;
-	struct server_state servers[UPSTREAM_SERVERS_MAX];
-	size_t server_count;
+	struct server_group group;
 	int64_t timeout_us;
 	size_t requests_max;
 	struct loop_watch *loops;
 	unsigned loops_read; /* the generation that the servers' states follow */
 	upstream_tap_fn *tap;
 	void *tap_context;
-	size_t pending; /* open, probes not counted */
+	size_t pending; /* open, but for those that nobody waits for */
 	struct upstream_request *open;
 	struct upstream_request *free;
 	size_t free_count;
 	struct upstream_counters counters;
 	struct random_pool random;
 	struct ports ports;
+	struct event probe;
 	int64_t spoofing_said_us; /* when it may be said again */
 	uint8_t buffer[UDP_BUFFER_SIZE];
 };
@@ -84,7 +92,31 @@ static int64_t mono_us(void)
 	return ts.tv_sec * US_PER_S + ts.tv_nsec / 1000;
 }
 
+static struct timeval timeval_from_us(int64_t us)
+{
+	if (us < 0)
+		us = 0;
+	return (struct timeval){.tv_sec = us / US_PER_S, .tv_usec = us % US_PER_S};
+}
+
 /* --- a request's life --- */
+
+static void on_deadline(evutil_socket_t fd, short what, void *context);
+static void on_tcp(evutil_socket_t fd, short what, void *context);
+
+static struct upstream_request *request_alloc(struct upstream *upstream)
+{
+	struct upstream_request *request = malloc(sizeof(*request));
+
+	if (!request)
+		return NULL;
+	request->upstream = upstream;
+	evtimer_assign(&request->deadline, upstream->base, on_deadline, request);
+	for (unsigned i = 0; i < EXCHANGE_TRIES_MAX; i++)
+		request->transports[i] =
+			(struct transport){.request = request, .slot = i, .fd = -1};
+	return request;
+}
 
 static struct upstream_request *request_new(
 	struct upstream *upstream, upstream_done_fn *done, void *context)
@@ -95,16 +127,12 @@ static struct upstream_request *request_new(
 		upstream->free = request->next;
 		upstream->free_count--;
 	} else {
-		request = malloc(sizeof(*request));
+		request = request_alloc(upstream);
 		if (!request)
 			return NULL;
 	}
-	request->upstream = upstream;
 	request->done = done;
 	request->context = context;
-	request->port = NULL;
-	request->fd = -1;
-	request->tcp = (struct tcp_transfer){0};
 	request->kept = NULL;
 	request->kept_size = 0;
 
@@ -117,34 +145,36 @@ static struct upstream_request *request_new(
 	return request;
 }
 
-static void request_close(struct upstream_request *request)
+static void transport_close(struct transport *transport)
 {
-	if (request->port || request->fd >= 0)
-		event_del(&request->event);
-	if (request->port)
-		port_close(request->port);
-	if (request->fd >= 0)
-		close(request->fd);
-	request->port = NULL;
-	request->fd = -1;
-}
-
-/* The packet in flight was answered: its port is good for another. */
-static void request_put_port(struct upstream_request *request)
-{
-	if (!request->port)
+	if (transport->port)
+		port_close(transport->port);
+	transport->port = NULL;
+	if (transport->fd < 0)
 		return;
-	event_del(&request->event);
-	port_put(request->port);
-	request->port = NULL;
+	event_del(&transport->event);
+	close(transport->fd);
+	free(transport->tcp.reply);
+	transport->tcp = (struct tcp_transfer){0};
+	transport->fd = -1;
 }
 
-/* Takes the request out of the open ones. Its replies stay with the caller. */
+/* Its packet was answered: its port is good for another. */
+static void transport_put_port(struct transport *transport)
+{
+	if (transport->port)
+		port_put(transport->port);
+	transport->port = NULL;
+}
+
+/* Takes the request out of the open ones. The kept reply stays with the caller. */
 static void request_retire(struct upstream_request *request)
 {
 	struct upstream *upstream = request->upstream;
 
-	request_close(request);
+	event_del(&request->deadline);
+	for (unsigned i = 0; i < EXCHANGE_TRIES_MAX; i++)
+		transport_close(&request->transports[i]);
 	*request->link = request->next;
 	if (request->next)
 		request->next->link = request->link;
@@ -161,23 +191,21 @@ static void request_retire(struct upstream_request *request)
 static void request_drop(struct upstream_request *request)
 {
 	free(request->kept);
-	free(request->tcp.reply);
 	request_retire(request);
 }
 
 /*
  * Ends the request first, so that done may ask again or cancel others; nothing of ours is touched
- * after done.
+ * after done. tcp_reply: what is to be freed then.
  */
 static void request_finish(struct upstream_request *request, enum td_error error,
-	const uint8_t *reply, size_t size, int server)
+	const uint8_t *reply, size_t size, int server, uint8_t *tcp_reply)
 {
 	const struct endpoint *endpoint =
-		server >= 0 ? &request->upstream->servers[server].endpoint : NULL;
+		server >= 0 ? &request->upstream->group.servers[server].endpoint : NULL;
 	upstream_done_fn *done = request->done;
 	void *context = request->context;
 	uint8_t *kept = request->kept;
-	uint8_t *tcp_reply = request->tcp.reply;
 
 	request_retire(request);
 	done(context, error, reply, size, endpoint);
@@ -191,9 +219,20 @@ static void request_fail(struct upstream_request *request, enum td_error error)
 		request_drop(request);
 	else if (request->kept)
 		request_finish(request, TD_OK, request->kept, request->kept_size,
-			request->exchange.kept_server);
+			request->exchange.kept_server, NULL);
 	else
-		request_finish(request, error, NULL, 0, -1);
+		request_finish(request, error, NULL, 0, -1, NULL);
+}
+
+/* The reply in the transport's hands, which may be a buffer of its own. */
+static void request_succeed(
+	struct upstream_request *request, struct transport *transport, const uint8_t *reply, size_t size)
+{
+	uint8_t *tcp_reply = transport->tcp.reply;
+
+	transport->tcp.reply = NULL;
+	request_finish(request, TD_OK, reply, size,
+		request->exchange.tries[transport->slot].server, tcp_reply);
 }
 
 static void request_keep(struct upstream_request *request, const uint8_t *reply, size_t size)
@@ -205,27 +244,23 @@ static void request_keep(struct upstream_request *request, const uint8_t *reply,
 		memcpy(request->kept, reply, size);
 }
 
-/* --- sockets --- */
+/* --- sending --- */
 
-/*
- * Waits until the packet's deadline: for events of the TCP connection, or for the deadline alone.
- */
-static enum td_error request_wait(
-	struct upstream_request *request, short events, event_callback_fn call, int64_t now_us)
+static enum td_error request_wait(struct upstream_request *request, int64_t now_us)
 {
-	int64_t left_us = request->exchange.deadline_us - now_us;
+	struct timeval left = timeval_from_us(request->exchange.deadline_us - now_us);
 
-	if (left_us < 0)
-		left_us = 0;
-	struct timeval left = {.tv_sec = left_us / US_PER_S, .tv_usec = left_us % US_PER_S};
-
-	event_assign(&request->event, request->upstream->base, request->fd, events, call, request);
-	return event_add(&request->event, &left) == 0 ? TD_OK : TD_NOMEM;
+	return event_add(&request->deadline, &left) == 0 ? TD_OK : TD_NOMEM;
 }
 
-static struct server_state *request_server(struct upstream_request *request)
+static const struct exchange_try *transport_try(const struct transport *transport)
 {
-	return &request->exchange.servers[request->exchange.server];
+	return &transport->request->exchange.tries[transport->slot];
+}
+
+static struct server_state *transport_server(const struct transport *transport)
+{
+	return &transport->request->upstream->group.servers[transport_try(transport)->server];
 }
 
 static void tap(const struct upstream *upstream, const struct upstream_packet *packet)
@@ -234,38 +269,35 @@ static void tap(const struct upstream *upstream, const struct upstream_packet *p
 		upstream->tap(upstream->tap_context, packet);
 }
 
-static void tap_question(struct upstream_request *request)
+static void tap_question(const struct transport *transport)
 {
-	const struct exchange *exchange = &request->exchange;
+	const struct exchange_try *try = transport_try(transport);
 
-	tap(request->upstream,
-		&(struct upstream_packet){.server = &request_server(request)->endpoint,
-			.octets = exchange->packet.octets,
-			.length = exchange->packet.length,
-			.tcp = exchange->over_tcp});
+	tap(transport->request->upstream,
+		&(struct upstream_packet){.server = &transport_server(transport)->endpoint,
+			.octets = try->packet.octets,
+			.length = try->packet.length,
+			.tcp = try->over_tcp});
 }
-
-static void on_deadline(evutil_socket_t fd, short what, void *context);
-static void on_tcp(evutil_socket_t fd, short what, void *context);
 
 /*
  * A cookie is for one address of ours; which one it is now is looked up once a second. The packet
  * must not tell a server that the client it knew from there is now here.
  */
-static void request_bind_cookie(struct upstream_request *request, int64_t now_us)
+static void transport_bind_cookie(struct transport *transport, int64_t now_us)
 {
-	struct server_trust *trust = &request_server(request)->trust;
+	struct server_trust *trust = &transport_server(transport)->trust;
 	struct sockaddr_storage storage;
 	socklen_t length = sizeof(storage);
 	struct endpoint local;
 
-	if (!request->exchange.packet.cookie_length || now_us < trust->local_again_us)
+	if (!transport_try(transport)->packet.cookie_length || now_us < trust->local_again_us)
 		return;
 	trust->local_again_us = now_us + US_PER_S;
-	if (getsockname(request->port->fd, (struct sockaddr *)&storage, &length) == 0 &&
+	if (getsockname(transport->port->fd, (struct sockaddr *)&storage, &length) == 0 &&
 		endpoint_from_sockaddr(&local, (struct sockaddr *)&storage) &&
 		trust_bind_local(trust, &local.address))
-		exchange_recompose(&request->exchange, now_us);
+		exchange_recompose(&transport->request->exchange, now_us);
 }
 
 /* A port that serves again may have an error waiting that an earlier question left. */
@@ -280,51 +312,62 @@ static enum td_error port_send(const struct port *port, const struct packet *pac
 	return TD_IO;
 }
 
-static enum td_error request_send_udp(struct upstream_request *request, int64_t now_us)
+static enum td_error transport_send_udp(struct transport *transport, int64_t now_us)
 {
-	struct upstream *upstream = request->upstream;
-	struct server_state *server = request_server(request);
-	enum td_error error = ports_take(&upstream->ports, (size_t)(server - upstream->servers),
-		&server->endpoint, request, now_us, &request->port);
+	struct upstream *upstream = transport->request->upstream;
+	const struct exchange_try *try = transport_try(transport);
+	enum td_error error = ports_take(&upstream->ports, try->server,
+		&transport_server(transport)->endpoint, transport, now_us, &transport->port);
 
 	if (error != TD_OK)
 		return error;
 	upstream->counters.upstream_udp++;
-	request_bind_cookie(request, now_us);
-	error = request_wait(request, 0, on_deadline, now_us);
+	transport_bind_cookie(transport, now_us);
+	error = port_send(transport->port, &try->packet);
 	if (error == TD_OK)
-		error = port_send(request->port, &request->exchange.packet);
-	if (error == TD_OK)
-		tap_question(request);
+		tap_question(transport);
 	return error;
 }
 
 /* TD_NOMEM: this machine is short of something. TD_IO: the server cannot be reached. */
-static enum td_error request_connect(struct upstream_request *request)
+static enum td_error transport_connect(struct transport *transport)
 {
 	struct sockaddr_storage storage;
-	socklen_t length = endpoint_to_sockaddr(&request_server(request)->endpoint, &storage);
+	socklen_t length = endpoint_to_sockaddr(&transport_server(transport)->endpoint, &storage);
+	int fd = socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-	request->fd = socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (request->fd < 0)
+	if (fd < 0)
 		return errno == EAFNOSUPPORT ? TD_IO : TD_NOMEM;
-	if (connect(request->fd, (struct sockaddr *)&storage, length) == 0 || errno == EINPROGRESS)
-		return TD_OK;
-	close(request->fd);
-	request->fd = -1;
-	return TD_IO;
+	if (connect(fd, (struct sockaddr *)&storage, length) != 0 && errno != EINPROGRESS) {
+		close(fd);
+		return TD_IO;
+	}
+	transport->fd = fd;
+	event_assign(&transport->event, transport->request->upstream->base, fd, EV_WRITE, on_tcp,
+		transport);
+	return event_add(&transport->event, NULL) == 0 ? TD_OK : TD_NOMEM;
 }
 
-static enum td_error request_send_tcp(struct upstream_request *request, int64_t now_us)
+static enum td_error transport_send_tcp(struct transport *transport)
 {
-	free(request->tcp.reply);
-	request->tcp = (struct tcp_transfer){0};
-	enum td_error error = request_connect(request);
+	enum td_error error = transport_connect(transport);
 
-	if (error != TD_OK)
-		return error;
-	request->upstream->counters.upstream_tcp++;
-	return request_wait(request, EV_WRITE, on_tcp, now_us);
+	if (error == TD_OK)
+		transport->request->upstream->counters.upstream_tcp++;
+	return error;
+}
+
+static void on_probe(evutil_socket_t fd, short what, void *context);
+
+/* After anything that an exchange was told: a server may be silent since. */
+static void upstream_watch(struct upstream *upstream, int64_t now_us)
+{
+	if (!upstream->group.attention)
+		return;
+	upstream->group.attention = false;
+	struct timeval left = timeval_from_us(server_group_probe_us(&upstream->group) - now_us);
+
+	event_add(&upstream->probe, &left);
 }
 
 /*
@@ -338,25 +381,34 @@ static enum td_error request_step(struct upstream_request *request, enum exchang
 	struct upstream *upstream = request->upstream;
 
 	while (step == EXCHANGE_SEND_UDP || step == EXCHANGE_SEND_TCP) {
-		request_close(request);
-		enum td_error error = step == EXCHANGE_SEND_UDP ? request_send_udp(request, now_us)
-								: request_send_tcp(request, now_us);
+		struct transport *transport = &request->transports[request->exchange.slot];
 
-		if (error == TD_OK)
-			return TD_OK;
+		transport_close(transport);
+		enum td_error error = step == EXCHANGE_SEND_UDP
+					      ? transport_send_udp(transport, now_us)
+					      : transport_send_tcp(transport);
+
+		if (error == TD_OK) {
+			step = EXCHANGE_WAIT;
+			break;
+		}
 		upstream->counters.upstream_errors++;
 		if (error == TD_NOMEM)
 			return error;
 		cause = error;
-		step = exchange_transport_failed(&request->exchange, now_us);
+		transport_close(transport);
+		step = exchange_transport_failed(&request->exchange, transport->slot, now_us);
+		upstream_watch(upstream, now_us);
 	}
-	return cause;
+	return step == EXCHANGE_WAIT ? request_wait(request, now_us) : cause;
 }
 
-/* The same in an event, where the end is told to the owner. A probe ends with whatever it met. */
+/* The same in an event, where the end is told to the owner. What nobody waits for ends with
+ * whatever it met. */
 static void request_continue(struct upstream_request *request, enum exchange_step step,
 	enum td_error cause, int64_t now_us)
 {
+	upstream_watch(request->upstream, now_us);
 	if (!request->done) {
 		request_drop(request);
 		return;
@@ -367,35 +419,29 @@ static void request_continue(struct upstream_request *request, enum exchange_ste
 		request_fail(request, error);
 }
 
-static void request_timed_out(struct upstream_request *request)
+static void on_deadline(evutil_socket_t fd, short what, void *context)
 {
-	struct upstream *upstream = request->upstream;
+	struct upstream_request *request = context;
+	const struct exchange *exchange = &request->exchange;
 	int64_t now_us = mono_us();
+	bool unreachable = exchange->tries[exchange->slot].unreachable;
 
-	bool unreachable = request->exchange.unreachable;
-
-	upstream->counters.upstream_timeouts += !unreachable;
+	(void)fd, (void)what;
+	request->upstream->counters.upstream_timeouts += !exchange->hedging && !unreachable;
 	request_continue(request, exchange_timeout(&request->exchange, now_us),
 		unreachable ? TD_IO : TD_TIMEOUT, now_us);
 }
 
-static void request_broken(struct upstream_request *request)
+static void transport_broken(struct transport *transport)
 {
-	struct upstream *upstream = request->upstream;
+	struct upstream_request *request = transport->request;
 	int64_t now_us = mono_us();
 
-	upstream->counters.upstream_errors++;
-	request_continue(
-		request, exchange_transport_failed(&request->exchange, now_us), TD_IO, now_us);
-}
-
-static void request_wait_more(
-	struct upstream_request *request, short events, event_callback_fn call)
-{
-	enum td_error error = request_wait(request, events, call, mono_us());
-
-	if (error != TD_OK)
-		request_fail(request, error);
+	request->upstream->counters.upstream_errors++;
+	transport_close(transport);
+	request_continue(request,
+		exchange_transport_failed(&request->exchange, transport->slot, now_us), TD_IO,
+		now_us);
 }
 
 static void upstream_note_spoofing(
@@ -412,39 +458,52 @@ static void upstream_note_spoofing(
 		TRUST_STRANGE_MAX, endpoint_to_text(server, text));
 }
 
-/* True when the request has moved on or is gone; false: it still waits. */
-static bool request_input(struct upstream_request *request, uint8_t *packet, size_t size)
+static void transport_note_input(
+	struct transport *transport, const struct upstream_packet *seen, int64_t now_us)
 {
+	struct upstream *upstream = transport->request->upstream;
+	enum exchange_last last = transport->request->exchange.last;
+
+	if (last == EXCHANGE_STRANGE) {
+		upstream_note_spoofing(upstream, seen->server, now_us);
+		return;
+	}
+	upstream->counters.upstream_answers++;
+	upstream->counters.upstream_doubted += last == EXCHANGE_DOUBTED;
+	tap(upstream, seen);
+	if (last == EXCHANGE_BELIEVED)
+		transport_put_port(transport);
+}
+
+/* True when the request has moved on or is gone; false: it still waits. */
+static bool transport_input(struct transport *transport, uint8_t *packet, size_t size)
+{
+	struct upstream_request *request = transport->request;
 	struct upstream *upstream = request->upstream;
 	struct exchange *exchange = &request->exchange;
 	int64_t now_us = mono_us();
-	struct upstream_packet seen = {.server = &request_server(request)->endpoint,
+	struct upstream_packet seen = {.server = &transport_server(transport)->endpoint,
 		.octets = packet,
 		.length = size,
 		.reply = true,
-		.tcp = exchange->over_tcp,
-		.took_us = now_us - exchange->sent_us};
-	enum exchange_step step = exchange_input(exchange, packet, size, now_us);
+		.tcp = transport_try(transport)->over_tcp,
+		.took_us = now_us - transport_try(transport)->sent_us};
+	enum exchange_step step = exchange_input(exchange, transport->slot, packet, size, now_us);
 
-	if (exchange->last == EXCHANGE_STRANGE) {
-		upstream->counters.upstream_mismatched++;
-		if (step == EXCHANGE_WAIT)
-			return false;
-		upstream_note_spoofing(upstream, seen.server, now_us);
-	} else {
-		upstream->counters.upstream_answers++;
-		upstream->counters.upstream_doubted += exchange->last == EXCHANGE_DOUBTED;
-		tap(upstream, &seen);
-	}
-	if (exchange->last == EXCHANGE_BELIEVED)
-		request_put_port(request);
+	upstream->counters.upstream_mismatched += exchange->last == EXCHANGE_STRANGE;
+	if (step == EXCHANGE_IGNORED)
+		return false;
+	transport_note_input(transport, &seen, now_us);
 	packet_restore_question(&exchange->question, packet, size);
 	if (exchange->keep)
 		request_keep(request, packet, size);
-	if (step == EXCHANGE_DONE && request->done)
-		request_finish(request, TD_OK, packet, size, exchange->server);
-	else
+	if (step != EXCHANGE_DONE || !request->done) {
+		transport_close(transport);
 		request_continue(request, step, TD_IO, now_us);
+		return true;
+	}
+	upstream_watch(upstream, now_us);
+	request_succeed(request, transport, packet, size);
 	return true;
 }
 
@@ -461,26 +520,20 @@ static size_t packet_mark_cut(uint8_t *buffer, size_t size)
 }
 
 /* What ICMP says of a port ends nothing: it only brings the deadline nearer. */
-static void request_unreachable(struct upstream_request *request)
+static void transport_unreachable(struct transport *transport)
 {
+	struct upstream_request *request = transport->request;
 	int64_t now_us = mono_us();
-	int64_t before_us = request->exchange.deadline_us;
 
 	request->upstream->counters.upstream_errors++;
-	exchange_unreachable(&request->exchange, now_us);
-	int64_t left_us = request->exchange.deadline_us - now_us;
-
-	if (request->exchange.deadline_us == before_us || left_us < 0)
-		return;
-	struct timeval left = {.tv_sec = left_us / US_PER_S, .tv_usec = left_us % US_PER_S};
-
-	event_add(&request->event, &left); /* if that fails, the deadline stays as it was */
+	exchange_unreachable(&request->exchange, transport->slot, now_us);
+	request_wait(request, now_us); /* if that fails, the deadline stays as it was */
 }
 
 static void on_port_readable(struct port *port)
 {
-	struct upstream_request *request = port->owner;
-	uint8_t *buffer = request->upstream->buffer;
+	struct transport *transport = port->owner;
+	uint8_t *buffer = transport->request->upstream->buffer;
 
 	for (int i = 0; i < UDP_READS_A_WAKE; i++) {
 		ssize_t got = port_receive(port, buffer, UDP_BUFFER_SIZE);
@@ -488,18 +541,12 @@ static void on_port_readable(struct port *port)
 		if (got < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
 		if (got < 0) {
-			request_unreachable(request);
+			transport_unreachable(transport);
 			continue;
 		}
-		if (request_input(request, buffer, packet_mark_cut(buffer, (size_t)got)))
+		if (transport_input(transport, buffer, packet_mark_cut(buffer, (size_t)got)))
 			return;
 	}
-}
-
-static void on_deadline(evutil_socket_t fd, short what, void *context)
-{
-	(void)fd, (void)what;
-	request_timed_out(context);
 }
 
 /* --- TCP: two octets of length before each message (RFC 1035, 4.2.2) --- */
@@ -511,17 +558,17 @@ static enum transfer transfer_result(void)
 	return errno == EAGAIN || errno == EINTR ? TRANSFER_BLOCKED : TRANSFER_BROKEN;
 }
 
-static enum transfer tcp_send(struct upstream_request *request)
+static enum transfer tcp_send(struct transport *transport)
 {
-	const struct exchange *exchange = &request->exchange;
-	struct tcp_transfer *tcp = &request->tcp;
+	const struct packet *packet = &transport_try(transport)->packet;
+	struct tcp_transfer *tcp = &transport->tcp;
 	uint8_t message[2 + PACKET_MAX];
 	struct wire_writer writer = wire_writer_init(message, sizeof(message));
 
-	wire_write_u16(&writer, exchange->packet.length);
-	wire_write_bytes(&writer, exchange->packet.octets, exchange->packet.length);
+	wire_write_u16(&writer, packet->length);
+	wire_write_bytes(&writer, packet->octets, packet->length);
 	ssize_t sent =
-		send(request->fd, &message[tcp->sent], writer.position - tcp->sent, MSG_NOSIGNAL);
+		send(transport->fd, &message[tcp->sent], writer.position - tcp->sent, MSG_NOSIGNAL);
 
 	if (sent < 0)
 		return transfer_result();
@@ -540,16 +587,16 @@ static bool tcp_begin_reply(struct tcp_transfer *tcp)
 	return tcp->reply != NULL;
 }
 
-static enum transfer tcp_receive(struct upstream_request *request)
+static enum transfer tcp_receive(struct transport *transport)
 {
-	struct tcp_transfer *tcp = &request->tcp;
+	struct tcp_transfer *tcp = &transport->tcp;
 	size_t prefix = sizeof(tcp->length);
 
 	while (tcp->have < prefix || tcp->have < prefix + tcp->reply_size) {
 		ssize_t got =
 			tcp->have < prefix
-				? recv(request->fd, &tcp->length[tcp->have], prefix - tcp->have, 0)
-				: recv(request->fd, &tcp->reply[tcp->have - prefix],
+				? recv(transport->fd, &tcp->length[tcp->have], prefix - tcp->have, 0)
+				: recv(transport->fd, &tcp->reply[tcp->have - prefix],
 					  prefix + tcp->reply_size - tcp->have, 0);
 
 		if (got < 0)
@@ -563,16 +610,24 @@ static enum transfer tcp_receive(struct upstream_request *request)
 	return TRANSFER_COMPLETE;
 }
 
-static void on_tcp_readable(struct upstream_request *request)
+static void tcp_wait(struct transport *transport, short events)
 {
-	struct tcp_transfer *tcp = &request->tcp;
+	event_assign(&transport->event, transport->request->upstream->base, transport->fd, events,
+		on_tcp, transport);
+	if (event_add(&transport->event, NULL) != 0)
+		transport_broken(transport);
+}
 
-	switch (tcp_receive(request)) {
+static void on_tcp_readable(struct transport *transport)
+{
+	struct tcp_transfer *tcp = &transport->tcp;
+
+	switch (tcp_receive(transport)) {
 	case TRANSFER_BROKEN:
-		request_broken(request);
+		transport_broken(transport);
 		return;
 	case TRANSFER_COMPLETE:
-		if (request_input(request, tcp->reply, tcp->reply_size))
+		if (transport_input(transport, tcp->reply, tcp->reply_size))
 			return;
 		free(tcp->reply);
 		*tcp = (struct tcp_transfer){.sent = tcp->sent};
@@ -580,31 +635,74 @@ static void on_tcp_readable(struct upstream_request *request)
 	case TRANSFER_BLOCKED:
 		break;
 	}
-	request_wait_more(request, EV_READ, on_tcp);
-}
-
-static void on_tcp_writable(struct upstream_request *request)
-{
-	enum transfer result = tcp_send(request);
-
-	if (result == TRANSFER_COMPLETE)
-		tap_question(request);
-	if (result == TRANSFER_BROKEN)
-		request_broken(request);
-	else
-		request_wait_more(
-			request, result == TRANSFER_COMPLETE ? EV_READ : EV_WRITE, on_tcp);
+	tcp_wait(transport, EV_READ);
 }
 
 static void on_tcp(evutil_socket_t fd, short what, void *context)
 {
+	struct transport *transport = context;
+
 	(void)fd;
-	if (what & EV_TIMEOUT)
-		request_timed_out(context);
-	else if (what & EV_WRITE)
-		on_tcp_writable(context);
+	if (!(what & EV_WRITE)) {
+		on_tcp_readable(transport);
+		return;
+	}
+	enum transfer result = tcp_send(transport);
+
+	if (result == TRANSFER_COMPLETE)
+		tap_question(transport);
+	if (result == TRANSFER_BROKEN)
+		transport_broken(transport);
 	else
-		on_tcp_readable(context);
+		tcp_wait(transport, result == TRANSFER_COMPLETE ? EV_READ : EV_WRITE);
+}
+
+/* --- what nobody waits for --- */
+
+static void upstream_ask_alone(struct upstream *upstream, enum exchange_kind kind,
+	const struct upstream_question *question, unsigned server, int64_t now_us)
+{
+	struct upstream_request *request = request_new(upstream, NULL, NULL);
+
+	if (!request)
+		return;
+	enum exchange_step step = exchange_start_alone(&request->exchange, kind, question,
+		&upstream->group, server, &upstream->random, now_us);
+
+	if (request_step(request, step, TD_IO, now_us) != TD_OK)
+		request_drop(request);
+}
+
+static void upstream_copy(struct upstream *upstream, const struct upstream_request *request,
+	int64_t now_us)
+{
+	const struct exchange *exchange = &request->exchange;
+	int server = server_explore(
+		&upstream->group, exchange->tries[exchange->slot].server, now_us);
+
+	if (server < 0)
+		return;
+	upstream->counters.upstream_copies++;
+	upstream_ask_alone(
+		upstream, EXCHANGE_COPY, &exchange->question, (unsigned)server, now_us);
+}
+
+static void on_probe(evutil_socket_t fd, short what, void *context)
+{
+	static const struct upstream_question root_servers = {
+		.qname = {.length = 1, .wire = {0}}, .qtype = TYPE_NS};
+	struct upstream *upstream = context;
+	int64_t now_us = mono_us();
+	int server;
+
+	(void)fd, (void)what;
+	while ((server = server_probe(&upstream->group, now_us)) >= 0) {
+		upstream->counters.upstream_probes++;
+		upstream_ask_alone(
+			upstream, EXCHANGE_PROBE, &root_servers, (unsigned)server, now_us);
+	}
+	upstream->group.attention = server_group_probe_us(&upstream->group) != INT64_MAX;
+	upstream_watch(upstream, now_us);
 }
 
 /* --- public --- */
@@ -634,11 +732,14 @@ struct upstream *upstream_new(struct event_base *base, const struct upstream_con
 	upstream->loops = config->loops;
 	upstream->tap = config->tap;
 	upstream->tap_context = config->tap_context;
-	upstream->server_count = config->server_count;
-	if (upstream->server_count > UPSTREAM_SERVERS_MAX)
-		upstream->server_count = UPSTREAM_SERVERS_MAX;
-	for (size_t i = 0; i < upstream->server_count; i++)
-		server_init(&upstream->servers[i], config, i);
+	upstream->group.strict = config->strict;
+	upstream->group.hedge = config->hedge;
+	upstream->group.count = config->server_count;
+	if (upstream->group.count > UPSTREAM_SERVERS_MAX)
+		upstream->group.count = UPSTREAM_SERVERS_MAX;
+	for (size_t i = 0; i < upstream->group.count; i++)
+		server_init(&upstream->group.servers[i], config, i);
+	evtimer_assign(&upstream->probe, base, on_probe, upstream);
 	return upstream;
 }
 
@@ -654,41 +755,9 @@ void upstream_free(struct upstream *upstream)
 		upstream->free = request->next;
 		free(request);
 	}
+	event_del(&upstream->probe);
 	ports_deinit(&upstream->ports);
 	free(upstream);
-}
-
-/* Asks this server alone, for as long as one packet may take. */
-static void upstream_probe(struct upstream *upstream, const struct upstream_question *question,
-	struct server_state *server, int64_t now_us)
-{
-	struct upstream_request *request = request_new(upstream, NULL, NULL);
-
-	if (!request)
-		return;
-	int64_t give_up_us = now_us + server_timeout_us(server);
-	enum exchange_step step = exchange_start(
-		&request->exchange, question, server, 1, give_up_us, &upstream->random, now_us);
-
-	server_probed(server, give_up_us);
-	if (request_step(request, step, TD_IO, now_us) != TD_OK)
-		request_drop(request);
-}
-
-/* Without a healthy server the question itself finds out who is back. */
-static void upstream_probe_due(
-	struct upstream *upstream, const struct upstream_question *question, int64_t now_us)
-{
-	size_t healthy = 0;
-
-	for (size_t i = 0; i < upstream->server_count; i++)
-		healthy += upstream->servers[i].backoffs_in_row == 0;
-	if (healthy == 0 || healthy == upstream->server_count)
-		return;
-	for (size_t i = 0; i < upstream->server_count; i++) {
-		if (server_probe_due(&upstream->servers[i], now_us))
-			upstream_probe(upstream, question, &upstream->servers[i], now_us);
-	}
 }
 
 static void upstream_read_loops(struct upstream *upstream)
@@ -698,9 +767,11 @@ static void upstream_read_loops(struct upstream *upstream)
 	if (generation == upstream->loops_read)
 		return;
 	upstream->loops_read = generation;
-	for (size_t i = 0; i < upstream->server_count; i++)
-		upstream->servers[i].looping =
-			loop_watch_is_looping(upstream->loops, &upstream->servers[i].endpoint);
+	for (size_t i = 0; i < upstream->group.count; i++) {
+		struct server_state *server = &upstream->group.servers[i];
+
+		server->looping = loop_watch_is_looping(upstream->loops, &server->endpoint);
+	}
 }
 
 struct upstream_request *upstream_ask(struct upstream *upstream,
@@ -721,15 +792,16 @@ struct upstream_request *upstream_ask(struct upstream *upstream,
 	int64_t now_us = mono_us();
 
 	upstream_read_loops(upstream);
-	upstream_probe_due(upstream, question, now_us);
-	enum exchange_step step = exchange_start(&request->exchange, question, upstream->servers,
-		upstream->server_count, now_us + upstream->timeout_us, &upstream->random, now_us);
+	enum exchange_step step = exchange_start(&request->exchange, question, &upstream->group,
+		now_us + upstream->timeout_us, &upstream->random, now_us);
 
 	*error = request_step(request, step, TD_IO, now_us);
-	if (*error == TD_OK)
-		return request;
-	request_drop(request);
-	return NULL;
+	if (*error != TD_OK) {
+		request_drop(request);
+		return NULL;
+	}
+	upstream_copy(upstream, request, now_us);
+	return request;
 }
 
 void upstream_cancel(struct upstream_request *request)
@@ -737,8 +809,11 @@ void upstream_cancel(struct upstream_request *request)
 	request_drop(request);
 }
 
-const struct upstream_counters *upstream_counters(const struct upstream *upstream)
+const struct upstream_counters *upstream_counters(struct upstream *upstream)
 {
+	upstream->counters.upstream_hedges = upstream->group.hedges;
+	upstream->counters.upstream_hedges_won = upstream->group.hedges_won;
+	upstream->counters.upstream_hedges_refused = upstream->group.hedges_refused;
 	return &upstream->counters;
 }
 
@@ -749,14 +824,14 @@ size_t upstream_pending(const struct upstream *upstream)
 
 bool upstream_is_silent(const struct upstream *upstream)
 {
-	for (size_t i = 0; i < upstream->server_count; i++)
-		if (upstream->servers[i].backoffs_in_row == 0)
+	for (size_t i = 0; i < upstream->group.count; i++)
+		if (upstream->group.servers[i].health == SERVER_UP)
 			return false;
 	return true;
 }
 
 const struct server_state *upstream_servers(const struct upstream *upstream, size_t *count)
 {
-	*count = upstream->server_count;
-	return upstream->servers;
+	*count = upstream->group.count;
+	return upstream->group.servers;
 }

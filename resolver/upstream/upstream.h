@@ -29,7 +29,12 @@ struct upstream_request;
 	X(upstream_doubted)    /* replies not believed: letter case, cookie */     \
 	X(upstream_spoofed)    /* questions with many mismatched packets */        \
 	X(upstream_timeouts)                                                       \
-	X(upstream_errors) /* sockets that failed */
+	X(upstream_errors)         /* sockets that failed */                       \
+	X(upstream_hedges)         /* second servers asked, the first being late */ \
+	X(upstream_hedges_won)     /* those that answered before it */             \
+	X(upstream_hedges_refused) /* late firsts waited for: too many hedges */   \
+	X(upstream_copies)         /* of questions, to see how a server does */    \
+	X(upstream_probes)         /* questions of our own to silent servers */
 
 struct upstream_counters {
 #define X(name) uint64_t name;
@@ -49,13 +54,15 @@ typedef void upstream_tap_fn(void *context, const struct upstream_packet *packet
 
 struct upstream_config {
 	const struct server_address *servers; /* copied */
-	size_t server_count;                  /* 0 is allowed: every request fails at once */
-	unsigned timeout_ms;                  /* for the whole request, e.g. 5000 */
-	size_t requests_max;                  /* at once; more fail with TD_FULL */
-	bool randomize_case;                  /* of questions over UDP and TCP (trust.h) */
-	bool cookies;                         /* RFC 7873 */
-	struct loop_watch *loops; /* which servers lead back to us; NULL: nobody looks */
-	upstream_tap_fn *tap; /* is shown every packet; NULL: nobody wants to see them */
+	size_t server_count;            /* 0 is allowed: every request fails at once */
+	bool strict;                    /* servers are asked in their order, not the fastest first */
+	bool hedge;                     /* a second one is asked when the first is late */
+	unsigned timeout_ms;            /* for the whole request, e.g. 5000 */
+	size_t requests_max;            /* at once; more fail with TD_FULL */
+	bool randomize_case;            /* of questions over UDP and TCP (trust.h) */
+	bool cookies;                   /* RFC 7873 */
+	struct loop_watch *loops;       /* which servers lead back to us; NULL: nobody looks */
+	upstream_tap_fn *tap;           /* is shown every packet; NULL: nobody wants to see them */
 	void *tap_context;
 };
 
@@ -85,9 +92,9 @@ struct upstream_request *upstream_ask(struct upstream *upstream,
 /* Ends a request without a call. */
 void upstream_cancel(struct upstream_request *request);
 
-const struct upstream_counters *upstream_counters(const struct upstream *upstream);
+const struct upstream_counters *upstream_counters(struct upstream *upstream);
 
-/* Requests that are open. Probes of silent servers, which nobody waits for, are not counted. */
+/* Requests that are open. Copies and probes, which nobody waits for, are not counted. */
 size_t upstream_pending(const struct upstream *upstream);
 
 /* True when no server answers: each is backed off, or was and has said nothing since. */

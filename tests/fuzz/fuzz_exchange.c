@@ -15,7 +15,7 @@
 #define SERVERS 3
 
 struct run {
-	struct server_state servers[SERVERS];
+	struct server_group group;
 	struct exchange exchange;
 	unsigned sent[SERVERS][2]; /* over UDP, over TCP */
 	uint16_t id;               /* the last one given */
@@ -38,22 +38,39 @@ static void run_note(struct run *run, enum exchange_step step)
 
 	if (step != EXCHANGE_SEND_UDP && step != EXCHANGE_SEND_TCP)
 		return;
-	unsigned *sent = &run->sent[exchange->server][step == EXCHANGE_SEND_TCP];
+	const struct exchange_try *try = &exchange->tries[exchange->slot];
+	unsigned *sent = &run->sent[try->server][step == EXCHANGE_SEND_TCP];
 
 	FUZZ_CHECK(++*sent <= EXCHANGE_PACKETS_MAX);
-	FUZZ_CHECK(exchange->packet.length > 0 && exchange->packet.length <= PACKET_MAX);
+	FUZZ_CHECK(try->packet.length > 0 && try->packet.length <= PACKET_MAX);
 	FUZZ_CHECK(exchange->deadline_us <= exchange->give_up_us);
 	FUZZ_CHECK(exchange->deadline_us > run->now);
+	FUZZ_CHECK(try->open && !try->overdue);
 }
 
-/* A reply to the packet in flight, with one octet of it spoiled, or cut. */
-static enum exchange_step run_reply(struct run *run, uint8_t flags, uint8_t spoil)
+/* A slot that is listened to. */
+static unsigned run_slot(const struct run *run, unsigned from)
+{
+	for (unsigned i = 0; i < EXCHANGE_TRIES_MAX; i++) {
+		unsigned slot = (from + i) % EXCHANGE_TRIES_MAX;
+
+		if (run->exchange.tries[slot].open)
+			return slot;
+	}
+	FUZZ_CHECK(false);
+	return 0;
+}
+
+/* A reply to the packet of a slot, with one octet of it spoiled, or cut. */
+static enum exchange_step run_reply(
+	struct run *run, unsigned slot, uint8_t flags, uint8_t spoil)
 {
 	struct exchange *exchange = &run->exchange;
+	const struct packet asked = exchange->tries[slot].packet;
 	uint8_t packet[PACKET_MAX];
-	size_t size = exchange->packet.length;
+	size_t size = asked.length;
 
-	memcpy(packet, exchange->packet.octets, size);
+	memcpy(packet, asked.octets, size);
 	packet[2] |= 0x80 | (flags >> 3 & 2);
 	packet[3] = flags & 7;
 	if (spoil >= 128)
@@ -61,10 +78,10 @@ static enum exchange_step run_reply(struct run *run, uint8_t flags, uint8_t spoi
 	else if (spoil >= 64)
 		packet[spoil % size] ^= 0x55;
 
-	bool right_id = size >= 2 && memcmp(packet, exchange->packet.octets, 2) == 0;
-	enum exchange_step step = exchange_input(exchange, packet, size, run->now);
+	bool right_id = size >= 2 && memcmp(packet, asked.octets, 2) == 0;
+	enum exchange_step step = exchange_input(exchange, slot, packet, size, run->now);
 
-	FUZZ_CHECK(right_id || step == EXCHANGE_WAIT);
+	FUZZ_CHECK(right_id || step == EXCHANGE_IGNORED);
 	FUZZ_CHECK(step != EXCHANGE_DONE || !(packet[2] & 2));
 	return step;
 }
@@ -78,19 +95,21 @@ static enum exchange_step run_event(struct run *run, struct wire_reader *input)
 	run_next_id(run);
 	run->now += detail * US_PER_MS;
 	if (run->now >= run->exchange.deadline_us)
-		kind = 0;
+		kind &= 0x3f;
+	unsigned slot = run_slot(run, kind & 3);
+
 	switch (kind >> 6) {
 	case 0:
 		if (run->now < run->exchange.deadline_us)
 			run->now = run->exchange.deadline_us;
 		return exchange_timeout(&run->exchange, run->now);
 	case 1:
-		return exchange_transport_failed(&run->exchange, run->now);
+		return exchange_transport_failed(&run->exchange, slot, run->now);
 	case 2:
-		return exchange_input(
-			&run->exchange, wire_read_bytes(input, length), length, run->now);
+		return exchange_input(&run->exchange, slot, wire_read_bytes(input, length), length,
+			run->now);
 	default:
-		return run_reply(run, kind & 0x17, detail);
+		return run_reply(run, slot, kind & 0x17, detail);
 	}
 }
 
@@ -99,9 +118,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct wire_reader input = wire_reader_init(data, size);
 	struct run run = {.now = US_PER_S};
 	struct upstream_question question = {.qname = {.length = 5, .wire = "\003abc"}, .qtype = 1};
+	uint8_t kind = wire_read_u8(&input);
+
+	run.group.count = kind % (SERVERS + 1);
+	run.group.strict = kind >> 6 & 1;
+	run.group.hedge = kind >> 7;
+	run.group.hedge_tokens = 5000;
 	run_next_id(&run);
-	enum exchange_step step = exchange_start(&run.exchange, &question, run.servers,
-		wire_read_u8(&input) % (SERVERS + 1), 6 * US_PER_S, &run.random, run.now);
+	enum exchange_step step = exchange_start(
+		&run.exchange, &question, &run.group, 6 * US_PER_S, &run.random, run.now);
 
 	run_note(&run, step);
 	while (step != EXCHANGE_DONE && step != EXCHANGE_FAILED) {

@@ -442,7 +442,8 @@ static void add_status(struct control_reply *reply)
 {
 	static const char *const lines[][2] = {{"version", "1.2.3"}, {"resolver", "12"},
 		{"pid", "77"}, {"uptime_s", "7500"}, {"listen", "127.0.0.1:53"},
-		{"upstream", "9.9.9.9:53 state=ok srtt_us=800 sent=4 answered=3 timeouts=1"},
+		{"upstream", "9.9.9.9:53 state=ok srtt_us=800 rttvar_us=90 sent=4 answered=3 timeouts=1 "
+			     "failures=2 hedges=0 backoffs=0 silent_s=0 edns=yes"},
 		{"zone", "teredo watch rules=24 kind=tunnel"},
 		{"zone", "local always rules=9 kind=local"}, {"received", "10"}, {"answered", "7"},
 		{"dropped_malformed", "2"}, {"pending", "1"}, {"cache_bytes", "1572864"},
@@ -509,7 +510,7 @@ static void test_daemon(void **state)
 	CHECK(CLI_OK, "  running for                2 h 5 min\n", "", "-c", config, "status");
 	CHECK(CLI_OK, "10 received = 7 answered + 2 dropped + 1 pending\n", "", "-c", config,
 		"status");
-	CHECK(CLI_OK, "  9.9.9.9:53  ok     800      4     3         1\n", "", "-c", config,
+	CHECK(CLI_OK, "  9.9.9.9:53  ok     800      90         4     3         1         2         0       0   ", "", "-c", config,
 		"status");
 	CHECK(CLI_OK, "  dropped, malformed         2\n", "", "-c", config, "status");
 	CHECK(CLI_OK, "  hits                       3 (75 %)\n", "", "-c", config, "status");
@@ -521,7 +522,7 @@ static void test_daemon(void **state)
 		"status", "--json");
 	CHECK(CLI_OK,
 		"\"listen\":[\"127.0.0.1:53\"],\"upstream\":[{\"address\":\"9.9.9.9:53\",\"state\":"
-		"\"ok\",\"srtt_us\":800,",
+		"\"ok\",\"srtt_us\":800,\"rttvar_us\":90,",
 		"", "-c", config, "status", "--json");
 	CHECK(CLI_OK,
 		"\"zone\":[{\"zone\":\"teredo\",\"mode\":\"watch\",\"rules\":24,\"kind\":"

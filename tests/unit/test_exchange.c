@@ -15,7 +15,7 @@
 #define MS US_PER_MS
 
 struct fixture {
-	struct server_state servers[4];
+	struct server_group group;
 	struct upstream_question question;
 	struct exchange exchange;
 	int64_t now;
@@ -35,9 +35,15 @@ static void setup(struct fixture *f)
 	for (uint8_t i = 0; i < 4; i++) {
 		uint8_t octets[4] = {192, 0, 2, i};
 
-		f->servers[i].endpoint =
+		f->group.servers[i].endpoint =
 			(struct endpoint){.address = address_v4(octets), .port = 53};
 	}
+}
+
+/* The try that was sent last, or that ended it. */
+static const struct exchange_try *sent(const struct fixture *f)
+{
+	return &f->exchange.tries[f->exchange.slot];
 }
 
 /* What the pool gives next: an id one higher than before, then zeros. */
@@ -52,8 +58,9 @@ static void next_id(struct fixture *f)
 static enum exchange_step start(struct fixture *f, size_t servers)
 {
 	next_id(f);
-	return exchange_start(&f->exchange, &f->question, f->servers, servers, f->now + 5000 * MS,
-		&f->random, f->now);
+	f->group.count = servers;
+	return exchange_start(&f->exchange, &f->question, &f->group, f->now + 5000 * MS, &f->random,
+		f->now);
 }
 
 /* A reply to the packet in flight: the question as sent, flags with QR added, no records. */
@@ -61,7 +68,7 @@ static void reply_make(struct fixture *f, uint16_t flags)
 {
 	size_t size = DNS_HEADER_SIZE + f->question.qname.length + 4u;
 
-	memcpy(f->reply, f->exchange.packet.octets, size);
+	memcpy(f->reply, sent(f)->packet.octets, size);
 	wire_put_u16(f->reply, size, 2, flags | DNS_FLAG_QR | DNS_FLAG_RD | DNS_FLAG_RA);
 	wire_put_u16(f->reply, size, 10, 0);
 	f->reply_size = size;
@@ -70,7 +77,13 @@ static void reply_make(struct fixture *f, uint16_t flags)
 static enum exchange_step input(struct fixture *f)
 {
 	next_id(f);
-	return exchange_input(&f->exchange, f->reply, f->reply_size, f->now);
+	return exchange_input(&f->exchange, f->exchange.slot, f->reply, f->reply_size, f->now);
+}
+
+static enum exchange_step input_to(struct fixture *f, unsigned slot)
+{
+	next_id(f);
+	return exchange_input(&f->exchange, slot, f->reply, f->reply_size, f->now);
 }
 
 static enum exchange_step reply(struct fixture *f, uint16_t flags)
@@ -90,7 +103,7 @@ static enum exchange_step time_out(struct fixture *f)
 static uint16_t packet_u16(const struct fixture *f, size_t offset)
 {
 	struct wire_reader reader =
-		wire_reader_init(f->exchange.packet.octets, f->exchange.packet.length);
+		wire_reader_init(sent(f)->packet.octets, sent(f)->packet.length);
 
 	wire_read_bytes(&reader, offset);
 	return wire_read_u16(&reader);
@@ -108,13 +121,13 @@ static void test_packet(void **state)
 	f.question.dnssec_ok = true;
 	f.question.checking_disabled = true;
 	assert_int_equal(start(&f, 1), EXCHANGE_SEND_UDP);
-	assert_int_equal(f.exchange.packet.length, 12 + 17 + 4 + 11);
+	assert_int_equal(sent(&f)->packet.length, 12 + 17 + 4 + 11);
 	assert_int_equal(packet_u16(&f, 0), 101);
 	assert_int_equal(packet_u16(&f, 2), DNS_FLAG_RD | DNS_FLAG_AD | DNS_FLAG_CD);
 	assert_int_equal(packet_u16(&f, 4), 1);
 	assert_int_equal(packet_u16(&f, 10), 1);
-	assert_memory_equal(f.exchange.packet.octets + 12, f.question.qname.wire, 17);
-	assert_memory_equal(f.exchange.packet.octets + 33, opt, sizeof(opt));
+	assert_memory_equal(sent(&f)->packet.octets + 12, f.question.qname.wire, 17);
+	assert_memory_equal(sent(&f)->packet.octets + 33, opt, sizeof(opt));
 
 	f.question.dnssec_ok = false;
 	f.question.checking_disabled = false;
@@ -135,7 +148,7 @@ static void test_packet_longest_name(void **state)
 	f.question.qname.wire[192] = 61;
 	f.question.qname.wire[254] = 0;
 	assert_int_equal(start(&f, 1), EXCHANGE_SEND_UDP);
-	assert_int_equal(f.exchange.packet.length, PACKET_MAX - 4 - COOKIE_MAX);
+	assert_int_equal(sent(&f)->packet.length, PACKET_MAX - 4 - COOKIE_MAX);
 	assert_int_equal(reply(&f, 0), EXCHANGE_DONE);
 }
 
@@ -149,10 +162,10 @@ static void test_match(void **state)
 	setup(&f);
 	start(&f, 1);
 	assert_int_equal(reply(&f, 0), EXCHANGE_DONE);
-	assert_int_equal(f.exchange.server, 0);
-	assert_int_equal(f.servers[0].srtt_us, 20 * MS);
-	assert_int_equal(f.servers[0].answered, 1);
-	assert_true(f.servers[0].edns_works);
+	assert_int_equal(sent(&f)->server, 0);
+	assert_int_equal(f.group.servers[0].srtt_us, 20 * MS);
+	assert_int_equal(f.group.servers[0].answered, 1);
+	assert_true(f.group.servers[0].edns_works);
 }
 
 static void test_match_case_and_trailing(void **state)
@@ -176,8 +189,8 @@ static void test_match_case_and_trailing(void **state)
 /* However many: what happens to their number is another test's. */
 static void ignored(struct fixture *f)
 {
-	f->exchange.strange = 0;
-	assert_int_equal(input(f), EXCHANGE_WAIT);
+	f->exchange.tries[f->exchange.slot].strange = 0;
+	assert_int_equal(input(f), EXCHANGE_IGNORED);
 	assert_int_equal(f->exchange.last, EXCHANGE_STRANGE);
 }
 
@@ -209,12 +222,12 @@ static void test_mismatch(void **state)
 	for (unsigned i = 0; i < 65536; i++) {
 		reply_make(&f, 0);
 		wire_put_u16(f.reply, f.reply_size, 0, (uint16_t)i);
-		if (i != packet_id(&f.exchange.packet))
+		if (i != packet_id(&sent(&f)->packet))
 			ignored(&f);
 	}
 	assert_int_equal(f.exchange.deadline_us, deadline);
-	assert_int_equal(f.servers[0].answered, 0);
-	assert_int_equal(f.servers[0].timeouts_in_row, 0);
+	assert_int_equal(f.group.servers[0].answered, 0);
+	assert_int_equal(f.group.servers[0].silences, 0);
 	assert_int_equal(reply(&f, 0), EXCHANGE_DONE);
 }
 
@@ -228,15 +241,15 @@ static void test_mismatch_count(void **state)
 	start(&f, 1);
 	reply_make(&f, 0);
 	wire_put_u16(f.reply, f.reply_size, 4, 2);
-	assert_int_equal(input(&f), EXCHANGE_WAIT);
+	assert_int_equal(input(&f), EXCHANGE_IGNORED);
 	wire_put_u16(f.reply, f.reply_size, 4, 0);
-	assert_int_equal(input(&f), EXCHANGE_WAIT);
+	assert_int_equal(input(&f), EXCHANGE_IGNORED);
 	reply_make(&f, RCODE_SERVFAIL);
 	wire_put_u16(f.reply, f.reply_size, 4, 0);
-	assert_int_equal(input(&f), EXCHANGE_WAIT);
+	assert_int_equal(input(&f), EXCHANGE_IGNORED);
 }
 
-/* The reply to an earlier packet has an older id and does not count. */
+/* The reply to an earlier packet counts where that one came from, and nowhere else. */
 static void test_late_reply(void **state)
 {
 	(void)state;
@@ -246,8 +259,194 @@ static void test_late_reply(void **state)
 	start(&f, 1);
 	reply_make(&f, 0);
 	assert_int_equal(time_out(&f), EXCHANGE_SEND_UDP);
-	assert_int_equal(input(&f), EXCHANGE_WAIT);
+	assert_int_equal(f.exchange.slot, 1);
+	assert_int_equal(input(&f), EXCHANGE_IGNORED);
+	assert_int_equal(input_to(&f, 0), EXCHANGE_DONE);
+	assert_int_equal(f.exchange.slot, 0);
+}
+
+/* Three are listened to; the fourth takes the place of the oldest. */
+static void test_tries_bound(void **state)
+{
+	(void)state;
+	struct fixture f;
+
+	setup(&f);
+	start(&f, 4);
+	for (unsigned slot = 1; slot < 5; slot++) {
+		assert_int_equal(time_out(&f), EXCHANGE_SEND_UDP);
+		assert_int_equal(f.exchange.slot, slot % EXCHANGE_TRIES_MAX);
+	}
+	reply_make(&f, 0);
+	assert_int_equal(input_to(&f, 2), EXCHANGE_IGNORED);
+	assert_int_equal(input(&f), EXCHANGE_DONE);
+}
+
+/* --- hedges --- */
+
+static void setup_hedge(struct fixture *f, size_t servers)
+{
+	setup(f);
+	f->group.hedge = true;
+	f->group.count = servers;
+	f->group.hedge_tokens = 5000;
+	for (size_t i = 0; i < servers; i++) {
+		f->group.servers[i].srtt_us = 20 * MS;
+		f->group.servers[i].rttvar_us = 20 * MS;
+		f->group.servers[i].answered_us = f->now;
+	}
+}
+
+/* Later than usual: another is asked, the first is listened to, the first good answer counts. */
+static void test_hedge(void **state)
+{
+	(void)state;
+	struct fixture f;
+
+	for (unsigned winner = 0; winner < 2; winner++) {
+		setup_hedge(&f, 2);
+		assert_int_equal(start(&f, 2), EXCHANGE_SEND_UDP);
+		int64_t begin = f.now;
+
+		assert_int_equal(f.exchange.deadline_us, begin + 100 * MS);
+		reply_make(&f, 0);
+		assert_int_equal(time_out(&f), EXCHANGE_SEND_UDP);
+		assert_int_equal(sent(&f)->server, 1);
+		assert_int_equal(f.exchange.deadline_us, begin + 500 * MS);
+		assert_int_equal(f.group.servers[0].timed_out, 0);
+		f.now += 5 * MS;
+		if (winner == 1)
+			reply_make(&f, 0);
+		assert_int_equal(input_to(&f, winner), EXCHANGE_DONE);
+		assert_int_equal(sent(&f)->server, winner);
+		assert_int_equal(f.group.hedges, 1);
+		assert_int_equal(f.group.hedges_won, winner);
+		assert_int_equal(f.group.servers[1].hedges, 1);
+		assert_int_equal(f.group.servers[0].silences, winner);
+	}
+}
+
+/* A mismatch in either place ends no wait; nor does the failure of one while the other may answer. */
+static void test_hedge_failure(void **state)
+{
+	(void)state;
+	struct fixture f;
+
+	setup_hedge(&f, 3);
+	start(&f, 3);
+	reply_make(&f, RCODE_SERVFAIL);
+	time_out(&f);
+	assert_int_equal(input_to(&f, 1), EXCHANGE_IGNORED);
+	assert_int_equal(input_to(&f, 0), EXCHANGE_WAIT);
+	assert_true(f.exchange.keep);
+	assert_true(f.exchange.deadline_us > f.now);
+	reply_make(&f, 0);
+	assert_int_equal(input_to(&f, 1), EXCHANGE_DONE);
+	assert_int_equal(f.group.servers[2].sent, 0);
+
+	setup_hedge(&f, 2);
+	start(&f, 2);
+	time_out(&f);
+	reply_make(&f, RCODE_SERVFAIL);
+	assert_int_equal(input_to(&f, 1), EXCHANGE_WAIT);
+	assert_int_equal(
+		exchange_transport_failed(&f.exchange, 0, f.now), EXCHANGE_FAILED);
+	assert_int_equal(f.exchange.kept_server, 1);
+}
+
+/* Without a token the first is waited for to its end; with `hedge` off there is no such moment. */
+static void test_hedge_refused(void **state)
+{
+	(void)state;
+	struct fixture f;
+
+	setup_hedge(&f, 2);
+	f.group.hedge_tokens = 0;
+	start(&f, 2);
+	int64_t begin = f.now;
+
+	assert_int_equal(time_out(&f), EXCHANGE_WAIT);
+	assert_int_equal(f.exchange.deadline_us, begin + 400 * MS);
+	assert_int_equal(f.group.hedges_refused, 1);
+	assert_int_equal(time_out(&f), EXCHANGE_SEND_UDP);
+	assert_int_equal(sent(&f)->server, 1);
+
+	setup_hedge(&f, 2);
+	f.group.hedge = false;
+	start(&f, 2);
+	assert_int_equal(f.exchange.deadline_us, f.now + 400 * MS);
+}
+
+/* A dead server under load: everybody who waits for it goes elsewhere, whatever the tokens. */
+static void test_hedge_dead(void **state)
+{
+	(void)state;
+	static struct fixture f;
+	static struct exchange waiting[200];
+
+	setup_hedge(&f, 2);
+	f.group.hedge_tokens = 3000;
+	int64_t begin = f.now;
+
+	for (int i = 0; i < 200; i++) {
+		next_id(&f);
+		exchange_start(&waiting[i], &f.question, &f.group, f.now + 5000 * MS, &f.random,
+			f.now);
+		f.now += MS / 2;
+	}
+	for (int i = 0; i < 200; i++) {
+		next_id(&f);
+		f.now = waiting[i].deadline_us;
+		if (waiting[i].tries[0].server == 1)
+			continue;
+		assert_int_equal(exchange_timeout(&waiting[i], f.now), EXCHANGE_SEND_UDP);
+		assert_int_equal(waiting[i].tries[1].server, 1);
+		f.exchange = waiting[i];
+		reply_make(&f, 0);
+		assert_int_equal(exchange_input(&waiting[i], 1, f.reply, f.reply_size, f.now),
+			EXCHANGE_DONE);
+	}
+	assert_int_equal(f.group.hedges_refused, 0);
+	assert_int_equal(f.group.servers[0].health, SERVER_UP); /* all sent before the first sign */
+	f.now = begin + 201 * MS;
+	f.group.servers[1].srtt_us = 20 * MS;
+	start(&f, 2);
+	assert_int_equal(time_out(&f), EXCHANGE_SEND_UDP);
+	reply_make(&f, 0);
+	input(&f);
+	assert_int_equal(f.group.servers[0].health, SERVER_DOWN);
+	start(&f, 2);
+	assert_int_equal(sent(&f)->server, 1);
+}
+
+/* --- alone: copies and probes --- */
+
+static void test_alone(void **state)
+{
+	(void)state;
+	struct fixture f;
+
+	setup(&f);
+	f.group.count = 3;
+	next_id(&f);
+	assert_int_equal(exchange_start_alone(&f.exchange, EXCHANGE_COPY, &f.question, &f.group, 2,
+				 &f.random, f.now),
+		EXCHANGE_SEND_UDP);
+	assert_int_equal(sent(&f)->server, 2);
+	assert_int_equal(time_out(&f), EXCHANGE_FAILED);
+	assert_int_equal(f.group.servers[2].silences, 1);
+	assert_int_equal(f.group.servers[0].sent + f.group.servers[1].sent, 0);
+
+	f.group.servers[2].health = SERVER_DOWN;
+	exchange_start_alone(
+		&f.exchange, EXCHANGE_PROBE, &f.question, &f.group, 2, &f.random, f.now);
+	assert_int_equal(packet_u16(&f, 10), 0); /* without EDNS, in turn */
 	assert_int_equal(reply(&f, 0), EXCHANGE_DONE);
+	assert_int_equal(f.group.servers[2].health, SERVER_RETURNING);
+	exchange_start_alone(
+		&f.exchange, EXCHANGE_COPY, &f.question, &f.group, 2, &f.random, f.now);
+	assert_int_equal(reply(&f, RCODE_SERVFAIL), EXCHANGE_DONE);
+	assert_int_equal(f.group.servers[2].health, SERVER_UP);
 }
 
 /* --- whom to ask, how often, how long --- */
@@ -276,8 +475,8 @@ static void test_packets_one_server(void **state)
 	assert_int_equal(time_out(&f), EXCHANGE_SEND_UDP);
 	assert_int_equal(f.exchange.deadline_us, begin + 5000 * MS);
 	assert_int_equal(time_out(&f), EXCHANGE_FAILED);
-	assert_int_equal(f.servers[0].sent, 3);
-	assert_int_equal(f.servers[0].timed_out, 3);
+	assert_int_equal(f.group.servers[0].sent, 3);
+	assert_int_equal(f.group.servers[0].timed_out, 3);
 	assert_true(f.exchange.kept_server < 0);
 }
 
@@ -293,8 +492,8 @@ static void test_packets_order(void **state)
 	setup(&f);
 	for (step = start(&f, 3); step == EXCHANGE_SEND_UDP; step = time_out(&f)) {
 		if (packets < 3) /* later ones depend on back-offs */
-			assert_int_equal(f.exchange.server, order[packets]);
-		asked[f.exchange.server]++;
+			assert_int_equal(sent(&f)->server, order[packets]);
+		asked[sent(&f)->server]++;
 		packets++;
 	}
 	assert_int_equal(step, EXCHANGE_FAILED);
@@ -303,7 +502,7 @@ static void test_packets_order(void **state)
 	assert_true(f.now <= f.exchange.give_up_us);
 }
 
-/* The price of a dead first server: 400 ms, twice; then nobody asks it until the back-off ends. */
+/* The price of a dead first server: 400 ms, once; then the one that was measured is faster. */
 static void test_dead_server(void **state)
 {
 	(void)state;
@@ -315,14 +514,14 @@ static void test_dead_server(void **state)
 		int64_t begin = f.now;
 
 		start(&f, 2);
-		if (f.exchange.server == 0)
+		if (sent(&f)->server == 0)
 			assert_int_equal(time_out(&f), EXCHANGE_SEND_UDP);
-		assert_int_equal(f.exchange.server, 1);
+		assert_int_equal(sent(&f)->server, 1);
 		waited += f.now - begin;
 		assert_int_equal(reply(&f, 0), EXCHANGE_DONE);
 	}
-	assert_int_equal(waited, 800 * MS);
-	assert_int_equal(f.servers[0].sent, 2);
+	assert_int_equal(waited, 400 * MS);
+	assert_int_equal(f.group.servers[0].sent, 1);
 }
 
 static void test_port_unreachable(void **state)
@@ -332,13 +531,13 @@ static void test_port_unreachable(void **state)
 
 	setup(&f);
 	start(&f, 2);
-	assert_int_equal(exchange_transport_failed(&f.exchange, f.now), EXCHANGE_SEND_UDP);
-	assert_int_equal(f.exchange.server, 1);
-	assert_int_equal(exchange_transport_failed(&f.exchange, f.now), EXCHANGE_FAILED);
-	assert_int_equal(f.servers[0].sent, 1);
+	assert_int_equal(exchange_transport_failed(&f.exchange, f.exchange.slot, f.now), EXCHANGE_SEND_UDP);
+	assert_int_equal(sent(&f)->server, 1);
+	assert_int_equal(exchange_transport_failed(&f.exchange, f.exchange.slot, f.now), EXCHANGE_FAILED);
+	assert_int_equal(f.group.servers[0].sent, 1);
 	start(&f, 2);
-	exchange_transport_failed(&f.exchange, f.now);
-	assert_true(f.servers[0].backoff_until_us > f.now);
+	exchange_transport_failed(&f.exchange, f.exchange.slot, f.now);
+	assert_int_equal(f.group.servers[0].health, SERVER_DOWN);
 }
 
 static void test_total_time(void **state)
@@ -347,11 +546,12 @@ static void test_total_time(void **state)
 	struct fixture f;
 
 	setup(&f);
-	exchange_start(&f.exchange, &f.question, f.servers, 2, f.now + 300 * MS, &f.random, f.now);
+	f.group.count = 2;
+	exchange_start(&f.exchange, &f.question, &f.group, f.now + 300 * MS, &f.random, f.now);
 	assert_int_equal(f.exchange.deadline_us, f.now + 300 * MS);
 	assert_int_equal(time_out(&f), EXCHANGE_FAILED);
 	assert_int_equal(
-		exchange_start(&f.exchange, &f.question, f.servers, 2, f.now + 1, &f.random, f.now),
+		exchange_start(&f.exchange, &f.question, &f.group, f.now + 1, &f.random, f.now),
 		EXCHANGE_FAILED);
 }
 
@@ -367,10 +567,10 @@ static void test_servfail_next_server(void **state)
 	assert_int_equal(reply(&f, RCODE_SERVFAIL), EXCHANGE_SEND_UDP);
 	assert_true(f.exchange.keep);
 	assert_int_equal(f.exchange.kept_server, 0);
-	assert_int_equal(f.exchange.server, 1);
+	assert_int_equal(sent(&f)->server, 1);
 	assert_int_equal(reply(&f, 0), EXCHANGE_DONE);
 	assert_false(f.exchange.keep);
-	assert_int_equal(f.servers[0].timeouts_in_row, 0);
+	assert_int_equal(f.group.servers[0].silences, 0);
 }
 
 /*
@@ -386,7 +586,7 @@ static void test_best_reply(void **state)
 	start(&f, 2);
 	assert_int_equal(reply(&f, RCODE_REFUSED), EXCHANGE_SEND_UDP);
 	assert_int_equal(reply(&f, RCODE_SERVFAIL), EXCHANGE_DONE);
-	assert_int_equal(f.exchange.server, 1);
+	assert_int_equal(sent(&f)->server, 1);
 
 	start(&f, 3);
 	assert_int_equal(reply(&f, RCODE_SERVFAIL), EXCHANGE_SEND_UDP);
@@ -425,7 +625,7 @@ static void test_kept_then_silence(void **state)
 	assert_int_equal(time_out(&f), EXCHANGE_FAILED);
 	assert_int_equal(f.now - begin, 400 * MS);
 	assert_int_equal(f.exchange.kept_server, 0);
-	assert_int_equal(f.servers[1].sent, 1);
+	assert_int_equal(f.group.servers[1].sent, 1);
 }
 
 /* --- EDNS --- */
@@ -438,21 +638,21 @@ static void test_formerr_without_edns(void **state)
 	setup(&f);
 	start(&f, 2);
 	assert_int_equal(reply(&f, RCODE_FORMERR), EXCHANGE_SEND_UDP);
-	assert_int_equal(f.exchange.server, 0);
+	assert_int_equal(sent(&f)->server, 0);
 	assert_int_equal(packet_u16(&f, 10), 0);
-	assert_int_equal(f.exchange.packet.length, 33);
-	assert_false(f.servers[0].without_edns);
+	assert_int_equal(sent(&f)->packet.length, 33);
+	assert_false(f.group.servers[0].without_edns);
 	assert_int_equal(reply(&f, 0), EXCHANGE_DONE);
-	assert_true(f.servers[0].without_edns);
+	assert_true(f.group.servers[0].without_edns);
 
 	start(&f, 2); /* remembered */
 	assert_int_equal(packet_u16(&f, 10), 0);
 	assert_int_equal(reply(&f, 0), EXCHANGE_DONE);
-	f.now = f.servers[0].edns_again_us;
+	f.now = f.group.servers[0].edns_again_us;
 	start(&f, 2); /* but not for ever */
 	assert_int_equal(packet_u16(&f, 10), 1);
 	assert_int_equal(reply(&f, 0), EXCHANGE_DONE);
-	assert_false(f.servers[0].without_edns);
+	assert_false(f.group.servers[0].without_edns);
 }
 
 static void test_header_alone_without_edns(void **state)
@@ -466,9 +666,9 @@ static void test_header_alone_without_edns(void **state)
 	wire_put_u16(f.reply, f.reply_size, 4, 0);
 	f.reply_size = DNS_HEADER_SIZE;
 	assert_int_equal(input(&f), EXCHANGE_SEND_UDP);
-	assert_true(f.exchange.packet.without_edns);
-	wire_put_u16(f.reply, f.reply_size, 0, packet_id(&f.exchange.packet));
-	assert_int_equal(input(&f), EXCHANGE_WAIT); /* no second time */
+	assert_true(sent(&f)->packet.without_edns);
+	wire_put_u16(f.reply, f.reply_size, 0, packet_id(&sent(&f)->packet));
+	assert_int_equal(input(&f), EXCHANGE_IGNORED); /* no second time */
 	assert_int_equal(reply(&f, 0), EXCHANGE_DONE);
 }
 
@@ -481,9 +681,9 @@ static void test_formerr_twice(void **state)
 	start(&f, 2);
 	assert_int_equal(reply(&f, RCODE_FORMERR), EXCHANGE_SEND_UDP);
 	assert_int_equal(reply(&f, RCODE_FORMERR), EXCHANGE_SEND_UDP);
-	assert_int_equal(f.exchange.server, 1);
-	assert_false(f.exchange.packet.without_edns);
-	assert_false(f.servers[0].without_edns);
+	assert_int_equal(sent(&f)->server, 1);
+	assert_false(sent(&f)->packet.without_edns);
+	assert_false(f.group.servers[0].without_edns);
 }
 
 /* Silence may mean that EDNS is not understood; not from a server that has answered it before. */
@@ -495,11 +695,11 @@ static void test_silence_without_edns(void **state)
 	setup(&f);
 	start(&f, 1);
 	time_out(&f);
-	assert_false(f.exchange.packet.without_edns);
+	assert_false(sent(&f)->packet.without_edns);
 	time_out(&f);
-	assert_true(f.exchange.packet.without_edns);
+	assert_true(sent(&f)->packet.without_edns);
 	assert_int_equal(reply(&f, 0), EXCHANGE_DONE);
-	assert_true(f.servers[0].without_edns);
+	assert_true(f.group.servers[0].without_edns);
 
 	setup(&f);
 	start(&f, 1);
@@ -507,7 +707,7 @@ static void test_silence_without_edns(void **state)
 	start(&f, 1);
 	time_out(&f);
 	time_out(&f);
-	assert_false(f.exchange.packet.without_edns);
+	assert_false(sent(&f)->packet.without_edns);
 }
 
 /* --- TCP --- */
@@ -520,12 +720,12 @@ static void test_truncated(void **state)
 
 	setup(&f);
 	start(&f, 2);
-	id = packet_id(&f.exchange.packet);
+	id = packet_id(&sent(&f)->packet);
 	assert_int_equal(reply(&f, DNS_FLAG_TC), EXCHANGE_SEND_TCP);
-	assert_int_equal(f.exchange.server, 0);
-	assert_int_not_equal(packet_id(&f.exchange.packet), id);
+	assert_int_equal(sent(&f)->server, 0);
+	assert_int_not_equal(packet_id(&sent(&f)->packet), id);
 	assert_int_equal(reply(&f, 0), EXCHANGE_DONE);
-	assert_int_equal(f.servers[0].answered, 2);
+	assert_int_equal(f.group.servers[0].answered, 2);
 }
 
 static void test_truncated_tcp_fails(void **state)
@@ -536,11 +736,11 @@ static void test_truncated_tcp_fails(void **state)
 	setup(&f);
 	start(&f, 2);
 	reply(&f, DNS_FLAG_TC);
-	assert_int_equal(exchange_transport_failed(&f.exchange, f.now), EXCHANGE_SEND_UDP);
-	assert_int_equal(f.exchange.server, 1);
-	assert_int_equal(f.servers[0].timeouts_in_row, 0);
+	assert_int_equal(exchange_transport_failed(&f.exchange, f.exchange.slot, f.now), EXCHANGE_SEND_UDP);
+	assert_int_equal(sent(&f)->server, 1);
+	assert_int_equal(f.group.servers[0].silences, 0);
 	assert_int_equal(reply(&f, DNS_FLAG_TC), EXCHANGE_SEND_TCP);
-	assert_int_equal(f.exchange.server, 1);
+	assert_int_equal(sent(&f)->server, 1);
 	assert_int_equal(time_out(&f), EXCHANGE_FAILED);
 }
 
@@ -553,7 +753,7 @@ static void test_truncated_over_tcp(void **state)
 	start(&f, 2);
 	reply(&f, DNS_FLAG_TC);
 	assert_int_equal(reply(&f, DNS_FLAG_TC), EXCHANGE_SEND_UDP);
-	assert_int_equal(f.exchange.server, 1);
+	assert_int_equal(sent(&f)->server, 1);
 }
 
 static void test_formerr_over_tcp(void **state)
@@ -565,7 +765,7 @@ static void test_formerr_over_tcp(void **state)
 	start(&f, 1);
 	reply(&f, DNS_FLAG_TC);
 	assert_int_equal(reply(&f, RCODE_FORMERR), EXCHANGE_SEND_TCP);
-	assert_true(f.exchange.packet.without_edns);
+	assert_true(sent(&f)->packet.without_edns);
 	assert_int_equal(reply(&f, RCODE_FORMERR), EXCHANGE_DONE);
 }
 
@@ -575,7 +775,7 @@ static void setup_varied(struct fixture *f)
 {
 	setup(f);
 	for (int i = 0; i < 4; i++)
-		f->servers[i].trust.vary_case = true;
+		f->group.servers[i].trust.vary_case = true;
 }
 
 /* A right reply but for one letter. */
@@ -595,15 +795,15 @@ static void test_other_case_over_tcp(void **state)
 	setup_varied(&f);
 	start(&f, 2);
 	assert_int_equal(reply_other_case(&f, 0), EXCHANGE_SEND_TCP);
-	assert_int_equal(f.exchange.server, 0);
+	assert_int_equal(sent(&f)->server, 0);
 	assert_int_equal(f.exchange.last, EXCHANGE_DOUBTED);
 	assert_int_equal(reply(&f, 0), EXCHANGE_DONE);
-	assert_false(trust_case_lost(&f.servers[0].trust, f.now)); /* so it was a forgery */
+	assert_false(trust_case_lost(&f.group.servers[0].trust, f.now)); /* so it was a forgery */
 
 	start(&f, 2);
 	assert_int_equal(reply_other_case(&f, 0), EXCHANGE_SEND_TCP);
 	assert_int_equal(reply_other_case(&f, 0), EXCHANGE_DONE);
-	assert_true(trust_case_lost(&f.servers[0].trust, f.now));
+	assert_true(trust_case_lost(&f.group.servers[0].trust, f.now));
 	start(&f, 2);
 	assert_int_equal(reply_other_case(&f, 0), EXCHANGE_DONE);
 }
@@ -617,15 +817,15 @@ static void test_other_case_without_tcp(void **state)
 	setup_varied(&f);
 	start(&f, 1);
 	assert_int_equal(reply_other_case(&f, 0), EXCHANGE_SEND_TCP);
-	assert_int_equal(exchange_transport_failed(&f.exchange, f.now), EXCHANGE_SEND_UDP);
-	uint16_t id = packet_id(&f.exchange.packet);
+	assert_int_equal(exchange_transport_failed(&f.exchange, f.exchange.slot, f.now), EXCHANGE_SEND_UDP);
+	uint16_t id = packet_id(&sent(&f)->packet);
 
 	assert_int_equal(reply_other_case(&f, 0), EXCHANGE_SEND_UDP);
-	assert_int_not_equal(packet_id(&f.exchange.packet), id);
+	assert_int_not_equal(packet_id(&sent(&f)->packet), id);
 	assert_int_equal(reply_other_case(&f, 0), EXCHANGE_DONE);
-	assert_true(trust_case_lost(&f.servers[0].trust, f.now));
-	assert_int_equal(f.servers[0].trust.doubted, 3);
-	assert_int_equal(f.servers[0].sent, 4);
+	assert_true(trust_case_lost(&f.group.servers[0].trust, f.now));
+	assert_int_equal(f.group.servers[0].trust.doubted, 3);
+	assert_int_equal(f.group.servers[0].sent, 4);
 }
 
 static void send_strange(struct fixture *f, unsigned count)
@@ -633,7 +833,7 @@ static void send_strange(struct fixture *f, unsigned count)
 	for (unsigned i = 0; i < count; i++) {
 		reply_make(f, 0);
 		f->reply[0] ^= 0x40;
-		assert_int_equal(input(f), EXCHANGE_WAIT);
+		assert_int_equal(input(f), EXCHANGE_IGNORED);
 	}
 	reply_make(f, 0);
 	f->reply[0] ^= 0x40;
@@ -654,12 +854,12 @@ static void test_many_strange(void **state)
 	send_strange(&f, TRUST_STRANGE_MAX);
 	assert_int_equal(input(&f), EXCHANGE_SEND_TCP);
 	assert_int_equal(f.exchange.last, EXCHANGE_STRANGE);
-	assert_int_equal(f.servers[0].trust.spoofed, 1);
+	assert_int_equal(f.group.servers[0].trust.spoofed, 1);
 	assert_int_equal(time_out(&f), EXCHANGE_SEND_UDP);
 	send_strange(&f, TRUST_STRANGE_MAX);
 	assert_int_equal(input(&f), EXCHANGE_SEND_UDP);
 	send_strange(&f, 1000); /* nothing is left but to wait */
-	assert_int_equal(f.servers[0].trust.spoofed, 3);
+	assert_int_equal(f.group.servers[0].trust.spoofed, 3);
 	assert_int_equal(reply(&f, 0), EXCHANGE_DONE);
 }
 
@@ -671,18 +871,18 @@ static void test_unreachable(void **state)
 
 	setup(&f);
 	start(&f, 1);
-	exchange_unreachable(&f.exchange, f.now);
+	exchange_unreachable(&f.exchange, f.exchange.slot, f.now);
 	assert_true(f.exchange.deadline_us - f.now <= 250 * MS);
 	f.now += 150 * MS;
-	exchange_unreachable(&f.exchange, f.now);
+	exchange_unreachable(&f.exchange, f.exchange.slot, f.now);
 	assert_true(f.exchange.deadline_us > f.now);
 	assert_int_equal(reply(&f, 0), EXCHANGE_DONE);
-	assert_int_equal(f.servers[0].timed_out, 0);
+	assert_int_equal(f.group.servers[0].timed_out, 0);
 
 	start(&f, 1);
-	exchange_unreachable(&f.exchange, f.now);
+	exchange_unreachable(&f.exchange, f.exchange.slot, f.now);
 	assert_int_equal(time_out(&f), EXCHANGE_SEND_UDP);
-	assert_false(f.exchange.unreachable);
+	assert_false(sent(&f)->unreachable);
 }
 
 /* BADVERS stands in the OPT record; its lower bits are those of NOERROR. */
@@ -694,14 +894,14 @@ static void test_badvers(void **state)
 	setup(&f);
 	start(&f, 1);
 	reply_make(&f, 0);
-	memcpy(f.reply + f.reply_size, f.exchange.packet.octets + f.reply_size, 11);
+	memcpy(f.reply + f.reply_size, sent(&f)->packet.octets + f.reply_size, 11);
 	f.reply[f.reply_size + 5] = 1; /* upper bits of the rcode */
 	f.reply_size += 11;
 	wire_put_u16(f.reply, f.reply_size, 10, 1);
 	assert_int_equal(input(&f), EXCHANGE_SEND_UDP);
-	assert_true(f.exchange.packet.without_edns);
+	assert_true(sent(&f)->packet.without_edns);
 	assert_int_equal(reply(&f, 0), EXCHANGE_DONE);
-	assert_true(f.servers[0].without_edns);
+	assert_true(f.group.servers[0].without_edns);
 }
 
 /* --- cookies --- */
@@ -710,13 +910,13 @@ static void setup_cookies(struct fixture *f)
 {
 	setup(f);
 	for (int i = 0; i < 4; i++)
-		f->servers[i].trust.use_cookies = true;
+		f->group.servers[i].trust.use_cookies = true;
 }
 
 /* The reply gets an OPT record with this cookie: of the packet in flight, and the server's part. */
 static void reply_add_cookie(struct fixture *f, uint8_t rcode_upper, uint8_t server, size_t length)
 {
-	const struct packet *packet = &f->exchange.packet;
+	const struct packet *packet = &sent(f)->packet;
 	struct wire_writer writer = wire_writer_init(f->reply, sizeof(f->reply));
 	uint8_t part[COOKIE_SERVER_MAX];
 
@@ -752,7 +952,7 @@ static enum exchange_step reply_badcookie(struct fixture *f, uint8_t server)
 
 static uint8_t cookie_sent(const struct fixture *f)
 {
-	const struct packet *packet = &f->exchange.packet;
+	const struct packet *packet = &sent(f)->packet;
 
 	assert_int_equal(packet->cookie_length, 24);
 	return packet->octets[packet->cookie_offset + 8];
@@ -765,9 +965,9 @@ static void test_badcookie(void **state)
 
 	setup_cookies(&f);
 	start(&f, 2);
-	assert_int_equal(f.exchange.packet.cookie_length, 8);
+	assert_int_equal(sent(&f)->packet.cookie_length, 8);
 	assert_int_equal(reply_badcookie(&f, 7), EXCHANGE_SEND_UDP);
-	assert_int_equal(f.exchange.server, 0);
+	assert_int_equal(sent(&f)->server, 0);
 	assert_int_equal(cookie_sent(&f), 7);
 	assert_int_equal(reply_badcookie(&f, 8), EXCHANGE_SEND_TCP);
 	assert_int_equal(cookie_sent(&f), 8);
@@ -777,7 +977,7 @@ static void test_badcookie(void **state)
 	reply_badcookie(&f, 1);
 	reply_badcookie(&f, 2);
 	assert_int_equal(reply_badcookie(&f, 3), EXCHANGE_SEND_UDP);
-	assert_int_equal(f.exchange.server, 1);
+	assert_int_equal(sent(&f)->server, 1);
 }
 
 /* A server that spoke cookies and now sends none is asked over TCP (RFC 7873, 5.3). */
@@ -795,10 +995,10 @@ static void test_cookie_missing(void **state)
 	start(&f, 1);
 	assert_int_equal(cookie_sent(&f), 7);
 	reply(&f, RCODE_FORMERR); /* of one that cannot see our cookie */
-	assert_true(f.exchange.over_tcp);
+	assert_true(sent(&f)->over_tcp);
 	assert_int_equal(reply(&f, 0), EXCHANGE_DONE);
 	start(&f, 1);
-	assert_int_equal(f.exchange.packet.cookie_length, 0);
+	assert_int_equal(sent(&f)->packet.cookie_length, 0);
 	assert_int_equal(reply(&f, 0), EXCHANGE_DONE);
 }
 
@@ -811,33 +1011,33 @@ static void test_cookie_not_borne(void **state)
 	setup_cookies(&f);
 	start(&f, 1);
 	assert_int_equal(reply(&f, RCODE_FORMERR), EXCHANGE_SEND_UDP);
-	assert_int_equal(f.exchange.packet.cookie_length, 0);
-	assert_false(f.exchange.packet.without_edns);
+	assert_int_equal(sent(&f)->packet.cookie_length, 0);
+	assert_false(sent(&f)->packet.without_edns);
 	assert_int_equal(reply(&f, 0), EXCHANGE_DONE);
-	assert_true(trust_cookies_lost(&f.servers[0].trust, f.now));
-	assert_false(f.servers[0].without_edns);
+	assert_true(trust_cookies_lost(&f.group.servers[0].trust, f.now));
+	assert_false(f.group.servers[0].without_edns);
 
 	setup_cookies(&f);
 	start(&f, 1);
 	reply(&f, RCODE_FORMERR);
 	assert_int_equal(reply(&f, RCODE_FORMERR), EXCHANGE_SEND_UDP);
-	assert_true(f.exchange.packet.without_edns);
+	assert_true(sent(&f)->packet.without_edns);
 	assert_int_equal(reply(&f, 0), EXCHANGE_DONE);
-	assert_true(f.servers[0].without_edns);
+	assert_true(f.group.servers[0].without_edns);
 
 	setup_cookies(&f);
 	start(&f, 1);
 	time_out(&f);
-	assert_int_equal(f.exchange.packet.cookie_length, 0);
+	assert_int_equal(sent(&f)->packet.cookie_length, 0);
 	assert_int_equal(reply(&f, 0), EXCHANGE_DONE);
-	assert_true(trust_cookies_lost(&f.servers[0].trust, f.now));
+	assert_true(trust_cookies_lost(&f.group.servers[0].trust, f.now));
 	f.now += TRUST_AGAIN_US;
 	start(&f, 1);
-	assert_int_equal(f.exchange.packet.cookie_length, 8);
+	assert_int_equal(sent(&f)->packet.cookie_length, 8);
 	reply(&f, 0); /* borne, so silence means something else */
 	start(&f, 1);
 	time_out(&f);
-	assert_int_equal(f.exchange.packet.cookie_length, 8);
+	assert_int_equal(sent(&f)->packet.cookie_length, 8);
 }
 
 int main(void)
@@ -850,6 +1050,12 @@ int main(void)
 		cmocka_unit_test(test_mismatch),
 		cmocka_unit_test(test_mismatch_count),
 		cmocka_unit_test(test_late_reply),
+		cmocka_unit_test(test_tries_bound),
+		cmocka_unit_test(test_hedge),
+		cmocka_unit_test(test_hedge_failure),
+		cmocka_unit_test(test_hedge_refused),
+		cmocka_unit_test(test_hedge_dead),
+		cmocka_unit_test(test_alone),
 		cmocka_unit_test(test_no_server),
 		cmocka_unit_test(test_packets_one_server),
 		cmocka_unit_test(test_packets_order),

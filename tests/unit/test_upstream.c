@@ -166,6 +166,7 @@ static void fixture_open(struct fixture *f, unsigned timeout_ms, size_t requests
 	}
 	struct upstream_config config = {.servers = f->servers,
 		.server_count = 2,
+		.strict = true,
 		.timeout_ms = timeout_ms,
 		.requests_max = requests_max};
 
@@ -392,32 +393,107 @@ static void test_silence(void **state)
 	fixture_close(&f);
 }
 
+static struct server_group *group_of(struct fixture *f)
+{
+	size_t count;
+
+	return (struct server_group *)upstream_servers(f->upstream, &count);
+}
+
+static void wait_for_health(struct fixture *f, int server, enum server_health health)
+{
+	for (int i = 0; i < 1000 && group_of(f)->servers[server].health != health; i++)
+		event_base_loop(f->base, EVLOOP_ONCE);
+	assert_int_equal(group_of(f)->servers[server].health, health);
+}
+
 /*
- * A server that was silent is tried with a copy of a question, which is answered by the other one
- * meanwhile.
+ * A silent server: a hedge answers, a probe confirms the silence, nobody asks it any more; when it
+ * is back a probe notes it, a copy of a question confirms that, and it is asked first again.
  */
-static void test_probe(void **state)
+static void test_silent_and_back(void **state)
 {
 	(void)state;
 	struct fixture f;
-	size_t count;
 
 	fixture_open(&f, 5000, 10);
-	struct server_state *first = (struct server_state *)upstream_servers(f.upstream, &count);
-
-	first->backoffs_in_row = first->timeouts_in_row = 2;
-	first->backoff_until_us = INT64_MAX;
-	run_one(&f);
-	assert_int_equal(f.fakes[0].packets, 0);
-
-	first->backoff_until_us = 1;
+	group_of(&f)->hedge = true;
+	group_of(&f)->hedge_tokens = 1000;
+	f.fakes[0].on_packet = NULL;
 	run_one(&f);
 	assert_true(endpoint_equal(&f.from, &f.servers[1].endpoint));
+	assert_int_equal(upstream_counters(f.upstream)->upstream_hedges, 1);
+	assert_int_equal(upstream_counters(f.upstream)->upstream_hedges_won, 1);
+	wait_for_health(&f, 0, SERVER_DOWN);
+	assert_in_range(upstream_counters(f.upstream)->upstream_probes, 1, 2);
+	unsigned packets = f.fakes[0].packets;
+
 	run_one(&f);
+	assert_int_equal(f.fakes[0].packets, packets);
+	assert_true(endpoint_equal(&f.from, &f.servers[1].endpoint));
+
+	f.fakes[0].on_packet = answer;
+	wait_for_health(&f, 0, SERVER_RETURNING);
 	run_one(&f);
-	assert_int_equal(first->backoffs_in_row, 0);
+	assert_true(endpoint_equal(&f.from, &f.servers[1].endpoint));
+	assert_int_equal(upstream_counters(f.upstream)->upstream_copies, 1);
+	wait_for_health(&f, 0, SERVER_UP);
+	run_one(&f);
 	assert_true(endpoint_equal(&f.from, &f.servers[0].endpoint));
 	assert_int_equal(upstream_pending(f.upstream), 0);
+	fixture_close(&f);
+}
+
+static void on_answer_both(evutil_socket_t fd, short what, void *context)
+{
+	struct fixture *f = context;
+
+	(void)fd, (void)what;
+	fake_send(&f->fakes[0], f->fakes[0].pending, f->fakes[0].pending_size);
+}
+
+static void keep_for_later(struct fake *fake, uint8_t *packet, size_t size)
+{
+	memcpy(fake->pending, reply_from(packet, size, 0), size);
+	fake->pending_size = size;
+}
+
+/* Two are asked, the first answers last and wins still, since the second never does. */
+static void test_first_is_listened_to(void **state)
+{
+	(void)state;
+	struct fixture f;
+	static const struct timeval later = {.tv_usec = 300000};
+
+	fixture_open(&f, 5000, 10);
+	group_of(&f)->hedge = true;
+	group_of(&f)->hedge_tokens = 1000;
+	f.fakes[0].on_packet = keep_for_later;
+	f.fakes[1].on_packet = NULL;
+	event_base_once(f.base, -1, EV_TIMEOUT, on_answer_both, &f, &later);
+	run_one(&f);
+	assert_int_equal(f.error, TD_OK);
+	assert_true(endpoint_equal(&f.from, &f.servers[0].endpoint));
+	assert_int_equal(f.fakes[1].packets, 1);
+	fixture_close(&f);
+}
+
+/* A question tells how the others do, at once where they were never asked. */
+static void test_copies(void **state)
+{
+	(void)state;
+	struct fixture f;
+
+	fixture_open(&f, 5000, 10);
+	group_of(&f)->strict = false;
+	run_one(&f);
+	wait_for_health(&f, 1, SERVER_UP);
+	for (int i = 0; i < 100 && group_of(&f)->servers[1].srtt_us == 0; i++)
+		event_base_loop(f.base, EVLOOP_ONCE);
+	assert_true(group_of(&f)->servers[1].srtt_us > 0);
+	run_one(&f);
+	run_one(&f);
+	assert_int_equal(f.fakes[0].packets + f.fakes[1].packets, 5); /* one a second */
 	fixture_close(&f);
 }
 
@@ -426,16 +502,12 @@ static void test_free_open(void **state)
 {
 	(void)state;
 	struct fixture f;
-	size_t count;
 
 	fixture_open(&f, 5000, 10);
-	struct server_state *first = (struct server_state *)upstream_servers(f.upstream, &count);
-
 	f.fakes[0].on_packet = NULL;
 	f.fakes[1].on_packet = answer_truncated;
 	f.fakes[1].on_message = message_octets;
-	first->backoffs_in_row = 1;
-	first->backoff_until_us = 1;
+	group_of(&f)->servers[0].health = SERVER_RETURNING;
 	for (int i = 0; i < 5; i++)
 		ask(&f);
 	assert_int_equal(upstream_pending(f.upstream), 5);
@@ -609,7 +681,9 @@ int main(void)
 		cmocka_unit_test(test_refused_port),
 		cmocka_unit_test(test_kept_reply),
 		cmocka_unit_test(test_silence),
-		cmocka_unit_test(test_probe),
+		cmocka_unit_test(test_silent_and_back),
+		cmocka_unit_test(test_first_is_listened_to),
+		cmocka_unit_test(test_copies),
 		cmocka_unit_test(test_free_open),
 		cmocka_unit_test(test_limit_and_cancel),
 		cmocka_unit_test(test_no_servers),
