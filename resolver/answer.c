@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "lib/dns/compose.h"
+#include "resolver/rebinding.h"
 
 #define TTL_FIELDS_MAX 512 /* records kept of one reply; a larger one is not believed */
 
@@ -27,7 +28,7 @@ struct build {
 	uint16_t ttl_offsets[TTL_FIELDS_MAX];
 	size_t ttl_count;
 	uint32_t ttl_s; /* least of what was kept */
-	bool has_address, has_answer, has_soa;
+	bool has_address, has_answer, has_soa, has_private;
 };
 
 /* Field by field: the arrays are filled as far as they are used. */
@@ -41,7 +42,7 @@ static void build_init(struct build *build, const uint8_t *reply, size_t size,
 	build->link = 0;
 	build->ttl_count = 0;
 	build->ttl_s = UINT32_MAX;
-	build->has_address = build->has_answer = build->has_soa = false;
+	build->has_address = build->has_answer = build->has_soa = build->has_private = false;
 }
 
 static uint32_t ttl_clamp(const struct build *build, uint32_t ttl)
@@ -219,6 +220,9 @@ static enum td_error keep_link(struct build *build, size_t start, unsigned count
 			error = keep_rr(build, SECTION_ANSWER, &rr);
 			build->has_answer = true;
 			build->has_address |= qtype == TYPE_A || qtype == TYPE_AAAA;
+			build->has_private |= rebinding_network(qtype,
+						      build->reply + rr.rdata_offset,
+						      rr.rdata_length) != NULL;
 		} else if (build->question->dnssec_ok &&
 			   (covers == qtype || covers == TYPE_CNAME)) {
 			error = keep_rr(build, SECTION_ANSWER, &rr);
@@ -321,6 +325,8 @@ static struct answer *finish(
 	answer->stored_us = now_us;
 	answer->expires_us = now_us + (int64_t)ttl_s * 1000000;
 	answer->flags = flags & (DNS_FLAG_RCODE | DNS_FLAG_AD);
+	if (build->has_private)
+		answer->flags |= ANSWER_PRIVATE;
 	answer->ttl_count = (uint16_t)build->ttl_count;
 	answer->length = (uint16_t)length;
 	memcpy(answer->bytes, build->compose.writer.data, length);

@@ -16,6 +16,7 @@
 #include "policy/policy.h"
 #include "resolver/upstream/exchange.h"
 
+#define ANSWER_PRIVATE 0x8000    /* in flags, the place of QR: tells an address of the inside */
 #define ANSWER_CHAIN_MAX 11 /* CNAMEs followed in one answer */
 #define ANSWER_STALE_TTL_S 30
 
@@ -31,7 +32,7 @@ struct answer {
 	struct policy_match matches[POLICY_MATCHES_MAX];
 	uint8_t match_count;
 	bool positive; /* it has records of the type asked for */
-	uint16_t flags; /* RCODE, AD */
+	uint16_t flags; /* RCODE, AD, ANSWER_PRIVATE */
 	uint16_t ttl_count;
 	uint16_t length; /* of the message */
 	uint8_t bytes[]; /* message, then ttl_count offsets of TTL fields, uint16_t each in host

@@ -29,6 +29,7 @@
 	X(gave_way)        /* answered: SERVFAIL, the longest pending where there were too many */ \
 	X(slipped)         /* answered: clients that ask too fast, told to come over TCP */        \
 	X(rate_forgotten)  /* clients that asked too fast, and whose place was needed */           \
+	X(rebinding)       /* answered without the addresses of the inside that upstream told */   \
 	X(coalesced)       /* questions that joined one already pending */                         \
 	X(receive_batches) /* calls of recvmmsg that returned queries */                           \
 	X(tcp_accepted)                                                                            \

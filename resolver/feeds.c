@@ -182,13 +182,32 @@ static const struct prefix *copy_prefixes(
 	return copy;
 }
 
+/* The names stand behind the lists of prefixes; they were checked when the options were read. */
+static struct rebinding_rules rebinding_rules(
+	const struct options *options, struct name *names, struct telemetry *telemetry)
+{
+	for (size_t i = 0; i < options->rebinding_allow_count; i++) {
+		const char *text = options->rebinding_allow[i];
+
+		name_from_text(&names[i], text, strlen(text));
+		name_fold(names[i].wire, names[i].wire, names[i].length);
+	}
+	return (struct rebinding_rules){.on = options->rebinding_protection,
+		.allow = names,
+		.allow_count = options->rebinding_allow_count,
+		.zone = telemetry && options->rebinding_protection
+				? telemetry_zone_id(telemetry, REBINDING_ZONE)
+				: ZONE_ID_NONE};
+}
+
 struct query_policy *feeds_policy(struct rules *rules, const uint8_t mode[POLICY_ZONES_MAX],
 	const struct options *options, struct telemetry *telemetry)
 {
 	size_t prefixes = options->allow_count + options->proxy_count + options->forwarder_count +
 			  options->rate_exempt_count;
 	struct query_policy *policy =
-		calloc(1, sizeof *policy + prefixes * sizeof(struct prefix));
+		calloc(1, sizeof *policy + prefixes * sizeof(struct prefix) +
+				options->rebinding_allow_count * sizeof(struct name));
 
 	if (!policy)
 		return NULL;
@@ -206,6 +225,7 @@ struct query_policy *feeds_policy(struct rules *rules, const uint8_t mode[POLICY
 	policy->rate = (struct rate){.per_second = options->rate_limit,
 		.slip = options->rate_limit_slip,
 		.prefix_v6 = (uint8_t)options->rate_limit_prefix_v6};
+	policy->rebinding = rebinding_rules(options, (struct name *)at, telemetry);
 	policy->block_ttl_s = options->block_ttl_s;
 	policy->limits = (struct answer_limits){.ttl_min_s = options->cache_ttl_min_s,
 		.ttl_max_s = options->cache_ttl_max_s,

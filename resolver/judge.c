@@ -6,6 +6,7 @@
  */
 #include "resolver/judge.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "resolver/reply.h"
@@ -102,6 +103,33 @@ static enum ede_code stale_code(enum transaction_source source, uint16_t flags)
 	return (flags & DNS_FLAG_RCODE) == RCODE_NXDOMAIN ? EDE_STALE_NXDOMAIN : EDE_STALE_ANSWER;
 }
 
+/* An address of the inside, for a name that may not have one: it is as if the name had none. */
+static size_t judge_withhold(struct query_engine *engine, struct query_slot *slot,
+	const struct cache_hit *answer, uint8_t *reply, size_t capacity)
+{
+	struct transaction *t = &slot->transaction;
+	const char *network = rebinding_network_in(reply, answer->length);
+
+	snprintf(slot->rule, sizeof slot->rule, "%s", network ? network : "private address");
+	t->rule = slot->rule;
+	t->zone = engine->policy->rebinding.zone;
+	t->action = TRANSACTION_BLOCK;
+	t->upstream = (struct endpoint){0};
+	engine->config.counters->rebinding++;
+	return judge_close(t, reply,
+		reply_no_data(&slot->request, reply, capacity, engine->policy->block_ttl_s,
+			EDE_BLOCKED, "rebinding protection"),
+		SOURCE_POLICY);
+}
+
+static bool judge_withholds(const struct query_engine *engine, const struct query_slot *slot)
+{
+	const struct rebinding_rules *rules = &engine->policy->rebinding;
+
+	return rules->on && !rebinding_allows(rules, slot->request.folded,
+				    slot->request.qname_length);
+}
+
 size_t judge_answer(struct query_engine *engine, struct query_slot *slot,
 	const struct cache_hit *answer, enum transaction_source source, uint8_t *reply,
 	size_t capacity)
@@ -122,6 +150,8 @@ size_t judge_answer(struct query_engine *engine, struct query_slot *slot,
 	if (enforced)
 		return judge_enforce(engine, slot, &verdict, reply, capacity);
 	uint16_t flags = answer->flags;
+	if ((flags & ANSWER_PRIVATE) && judge_withholds(engine, slot))
+		return judge_withhold(engine, slot, answer, reply, capacity);
 	if (!engine->policy->trust_ad)
 		flags &= (uint16_t)~DNS_FLAG_AD;
 	if (!answer->truncated)

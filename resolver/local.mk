@@ -22,6 +22,7 @@ resolver_libresolver_a_SOURCES = \
 	resolver/flight.c resolver/flight.h resolver/judge.c resolver/judge.h \
 	resolver/query.c resolver/query.h resolver/query_private.h \
 	resolver/rate_limit.c resolver/rate_limit.h \
+	resolver/rebinding.c resolver/rebinding.h \
 	resolver/reply.c resolver/reply.h \
 	resolver/sockets.c resolver/sockets.h \
 	resolver/waiter.c resolver/waiter.h \
@@ -76,9 +77,12 @@ tests_scenario_test_stale_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
 tests_scenario_test_query_SOURCES = tests/scenario/test_query.c tests/scenario/world.c tests/scenario/world.h
 tests_scenario_test_query_CFLAGS = $(TEST_CFLAGS)
 tests_scenario_test_query_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
-LOAD_TESTS = tests/unit/test_rate_limit tests/unit/test_waiting tests/scenario/test_load
+LOAD_TESTS = tests/unit/test_rate_limit tests/unit/test_rebinding tests/unit/test_waiting tests/scenario/test_load
 check_PROGRAMS += $(LOAD_TESTS)
 TESTS += $(LOAD_TESTS)
+tests_unit_test_rebinding_SOURCES = tests/unit/test_rebinding.c
+tests_unit_test_rebinding_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_rebinding_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS)
 tests_unit_test_rate_limit_SOURCES = tests/unit/test_rate_limit.c
 tests_unit_test_rate_limit_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_rate_limit_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS)

@@ -57,6 +57,9 @@ struct options {
 	char *resolv_conf; /* path; "" = none is read */
 	unsigned upstream_timeout_ms;
 	unsigned randomize_case, upstream_cookies; /* 0 or 1 */
+	unsigned rebinding_protection;             /* 0 or 1 */
+	char **rebinding_allow;                    /* domain names */
+	size_t rebinding_allow_count;
 	unsigned trust_ad, cookies; /* 0 or 1 */
 	unsigned serve_stale_s; /* 0: off */
 	unsigned stale_client_timeout_ms;

@@ -8,6 +8,7 @@
 #include <pwd.h>
 #include <string.h>
 
+#include "lib/dns/name.h"
 #include "resolver/client_names.h"
 #include "resolver/options_private.h"
 #include "resolver/telemetry/sinks/sink_target.h"
@@ -163,6 +164,17 @@ bool option_check_exclude(const struct options *options, const char *text, char 
 		"\"%.80s\" is none of these, expected an address, a network such as "
 		"192.0.2.0/24, a MAC address, or a domain name",
 		text);
+	return false;
+}
+
+bool option_check_name(const struct options *options, const char *text, char *why)
+{
+	struct name name;
+
+	(void)options;
+	if (name_from_text(&name, text, strlen(text)) == TD_OK)
+		return true;
+	snprintf(why, WHY_MAX, "\"%.80s\" is not a domain name", text);
 	return false;
 }
 

@@ -322,6 +322,29 @@ const struct option_row option_rows[] = {
 		.help = "Whether a second server is asked when the first is later than it usually "
 			"is; the first good answer counts. For a tenth of the questions at most, "
 			"but for those to a server that is silent as a whole."},
+	{.name = "rebinding-protection",
+		.type = OPTION_WORD,
+		FIELD(rebinding_protection),
+		.initial = "off",
+		.words = switch_words,
+		.reloadable = true,
+		.help = "Whether an answer of upstream servers that tells an address of the inside "
+			"(private, of this host, of its link; also as a hint, or within an IPv6 "
+			"address) is withheld: the name has no address then, with Extended DNS "
+			"Error 15. It keeps web pages of the outside from reaching hosts of the inside "
+			"under a name of their own (DNS rebinding)."},
+	{.name = "rebinding-allow",
+		.type = OPTION_TEXTS,
+		.unit = "names",
+		LIST(rebinding_allow),
+		.min = 0,
+		.max = 1024,
+		.initial = "{ }",
+		.check = option_check_name,
+		.reloadable = true,
+		.help = "Names that may have addresses of the inside, with all below them: those of "
+			"the own network, and of services that work so, such as plex.direct. What "
+			"counts is the name that is asked, not one that it is an alias of."},
 	{.name = "tcp-clients-max",
 		.type = OPTION_NUMBER,
 		.unit = "connections",

@@ -24,6 +24,7 @@
 #include "resolver/cache.h"
 #include "resolver/counters.h"
 #include "resolver/rate_limit.h"
+#include "resolver/rebinding.h"
 #include "resolver/telemetry/transaction.h"
 
 #define QUERY_WORKERS_MAX 64
@@ -58,6 +59,7 @@ struct query_policy {
 	int64_t stale_wait_us; /* how long a client waits before it gets an expired answer; below
 				  0: it never does */
 	struct answer_limits limits; /* TTLs of what is cached */
+	struct rebinding_rules rebinding;
 	bool trust_ad; /* AD of upstream is passed on */
 	struct cookie_secrets cookies; /* none: cookies are off */
 	struct rate rate;     /* at which each client may ask */

@@ -131,20 +131,17 @@ size_t reply_truncated(const struct request *request, uint8_t *reply, size_t cap
 	return finish_with_opt(&compose, request, 0, EDE_NONE, NULL);
 }
 
-static void add_denial_soa(struct compose *compose, const struct request *request,
-	const struct policy_index *index, const struct policy_match *match, uint32_t ttl_s)
+static void add_denial_soa(struct compose *compose, const struct name *apex, uint32_t ttl_s)
 {
 	struct compose_soa soa = {.serial = 1,
 		.refresh_s = 3600,
 		.retry_s = 600,
 		.expire_s = 86400,
 		.minimum_s = ttl_s};
-	struct name apex;
 
-	policy_rule_apex(index, match->rule, request->folded, request->qname_length, &apex);
 	name_from_text(&soa.mname, "localhost.", 10);
 	name_from_text(&soa.rname, "nobody.invalid.", 15);
-	compose_rr_soa(compose, SECTION_AUTHORITY, &apex, ttl_s, &soa);
+	compose_rr_soa(compose, SECTION_AUTHORITY, apex, ttl_s, &soa);
 }
 
 /* The records of the type asked, or the rule's CNAME. False: the rule has none for this type. */
@@ -176,14 +173,32 @@ size_t reply_policy(const struct request *request, uint8_t *reply, size_t capaci
 {
 	struct compose compose;
 	char text[POLICY_ZONE_NAME_MAX + 16];
+	struct name apex;
 	size_t length;
 
 	begin(&compose, request, reply, capacity,
 		match->action == ACTION_NXDOMAIN ? RCODE_NXDOMAIN : RCODE_NOERROR);
-	if (match->action != ACTION_LOCAL_DATA || !add_local_data(&compose, request, index, match))
-		add_denial_soa(&compose, request, index, match, ttl_s);
+	if (match->action != ACTION_LOCAL_DATA || !add_local_data(&compose, request, index, match)) {
+		policy_rule_apex(
+			index, match->rule, request->folded, request->qname_length, &apex);
+		add_denial_soa(&compose, &apex, ttl_s);
+	}
 	snprintf(text, sizeof text, "policy zone %s", zone_name);
 	length = finish_with_opt(&compose, request, 0, code, text);
+	return length ? length : reply_truncated(request, reply, capacity);
+}
+
+size_t reply_no_data(const struct request *request, uint8_t *reply, size_t capacity, uint32_t ttl_s,
+	enum ede_code code, const char *text)
+{
+	struct name apex = {.length = request->qname_length};
+	struct compose compose;
+
+	memcpy(apex.wire, request->qname, request->qname_length);
+	begin(&compose, request, reply, capacity, RCODE_NOERROR);
+	add_denial_soa(&compose, &apex, ttl_s);
+	size_t length = finish_with_opt(&compose, request, 0, code, text);
+
 	return length ? length : reply_truncated(request, reply, capacity);
 }
 

@@ -24,6 +24,10 @@ size_t reply_room(const struct request *request, bool tcp);
 size_t reply_complete(const struct request *request, uint8_t *reply, size_t length, uint16_t flags,
 	bool truncated, enum ede_code code, size_t capacity);
 
+/* A denial of the type alone, with an SOA of the name, for ttl_s. */
+size_t reply_no_data(const struct request *request, uint8_t *reply, size_t capacity, uint32_t ttl_s,
+	enum ede_code code, const char *text);
+
 /* A reply without records. rcode may exceed 15 (EDNS). Works without a readable question too. */
 size_t reply_error(const struct request *request, uint8_t *reply, size_t capacity, uint16_t rcode,
 	enum ede_code code, const char *text);

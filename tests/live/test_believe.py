@@ -2,6 +2,8 @@
 """Which answers are believed: letter case, cookies, and what somebody does who answers in a server's place."""
 
 import hashlib
+import ipaddress
+import json
 import os
 import socket
 import struct
@@ -382,3 +384,73 @@ def test_improper_packet_ends_nothing(upstream, teredown):
     assert server.udp_packets == len(kinds) + 1 and server.tcp_queries == 0
     assert number(status, "upstream_mismatched") == 5 * len(kinds) and number(status, "upstream_timeouts") == 0
     harness.balance(status)
+
+
+# --- addresses of the inside ---
+
+INSIDE = {"A": ["10.1.2.3", "127.0.0.1", "169.254.169.254", "0.0.0.0"], "AAAA": ["fd00::1", "::ffff:192.168.1.1", "64:ff9b::a00:1", "::1"]}
+
+
+def inside_answer(packet, asked):
+    """The address that the first label says, as l10-1-2-3; h: as a hint of HTTPS; m: with an address of the outside before it."""
+    kind, text = asked.qname[0], asked.qname[1:].split(".")[0]
+    address = ipaddress.ip_address(text.replace("-", ":" if "--" in text or text.count("-") > 3 else "."))
+    if kind == "h":
+        octets = struct.pack("!HB", 1, 0) + struct.pack("!HH", 4, 4) + address.packed
+        return wire.reply(packet, answers=[wire.rr(b"\xc0\x0c", 65, 60, octets)])
+    before = [wire.rr(b"\xc0\x0c", asked.qtype, 60, b"\x08\x08\x08\x08")] if kind == "m" else []
+    return wire.reply(packet, answers=before + [wire.rr(b"\xc0\x0c", asked.qtype, 60, address.packed)])
+
+
+def inside_name(kind, address, below):
+    return kind + address.replace(":", "-").replace(".", "-") + "." + below
+
+
+def is_withheld(answer):
+    return rcode_of(answer) == "NOERROR" and not answer.answer and harness.ede_codes(answer) == [15]
+
+
+def test_rebinding(upstream, teredown, folder):
+    """Names of the outside have no addresses of the inside; allowed names have, also when an alias leads to them only if they are asked."""
+    def script(packet, asked, tcp):
+        if asked.qname.startswith("alias"):
+            target = wire.rr(b"\xc0\x0c", wire.CNAME, 60, wire.name("printer.corp.example"))
+            return [(0, wire.reply(packet, answers=[target, wire.rr("printer.corp.example", wire.A, 60, b"\x0a\0\0\x07")]))]
+        if asked.qname[0] not in "lhm":
+            return [(0, told(packet, 1))]
+        return [(0, inside_answer(packet, asked))]
+    log = os.path.join(folder.path, "queries.log")
+    daemon = teredown(upstream(script).endpoint, rebinding_protection="on", rebinding_allow=["corp.example"], query_log="watched", query_log_file=log)
+    for qtype, texts in INSIDE.items():
+        for text in (text for text in texts if not text.startswith("::ffff") and not text.startswith("64:")):
+            for _ in range(2):
+                assert is_withheld(daemon.ask(inside_name("l", text, "evil.example"), qtype)), text
+            assert addresses_of(daemon.ask(inside_name("l", text, "host.corp.example"), qtype)) == [text]
+    assert is_withheld(daemon.ask(inside_name("m", "192.168.1.1", "evil.example")))
+    assert is_withheld(daemon.ask(inside_name("h", "192.168.1.1", "evil.example"), "HTTPS"))
+    assert daemon.ask(inside_name("h", "8.8.4.4", "good.example"), "HTTPS").answer
+    assert is_withheld(daemon.ask("alias.evil.example"))
+    assert addresses_of(daemon.ask("alias.corp.example")) == ["10.0.0.7"]
+    assert addresses_of(daemon.ask("good.example")) == ["192.0.2.1"]
+    assert addresses_of(daemon.ask("localhost")) == ["127.0.0.1"], "what is answered here is not upstream's"
+    status = daemon.status()
+    assert number(status, "rebinding") == 2 * 6 + 3
+    harness.balance(status)
+    record = harness.until(lambda: next((line for line in open(log) if "l10-1-2-3.evil" in line), None), "a record")
+    record = json.loads(record)
+    assert (record["action"], record["policy"], record["rule"], record["source"]) == ("block", "rebinding", "10.0.0.0/8", "policy")
+    assert record["addresses"] == []
+
+
+def test_rebinding_is_reloaded(upstream, teredown):
+    """It holds for what is cached, in both directions; off is the default."""
+    server = upstream({"www.evil.example": "10.0.0.1"})
+    daemon = teredown(server.endpoint)
+    assert addresses_of(daemon.ask("www.evil.example")) == ["10.0.0.1"]
+    daemon.configure(rebinding_protection="on")
+    daemon.run("reload")
+    assert is_withheld(daemon.ask("www.evil.example"))
+    daemon.configure(rebinding_protection="on", rebinding_allow=["evil.example"])
+    daemon.run("reload")
+    assert addresses_of(daemon.ask("www.evil.example")) == ["10.0.0.1"]
+    assert server.count("www.evil.example") == 1
