@@ -54,6 +54,7 @@ LIVE_MODULES = \
 	tests/live/test_script.py \
 	tests/live/test_siem.py \
 	tests/live/story.py \
+	tests/live/test_stale.py \
 	tests/live/test_story.py \
 	tests/live/test_timeline.py \
 	tests/live/test_transport.py \

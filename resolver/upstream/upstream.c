@@ -825,7 +825,8 @@ size_t upstream_pending(const struct upstream *upstream)
 bool upstream_is_silent(const struct upstream *upstream)
 {
 	for (size_t i = 0; i < upstream->group.count; i++)
-		if (upstream->group.servers[i].health == SERVER_UP)
+		if (upstream->group.servers[i].health == SERVER_UP &&
+			!upstream->group.servers[i].looping)
 			return false;
 	return true;
 }
