@@ -59,13 +59,14 @@ LIVE_MODULES = \
 	tests/live/test_timeline.py \
 	tests/live/test_transport.py \
 	tests/live/test_upstream.py \
+	tests/live/test_upstream_choice.py \
 	tests/live/test_who.py \
 	tests/live/test_wire.py \
 	tests/live/upstream.py \
 	tests/live/wire.py
 
 EXTRA_DIST += $(LIVE_MODULES) tests/data/logs tests/data/redis-schema-1.jsonl
-dist_check_SCRIPTS += tests/live/run tests/live/chaos tests/live/audit_agree.py tests/live/audit_counts.py tests/live/audit_fleet.py tests/live/audit_flood.py \
+dist_check_SCRIPTS += tests/live/run tests/live/chaos tests/live/audit_agree.py tests/live/audit_counts.py tests/live/audit_failover.py tests/live/audit_fleet.py tests/live/audit_flood.py \
 	tests/live/audit_latency.py tests/live/audit_mixing.py
 
 if HAVE_PYTEST

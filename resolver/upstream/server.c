@@ -31,6 +31,7 @@
 #define USUAL_UNMEASURED_US (200 * US_PER_MS)
 #define BAND_US (5 * US_PER_MS) /* and a quarter of the best: no difference to anybody */
 #define SILENCES_MAX 2
+#define LOSSES_MAX 4
 #define SILENT_PACKETS 4
 #define FAILURES_MAX 5
 #define HEDGE_COST 1000
@@ -180,6 +181,8 @@ static void server_heard(struct server_state *server, int64_t now_us)
 void server_answered(struct server_state *server, int64_t round_trip_us, int64_t now_us)
 {
 	server_heard(server, now_us);
+	server->question_us = now_us;
+	server->losses = 0;
 	if (round_trip_us >= 0)
 		server_measure(server, round_trip_us, now_us);
 	server->health = SERVER_UP;
@@ -215,26 +218,35 @@ static void server_take_down(
 		server_probe_at(group, server, now_us);
 }
 
+/* A sign adds to those before when its packet left after the last one was noted. */
+static bool sign_note(unsigned *signs, int64_t *noted_us, int64_t sent_us, int64_t now_us)
+{
+	if (*signs > 0 && sent_us < *noted_us)
+		return false;
+	++*signs;
+	*noted_us = now_us;
+	return true;
+}
+
 void server_was_silent(
 	struct server_group *group, struct server_state *server, int64_t sent_us, int64_t now_us)
 {
 	int64_t waited_us = now_us - sent_us;
+	bool alive = sent_us < server->answered_us;
 
-	if (sent_us < server->answered_us) {
-		if (waited_us > server->srtt_us)
-			server_measure(server, waited_us, now_us);
-		return;
-	}
-	if (server->silences > 0 && sent_us < server->silence_us)
-		return;
-	server->silence_us = now_us;
-	server->silences++;
-	if (server->silences >= SILENCES_MAX || server->health != SERVER_UP) {
+	if (alive && waited_us > server->srtt_us)
+		server_measure(server, waited_us, now_us);
+	if (sent_us >= server->question_us)
+		sign_note(&server->losses, &server->loss_us, sent_us, now_us);
+	bool sign = !alive && sign_note(&server->silences, &server->silence_us, sent_us, now_us);
+
+	if (server->silences >= SILENCES_MAX || server->losses >= LOSSES_MAX ||
+		server->health != SERVER_UP) {
 		server_take_down(group, server, now_us);
-		return;
+	} else if (sign) {
+		server->late_us = waited_us;
+		server_probe_at(group, server, now_us);
 	}
-	server->late_us = waited_us;
-	server_probe_at(group, server, now_us);
 }
 
 bool server_is_silent(const struct server_state *server, int64_t now_us)

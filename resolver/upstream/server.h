@@ -38,6 +38,9 @@ struct server_state {
 	unsigned unanswered;      /* how many were sent since then */
 	int64_t silence_us;       /* when the last sign of silence was noted */
 	unsigned silences;        /* signs of silence in a row */
+	int64_t question_us;      /* the last answer to a client's question or a copy of one */
+	int64_t loss_us;          /* when the last question in vain was noted */
+	unsigned losses;          /* questions in vain, one after the other, since question_us */
 	int64_t late_us;          /* what a client waited in vain before; counts if it is alive */
 	unsigned failures_in_row; /* answers in a row that were SERVFAIL, REFUSED or their like */
 	int64_t down_us;          /* since when it is down */
@@ -106,7 +109,8 @@ void server_succeeded(struct server_state *server);
 /*
  * Nothing came for the packet of sent_us as long as it was waited for. A sign of silence, when
  * nothing else came since either; packets that were under way when one was noted add nothing. The
- * first sign makes a probe due, the second ends what clients have to do with it.
+ * first sign makes a probe due, the second ends what clients have to do with it; so do four
+ * questions in vain, one after the other, of a server that answers nothing but probes.
  */
 void server_was_silent(
 	struct server_group *group, struct server_state *server, int64_t sent_us, int64_t now_us);

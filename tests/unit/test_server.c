@@ -230,6 +230,8 @@ static void test_slow_is_measured(void **state)
 		silent_for(&f, 0, 60 * MS);
 		assert_int_equal(s->health, SERVER_UP);
 		server_probe_answered(&f.group, s, 2 * MS, f.now);
+		if (i == 2)
+			answer_after(&f, 0, 2 * MS);
 	}
 	assert_int_equal(choose(&f), 1);
 
@@ -304,6 +306,31 @@ static void test_returns_in_vain(void **state)
 		assert_true(server_group_probe_us(&f.group) <= f.now + SERVER_PROBE_MS * MS);
 	}
 	assert_int_equal(choose(&f), 1);
+}
+
+/* The same of a server in use: it answers each probe, and no question. */
+static void test_answers_probes_alone(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct server_state *s = &f.group.servers[0];
+
+	setup(&f, 2);
+	f.group.strict = true;
+	answer_after(&f, 0, 2 * MS);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(s->health, SERVER_UP);
+		silent_for(&f, 0, 60 * MS);
+		if (i < 3)
+			server_probe_answered(&f.group, s, 2 * MS, f.now);
+	}
+	assert_int_equal(s->health, SERVER_DOWN);
+	assert_int_equal(choose(&f), 1);
+	server_probe_answered(&f.group, s, 2 * MS, f.now);
+	assert_int_equal(s->health, SERVER_RETURNING);
+	answer_after(&f, 0, 2 * MS);
+	silent_for(&f, 0, 60 * MS);
+	assert_int_equal(s->health, SERVER_UP);
 }
 
 /* With nobody else, an answered probe is enough; and so is any answer. */
@@ -473,6 +500,7 @@ int main(void)
 		cmocka_unit_test(test_slow_is_measured),
 		cmocka_unit_test(test_down_and_back),
 		cmocka_unit_test(test_returns_in_vain),
+		cmocka_unit_test(test_answers_probes_alone),
 		cmocka_unit_test(test_all_down),
 		cmocka_unit_test(test_hedge_bound),
 		cmocka_unit_test(test_explore),

@@ -1,0 +1,169 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""The failover audit: do clients notice that one of two upstream servers dies, and how soon is it in use again?
+
+Two scripted upstreams, each a process of its own, answer questions of which none is in the cache. In the middle of an even load one of
+them is stopped (silent, SIGSTOP) or killed (its port is closed), stays away, and comes back. Counted are questions that got no
+answer (none may), answers later than 250 ms while it was away (at most 1 %), and the time until the server that came back
+answers clients' questions again (at most a second), which `teredown status` tells. Both servers have their turn, so that the one in use dies too.
+
+    TEREDOWN_BUILD=build tests/live/audit_failover.py [--rate 1000] [--seconds 10] [--fault stop|kill]
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import harness
+import load as loads
+
+LATE_S = 0.25
+LATE_SHARE = 0.01
+BACK_S = 1.0
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+class Server:
+    """A scripted upstream as a process, which may die and come back on the same port."""
+
+    def __init__(self, delay_ms):
+        self.delay_ms, self.port, self.process = delay_ms, 0, None
+        self.start()
+
+    def start(self):
+        argv = [sys.executable, os.path.join(HERE, "upstream.py"), "--port", str(self.port), "--delay-ms", self.delay_ms]
+        self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+        self.port = int(self.process.stdout.readline())
+
+    @property
+    def endpoint(self):
+        return "127.0.0.1:%d" % self.port
+
+    def fall(self, fault):
+        if fault == "stop":
+            self.process.send_signal(signal.SIGSTOP)
+        else:
+            self.end()
+
+    def rise(self, fault):
+        if fault == "stop":
+            self.process.send_signal(signal.SIGCONT)
+        else:
+            self.start()
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+def state_of(daemon, server):
+    return next(one for one in daemon.json("status")["upstream"] if one["address"] == server.endpoint)
+
+
+class Figures:
+    def __init__(self, fault, which):
+        self.fault, self.which = fault, which
+        self.away = self.late = self.lost = self.asked = 0
+        self.worst_s = self.back_s = 0.0
+        self.state = ""
+
+    @property
+    def words(self):
+        words = []
+        if self.lost:
+            words.append("%d of %d questions were not answered" % (self.lost, self.asked))
+        if self.late > LATE_SHARE * self.away:
+            words.append("%d of %d answers were later than %d ms" % (self.late, self.away, LATE_S * 1000))
+        if self.state != "backoff":
+            words.append("after a while away the server is said to be \"%s\"" % self.state)
+        if self.back_s > BACK_S:
+            words.append("in use %.2f s after its return" % self.back_s)
+        return words
+
+    def __str__(self):
+        return "%s of %s: asked %d, lost %d; away: %d, later than 250 ms %d (%.2f %%), worst %d ms; in use again after %d ms" % (
+            self.fault, self.which, self.asked, self.lost, self.away, self.late, 100.0 * self.late / max(1, self.away),
+            self.worst_s * 1000, self.back_s * 1000)
+
+
+def _fall_and_rise(daemon, server, fault, seconds, instants):
+    time.sleep(1)
+    instants["fell"] = time.monotonic()
+    server.fall(fault)
+    time.sleep(seconds)
+    instants["state"] = state_of(daemon, server)["state"]
+    server.rise(fault)
+    instants["rose"] = time.monotonic()
+    harness.until(lambda: state_of(daemon, server)["state"] in ("ok", "slow"), "the server is in use again", 10)
+    instants["back"] = time.monotonic()
+
+
+def one_round(daemon, server, which, fault, options):
+    figures, instants = Figures(fault, which), {}
+    watcher = threading.Thread(target=_fall_and_rise, args=(daemon, server, fault, options.seconds, instants), daemon=True)
+    clients = loads.loopback_clients(8)
+    load = loads.Load(daemon.port, clients)
+    watcher.start()
+    serial = 0
+    due = time.monotonic()
+    while watcher.is_alive():
+        while time.monotonic() < due:
+            load.receive(max(0.0, due - time.monotonic()))
+        due = max(due, time.monotonic() - 0.05) + 1.0 / options.rate
+        load.ask(clients[serial % len(clients)], "p%x-%d.example.org" % (id(load), serial))
+        serial += 1
+        load.receive()
+    watcher.join()
+    load.finish()
+    load.close()
+    away = [one for one in load.transactions if instants["fell"] - LATE_S <= one.sent_s <= instants["rose"]]
+    figures.asked, figures.lost = len(load.transactions), len(load.unanswered)
+    figures.away, figures.late = len(away), sum(not one.answered or one.took_s > LATE_S for one in away)
+    figures.worst_s = max((one.took_s for one in away if one.answered), default=0.0)
+    figures.state = instants["state"]
+    figures.back_s = instants["back"] - instants["rose"]
+    return figures
+
+
+def audit(options):
+    folder = harness.Folder()
+    servers = [Server("1,8"), Server("1,8")]
+    daemon = harness.Teredown(folder.path, [server.endpoint for server in servers])
+    try:
+        daemon.start()
+        return [one_round(daemon, server, which, fault, options)
+            for fault in options.fault for which, server in zip(("the first", "the second"), servers)]
+    finally:
+        daemon.stop()
+        for server in servers:
+            server.end()
+        folder.remove()
+
+
+def parse_options(words):
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rate", type=int, default=1000)
+    parser.add_argument("--seconds", type=float, default=10.0, help="how long a server is away")
+    parser.add_argument("--fault", choices=["stop", "kill"], action="append")
+    options = parser.parse_args(words)
+    options.fault = options.fault or ["stop", "kill"]
+    return options
+
+
+def main():
+    figures = audit(parse_options(sys.argv[1:]))
+    for one in figures:
+        print(one)
+    words = [word for one in figures for word in one.words]
+    for word in words:
+        print("FAILED: " + word)
+    return 1 if words else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Which upstream server is asked: the fastest, another when it is late, none that is silent, and that one again when it is back."""
+
+import itertools
+import socket
+import time
+
+import pytest
+
+import audit_failover
+import harness
+import wire
+from harness import addresses_of, until
+
+NAMES = ("n%d.example.org" % number for number in itertools.count())
+
+
+def answering(last, delay=0.0):
+    """A script: every name has the address 192.0.2.<last>, after delay, which may be a function of the name."""
+    def script(packet, asked, tcp):
+        wait = delay(asked.qname) if callable(delay) else delay
+        if wait is None:
+            return []
+        return [(wait, wire.reply(packet, answers=[wire.rr(b"\xc0\x0c", wire.A, 60, bytes([192, 0, 2, last]))]))]
+    return script
+
+
+def who_answers(daemon):
+    return int(addresses_of(daemon.ask(next(NAMES)))[0].split(".")[3])
+
+
+def state_of(daemon, server):
+    return next(one for one in daemon.json("status")["upstream"] if one["address"] == server.endpoint)
+
+
+def asked(server):
+    """Questions of clients that the server got; neither probes nor what looks for loops."""
+    return sum(count for (name, _), count in server.asked.items() if name.endswith(".example.org."))
+
+
+def test_fastest_is_asked(upstream, teredown):
+    """The first of the list is slower: copies find it out, and clients do not pay for that."""
+    slow, fast = upstream(answering(1, 0.08)), upstream(answering(2, 0.001))
+    daemon = teredown([slow.endpoint, fast.endpoint], workers=1)
+    until(lambda: who_answers(daemon) == 2, "the faster one is asked")
+    before = asked(slow)
+    assert [who_answers(daemon) for _ in range(50)] == [2] * 50
+    assert asked(slow) <= before + 3
+    assert state_of(daemon, slow)["state"] == "slow" and state_of(daemon, fast)["state"] == "ok"
+    assert state_of(daemon, slow)["srtt_us"] > 60000
+
+
+def test_strict_order(upstream, teredown):
+    """The order of the list, however slow the first is; no copies go to the others. The next one where the first fails."""
+    slow, fast = upstream(answering(1, 0.03)), upstream(answering(2))
+    daemon = teredown([slow.endpoint, fast.endpoint], workers=1, upstream_order="strict", upstream_hedge="off")
+    assert [who_answers(daemon) for _ in range(30)] == [1] * 30
+    assert asked(fast) == 0
+    slow.script = lambda packet, asked, tcp: [(0, wire.reply(packet, wire.SERVFAIL))]
+    assert who_answers(daemon) == 2
+    slow.script = answering(1)
+    assert who_answers(daemon) == 1
+
+
+def test_late_first_is_hedged(upstream, teredown):
+    """A name that takes the first server long is answered by the second at once; and by the first where the second takes longer."""
+    def first_delay(name):
+        return 1.0 if name.startswith("late") else 0.25 if name.startswith("second-dead") else 0.001
+    first = upstream(answering(1, first_delay))
+    second = upstream(answering(2, lambda name: None if name.startswith("second-dead") else 0.0))
+    daemon = teredown([first.endpoint, second.endpoint], workers=1, upstream_order="strict")
+    for _ in range(20):
+        assert who_answers(daemon) == 1
+    started = time.monotonic()
+    assert addresses_of(daemon.ask("late.example.org")) == ["192.0.2.2"]
+    assert time.monotonic() - started < 0.4
+    assert who_answers(daemon) == 1
+    assert addresses_of(daemon.ask("second-dead.example.org")) == ["192.0.2.1"]
+    assert second.count("second-dead.example.org") == 1 and first.count("second-dead.example.org") == 1
+    status = daemon.status()
+    assert harness.number(status, "upstream_hedges") == 2 and harness.number(status, "upstream_hedges_won") == 1
+    assert state_of(daemon, second)["hedges"] == 2
+
+
+def test_hedge_off(upstream, teredown):
+    first = upstream(answering(1, lambda name: 0.25 if name.startswith("late") else 0.001))
+    second = upstream(answering(2))
+    daemon = teredown([first.endpoint, second.endpoint], workers=1, upstream_order="strict", upstream_hedge="off")
+    for _ in range(20):
+        assert who_answers(daemon) == 1
+    assert addresses_of(daemon.ask("late.example.org")) == ["192.0.2.1"]
+    assert asked(second) == 0
+
+
+@pytest.mark.waits
+def test_back_within_a_second(upstream, teredown):
+    """Silent for seconds, without any client: probed all the time at a bounded rate, and up within a second of its return."""
+    server = upstream(answering(1))
+    daemon = teredown(server.endpoint, workers=1)
+    assert who_answers(daemon) == 1
+    server.script = lambda packet, asked, tcp: []
+    daemon.ask(next(NAMES))
+    until(lambda: state_of(daemon, server)["state"] == "backoff", "the server is seen to be silent")
+    before = server.count("", wire.NS)
+    time.sleep(2.2)
+    assert 3 <= server.count("", wire.NS) - before <= 6
+    server.script = answering(1)
+    started = time.monotonic()
+    until(lambda: state_of(daemon, server)["state"] == "ok", "the server is up again")
+    assert time.monotonic() - started < 1.0
+    assert state_of(daemon, server)["backoffs"] == 1
+
+
+def test_no_client_tries_out_who_returns(upstream, teredown):
+    """It answers probes and nothing else: clients never meet it, only copies of their questions do."""
+    broken, good = upstream(answering(1)), upstream(answering(2))
+    daemon = teredown([broken.endpoint, good.endpoint], workers=1, upstream_order="strict")
+    assert who_answers(daemon) == 1
+    broken.script = lambda packet, asked, tcp: [] if asked.qname != "." else [(0, wire.reply(packet, wire.SERVFAIL))]
+    until(lambda: who_answers(daemon) == 2 and state_of(daemon, broken)["state"] in ("backoff", "returning"), "it is known to be silent")
+    ended, took = time.monotonic() + 2, []
+    while time.monotonic() < ended:
+        started = time.monotonic()
+        assert who_answers(daemon) == 2
+        took.append(time.monotonic() - started)
+        time.sleep(0.01)
+    assert sorted(took)[-2] < 0.15, sorted(took)[-5:]
+    assert harness.number(daemon.status(), "upstream_copies") >= 1
+    broken.script = answering(1)
+    until(lambda: who_answers(daemon) == 1, "it is asked first again")
+
+
+def test_one_failure_marks_nobody(upstream, teredown):
+    """A SERVFAIL, a packet that is no reply, one that is lost: the server stays in use (checklist 3, 8)."""
+    def script(packet, asked, tcp):
+        if asked.qname.startswith("servfail"):
+            return [(0, wire.reply(packet, wire.SERVFAIL))]
+        if asked.qname.startswith("garbage"):
+            return [(0, packet[:2] + b"\xff" * 40)]
+        return answering(1)(packet, asked, tcp)
+    first, second = upstream(script), upstream(answering(2))
+    daemon = teredown([first.endpoint, second.endpoint], workers=1, upstream_order="strict")
+    for kind in ("servfail", "garbage"):
+        assert who_answers(daemon) == 1
+        assert addresses_of(daemon.ask("%s.example.org" % kind)) == ["192.0.2.2"]
+        assert who_answers(daemon) == 1
+        assert state_of(daemon, first)["state"] == "ok"
+    assert state_of(daemon, first)["failures"] == 1 and state_of(daemon, first)["backoffs"] == 0
+
+
+def test_status_of_upstreams(upstream, teredown):
+    """Each server with state, round trip and figures, for people and programs."""
+    server, silent = upstream(answering(1, 0.002)), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    silent.bind(("127.0.0.1", 0))
+    gone = "127.0.0.1:%d" % silent.getsockname()[1]
+    daemon = teredown([server.endpoint, gone])
+    for _ in range(10):
+        assert who_answers(daemon) == 1
+    until(lambda: daemon.json("status")["upstream"][1]["state"] == "backoff", "the silent one is known")
+    one, other = daemon.json("status")["upstream"]
+    assert one["address"] == server.endpoint and one["state"] == "ok" and one["edns"] == "yes"
+    assert 1000 < one["srtt_us"] < 200000 and one["rttvar_us"] > 0 and one["answered"] >= 10
+    assert other["address"] == gone and other["timeouts"] >= 1 and other["answered"] == 0 and other["backoffs"] >= 1
+    assert gone in daemon.run("status")
+    silent.close()
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("fault", ["stop", "kill"])
+def test_failover(fault, capsys):
+    """One of two servers dies under load and comes back: no question lost, at most 1 % of the answers late, in use again in a second."""
+    figures = audit_failover.audit(audit_failover.parse_options(["--rate", "300", "--seconds", "2", "--fault", fault]))
+    with capsys.disabled():
+        for one in figures:
+            print("\n%s" % one, end="")
+    for one in figures:
+        assert not one.words, "%s: %s" % (one, "; ".join(one.words))
