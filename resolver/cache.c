@@ -22,8 +22,9 @@
 #define REFRESH_LIFE_MIN_US \
 	(10 * US_PER_S) /* shorter lives are not worth asking before their end */
 #define REFRESH_AGAIN_MIN_US US_PER_S
-#define FAILURE_LIMIT_US (30 * US_PER_S) /* of one that comes again, unless the option says more \
-					  */
+#define FAILURE_LIMIT_US                                                        \
+	(30 * US_PER_S) /* of one that comes again, unless the option says more \
+			 */
 #define FAILURE_OUTAGE_US US_PER_S
 
 static bool entry_equal(const void *item, const void *key)
@@ -364,21 +365,25 @@ static void replace(struct shard *shard, struct entry *entry, struct answer *ans
 	shard->refreshed++;
 }
 
-static void insert(struct shard *shard, const struct cache_key *key, struct answer *answer)
+/* Takes entry and answer; NULL, both freed, without memory. */
+static struct entry *insert(struct shard *shard, const struct cache_key *key, struct answer *answer,
+	uint32_t hits, bool proven)
 {
 	struct entry *entry = entry_new(key);
 
 	if (!entry) {
 		free(answer);
-		return;
+		return NULL;
 	}
+	entry->item.hits = hits;
 	give(entry, answer);
 	if (table_insert(&shard->entries, key->hash, entry) != TD_OK) {
 		entry_free(entry);
-		return;
+		return NULL;
 	}
 	entry->item.size = entry_size(entry);
-	queues_add(&shard->queues, &entry->item);
+	queues_add(&shard->queues, &entry->item, proven);
+	return entry;
 }
 
 uint32_t cache_epoch(const struct cache *cache)
@@ -395,7 +400,7 @@ static void keep(struct shard *shard, const struct cache_key *key, struct answer
 		if (older)
 			replace(shard, older, answer);
 		else
-			insert(shard, key, answer);
+			insert(shard, key, answer, 0, false);
 		return;
 	}
 	free(answer);
@@ -415,6 +420,35 @@ void cache_put(
 	keep(shard, key, answer, answer->epoch != cache_epoch(cache), now_us);
 	shard_evict(shard, now_us, EVICTIONS_A_PUT);
 	pthread_mutex_unlock(&shard->lock);
+}
+
+/* Whether there is a reason to take it and room for it. */
+static bool may_restore(const struct cache *cache, const struct shard *shard,
+	const struct cache_key *key, const struct answer *answer, int64_t now_us)
+{
+	int64_t stale_us = atomic_load_explicit(&cache->stale_us, memory_order_relaxed);
+	size_t size = memory_of(sizeof(struct entry) + key->length) +
+		      memory_of(answer_memory(answer)) + 2 * sizeof(struct table_slot);
+
+	return answer->expires_us > answer->stored_us && now_us < answer->expires_us + stale_us &&
+	       answer->epoch == cache_epoch(cache) && shard_bytes(shard) + size <= shard->limit &&
+	       !shard_find(shard, key);
+}
+
+bool cache_restore(struct cache *cache, const struct cache_key *key, struct answer *answer,
+	uint32_t hits, bool proven, int64_t now_us)
+{
+	struct shard *shard = cache_shard_of(cache, key->hash);
+	bool kept = false;
+
+	pthread_mutex_lock(&shard->lock);
+	if (may_restore(cache, shard, key, answer, now_us))
+		kept = insert(shard, key, answer, hits, proven) != NULL;
+	else
+		free(answer);
+	shard_evict(shard, now_us, EVICTIONS_A_PUT);
+	pthread_mutex_unlock(&shard->lock);
+	return kept;
 }
 
 void cache_release(struct cache *cache, const struct cache_key *key)

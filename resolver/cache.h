@@ -130,6 +130,13 @@ void cache_fail(struct cache *cache, const struct cache_key *key, const struct f
 /* The owner has ended: takes the mark away. */
 void cache_release(struct cache *cache, const struct cache_key *key);
 
+/*
+ * Puts an answer of an earlier life back (taken over), an expired one too while it is of use as a
+ * stale one. Never in place of another, nor does another entry make room for it. False: it was freed.
+ */
+bool cache_restore(struct cache *cache, const struct cache_key *key, struct answer *answer,
+	uint32_t hits, bool proven, int64_t now_us);
+
 /* Another limit. What is too much goes in steps, between which the shard's lock is free. */
 void cache_resize(struct cache *cache, size_t limit_bytes, int64_t now_us);
 

@@ -184,11 +184,13 @@ size_t queues_overhead(const struct cache_queues *queues)
 	return queues->ghost_sets * GHOSTS_IN_SET * sizeof *queues->ghosts;
 }
 
-void queues_add(struct cache_queues *queues, struct queue_item *item)
+void queues_add(struct cache_queues *queues, struct queue_item *item, bool proven)
 {
+	bool known = ghost_take(queues, item->hash);
+
 	item->passed = item->hits;
 	item->is_cursor = false;
-	enter(queues, item, ghost_take(queues, item->hash));
+	enter(queues, item, known || proven);
 }
 
 void queues_resize(struct cache_queues *queues, struct queue_item *item, uint32_t size)

@@ -45,8 +45,8 @@ void queues_deinit(struct cache_queues *queues);    /* not the items */
 /* Memory of the ghosts. */
 size_t queues_overhead(const struct cache_queues *queues);
 
-/* A new item with hash, size and expires_s set. */
-void queues_add(struct cache_queues *queues, struct queue_item *item);
+/* A new item with hash, size and expires_s set. proven: for the main queue. */
+void queues_add(struct cache_queues *queues, struct queue_item *item, bool proven);
 
 /* Another size in the same place. */
 void queues_resize(struct cache_queues *queues, struct queue_item *item, uint32_t size);

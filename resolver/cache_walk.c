@@ -274,7 +274,8 @@ static void visit_copy(struct shard *shard, struct entry *entry, void *context)
 	copies->out[copies->count++] = (struct cache_copy){.answer = answer,
 		.qtype = key_type(entry->key, entry->key_length),
 		.flags = entry->key[entry->key_length - 1],
-		.hits = entry->item.hits};
+		.hits = entry->item.hits,
+		.proven = entry->item.in_main};
 }
 
 size_t cache_find(struct cache *cache, const struct cache_filter *filter, struct cache_copy *out,

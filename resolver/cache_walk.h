@@ -43,6 +43,7 @@ struct cache_copy {
 	uint16_t qtype;
 	uint8_t flags; /* CACHE_… */
 	uint32_t hits;
+	bool proven; /* it was asked again; to be put back so */
 };
 
 /* Copies at most `most` entries out; returns how many. *more: there were others. */

@@ -623,7 +623,9 @@ bool daemon_open(struct daemon *daemon, struct options *options, const char *con
 	if (!open_control(daemon) || !open_workers(daemon) || !start_threads(daemon) ||
 		!daemon_gauges_start(daemon))
 		return false;
+	daemon_cache_load(daemon);
 	log_ready(daemon);
+	daemon->opened = true;
 	return true;
 }
 
@@ -660,6 +662,7 @@ void daemon_close(struct daemon *daemon)
 	if (daemon->keeper)
 		keeper_stop(&daemon->keeper, KEEPER_STOP_MS);
 	sockets_close(&daemon->sockets);
+	daemon_cache_save(daemon);
 	cache_free(daemon->cache);
 	rate_limit_free(daemon->rate_limit);
 	if (daemon->rules)

@@ -52,6 +52,8 @@ struct daemon {
 	struct worker *workers[QUERY_WORKERS_MAX];
 	unsigned worker_count;
 	struct control_server *control;
+	struct cache_loader *cache_loader; /* while the saved cache is read */
+	bool opened;                       /* daemon_open has come to its end */
 	bool stopping;
 };
 
@@ -142,3 +144,13 @@ void daemon_cache(
  * ends, nobody is served what was cached before. Replies: entries, failures. */
 void daemon_flush(
 	struct daemon *daemon, struct control_reply *reply, unsigned count, char *const words[]);
+
+/*
+ * The saved cache (daemon_cache_file.c), in state-dir/cache.save. Loading goes on beside everything
+ * else once the loop runs; what is wrong with the file is logged, and the cache begins empty.
+ */
+void daemon_cache_load(struct daemon *daemon);
+/* After the workers have ended. What cannot be written is logged, and the old file stays. */
+void daemon_cache_save(struct daemon *daemon);
+/* What was flushed is not to come back with the file. */
+void daemon_cache_forget_saved(const struct daemon *daemon);

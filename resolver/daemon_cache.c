@@ -62,6 +62,7 @@ void daemon_flush(
 		control_reply_fail(reply, "out of memory");
 		return;
 	}
+	daemon_cache_forget_saved(daemon);
 	if (filter.name)
 		name_to_text(filter.name, text);
 	log_info("cache: flushed %s%s, type %s: %" PRIu64 " entries, %" PRIu64

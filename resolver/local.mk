@@ -2,6 +2,7 @@ noinst_LIBRARIES += resolver/libresolver.a
 resolver_libresolver_a_SOURCES = \
 	resolver/answer.c resolver/answer.h \
 	resolver/cache.c resolver/cache.h resolver/cache_private.h \
+	resolver/cache_file.c resolver/cache_file.h \
 	resolver/cache_queues.c resolver/cache_queues.h \
 	resolver/cache_walk.c resolver/cache_walk.h \
 	resolver/client_names.c resolver/client_names.h \
@@ -33,6 +34,7 @@ sbin_PROGRAMS += teredownd
 teredownd_SOURCES = \
 	resolver/daemon.c resolver/daemon.h \
 	resolver/daemon_cache.c \
+	resolver/daemon_cache_file.c \
 	resolver/daemon_check.c \
 	resolver/daemon_control.c \
 	resolver/daemon_explain.c \
@@ -42,7 +44,7 @@ teredownd_SOURCES = \
 teredownd_LDADD = $(LIB_CONTROL) $(CONFUSE_LIBS) $(DNSTAP_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS)
 
 if HAVE_CMOCKA
-RESOLVER_TESTS = tests/unit/test_cache tests/unit/test_cache_eviction tests/unit/test_cache_walk tests/unit/test_ttl tests/unit/test_failures tests/scenario/test_query tests/scenario/test_stale
+RESOLVER_TESTS = tests/unit/test_cache tests/unit/test_cache_eviction tests/unit/test_cache_walk tests/unit/test_ttl tests/unit/test_cache_file tests/unit/test_failures tests/scenario/test_query tests/scenario/test_stale
 check_PROGRAMS += $(RESOLVER_TESTS)
 TESTS += $(RESOLVER_TESTS)
 check_PROGRAMS += tests/unit/test_name_files tests/unit/test_hosts tests/unit/test_event_command
@@ -62,6 +64,9 @@ tests_unit_test_cache_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
 tests_unit_test_cache_eviction_SOURCES = tests/unit/test_cache_eviction.c tests/unit/cache_trace.c tests/unit/cache_trace.h
 tests_unit_test_cache_eviction_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_cache_eviction_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS) -lm
+tests_unit_test_cache_file_SOURCES = tests/unit/test_cache_file.c tests/unit/cache_trace.c tests/unit/cache_trace.h
+tests_unit_test_cache_file_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_cache_file_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS) -lm
 tests_unit_test_ttl_SOURCES = tests/unit/test_ttl.c
 tests_unit_test_ttl_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_ttl_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)

@@ -41,6 +41,7 @@ struct options {
 	char *user;          /* to run as after the sockets are open; "" = stay */
 	unsigned workers;    /* 1 … 64; default the number of cores */
 	uint64_t cache_size; /* bytes */
+	unsigned cache_save; /* 0 or 1 */
 	unsigned cache_ttl_min_s, cache_ttl_max_s, negative_ttl_max_s;
 	struct endpoint *listen;
 	size_t listen_count;

@@ -135,6 +135,17 @@ const struct option_row option_rows[] = {
 		.reloadable = true,
 		.help = "Memory for the cache of answers, all in all. When it is full, names that "
 			"were asked once leave before those that were asked again."},
+	{.name = "cache-save",
+		.type = OPTION_WORD,
+		FIELD(cache_save),
+		.initial = "on",
+		.words = switch_words,
+		.reloadable = true,
+		.help = "Whether the cache is written to the file cache.save in state-dir at a stop, "
+			"and read from it at the next start, so that a restart does not ask "
+			"everything anew. TTLs go on while the daemon is away, and the rules of the "
+			"zones hold for what comes back. The file names what was asked, not by whom, "
+			"and only its owner may read it. Off: it is neither written nor read."},
 	{.name = "cache-ttl-min",
 		.type = OPTION_DURATION,
 		.unit = "seconds",

@@ -3,7 +3,7 @@
 # replay.c feeds it its seeds and every packet at hand, as one of the tests.
 FUZZ_TARGETS = tests/fuzz/fuzz_request tests/fuzz/fuzz_message tests/fuzz/fuzz_name_text tests/fuzz/fuzz_text_rr \
 	tests/fuzz/fuzz_rpz tests/fuzz/fuzz_exchange tests/fuzz/fuzz_answer tests/fuzz/fuzz_forwarded tests/fuzz/fuzz_name_files \
-	tests/fuzz/fuzz_log_format tests/fuzz/fuzz_decode_filter \
+	tests/fuzz/fuzz_log_format tests/fuzz/fuzz_decode_filter tests/fuzz/fuzz_cache_file \
 	tests/fuzz/fuzz_teredo tests/fuzz/fuzz_probe_list
 if HAVE_DNSTAP
 FUZZ_TARGETS += tests/fuzz/fuzz_frame_stream
@@ -51,6 +51,9 @@ tests_fuzz_fuzz_forwarded_LDADD = $(LIB_DNS)
 tests_fuzz_fuzz_name_files_SOURCES = tests/fuzz/fuzz_name_files.c tests/fuzz/fuzz.h $(FUZZ_MAIN)
 tests_fuzz_fuzz_name_files_CFLAGS = $(AM_CFLAGS) $(FUZZ_FLAGS)
 tests_fuzz_fuzz_name_files_LDADD = $(LIB_RESOLVER) $(LDNS_LIBS)
+tests_fuzz_fuzz_cache_file_SOURCES = tests/fuzz/fuzz_cache_file.c tests/fuzz/fuzz.h $(FUZZ_MAIN)
+tests_fuzz_fuzz_cache_file_CFLAGS = $(AM_CFLAGS) $(FUZZ_FLAGS)
+tests_fuzz_fuzz_cache_file_LDADD = $(LIB_RESOLVER) $(LDNS_LIBS)
 tests_fuzz_fuzz_log_format_SOURCES = tests/fuzz/fuzz_log_format.c tests/fuzz/fuzz.h $(FUZZ_MAIN)
 tests_fuzz_fuzz_log_format_CFLAGS = $(AM_CFLAGS) $(FUZZ_FLAGS)
 tests_fuzz_fuzz_log_format_LDADD = resolver/control/libcontrol.a $(LIB_DNS) $(EXPAT_LIBS)

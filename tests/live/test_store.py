@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The cache as an administrator sees it: looking an entry up, flushing, what stays over a restart, what it takes."""
 
+import os
+import stat
+import struct
 import threading
+import time
 
 import pytest
 
@@ -15,6 +19,8 @@ from test_who import control
 def server(upstream):
     """Every name has an address, which `server.last` is the last octet of."""
     def script(packet, asked, tcp):
+        if server.silent:
+            return []
         if asked.qname.startswith("no."):
             return [(0, wire.reply(packet, wire.NXDOMAIN, authority=[wire.soa(asked.qname, 600, 600)]))]
         if asked.qname.startswith("broken."):
@@ -24,7 +30,7 @@ def server(upstream):
         address = wire.rr(b"\xc0\x0c", wire.A, 300, bytes([192, 0, 2, server.last]))
         return [(server.delay, wire.reply(packet, answers=[address]))]
     server = upstream(script)
-    server.last, server.delay = 1, 0
+    server.last, server.delay, server.silent = 1, 0, False
     return server
 
 
@@ -181,3 +187,125 @@ class TestReload:
         assert after["limit"] == 1 << 20 and after["bytes"] <= 1 << 20
         assert daemon.ask("new.example.org").answer[0].ttl == 20
         assert daemon.ask("no.example.org").authority[0].ttl == 10
+
+
+class TestWarmStart:
+    NAMES = ["w%d.example.org" % index for index in range(50)]
+
+    def fill(self, daemon):
+        for name in self.NAMES:
+            daemon.ask(name)
+        daemon.ask("no.example.org")
+        daemon.ask("w0.example.org", want_dnssec=True)
+
+    def saved(self, daemon):
+        return os.path.join(daemon.state, "cache.save")
+
+    def until_loaded(self, daemon, count):
+        until(lambda: daemon.json("cache")["entries"] >= count, "the saved cache is back")
+
+    def test_answers_without_upstream(self, server, teredown):
+        """After a clean stop and start the cache answers, with TTLs that went on, though upstream is gone; the zones' rules hold for it."""
+        daemon = teredown(server.endpoint, redis="off")
+        self.fill(daemon)
+        daemon.ask("teredo.ipv6.microsoft.com")
+        daemon.stop()
+        assert stat.S_IMODE(os.stat(self.saved(daemon)).st_mode) == 0o600
+        assert sorted(name for name in os.listdir(daemon.state) if name.startswith("cache")) == ["cache.save"]
+        assert "cache: 53 entries saved" in daemon.log()
+        server.silent = True
+        daemon.configure(mode="block")
+        daemon.start()
+        self.until_loaded(daemon, 53)
+        until(lambda: "cache: 53 of 53 saved entries are back" in daemon.log(), "it says so")
+        for name in self.NAMES:
+            answer = daemon.ask(name, timeout_s=3)
+            assert addresses_of(answer) == ["192.0.2.1"] and 200 < answer.answer[0].ttl <= 300
+        assert harness.rcode_of(daemon.ask("no.example.org")) == "NXDOMAIN"
+        assert harness.rcode_of(daemon.ask("teredo.ipv6.microsoft.com")) == "NXDOMAIN"
+        found = entries(daemon, "w0.example.org")
+        assert sorted(entry["dnssec_ok"] for entry in found) == [False, True] and found[0]["upstream"] == server.endpoint
+
+    def test_kill_leaves_the_old_file(self, server, teredown):
+        daemon = teredown(server.endpoint)
+        self.fill(daemon)
+        daemon.stop()
+        with open(self.saved(daemon), "rb") as saved:
+            before = saved.read()
+        daemon.start()
+        self.until_loaded(daemon, 52)
+        daemon.ask("later.example.org")
+        daemon.kill()
+        with open(self.saved(daemon), "rb") as saved:
+            assert saved.read() == before
+        daemon.start()
+        self.until_loaded(daemon, 52)
+        asked = sum(server.asked.values())
+        self.fill(daemon)
+        assert sum(server.asked.values()) == asked
+        daemon.ask("later.example.org")
+        assert sum(server.asked.values()) == asked + 1
+
+    def test_what_was_flushed_does_not_come_back(self, server, teredown):
+        """Not even when the daemon is killed after the flush."""
+        daemon = teredown(server.endpoint)
+        self.fill(daemon)
+        daemon.stop()
+        daemon.start()
+        self.until_loaded(daemon, 52)
+        daemon.run("flush", "w1.example.org")
+        daemon.kill()
+        daemon.start()
+        assert daemon.command("cache", "w1.example.org").returncode == 3
+        assert "saved entries" not in daemon.log()[daemon.log().rindex("flushed"):]
+
+    @pytest.mark.parametrize("damage,why", [
+        (lambda octets: octets[:-30], "it ends too soon"), (lambda octets: octets[:400] + b"?" + octets[401:], "a checksum is wrong"),
+        (lambda octets: b"", "it ends too soon"), (lambda octets: b"something else entirely", "it is no saved cache"),
+        (lambda octets: octets[:11] + b"\xff" + octets[12:], "it is of another version"),
+        (lambda octets: octets[:12] + struct.pack("!Q", int(time.time() * 1000) + 86400000) + octets[20:], "the clock has been set back")],
+        ids=["cut", "bit", "empty", "foreign", "version", "future"])
+    def test_damage(self, server, teredown, damage, why):
+        """A file that is damaged gives a line in the log and an empty cache; the next stop writes a whole one."""
+        daemon = teredown(server.endpoint)
+        self.fill(daemon)
+        daemon.stop()
+        with open(self.saved(daemon), "rb") as saved:
+            octets = saved.read()
+        with open(self.saved(daemon), "wb") as saved:
+            saved.write(damage(octets))
+        daemon.start()
+        until(lambda: why in daemon.log() and "it begins empty" in daemon.log(), "it says what is wrong")
+        assert daemon.json("cache")["entries"] == 0
+        assert addresses_of(daemon.ask(self.NAMES[0])) == ["192.0.2.1"]
+        daemon.stop()
+        daemon.start()
+        self.until_loaded(daemon, 1)
+
+    def test_off_and_no_room_on_disk(self, server, teredown):
+        daemon = teredown(server.endpoint, cache_save="off")
+        self.fill(daemon)
+        daemon.stop()
+        assert not os.path.exists(self.saved(daemon))
+        os.mkdir(self.saved(daemon) + ".new")  # nothing can be written there
+        daemon.configure(cache_save="on")
+        daemon.start()
+        daemon.ask(self.NAMES[0])
+        daemon.stop()
+        assert "cache.save.new cannot be written" in daemon.log() and not os.path.exists(self.saved(daemon))
+
+    def test_many(self, server, teredown):
+        """Thousands come back in slices of the main thread, while the workers answer."""
+        daemon = teredown(server.endpoint)
+        with harness.udp_socket(daemon.port) as sock:
+            for first in range(0, 6000, 50):
+                for index in range(first, first + 50):
+                    sock.send(wire.query(index, "m%d.example.org" % index))
+                for _ in range(50):
+                    sock.recv(4096)
+        daemon.stop()
+        daemon.start()
+        until(lambda: "cache: 6000 of 6000 saved entries are back after" in daemon.log(), "all are back")
+        server.silent = True
+        for index in range(0, 6000, 500):
+            assert addresses_of(daemon.ask("m%d.example.org" % index)) == ["192.0.2.1"]

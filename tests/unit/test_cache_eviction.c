@@ -122,7 +122,7 @@ static struct queue_item *item_new(struct cache_queues *queues, uint64_t hash, u
 	item->hash = hash;
 	item->size = 100;
 	item->expires_s = expires_s;
-	queues_add(queues, item);
+	queues_add(queues, item, false);
 	return item;
 }
 
