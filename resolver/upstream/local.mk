@@ -6,6 +6,8 @@ resolver_upstream_libupstream_a_SOURCES = \
 	resolver/upstream/pipeline.c resolver/upstream/pipeline.h \
 	resolver/upstream/ports.c resolver/upstream/ports.h \
 	resolver/upstream/random.c resolver/upstream/random.h \
+	resolver/upstream/route_table.c resolver/upstream/route_table.h \
+	resolver/upstream/routes.c resolver/upstream/routes.h \
 	resolver/upstream/server.c resolver/upstream/server.h \
 	resolver/upstream/server_status.c resolver/upstream/server_status.h \
 	resolver/upstream/server_address.c resolver/upstream/server_address.h \
@@ -22,7 +24,7 @@ UPSTREAM_TESTS = \
 	tests/unit/test_packet \
 	tests/unit/test_pipeline \
 	tests/unit/test_ports \
-	tests/unit/test_random \
+	tests/unit/test_random tests/unit/test_route_table \
 	tests/unit/test_server \
 	tests/unit/test_server_address \
 	tests/unit/test_stream \
@@ -46,6 +48,9 @@ tests_unit_test_ports_LDADD = $(LIB_UPSTREAM) $(EVENT_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_random_SOURCES = tests/unit/test_random.c
 tests_unit_test_random_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_random_LDADD = $(LIB_UPSTREAM) $(CMOCKA_LIBS)
+tests_unit_test_route_table_SOURCES = tests/unit/test_route_table.c
+tests_unit_test_route_table_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_route_table_LDADD = $(LIB_UPSTREAM) $(CMOCKA_LIBS)
 tests_unit_test_server_SOURCES = tests/unit/test_server.c
 tests_unit_test_server_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_server_LDADD = $(LIB_UPSTREAM) $(CMOCKA_LIBS)

@@ -718,6 +718,27 @@ static void server_init(
 	server->trust.use_cookies = in_clear && config->cookies;
 }
 
+/* The same server, under the same rules. */
+static bool may_inherit(const struct server_state *server, const struct server_state *from)
+{
+	return endpoint_equal(&server->endpoint, &from->endpoint) &&
+	       server->trust.vary_case == from->trust.vary_case &&
+	       server->trust.use_cookies == from->trust.use_cookies;
+}
+
+/* A silent one among them is probed on. */
+static void upstream_inherit(struct upstream *upstream, const struct server_group *from)
+{
+	struct server_group *group = &upstream->group;
+
+	for (size_t i = 0; i < group->count; i++)
+		for (size_t k = 0; k < from->count; k++)
+			if (may_inherit(&group->servers[i], &from->servers[k]))
+				group->servers[i] = from->servers[k];
+	group->attention = server_group_probe_us(group) != INT64_MAX;
+	upstream_watch(upstream, mono_us());
+}
+
 struct upstream *upstream_new(struct event_base *base, const struct upstream_config *config)
 {
 	struct upstream *upstream = calloc(1, sizeof(*upstream));
@@ -740,6 +761,8 @@ struct upstream *upstream_new(struct event_base *base, const struct upstream_con
 	for (size_t i = 0; i < upstream->group.count; i++)
 		server_init(&upstream->group.servers[i], config, i);
 	evtimer_assign(&upstream->probe, base, on_probe, upstream);
+	if (config->inherit)
+		upstream_inherit(upstream, &config->inherit->group);
 	return upstream;
 }
 

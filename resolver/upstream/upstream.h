@@ -64,6 +64,8 @@ struct upstream_config {
 	struct loop_watch *loops;       /* which servers lead back to us; NULL: nobody looks */
 	upstream_tap_fn *tap;           /* is shown every packet; NULL: nobody wants to see them */
 	void *tap_context;
+	const struct upstream *inherit; /* what it knows of servers that are among these is known
+					   here too; NULL: nothing is. During the call only. */
 };
 
 /* NULL: out of memory. The base is used until upstream_free. */

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A struct upstream never changes its servers: exchanges refer to them by their place. A changed
+ * group gets another one, which inherits; the old one is kept in a list until its last question
+ * has ended. So nothing that is under way needs to know of a reload.
+ */
+#include "resolver/upstream/routes.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct old_upstream {
+	struct old_upstream *next;
+	struct upstream *upstream;
+};
+
+struct routes {
+	struct event_base *base;
+	struct upstream_config settings;
+	const struct route_table *table; /* NULL: none yet */
+	struct upstream **groups;        /* by the table's group; NULL: not asked yet */
+	size_t count;
+	struct old_upstream *old;
+	struct upstream_counters ended; /* of those that are gone */
+};
+
+static void counters_add(struct upstream_counters *sum, const struct upstream_counters *more)
+{
+#define X(name) sum->name += more->name;
+	UPSTREAM_COUNTERS(X)
+#undef X
+}
+
+static void end_upstream(struct routes *routes, struct upstream *upstream)
+{
+	counters_add(&routes->ended, upstream_counters(upstream));
+	upstream_free(upstream);
+}
+
+/* Without memory to remember it by, its open questions end unanswered. */
+static void retire(struct routes *routes, struct upstream *upstream)
+{
+	struct old_upstream *old =
+		upstream && upstream_pending(upstream) ? malloc(sizeof(*old)) : NULL;
+
+	if (old) {
+		*old = (struct old_upstream){routes->old, upstream};
+		routes->old = old;
+	} else if (upstream) {
+		end_upstream(routes, upstream);
+	}
+}
+
+struct routes *routes_new(struct event_base *base, const struct upstream_config *settings)
+{
+	struct routes *routes = calloc(1, sizeof(*routes));
+
+	if (!routes)
+		return NULL;
+	routes->base = base;
+	routes->settings = *settings;
+	return routes;
+}
+
+void routes_free(struct routes *routes)
+{
+	if (!routes)
+		return;
+	for (size_t i = 0; i < routes->count; i++)
+		upstream_free(routes->groups[i]);
+	while (routes->old) {
+		struct old_upstream *old = routes->old;
+
+		routes->old = old->next;
+		upstream_free(old->upstream);
+		free(old);
+	}
+	free(routes->groups);
+	free(routes);
+}
+
+void routes_sweep(struct routes *routes)
+{
+	struct old_upstream **link = &routes->old;
+
+	while (*link) {
+		struct old_upstream *old = *link;
+
+		if (upstream_pending(old->upstream)) {
+			link = &old->next;
+			continue;
+		}
+		*link = old->next;
+		end_upstream(routes, old->upstream);
+		free(old);
+	}
+}
+
+/* --- groups --- */
+
+static struct upstream *group_open(
+	struct routes *routes, size_t group, const struct upstream *inherit)
+{
+	const struct route_group *of = route_table_group(routes->table, group);
+	struct upstream_config config = routes->settings;
+
+	config.servers = of->servers;
+	config.server_count = of->server_count;
+	config.inherit = inherit;
+	return upstream_new(routes->base, &config);
+}
+
+static bool same_title(const struct route_group *a, const struct route_group *b)
+{
+	if (!a->title || !b->title)
+		return a->title == b->title;
+	return strcmp(a->title, b->title) == 0;
+}
+
+static bool same_settings(const struct upstream_config *a, const struct upstream_config *b)
+{
+	return a->timeout_ms == b->timeout_ms;
+}
+
+/* The group's upstream under the table before: kept, or another one that inherits from it. */
+static struct upstream *take_over(struct routes *routes, size_t group,
+	const struct route_table *before, struct upstream **old, size_t old_count, bool settings)
+{
+	const struct route_group *wanted = route_table_group(routes->table, group);
+
+	for (size_t i = 0; i < old_count; i++) {
+		const struct route_group *was = route_table_group(before, i);
+
+		if (!old[i] || !same_title(wanted, was))
+			continue;
+		if (!settings || !route_groups_equal(wanted, was))
+			return group_open(routes, group, old[i]);
+		struct upstream *kept = old[i];
+		old[i] = NULL;
+		return kept;
+	}
+	return NULL;
+}
+
+/* Where there is no memory for the groups nothing can be asked. */
+void routes_set(struct routes *routes, const struct route_table *table,
+	const struct upstream_config *settings)
+{
+	const struct route_table *before = routes->table;
+	struct upstream **old = routes->groups;
+	size_t old_count = routes->count;
+	bool same = same_settings(&routes->settings, settings);
+
+	routes->settings = *settings;
+	routes->table = table;
+	routes->groups = calloc(route_table_count(table), sizeof(struct upstream *));
+	routes->count = routes->groups ? route_table_count(table) : 0;
+	for (size_t i = 0; i < routes->count; i++)
+		routes->groups[i] = take_over(routes, i, before, old, old_count, same);
+	if (routes->count && !routes->groups[0])
+		routes->groups[0] = group_open(routes, 0, NULL);
+	for (size_t i = 0; i < old_count; i++)
+		retire(routes, old[i]);
+	free(old);
+	routes_sweep(routes);
+}
+
+static size_t group_of(const struct routes *routes, const struct upstream_question *question)
+{
+	uint8_t folded[NAME_WIRE_MAX];
+	size_t zone_length;
+
+	name_fold(folded, question->qname.wire, question->qname.length);
+	return route_table_find(routes->table, folded, question->qname.length, &zone_length);
+}
+
+struct upstream *routes_upstream(struct routes *routes, const struct upstream_question *question)
+{
+	return routes->count ? routes->groups[group_of(routes, question)] : NULL;
+}
+
+struct upstream_request *routes_ask(struct routes *routes, const struct upstream_question *question,
+	upstream_done_fn *done, void *context, enum td_error *error)
+{
+	size_t group = routes->count ? group_of(routes, question) : 0;
+
+	if (routes->count && !routes->groups[group])
+		routes->groups[group] = group_open(routes, group, NULL);
+	if (!routes->count || !routes->groups[group]) {
+		*error = TD_NOMEM;
+		return NULL;
+	}
+	return upstream_ask(routes->groups[group], question, done, context, error);
+}
+
+/* --- for `status` --- */
+
+struct upstream_counters routes_counters(const struct routes *routes)
+{
+	struct upstream_counters sum = routes->ended;
+
+	for (size_t i = 0; i < routes->count; i++)
+		if (routes->groups[i])
+			counters_add(&sum, upstream_counters(routes->groups[i]));
+	for (const struct old_upstream *old = routes->old; old; old = old->next)
+		counters_add(&sum, upstream_counters(old->upstream));
+	return sum;
+}
+
+const struct upstream *routes_default(const struct routes *routes)
+{
+	return routes->count ? routes->groups[0] : NULL;
+}
+
+size_t routes_servers(const struct routes *routes, struct route_server *out, size_t max)
+{
+	size_t total = 0;
+
+	for (size_t i = 1; i < routes->count; i++) {
+		const struct route_group *group = route_table_group(routes->table, i);
+		const struct server_state *states = NULL;
+		size_t count = 0;
+
+		if (routes->groups[i])
+			states = upstream_servers(routes->groups[i], &count);
+		for (size_t k = 0; k < group->server_count; k++, total++) {
+			if (total >= max)
+				continue;
+			out[total] = (struct route_server){.group = i};
+			if (k < count)
+				out[total].state = states[k];
+			else
+				out[total].state.endpoint = group->servers[k].endpoint;
+		}
+	}
+	return total;
+}
