@@ -385,7 +385,7 @@ static void on_second(evutil_socket_t fd, short what, void *context)
 		wanted[count++] = names->wanted[--names->wanted_count];
 	pthread_mutex_unlock(&names->lock);
 	for (unsigned i = 0; i < count; i++) {
-		if (may_look_up(names, &wanted[i]))
+		if (names->upstream && may_look_up(names, &wanted[i]))
 			look_up(names, &wanted[i]);
 		else
 			remember(names, &wanted[i], "", 0);
@@ -512,6 +512,31 @@ static bool open_reverse(struct client_names *names)
 	return names->upstream != NULL;
 }
 
+static void cancel_lookups(struct client_names *names)
+{
+	while (names->lookups) {
+		if (names->lookups->request)
+			upstream_cancel(names->lookups->request);
+		lookup_end(names->lookups);
+	}
+}
+
+/* What was being looked up is wanted again by whoever asks for the name. */
+void client_names_set_upstream(struct client_names *names, const struct server_address *upstream,
+	size_t count, unsigned timeout_ms)
+{
+	bool open = names->upstream != NULL;
+
+	names->config.upstream = upstream;
+	names->config.upstream_count = count;
+	names->config.upstream_timeout_ms = timeout_ms;
+	cancel_lookups(names);
+	upstream_free(names->upstream);
+	names->upstream = NULL;
+	if (open && !open_reverse(names))
+		log_error("client-names: out of memory, no more reverse look-ups");
+}
+
 /* What was looked up stays known, if it still may be. */
 static void take_reverse(struct source_list *into, struct source_list *from)
 {
@@ -587,11 +612,7 @@ void client_names_free(struct client_names *names)
 {
 	if (!names)
 		return;
-	while (names->lookups) {
-		if (names->lookups->request)
-			upstream_cancel(names->lookups->request);
-		lookup_end(names->lookups);
-	}
+	cancel_lookups(names);
 	upstream_free(names->upstream);
 	if (names->poll)
 		event_free(names->poll);

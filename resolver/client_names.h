@@ -30,7 +30,7 @@ struct client_names;
 struct client_names_config {
 	const char *const *sources; /* as name_source_read takes them; during the call only */
 	size_t source_count;
-	/* For "ptr": the servers, and who may be looked up. They outlive client_names; an address
+	/* For "ptr": the servers, and who may be looked up. Both outlive client_names; an address
 	 * outside of allow, which may change meanwhile, is never asked about. */
 	const struct server_address *upstream;
 	size_t upstream_count;
@@ -50,6 +50,10 @@ void client_names_free(struct client_names *names); /* NULL is fine */
  * meanwhile. False: as client_names_new, and nothing changed. */
 bool client_names_set_sources(
 	struct client_names *names, const char *const *sources, size_t source_count);
+
+/* Reverse look-ups go to these servers from now on; they outlive client_names or the next call. */
+void client_names_set_upstream(struct client_names *names, const struct server_address *upstream,
+	size_t count, unsigned timeout_ms);
 
 /* A host with this MAC address uses this address: what its address is called, it is called. */
 void client_names_add_neighbour(

@@ -180,10 +180,21 @@ static bool follow_neighbours(struct clients *clients)
 	return clients->neighbours || !needs_neighbours(clients->options);
 }
 
+void clients_set_upstream(struct clients *clients)
+{
+	const struct options *options = clients->options;
+
+	if (clients->names)
+		client_names_set_upstream(clients->names, options->upstream,
+			options->upstream_count, options->upstream_timeout_ms);
+}
+
 bool clients_reload(struct clients *clients)
 {
 	const struct options *options = clients->options;
 	bool good = follow_neighbours(clients);
+
+	clients_set_upstream(clients);
 
 	return (!clients->names || client_names_set_sources(clients->names,
 					   (const char *const *)options->client_names,

@@ -29,5 +29,8 @@ bool clients_start(struct clients *clients, struct event_base *base);
  * neighbours are followed. False: out of memory or descriptors; what failed is as it was. */
 bool clients_reload(struct clients *clients);
 
+/* The options' upstream servers are others, for reverse look-ups too. */
+void clients_set_upstream(struct clients *clients);
+
 /* When nobody uses what clients_identity gave; NULL is fine. */
 void clients_free(struct clients *clients);

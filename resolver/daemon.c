@@ -25,6 +25,7 @@
 #include "lib/base/log.h"
 #include "resolver/cookie_file.h"
 #include "resolver/daemon_gauges.h"
+#include "resolver/daemon_site.h"
 #include "resolver/telemetry/sinks/sink_target.h"
 #include "resolver/upstream/random.h"
 
@@ -66,9 +67,14 @@ static void take_replies(struct daemon *daemon)
 		next = letter->next;
 		if (--broadcast->waiting > 0)
 			continue;
+		if (broadcast->old_site && broadcast->old_site != broadcast->site)
+			daemon_site_in_force(daemon, broadcast->old_site, broadcast->site);
 		broadcast->done(daemon, broadcast);
 		if (broadcast->old_policy)
-			feeds_policy_free(broadcast->old_rules, broadcast->old_policy);
+			feeds_policy_free(broadcast->old_rules, broadcast->old_site,
+				broadcast->old_policy);
+		for (unsigned i = 0; i < daemon->worker_count; i++)
+			free(broadcast->messages[i].status.forwards);
 		identity_rules_free(broadcast->old_identity);
 		free(broadcast);
 	}
@@ -117,6 +123,7 @@ bool daemon_broadcast(
 
 	if (!broadcast)
 		return false;
+	broadcast->site = daemon->site;
 	broadcast_send(broadcast, request);
 	return true;
 }
@@ -125,15 +132,20 @@ bool daemon_set_policy(struct daemon *daemon, struct rules *rules,
 	const uint8_t mode[POLICY_ZONES_MAX], broadcast_done_fn *done, void *context)
 {
 	struct broadcast *broadcast = broadcast_new(daemon, done, context);
-	struct query_policy *policy =
-		broadcast ? feeds_policy(rules, mode, daemon->options, daemon->telemetry) : NULL;
+	struct site *site = daemon->next_site ? daemon->next_site : daemon->site;
+	struct query_policy *policy = broadcast ? feeds_policy(rules, site, mode, daemon->options,
+							  daemon->telemetry)
+						: NULL;
 
 	if (!policy) {
 		free(broadcast);
 		if (rules != daemon->rules)
-			feeds_policy_free(rules, NULL);
+			feeds_policy_free(rules, NULL, NULL);
 		return false;
 	}
+	broadcast->old_site = daemon->site;
+	broadcast->site = daemon->site = site;
+	daemon->next_site = NULL;
 	broadcast->old_policy = daemon->policy;
 	broadcast->old_rules = daemon->rules;
 	daemon->policy = policy;
@@ -219,6 +231,14 @@ struct rules *daemon_reload(struct daemon *daemon, uint8_t mode[POLICY_ZONES_MAX
 		options_free(options);
 		return NULL;
 	}
+	struct site *site = daemon_site_reload(daemon, options);
+	if (!site) {
+		feeds_policy_free(rules, NULL, NULL);
+		options_free(options);
+		return NULL;
+	}
+	feeds_site_free(daemon->next_site);
+	daemon->next_site = site;
 	keep_changed_modes(daemon, options, rules, mode);
 	options_describe_restart(daemon->options, options, restart, restart_size);
 	if (restart[0])
@@ -230,6 +250,8 @@ struct rules *daemon_reload(struct daemon *daemon, uint8_t mode[POLICY_ZONES_MAX
 	reload_cookies(daemon->options);
 	cache_resize(daemon->cache, daemon->options->cache_size, daemon_mono_us());
 	daemon_watch_loops(daemon);
+	if (!daemon_site_follow(daemon))
+		log_error("reload: too little memory or descriptors to watch files");
 	if (!reload_clients(daemon))
 		log_error("reload: too little memory or descriptors for exclude and client-names");
 	telemetry_reopen(daemon->telemetry);
@@ -472,9 +494,12 @@ static bool open_policy(struct daemon *daemon)
 	daemon->rules = feeds_load(daemon->options, ++daemon->generation);
 	if (!daemon->rules)
 		return false;
+	daemon->site = feeds_site(daemon->options, ++daemon->generation);
+	if (!daemon->site)
+		return false;
 	feeds_modes(daemon->options, daemon->rules, daemon->mode);
-	daemon->policy =
-		feeds_policy(daemon->rules, daemon->mode, daemon->options, daemon->telemetry);
+	daemon->policy = feeds_policy(
+		daemon->rules, daemon->site, daemon->mode, daemon->options, daemon->telemetry);
 	return daemon->policy != NULL;
 }
 
@@ -492,9 +517,7 @@ static bool open_workers(struct daemon *daemon)
 			.listen = options->listen,
 			.listen_count = options->listen_count,
 			.waiters_per_client_max = options->pending_per_client_max},
-		.upstream = {.servers = options->upstream,
-			.server_count = options->upstream_count,
-			.timeout_ms = options->upstream_timeout_ms,
+		.upstream = {.timeout_ms = options->upstream_timeout_ms,
 			.randomize_case = options->randomize_case,
 			.cookies = options->upstream_cookies,
 			.loops = daemon->loops,
@@ -531,6 +554,11 @@ void daemon_watch_loops(struct daemon *daemon)
 	for (size_t i = 0; i < options->upstream_count && count < LOOP_SERVERS_MAX; i++)
 		if (options->upstream[i].transport == SERVER_UDP)
 			servers[count++] = options->upstream[i].endpoint;
+	for (size_t i = 0; i < options->forward_count; i++)
+		for (size_t k = 0; k < options->forwards[i].upstream_count; k++)
+			if (options->forwards[i].upstream[k].transport == SERVER_UDP &&
+				count < LOOP_SERVERS_MAX)
+				servers[count++] = options->forwards[i].upstream[k].endpoint;
 	loop_watch_set_servers(daemon->loops, servers, count, daemon_mono_us());
 }
 
@@ -621,7 +649,7 @@ bool daemon_open(struct daemon *daemon, struct options *options, const char *con
 	}
 	apply_cache_options(daemon);
 	if (!open_control(daemon) || !open_workers(daemon) || !start_threads(daemon) ||
-		!daemon_gauges_start(daemon))
+		!daemon_gauges_start(daemon) || !daemon_site_start(daemon))
 		return false;
 	daemon_cache_load(daemon);
 	log_ready(daemon);
@@ -650,6 +678,7 @@ void daemon_close(struct daemon *daemon)
 {
 	stop_started_workers(daemon);
 	control_server_close(daemon->control);
+	daemon_site_stop(daemon);
 	for (unsigned i = 0; i < QUERY_WORKERS_MAX; i++)
 		worker_free(daemon->workers[i]);
 	if (daemon->telemetry)
@@ -666,7 +695,8 @@ void daemon_close(struct daemon *daemon)
 	cache_free(daemon->cache);
 	rate_limit_free(daemon->rate_limit);
 	if (daemon->rules)
-		feeds_policy_free(daemon->rules, daemon->policy);
+		feeds_policy_free(daemon->rules, daemon->site, daemon->policy);
+	feeds_site_free(daemon->next_site);
 	for (size_t i = 0; i < sizeof daemon->signals / sizeof daemon->signals[0]; i++)
 		if (daemon->signals[i])
 			event_free(daemon->signals[i]);

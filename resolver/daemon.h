@@ -46,6 +46,9 @@ struct daemon {
 	struct rate_limit *rate_limit;
 	struct identity_rules *next_identity; /* of a reload, for the next policy; or NULL */
 	struct rules *rules;
+	struct site *site;      /* in force, or on its way */
+	struct site *next_site; /* for the next policy; or NULL */
+	struct daemon_site *watches;
 	struct query_policy *policy; /* in force, or on its way to the workers */
 	uint8_t mode[POLICY_ZONES_MAX];
 	uint64_t generation;
@@ -66,6 +69,8 @@ struct broadcast {
 	unsigned waiting;
 	void *context;
 	struct rules *old_rules; /* of a policy change: what no worker uses when it is done */
+	struct site *site;     /* that the workers have when it is done */
+	struct site *old_site; /* of a policy change; the same: it stayed */
 	struct query_policy *old_policy;
 	struct identity_rules *old_identity;
 	struct worker_message messages[QUERY_WORKERS_MAX];
@@ -97,8 +102,8 @@ bool daemon_broadcast(
 	struct daemon *daemon, enum worker_request request, broadcast_done_fn *done, void *context);
 
 /*
- * Puts these modes over these rules (the present ones, or new ones, taken over) into force; done is
- * called when every worker has them. False: out of memory; nothing changed.
+ * Puts these modes over these rules (the present ones, or new ones, taken over) into force, and the
+ * next site where there is one; done is called when every worker has them. False: out of memory; nothing changed.
  */
 bool daemon_set_policy(struct daemon *daemon, struct rules *rules,
 	const uint8_t mode[POLICY_ZONES_MAX], broadcast_done_fn *done, void *context);
@@ -118,6 +123,9 @@ control_handler_fn daemon_control;
 /*
  * The request `explain NAME [CLIENT]` (daemon_explain.c), read only. Replies:
  *   verdict   block, watch, local (data of our own), pass (a rule that lets it through), none
+ *   host      the name of a hosts file that answers it
+ *   forward   the section it belongs to, " never" behind it: such names are never forwarded
+ *   servers   whom that section asks
  *   decided   the rule behind it: "<zone> mode=… action=… rule=…"; absent for none
  *   match     each rule that matches, in the order of zones
  *   access    allowed or refused, of a client that is an address

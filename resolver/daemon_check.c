@@ -109,8 +109,11 @@ struct rules *daemon_check(const struct options *options)
 	good &= check_logs(options);
 	good &= check_event_command(options);
 	struct rules *rules = feeds_load(options, 1);
+	struct site *site = feeds_site(options, 1);
+	good &= site != NULL;
+	feeds_site_free(site);
 	if (rules && !good) {
-		feeds_policy_free(rules, NULL);
+		feeds_policy_free(rules, NULL, NULL);
 		rules = NULL;
 	}
 	return rules;

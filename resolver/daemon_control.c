@@ -12,6 +12,7 @@
 #include "lib/base/log.h"
 #include "resolver/daemon.h"
 #include "resolver/daemon_gauges.h"
+#include "resolver/daemon_site.h"
 #include "resolver/telemetry/redis/forget.h"
 #include "resolver/upstream/server_status.h"
 
@@ -118,6 +119,7 @@ static void on_status(struct daemon *daemon, struct broadcast *broadcast)
 		control_reply_add(
 			reply, "listen", endpoint_to_text(&daemon->options->listen[i], text));
 	add_upstreams(daemon, broadcast, now_us, reply);
+	daemon_site_status(daemon, broadcast, reply);
 	add_zones(daemon, reply);
 	add_figures(daemon, broadcast, &telemetry, reply);
 	add_sinks(&telemetry, reply);

@@ -8,10 +8,12 @@
  * Only the question is judged: the names at which a CNAME leads are known when the answer comes.
  * Whoever knows one asks for it too.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/base/strbuf.h"
 #include "resolver/daemon.h"
+#include "resolver/daemon_site.h"
 
 static const char *match_mode(const struct policy_view *view, const struct policy_match *match)
 {
@@ -45,6 +47,21 @@ static const struct policy_match *find_passthru(
 			strcmp(match_mode(view, &matches[i]), "block") == 0)
 			return &matches[i];
 	return NULL;
+}
+
+/* A host, or a name that is never forwarded, where no rule says otherwise. */
+static void add_site_verdict(
+	struct control_reply *reply, const struct site_place *place, const struct name *name)
+{
+	char rule[NAME_TEXT_MAX], text[NAME_TEXT_MAX + 64];
+
+	name_to_text(name->wire + (place->host ? 0 : name->length - place->zone_length), rule);
+	snprintf(text, sizeof text, "%s mode=always action=%s rule=%s%s",
+		place->host ? "hosts" : "forward",
+		policy_action_name(place->host ? ACTION_LOCAL_DATA : ACTION_NXDOMAIN),
+		place->host ? "" : "*.", rule);
+	control_reply_add(reply, "verdict", "local");
+	control_reply_add(reply, "decided", text);
 }
 
 static void add_verdict(struct control_reply *reply, const struct policy_view *view,
@@ -99,10 +116,16 @@ void daemon_explain(
 	}
 	name_fold(name.wire, name.wire, name.length);
 	size_t found = policy_match_name(view->index, name.wire, name.length, matches);
+	struct site_place place = site_find(daemon->site, name.wire, name.length);
+	found = site_overrule(&place, view->index, name.wire, name.length, matches, found);
 	control_reply_add(reply, "resolver", daemon->options->resolver_name);
 	if (count > 2)
 		add_access(daemon, reply, words[2]);
-	add_verdict(reply, view, matches, found);
+	if ((place.host || place.never) && !policy_decide(view, matches, found).hit)
+		add_site_verdict(reply, &place, &name);
+	else
+		add_verdict(reply, view, matches, found);
+	daemon_site_explain(daemon, reply, &name);
 	for (size_t i = 0; i < found; i++)
 		daemon_add_match(reply, "match", view, &matches[i]);
 	control_reply_end(reply);

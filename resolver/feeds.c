@@ -4,70 +4,20 @@
 #include "resolver/feeds.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "resolver/text_file.h"
 
-#define FILE_MAX ((off_t)1 << 30)
+#define HOSTS_FILE_MAX ((off_t)64 << 20)
 #define COMPLAINTS_SHOWN 20 /* of one file; the rest is counted */
-
-struct text {
-	char *data;
-	size_t size;
-};
 
 struct complaints {
 	const char *file;
 	unsigned count;
 };
-
-static bool read_all(int fd, char *data, size_t size)
-{
-	size_t done = 0;
-
-	while (done < size) {
-		ssize_t got = read(fd, data + done, size - done);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return false;
-		done += (size_t)got;
-	}
-	return true;
-}
-
-/* errno says why not. A file that shrinks while it is read is an error. */
-static bool text_read(struct text *text, const char *path)
-{
-	struct stat st;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	bool good = false;
-
-	*text = (struct text){0};
-	if (fd < 0)
-		return false;
-	if (fstat(fd, &st) == 0) {
-		if (!S_ISREG(st.st_mode) || st.st_size > FILE_MAX)
-			errno = EFBIG;
-		else if ((text->data = malloc((size_t)st.st_size + 1)))
-			good = read_all(fd, text->data, (size_t)st.st_size);
-	}
-	if (good) {
-		text->size = (size_t)st.st_size;
-		text->data[text->size] = '\0';
-	} else {
-		free(text->data);
-		text->data = NULL;
-		errno = errno ? errno : EIO;
-	}
-	close(fd);
-	return good;
-}
 
 static void complain(
 	void *context, const char *source, unsigned line, bool skipped, const char *words)
@@ -103,7 +53,7 @@ static bool load_file(struct policy_builder *builder, const char *path, enum zon
 	struct text text;
 	enum td_error error;
 
-	if (!text_read(&text, path)) {
+	if (!text_file_read(&text, path, TEXT_FILE_MAX)) {
 		if (!required && errno == ENOENT)
 			return true;
 		log_error("%s: cannot be read: %s", path, strerror(errno));
@@ -159,6 +109,115 @@ struct rules *feeds_load(const struct options *options, uint64_t generation)
 	return rules;
 }
 
+/* --- the site --- */
+
+static struct route_table *load_routes(const struct options *options)
+{
+	struct route_table *table =
+		route_table_new(options->upstream, options->upstream_count);
+	const char *other;
+
+	for (size_t i = 0; table && i < options->forward_count; i++) {
+		const struct forward_options *forward = &options->forwards[i];
+
+		if (route_table_add(table, forward->title, forward->upstream,
+			    forward->upstream_count, &other) == TD_OK)
+			continue;
+		route_table_free(table);
+		table = NULL;
+	}
+	return table;
+}
+
+static bool load_hosts_file(struct hosts_builder *builder, const char *path)
+{
+	struct complaints complaints = {path, 0};
+	struct text text;
+
+	if (!text_file_read(&text, path, HOSTS_FILE_MAX)) {
+		log_warning("hosts: %s: %s; none of its names is known", path, strerror(errno));
+		return true;
+	}
+	enum td_error error =
+		hosts_builder_add(builder, path, text.data, text.size, complain, &complaints);
+	free(text.data);
+	if (complaints.count > COMPLAINTS_SHOWN)
+		log_warning(
+			"%s: %u more lines like these", path, complaints.count - COMPLAINTS_SHOWN);
+	return error == TD_OK;
+}
+
+static bool load_hosts(const struct options *options, struct hosts **out)
+{
+	struct hosts_builder *builder;
+	bool good = true;
+
+	*out = NULL;
+	if (options->hosts_count == 0)
+		return true;
+	builder = hosts_builder_new(options->hosts_ttl_s);
+	for (size_t i = 0; builder && good && i < options->hosts_count; i++)
+		good = load_hosts_file(builder, options->hosts[i]);
+	if (builder && good)
+		*out = hosts_builder_finish(&builder);
+	hosts_builder_free(builder);
+	if (*out && (*out)->dropped)
+		log_warning("hosts: %zu names more than the %d that are served",
+			(*out)->dropped, HOSTS_NAMES_MAX);
+	return *out != NULL;
+}
+
+static struct site *site_new(const struct options *options, uint64_t generation)
+{
+	struct site *site = calloc(1, sizeof *site);
+
+	if (!site)
+		return NULL;
+	site->generation = generation;
+	site->upstream_timeout_ms = options->upstream_timeout_ms;
+	site->routes = load_routes(options);
+	if (site->routes)
+		return site;
+	free(site);
+	return NULL;
+}
+
+struct site *feeds_site(const struct options *options, uint64_t generation)
+{
+	struct site *site = site_new(options, generation);
+
+	if (site && !load_hosts(options, &site->hosts)) {
+		feeds_site_free(site);
+		return NULL;
+	}
+	if (site && site->hosts)
+		site->hosts->users = 1;
+	return site;
+}
+
+struct site *feeds_site_upstream(const struct options *options, const struct site *site)
+{
+	struct site *with = site_new(options, site->generation);
+
+	if (with && site->hosts) {
+		with->hosts = site->hosts;
+		with->hosts->users++;
+	}
+	return with;
+}
+
+void feeds_site_free(struct site *site)
+{
+	if (!site)
+		return;
+	if (site->hosts && --site->hosts->users == 0)
+		hosts_free(site->hosts);
+	route_table_free(site->routes);
+	free(site);
+}
+
+/* --- the policy --- */
+
 void feeds_modes(
 	const struct options *options, const struct rules *rules, uint8_t mode[POLICY_ZONES_MAX])
 {
@@ -200,8 +259,9 @@ static struct rebinding_rules rebinding_rules(
 				: ZONE_ID_NONE};
 }
 
-struct query_policy *feeds_policy(struct rules *rules, const uint8_t mode[POLICY_ZONES_MAX],
-	const struct options *options, struct telemetry *telemetry)
+struct query_policy *feeds_policy(struct rules *rules, struct site *site,
+	const uint8_t mode[POLICY_ZONES_MAX], const struct options *options,
+	struct telemetry *telemetry)
 {
 	size_t prefixes = options->allow_count + options->proxy_count + options->forwarder_count +
 			  options->rate_exempt_count;
@@ -237,7 +297,10 @@ struct query_policy *feeds_policy(struct rules *rules, const uint8_t mode[POLICY
 	if (options->cookies)
 		policy->cookies = options->cookie_secrets;
 	policy->view.index = rules->index;
-	policy->view.generation = rules->generation;
+	/* Rises when either is another, so what is kept with answers is looked at anew. */
+	policy->view.generation =
+		site->generation > rules->generation ? site->generation : rules->generation;
+	policy->site = site;
 	memcpy(policy->view.mode, mode, POLICY_ZONES_MAX);
 	for (size_t i = 0; i < POLICY_ZONES_MAX; i++)
 		policy->zone_id[i] =
@@ -245,16 +308,21 @@ struct query_policy *feeds_policy(struct rules *rules, const uint8_t mode[POLICY
 				? telemetry_zone_id(telemetry, policy_zone_name(rules->index, i))
 				: ZONE_ID_NONE;
 	rules->users++;
+	site->users++;
 	return policy;
 }
 
-void feeds_policy_free(struct rules *rules, struct query_policy *policy)
+void feeds_policy_free(struct rules *rules, struct site *site, struct query_policy *policy)
 {
-	if (policy)
+	if (policy) {
 		rules->users--;
+		site->users--;
+	}
 	free(policy);
-	if (rules->users == 0) {
+	if (rules && rules->users == 0) {
 		policy_index_free(rules->index);
 		free(rules);
 	}
+	if (site && site->users == 0)
+		feeds_site_free(site);
 }

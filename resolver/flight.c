@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "resolver/judge.h"
 #include "resolver/waiter.h"
 
 #define FOREIGN_RETRIES_MAX 3
@@ -511,7 +512,7 @@ void query_answered(struct query_engine *engine, struct query_flight *flight, en
 	}
 	answer->upstream = *server;
 	answer->epoch = flight->epoch;
-	answer_match(answer, &engine->policy->view);
+	judge_match(engine, answer);
 	flight_land(flight, answer, true, now);
 }
 
@@ -544,7 +545,7 @@ static void receive_result(
 		flight_fail(flight, &failure, false, now);
 	} else {
 		if (letter->answer->generation != engine->policy->view.generation)
-			answer_match(letter->answer, &engine->policy->view);
+			judge_match(engine, letter->answer);
 		flight_land(flight, letter->answer, false, now);
 	}
 }

@@ -18,6 +18,7 @@
 #include "lib/dns/address.h"
 #include "policy/policy.h"
 
+#define HOSTS_FILES_MAX 64
 #define HOSTS_NAMES_MAX 1000000 /* pairs of name and address in all files; more are counted */
 
 struct hosts {
@@ -27,6 +28,7 @@ struct hosts {
 	size_t left_out;            /* of such pairs, see above */
 	size_t skipped;             /* lines and names that could not be understood */
 	size_t dropped;             /* pairs beyond the bound */
+	unsigned users;             /* sites that have it; of the main thread */
 };
 
 struct hosts_builder;

@@ -130,6 +130,85 @@ static bool judge_withholds(const struct query_engine *engine, const struct quer
 				    slot->request.qname_length);
 }
 
+void judge_question(
+	const struct query_engine *engine, const struct query_slot *slot, struct judge_question *out)
+{
+	const struct query_policy *policy = engine->policy;
+	const uint8_t *name = slot->request.folded;
+	size_t length = slot->request.qname_length;
+	size_t count = policy_match_name(policy->view.index, name, length, out->matches);
+
+	out->place = site_find(policy->site, name, length);
+	count = site_overrule(
+		&out->place, policy->view.index, name, length, out->matches, count);
+	out->verdict = policy_decide(&policy->view, out->matches, count);
+	out->enforced = judge_applies(&out->verdict, slot->transaction.tcp);
+}
+
+/* Whether there are names below this one, so that it exists although nothing is said of it. */
+static bool has_below(const struct site *site, const struct request *request,
+	const struct site_place *place)
+{
+	return place->zone_length == request->qname_length ||
+	       (site->hosts && policy_name_is_known(site->hosts->index, request->folded));
+}
+
+size_t judge_site(struct query_engine *engine, struct query_slot *slot,
+	const struct site_place *place, uint8_t *reply, size_t capacity)
+{
+	const struct site *site = engine->policy->site;
+	const struct request *request = &slot->request;
+	struct name apex = {.length = (uint8_t)place->zone_length};
+	size_t length;
+
+	slot->transaction.upstream = (struct endpoint){0};
+	if (place->host) {
+		slot->transaction.answer_id = query_next_answer_id(engine);
+		length = reply_policy(request, reply, capacity, site->hosts->index, &place->rule,
+			site->hosts->ttl_s, EDE_NONE, "");
+	} else {
+		memcpy(apex.wire, request->folded + request->qname_length - apex.length,
+			apex.length);
+		length = reply_denial(request, reply, capacity,
+			has_below(site, request, place) ? RCODE_NOERROR : RCODE_NXDOMAIN, &apex,
+			engine->policy->block_ttl_s);
+	}
+	return judge_close(&slot->transaction, reply, length, SOURCE_LOCAL);
+}
+
+void judge_match(const struct query_engine *engine, struct answer *answer)
+{
+	const struct policy_view *view = &engine->policy->view;
+	struct name name = {0}; /* the question begins the message's body, uncompressed */
+
+	answer_match(answer, view);
+	if (!engine->policy->site)
+		return;
+	name.length = (uint8_t)name_wire_length(
+		answer->bytes + DNS_HEADER_SIZE, answer->length - DNS_HEADER_SIZE);
+	name_fold(name.wire, answer->bytes + DNS_HEADER_SIZE, name.length);
+	struct site_place place = site_find(engine->policy->site, name.wire, name.length);
+
+	answer->match_count = (uint8_t)site_overrule(&place, view->index, name.wire, name.length,
+		answer->matches, answer->match_count);
+	/* Asked before the site said so: whoever finds it is to look again. */
+	if (judge_is_local(&place))
+		answer->generation = 0;
+}
+
+/* The same for a message that was matched under another policy; the place of its question too. */
+static size_t match_again(const struct query_engine *engine, const struct request *request,
+	const uint8_t *message, size_t length, struct policy_match matches[POLICY_MATCHES_MAX],
+	struct site_place *place)
+{
+	const struct query_policy *policy = engine->policy;
+	size_t count = answer_match_copy(message, length, &policy->view, matches);
+
+	*place = site_find(policy->site, request->folded, request->qname_length);
+	return site_overrule(place, policy->view.index, request->folded, request->qname_length,
+		matches, count);
+}
+
 size_t judge_answer(struct query_engine *engine, struct query_slot *slot,
 	const struct cache_hit *answer, enum transaction_source source, uint8_t *reply,
 	size_t capacity)
@@ -137,11 +216,12 @@ size_t judge_answer(struct query_engine *engine, struct query_slot *slot,
 	struct policy_match renewed[POLICY_MATCHES_MAX];
 	const struct policy_match *matches = answer->matches;
 	size_t count = answer->match_count;
+	struct site_place place = {0};
 	struct policy_verdict verdict;
 	bool enforced;
 
 	if (answer->generation != engine->policy->view.generation) {
-		count = answer_match_copy(reply, answer->length, &engine->policy->view, renewed);
+		count = match_again(engine, &slot->request, reply, answer->length, renewed, &place);
 		matches = renewed;
 	}
 	verdict = policy_decide(&engine->policy->view, matches, count);
@@ -149,6 +229,8 @@ size_t judge_answer(struct query_engine *engine, struct query_slot *slot,
 	judge_note_hit(engine, slot, &verdict, enforced);
 	if (enforced)
 		return judge_enforce(engine, slot, &verdict, reply, capacity);
+	if (judge_is_local(&place))
+		return judge_site(engine, slot, &place, reply, capacity);
 	uint16_t flags = answer->flags;
 	if ((flags & ANSWER_PRIVATE) && judge_withholds(engine, slot))
 		return judge_withhold(engine, slot, answer, reply, capacity);
@@ -167,15 +249,14 @@ size_t judge_answer(struct query_engine *engine, struct query_slot *slot,
 size_t judge_error(struct query_engine *engine, struct query_slot *slot, uint16_t rcode,
 	enum ede_code code, const char *text, uint8_t *reply, size_t capacity)
 {
-	struct policy_match matches[POLICY_MATCHES_MAX];
-	size_t count = policy_match_name(engine->policy->view.index, slot->request.folded,
-		slot->request.qname_length, matches);
-	struct policy_verdict verdict = policy_decide(&engine->policy->view, matches, count);
-	bool enforced = judge_applies(&verdict, slot->transaction.tcp);
+	struct judge_question question;
 
-	judge_note_hit(engine, slot, &verdict, enforced);
-	if (enforced)
-		return judge_enforce(engine, slot, &verdict, reply, capacity);
+	judge_question(engine, slot, &question);
+	judge_note_hit(engine, slot, &question.verdict, question.enforced);
+	if (question.enforced)
+		return judge_enforce(engine, slot, &question.verdict, reply, capacity);
+	if (judge_is_local(&question.place)) /* since it was asked */
+		return judge_site(engine, slot, &question.place, reply, capacity);
 	return judge_close(&slot->transaction, reply,
 		reply_error(&slot->request, reply, capacity, rcode, code, text), SOURCE_ERROR);
 }

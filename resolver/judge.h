@@ -31,6 +31,29 @@ bool judge_applies(const struct policy_verdict *verdict, bool tcp);
 size_t judge_enforce(struct query_engine *engine, struct query_slot *slot,
 	const struct policy_verdict *verdict, uint8_t *reply, size_t capacity);
 
+/* What becomes of a question before anybody is asked. */
+struct judge_question {
+	struct policy_match matches[POLICY_MATCHES_MAX]; /* the verdict points into it */
+	struct policy_verdict verdict;
+	bool enforced; /* the verdict makes the reply */
+	struct site_place place;
+};
+void judge_question(
+	const struct query_engine *engine, const struct query_slot *slot, struct judge_question *out);
+
+/* Whether the site answers for this place: a host, or a name that is never asked about. */
+static inline bool judge_is_local(const struct site_place *place)
+{
+	return place->host || place->never;
+}
+
+/* The site's answer, where there is one. */
+size_t judge_site(struct query_engine *engine, struct query_slot *slot,
+	const struct site_place *place, uint8_t *reply, size_t capacity);
+
+/* The rules that match an answer, kept with it from now on. */
+void judge_match(const struct query_engine *engine, struct answer *answer);
+
 /* An answer whose message stands in reply already, judged for this client and completed. */
 size_t judge_answer(struct query_engine *engine, struct query_slot *slot,
 	const struct cache_hit *answer, enum transaction_source source, uint8_t *reply,

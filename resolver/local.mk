@@ -12,20 +12,24 @@ resolver_libresolver_a_SOURCES = \
 	resolver/event_command.c resolver/event_command.h \
 	resolver/failures.c resolver/failures.h \
 	resolver/feeds.c resolver/feeds.h \
+	resolver/file_watch.c resolver/file_watch.h \
 	resolver/hosts.c resolver/hosts.h \
 	resolver/listen_tcp.c resolver/listen_tcp.h \
 	resolver/listen_udp.c resolver/listen_udp.h \
 	resolver/name_files.c resolver/name_files.h \
 	resolver/neighbours.c resolver/neighbours.h \
 	resolver/options.c resolver/options.h resolver/options_private.h \
-	resolver/options_check.c resolver/options_print.c resolver/options_read.c \
+	resolver/options_check.c resolver/options_forward.c resolver/options_print.c resolver/options_read.c \
 	resolver/options_redis.c resolver/options_table.c resolver/options_value.c \
 	resolver/flight.c resolver/flight.h resolver/judge.c resolver/judge.h \
 	resolver/query.c resolver/query.h resolver/query_private.h \
 	resolver/rate_limit.c resolver/rate_limit.h \
 	resolver/rebinding.c resolver/rebinding.h \
 	resolver/reply.c resolver/reply.h \
+	resolver/resolv_conf.c resolver/resolv_conf.h \
+	resolver/site.c resolver/site.h \
 	resolver/sockets.c resolver/sockets.h \
+	resolver/text_file.c resolver/text_file.h \
 	resolver/waiter.c resolver/waiter.h \
 	resolver/waiting.c resolver/waiting.h \
 	resolver/worker.c resolver/worker.h
@@ -40,6 +44,7 @@ teredownd_SOURCES = \
 	resolver/daemon_explain.c \
 	resolver/daemon_gauges.c resolver/daemon_gauges.h \
 	resolver/loop_prober.c resolver/loop_prober.h \
+	resolver/daemon_site.c resolver/daemon_site.h \
 	resolver/main.c
 teredownd_LDADD = $(LIB_CONTROL) $(CONFUSE_LIBS) $(DNSTAP_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS)
 

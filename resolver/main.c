@@ -92,7 +92,7 @@ static int test(const struct options *options)
 		return EXIT_FAULT;
 	printf("configuration good: %zu rules in %zu zones, %zu lines skipped\n", rules->rule_count,
 		policy_zone_count(rules->index), rules->skipped);
-	feeds_policy_free(rules, NULL);
+	feeds_policy_free(rules, NULL, NULL);
 	return EXIT_OK;
 }
 

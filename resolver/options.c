@@ -26,6 +26,11 @@ static size_t row_index(const char *name)
 	return i;
 }
 
+const struct option_row *option_row_find(const char *name)
+{
+	return &option_rows[row_index(name)];
+}
+
 /* Where the file gives an option; 0: it does not. */
 unsigned settings_line(const struct settings *settings, const char *name)
 {
@@ -110,65 +115,54 @@ static void apply_cookies(
 
 /* --- upstreams from resolv.conf --- */
 
-/* The address of a `nameserver` line (resolv.conf(5)), NUL-terminated within line; NULL for any
- * other line. */
-static const char *nameserver_of(char *line)
+static bool is_own(void *context, const struct endpoint *server)
 {
-	static const char keyword[] = "nameserver";
-	if (strncmp(line, keyword, sizeof(keyword) - 1) != 0)
-		return NULL;
-	char *text = line + sizeof(keyword) - 1;
-	size_t blanks = strspn(text, " \t");
-	if (blanks == 0)
-		return NULL;
-	text += blanks;
-	text[strcspn(text, " \t\r\n;#")] = '\0';
-	return text;
+	return option_is_ourselves(context, server);
 }
 
-/* Adds what can be asked; counts what is left out because it is ourselves. */
-static void add_nameservers(struct options *options, FILE *file, unsigned *ourselves)
+enum td_error options_read_resolv_conf(const struct options *options, struct resolv_conf *out)
 {
-	const struct option_row *row = &option_rows[row_index("upstream")];
-	struct server_address server;
-	const char *words;
-	char why[WHY_MAX];
-	char *line = NULL;
-	size_t size = 0;
-	while (getline(&line, &size, file) >= 0) {
-		const char *text = nameserver_of(line);
-		if (!text || server_address_from_text(&server, text, &words) != TD_OK ||
-			server.transport != SERVER_UDP)
-			continue;
-		if (option_is_ourselves(options, &server.endpoint))
-			++*ourselves;
-		else
-			option_set(options, row, text,
-				why); /* repeated and surplus ones are left out */
-	}
-	free(line);
+	bool system = strcmp(options->resolv_conf, RESOLV_CONF_SYSTEM) == 0;
+	return resolv_conf_read(out, options->resolv_conf, system ? resolv_conf_uplinks : NULL,
+		is_own, (void *)(uintptr_t)options);
 }
 
-static void apply_resolv_conf(
-	struct options *options, const struct settings *settings, struct faults *faults)
+bool options_set_upstream(struct options *options, const struct resolv_conf *conf)
+{
+	struct server_address *servers = calloc(conf->count + 1, sizeof(*servers));
+	if (!servers)
+		return false;
+	memcpy(servers, conf->servers, conf->count * sizeof(*servers));
+	free(options->upstream);
+	options->upstream = servers;
+	options->upstream_count = conf->count;
+	options->upstream_source = conf->path;
+	return true;
+}
+
+/*
+ * At a start, and for -t, there has to be somebody to ask. Whoever reads the configuration of a
+ * daemon that runs must not fail because the file is another by now.
+ */
+static void apply_resolv_conf(struct options *options, const struct settings *settings, bool start,
+	struct faults *faults)
 {
 	const char *path = options->resolv_conf;
-	unsigned ourselves = 0;
+	struct resolv_conf conf;
 	if (settings_line(settings, "upstream") || !path || path[0] == '\0')
 		return;
-	FILE *file = fopen(path, "re");
-	if (!file) {
-		if (settings_line(settings, "resolv-conf"))
+	options->upstream_from_resolv_conf = true;
+	if (options_read_resolv_conf(options, &conf) != TD_OK) {
+		if (start && settings_line(settings, "resolv-conf"))
 			faults_add(faults, settings_line(settings, "resolv-conf"),
 				"resolv-conf: \"%.200s\" cannot be opened: %s, expected a readable "
 				"file or \"\"",
 				path, strerror(errno));
 		return;
 	}
-	add_nameservers(options, file, &ourselves);
-	fclose(file);
-	options->upstream_from_resolv_conf = true;
-	if (ourselves && options->upstream_count == 0)
+	if (!options_set_upstream(options, &conf))
+		faults->no_memory = true;
+	if (start && conf.ourselves && conf.count == 0)
 		faults_add(faults, 0,
 			"upstream: is not given, and \"%.200s\" names nobody but this resolver "
 			"itself, expected servers to "
@@ -356,9 +350,10 @@ static void apply_settings(struct options *options, const struct settings *setti
 	for (size_t i = 0; i < option_row_count; i++)
 		apply_row(options, &option_rows[i], &settings->rows[i], faults);
 	apply_zones(options, settings, faults);
+	options_apply_forwards(options, settings, faults);
 	if (!whole)
 		return;
-	apply_resolv_conf(options, settings, faults);
+	apply_resolv_conf(options, settings, secrets, faults);
 	options_apply_redis(options, settings, secrets, faults);
 	if (secrets)
 		apply_cookies(options, settings, faults);
@@ -410,6 +405,7 @@ void options_free(struct options *options)
 		free(options->zones[i].patterns);
 	}
 	free(options->zones);
+	options_forget_forwards(options);
 	option_fields_free(options);
 	options_forget_redis(options);
 	explicit_bzero(&options->cookie_secrets, sizeof options->cookie_secrets);
@@ -428,6 +424,18 @@ void options_exchange_reloadable(struct options *options, struct options *with)
 	options->zone_count = with->zone_count;
 	with->zones = zones;
 	with->zone_count = zone_count;
+	struct forward_options *forwards = options->forwards;
+	size_t forward_count = options->forward_count;
+	options->forwards = with->forwards;
+	options->forward_count = with->forward_count;
+	with->forwards = forwards;
+	with->forward_count = forward_count;
+	bool from_resolv_conf = options->upstream_from_resolv_conf;
+	options->upstream_from_resolv_conf = with->upstream_from_resolv_conf;
+	with->upstream_from_resolv_conf = from_resolv_conf;
+	const char *source = options->upstream_source;
+	options->upstream_source = with->upstream_source;
+	with->upstream_source = source;
 }
 
 void options_describe_restart(

@@ -13,6 +13,7 @@
 #include "lib/dns/address.h"
 #include "lib/dns/cookie.h"
 #include "policy/policy.h"
+#include "resolver/resolv_conf.h"
 #include "resolver/telemetry/redis/redis_address.h"
 #include "resolver/telemetry/telemetry.h"
 #include "resolver/upstream/server_address.h"
@@ -32,6 +33,13 @@ struct zone_options {
 			   pattern list may be missing */
 	enum zone_format format;
 	enum policy_mode mode;
+};
+
+/* A section forward "TITLE", which route_table_add takes. */
+struct forward_options {
+	char *title;
+	struct server_address *upstream;
+	size_t upstream_count; /* 0: never forwarded */
 };
 
 struct options {
@@ -54,13 +62,17 @@ struct options {
 	struct server_address *upstream; /* from the file, else from resolv.conf without our own listen
 				      addresses; may be none */
 	size_t upstream_count;
-	bool upstream_from_resolv_conf;
+	bool upstream_from_resolv_conf; /* or would be, if that had any */
+	const char *upstream_source; /* the file they are from; NULL: the configuration, or none */
 	char *resolv_conf; /* path; "" = none is read */
 	unsigned upstream_timeout_ms;
 	unsigned randomize_case, upstream_cookies; /* 0 or 1 */
 	unsigned rebinding_protection;             /* 0 or 1 */
 	char **rebinding_allow;                    /* domain names */
 	size_t rebinding_allow_count;
+	char **hosts; /* absolute paths of hosts files */
+	size_t hosts_count;
+	unsigned hosts_ttl_s;
 	unsigned trust_ad, cookies; /* 0 or 1 */
 	unsigned serve_stale_s; /* 0: off */
 	unsigned stale_client_timeout_ms;
@@ -112,6 +124,8 @@ struct options {
 	size_t event_command_count;
 	struct zone_options *zones;
 	size_t zone_count;
+	struct forward_options *forwards;
+	size_t forward_count;
 };
 
 /*
@@ -155,6 +169,12 @@ char *options_redis_url(const struct options *options);
 /* What the URL does not say; its strings are those of options. Name servers are not set: commands
  * ask the system. */
 struct redis_access options_redis_access(const struct options *options);
+
+/* What resolv-conf, which is not "", says now, without our own addresses. As resolv_conf_read. */
+enum td_error options_read_resolv_conf(const struct options *options, struct resolv_conf *out);
+
+/* Takes these servers in place of those in upstream. False: out of memory, nothing changed. */
+bool options_set_upstream(struct options *options, const struct resolv_conf *conf);
 
 /*
  * Servers for those who ask over UDP alone, without TLS: the plain ones of upstream. Where there are

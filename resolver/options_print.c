@@ -46,6 +46,7 @@ void options_print(const struct options *options, FILE *out)
 		print_row(options, &option_rows[i], out);
 	for (size_t i = 0; i < options->zone_count; i++)
 		print_zone(&options->zones[i], out);
+	options_print_forwards(options, out);
 }
 
 /* --- the sample --- */
@@ -132,6 +133,7 @@ void options_print_sample(FILE *out)
 	      "#zone \"lab\" { file = \"/etc/teredown/lab.patterns\" format = patterns mode = "
 	      "watch }\n",
 		out);
+	options_print_forward_sample(out);
 }
 
 /* --- the manual --- */
@@ -224,6 +226,7 @@ void options_print_manual(FILE *out)
 	fputs(".SH OPTIONS\n", out);
 	for (size_t i = 0; i < option_row_count; i++)
 		print_manual_row(&option_rows[i], out);
+	options_print_forward_manual(out);
 	fputs(".SH ZONES\n"
 	      "A section \\fBzone\\fR \\(dq\\fIname\\fR\\(dq { ... } has these options of its "
 	      "own:\n",

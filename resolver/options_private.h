@@ -67,6 +67,9 @@ bool option_equal(const struct options *a, const struct options *b, const struct
 
 void option_exchange(struct options *a, struct options *b, const struct option_row *row);
 
+/* The row of that name, which there is. */
+const struct option_row *option_row_find(const char *name);
+
 /* Entries of a list. */
 size_t option_count(const struct options *options, const struct option_row *row);
 
@@ -156,10 +159,19 @@ struct zone_section {
 	struct setting fields[ZONE_FIELD_COUNT]; /* text NULL: not given */
 };
 
+struct forward_section {
+	char *title;
+	unsigned line;
+	struct row_settings upstream; /* line 0: not given */
+	bool again;                   /* the file has it a second time: what comes is dropped */
+};
+
 struct settings {
 	struct row_settings *rows; /* option_row_count of them */
 	struct zone_section *zones;
 	size_t zone_count;
+	struct forward_section *forwards;
+	size_t forward_count;
 };
 
 /* The bytes of a file, NUL-terminated, malloc'd; NULL and a fault when it cannot be read or is no
@@ -175,6 +187,16 @@ void settings_free(struct settings *settings);
 
 /* Where the file gives an option of the table; 0: it does not. */
 unsigned settings_line(const struct settings *settings, const char *name);
+
+/* --- sections forward (options_forward.c) --- */
+
+/* After the rows. */
+void options_apply_forwards(
+	struct options *options, const struct settings *settings, struct faults *faults);
+void options_forget_forwards(struct options *options);
+void options_print_forwards(const struct options *options, FILE *out);
+void options_print_forward_sample(FILE *out);
+void options_print_forward_manual(FILE *out);
 
 /* --- Redis (options_redis.c) --- */
 

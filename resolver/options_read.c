@@ -28,7 +28,7 @@
 #define UNKNOWN_MAX 32 /* names complained of before reading ends */
 #define NAME_SHOWN_MAX 40
 
-/* What the default of the first list in an unsupported section says: the section begins. */
+/* What the default of the first list in a section says: the section begins. */
 #define SECTION_BEGINS "?"
 
 /* --- faults --- */
@@ -267,6 +267,13 @@ static void settings_clear(struct settings *settings)
 	free(settings->zones);
 	settings->zones = NULL;
 	settings->zone_count = 0;
+	for (size_t i = 0; i < settings->forward_count; i++) {
+		free(settings->forwards[i].title);
+		row_settings_clear(&settings->forwards[i].upstream);
+	}
+	free(settings->forwards);
+	settings->forwards = NULL;
+	settings->forward_count = 0;
 }
 
 void settings_free(struct settings *settings)
@@ -314,12 +321,38 @@ static bool append_zone(struct settings *settings, const char *name, unsigned li
 	return true;
 }
 
+static struct forward_section *find_forward(struct settings *settings, const char *title)
+{
+	for (size_t i = 0; i < settings->forward_count; i++) {
+		if (strcmp(settings->forwards[i].title, title) == 0)
+			return &settings->forwards[i];
+	}
+	return NULL;
+}
+
+static bool append_forward(struct settings *settings, const char *title, unsigned line)
+{
+	struct forward_section *forwards =
+		reallocarray(settings->forwards, settings->forward_count + 1, sizeof(*forwards));
+	if (!forwards)
+		return false;
+	settings->forwards = forwards;
+	struct forward_section *forward = &forwards[settings->forward_count];
+	*forward = (struct forward_section){.title = strdup(title), .line = line};
+	if (!forward->title)
+		return false;
+	settings->forward_count++;
+	return true;
+}
+
 /* --- libconfuse's callbacks --- */
 
 struct unknown {
 	char *name;
-	bool in_zone;
+	const char *section; /* one of known_sections */
 };
+
+static const char *const known_sections[] = {"root", "zone", "forward"};
 
 struct reading {
 	struct settings *settings;
@@ -401,6 +434,39 @@ static int on_zone_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *re
 	return 0;
 }
 
+/* Its first call comes with the default, when libconfuse opens the section. */
+static int on_forward_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
+{
+	unsigned line = (unsigned)cfg->line;
+	*(const char **)result = value;
+	if (!cfg->title)
+		return 0;
+	struct forward_section *forward = find_forward(reading->settings, cfg->title);
+	if (strcmp(value, SECTION_BEGINS) == 0) {
+		if (forward) {
+			forward->again = true;
+			faults_add(reading->faults, line,
+				"forward \"%.80s\": given again, expected once (first on line %u)",
+				cfg->title, forward->line);
+		} else if (!append_forward(reading->settings, cfg->title, line)) {
+			read_out_of_memory();
+		}
+		return 0;
+	}
+	if (!forward || forward->again)
+		return 0;
+	bool anew = opt->nvalues == 1;
+	if (anew && forward->upstream.line)
+		faults_add(reading->faults, line,
+			"forward \"%.80s\": upstream: given again, expected once (first on line %u)",
+			cfg->title, forward->upstream.line);
+	else if (!row_settings_append(&forward->upstream, value, line))
+		read_out_of_memory();
+	if (forward->upstream.line == 0)
+		forward->upstream.line = line;
+	return 0;
+}
+
 static int on_unsupported(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 {
 	(void)opt;
@@ -408,7 +474,7 @@ static int on_unsupported(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *r
 	if (strcmp(value, SECTION_BEGINS) == 0)
 		faults_add(reading->faults, (unsigned)cfg->line,
 			"%s \"%.40s\": sections of this kind are not known in this version, "
-			"expected zone",
+			"expected zone or forward",
 			cfg->name, cfg->title ? cfg->title : "");
 	return 0;
 }
@@ -427,10 +493,10 @@ static int on_unknown(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *resul
 	return 0;
 }
 
-static bool is_unknown(const char *name, bool in_zone)
+static bool is_unknown(const char *name, const char *section)
 {
 	for (size_t i = 0; i < reading->unknown_count; i++) {
-		if (reading->unknown[i].in_zone == in_zone &&
+		if (strcmp(reading->unknown[i].section, section) == 0 &&
 			strcmp(reading->unknown[i].name, name) == 0)
 			return true;
 	}
@@ -447,9 +513,18 @@ static bool is_option_name(const char *name)
 	return *name && strlen(name) <= NAME_SHOWN_MAX;
 }
 
+static const char *known_section(const char *name)
+{
+	for (size_t i = 0; i < sizeof(known_sections) / sizeof(known_sections[0]); i++) {
+		if (strcmp(known_sections[i], name) == 0)
+			return known_sections[i];
+	}
+	return NULL;
+}
+
 static void note_unknown(const cfg_t *cfg, const char *name)
 {
-	bool in_zone = strcmp(cfg->name, "zone") == 0;
+	const char *section = known_section(cfg->name);
 	unsigned line = (unsigned)cfg->line;
 	if (!is_option_name(name)) {
 		faults_add(reading->faults, line,
@@ -458,14 +533,14 @@ static void note_unknown(const cfg_t *cfg, const char *name)
 		return;
 	}
 	add_unknown_fault(line, name);
-	if (reading->unknown_count == UNKNOWN_MAX || (!in_zone && strcmp(cfg->name, "root") != 0))
+	if (reading->unknown_count == UNKNOWN_MAX || !section)
 		return;
 	char *copy = strdup(name);
 	if (!copy) {
 		read_out_of_memory();
 		return;
 	}
-	reading->unknown[reading->unknown_count++] = (struct unknown){copy, in_zone};
+	reading->unknown[reading->unknown_count++] = (struct unknown){copy, section};
 	reading->again = true;
 }
 
@@ -495,7 +570,7 @@ __attribute__((format(printf, 2, 0))) static void on_error(
 	if (strncmp(format, "missing equal sign", 18) == 0) {
 		const char *name = va_arg(ap, const char *);
 		/* An unknown section: complained of already. */
-		if (!is_unknown(name, strcmp(cfg->name, "zone") == 0))
+		if (!is_unknown(name, cfg->name))
 			faults_add(reading->faults, line,
 				"%s: the = is missing, expected %s = VALUE", name, name);
 		return;
@@ -526,11 +601,11 @@ static cfg_opt_t value_option(const struct option_row *row)
 }
 
 /* Options that are known to be unknown take one value or a list. Returns how many were written. */
-static size_t unknown_options(cfg_opt_t *out, bool in_zone)
+static size_t unknown_options(cfg_opt_t *out, const char *section)
 {
 	size_t count = 0;
 	for (size_t i = 0; i < reading->unknown_count; i++) {
-		if (reading->unknown[i].in_zone == in_zone)
+		if (strcmp(reading->unknown[i].section, section) == 0)
 			out[count++] = (cfg_opt_t)CFG_STR_LIST_CB(
 				reading->unknown[i].name, NULL, CFGF_NODEFAULT, on_unknown);
 	}
@@ -542,7 +617,7 @@ static void zone_options(cfg_opt_t *out)
 	for (size_t i = 0; i < ZONE_FIELD_COUNT; i++)
 		*out++ = (cfg_opt_t)CFG_STR_CB(
 			zone_rows[i].name, NULL, CFGF_NODEFAULT, on_zone_value);
-	out += unknown_options(out, true);
+	out += unknown_options(out, "zone");
 	*out = (cfg_opt_t)CFG_END();
 }
 
@@ -553,8 +628,8 @@ static cfg_t *make_parser(void)
 	cfg_opt_t group[] = {CFG_STR_LIST_CB("clients", begins, CFGF_NONE, on_unsupported),
 		CFG_STR_CB("mode", NULL, CFGF_NODEFAULT, on_unsupported),
 		CFG_SEC("zone", inner_zone, CFGF_TITLE | CFGF_MULTI), CFG_END()};
-	cfg_opt_t forward[] = {
-		CFG_STR_LIST_CB("upstream", begins, CFGF_NONE, on_unsupported), CFG_END()};
+	cfg_opt_t forward[1 + UNKNOWN_MAX + 1] = {
+		CFG_STR_LIST_CB("upstream", begins, CFGF_NONE, on_forward_value)};
 	cfg_opt_t sections[] = {
 		CFG_SEC("zone", zone, CFGF_TITLE | CFGF_MULTI | CFGF_NO_TITLE_DUPES),
 		CFG_SEC("group", group, CFGF_TITLE | CFGF_MULTI),
@@ -570,9 +645,10 @@ static cfg_t *make_parser(void)
 		inner_zone[i] = (cfg_opt_t)CFG_STR_CB(
 			zone_rows[i].name, NULL, CFGF_NODEFAULT, on_unsupported);
 	inner_zone[ZONE_FIELD_COUNT] = (cfg_opt_t)CFG_END();
+	forward[1 + unknown_options(forward + 1, "forward")] = (cfg_opt_t)CFG_END();
 	for (size_t i = 0; i < option_row_count; i++)
 		*out++ = value_option(&option_rows[i]);
-	out += unknown_options(out, false);
+	out += unknown_options(out, "root");
 	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++)
 		*out++ = sections[i];
 	*out = (cfg_opt_t)CFG_END();

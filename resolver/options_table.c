@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "resolver/client_names.h"
+#include "resolver/hosts.h"
 #include "resolver/options_private.h"
 #include "resolver/rate_limit.h"
 #include "resolver/telemetry/sinks/rotate.h"
@@ -223,6 +224,31 @@ const struct option_row option_rows[] = {
 			"they ask: by EDNS Client Subnet, or the options that dnsmasq has for MAC "
 			"addresses (--add-mac) and names (--add-cpe-id). Counts and records are "
 			"then about that client. The options go no further."},
+	{.name = "hosts",
+		.type = OPTION_TEXTS,
+		.unit = "absolute paths",
+		LIST(hosts),
+		.min = 0,
+		.max = HOSTS_FILES_MAX,
+		.initial = "{ }",
+		.check = option_check_path,
+		.reloadable = true,
+		.help = "Files like /etc/hosts whose names are answered from here, whatever the "
+			"servers of upstream say and whether they answer: A, AAAA and, for the "
+			"first name of an address, PTR; other types have no data. They are "
+			"watched: a change takes effect within a second. Addresses that are only "
+			"true on this machine (loopback, link-local, multicast) and the name "
+			"localhost are left out. A zone that blocks such a name still blocks it."},
+	{.name = "hosts-ttl",
+		.type = OPTION_DURATION,
+		.unit = "seconds",
+		FIELD(hosts_ttl_s),
+		.min = 0,
+		.max = 86400,
+		.scale = 1000,
+		.initial = "1m",
+		.reloadable = true,
+		.help = "How long clients may cache the names of hosts."},
 	{.name = "resolv-conf",
 		.type = OPTION_TEXT,
 		.unit = "an absolute path or \"\"",
@@ -231,8 +257,15 @@ const struct option_row option_rows[] = {
 		.max = 1024,
 		.initial = "/etc/resolv.conf",
 		.check = option_check_path_or_none,
+		.reloadable = true,
 		.help = "The file whose nameserver lines stand in for upstream where that is not "
-			"given. Empty: none."},
+			"given, without our own addresses. It is watched: what is written there "
+			"takes effect within a second, and a file that is missing, broken or names "
+			"nobody else changes nothing. Where /etc/resolv.conf names only us or the "
+			"stub of systemd-resolved, the files with the servers behind it are looked "
+			"at (/run/systemd/resolve/resolv.conf, "
+			"/run/NetworkManager/no-stub-resolv.conf, /run/resolvconf/resolv.conf). "
+			"Empty: none."},
 	{.name = "upstream",
 		.type = OPTION_SERVERS,
 		.unit = "servers",
@@ -242,6 +275,7 @@ const struct option_row option_rows[] = {
 		.initial_words = "the servers in resolv-conf, without our own addresses",
 		.example = "{ \"9.9.9.9\", \"149.112.112.112:53\", \"[2620:fe::fe]:53\" }",
 		.check = option_check_upstream,
+		.reloadable = true,
 		.help = "Servers that are asked what is not known here, the first one first; port "
 			"53 where none is given."},
 	{.name = "upstream-timeout",
@@ -252,6 +286,7 @@ const struct option_row option_rows[] = {
 		.max = 60000,
 		.scale = 1,
 		.initial = "5s",
+		.reloadable = true,
 		.help = "How long one question may take, all servers and repetitions together."},
 	{.name = "randomize-case",
 		.type = OPTION_WORD,

@@ -100,22 +100,23 @@ static size_t answer_uncached(struct query_engine *engine, const struct query_cl
 	size_t limit)
 {
 	const struct request *request = &slot->request;
-	struct policy_match matches[POLICY_MATCHES_MAX];
+	struct judge_question question;
+	bool local;
+
 	if (is_own_question(engine, client, request, now))
 		return refuse(slot, reply, limit, RCODE_REFUSED, EDE_OTHER, SOURCE_LOCAL);
-	size_t count = policy_match_name(
-		engine->policy->view.index, request->folded, request->qname_length, matches);
-	struct policy_verdict verdict = policy_decide(&engine->policy->view, matches, count);
-	bool enforced = judge_applies(&verdict, slot->transaction.tcp);
-
-	if (enforced || request->qtype == TYPE_ANY)
-		judge_note_hit(engine, slot, &verdict, enforced);
-	if (enforced)
-		return bound_any(
-			slot, reply, judge_enforce(engine, slot, &verdict, reply, limit), limit);
+	judge_question(engine, slot, &question);
+	local = request->qtype == TYPE_ANY || judge_is_local(&question.place);
+	if (question.enforced || local)
+		judge_note_hit(engine, slot, &question.verdict, question.enforced);
+	if (question.enforced)
+		return bound_any(slot, reply,
+			judge_enforce(engine, slot, &question.verdict, reply, limit), limit);
 	if (request->qtype == TYPE_ANY)
 		return judge_close(&slot->transaction, reply,
 			reply_minimal_any(request, reply, limit), SOURCE_LOCAL);
+	if (local)
+		return judge_site(engine, slot, &question.place, reply, limit);
 	flight_wait(engine, client, slot, key, now);
 	return 0;
 }

@@ -25,6 +25,7 @@
 #include "resolver/counters.h"
 #include "resolver/rate_limit.h"
 #include "resolver/rebinding.h"
+#include "resolver/site.h"
 #include "resolver/telemetry/transaction.h"
 
 #define QUERY_WORKERS_MAX 64
@@ -49,6 +50,7 @@ struct query_client {
 struct query_policy {
 	struct policy_view view;
 	uint16_t zone_id[POLICY_ZONES_MAX];
+	const struct site *site;    /* hosts files and sections forward; NULL: none */
 	const struct prefix *allow; /* clients outside are refused */
 	size_t allow_count;
 	const struct prefix *proxies; /* each of their datagrams and connections begins with a PROXY header */

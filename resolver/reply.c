@@ -179,8 +179,7 @@ size_t reply_policy(const struct request *request, uint8_t *reply, size_t capaci
 	begin(&compose, request, reply, capacity,
 		match->action == ACTION_NXDOMAIN ? RCODE_NXDOMAIN : RCODE_NOERROR);
 	if (match->action != ACTION_LOCAL_DATA || !add_local_data(&compose, request, index, match)) {
-		policy_rule_apex(
-			index, match->rule, request->folded, request->qname_length, &apex);
+		policy_rule_apex(index, match->rule, request->folded, request->qname_length, &apex);
 		add_denial_soa(&compose, &apex, ttl_s);
 	}
 	snprintf(text, sizeof text, "policy zone %s", zone_name);
@@ -200,6 +199,16 @@ size_t reply_no_data(const struct request *request, uint8_t *reply, size_t capac
 	size_t length = finish_with_opt(&compose, request, 0, code, text);
 
 	return length ? length : reply_truncated(request, reply, capacity);
+}
+
+size_t reply_denial(const struct request *request, uint8_t *reply, size_t capacity, uint16_t rcode,
+	const struct name *apex, uint32_t ttl_s)
+{
+	struct compose compose;
+
+	begin(&compose, request, reply, capacity, rcode);
+	add_denial_soa(&compose, apex, ttl_s);
+	return finish_with_opt(&compose, request, 0, EDE_NONE, NULL);
 }
 
 size_t reply_minimal_any(const struct request *request, uint8_t *reply, size_t capacity)

@@ -44,5 +44,9 @@ size_t reply_policy(const struct request *request, uint8_t *reply, size_t capaci
 	const struct policy_index *index, const struct policy_match *match, uint32_t ttl_s,
 	enum ede_code code, const char *zone_name);
 
+/* NOERROR or NXDOMAIN with an SOA of apex, so that clients cache it for ttl_s. */
+size_t reply_denial(const struct request *request, uint8_t *reply, size_t capacity, uint16_t rcode,
+	const struct name *apex, uint32_t ttl_s);
+
 /* ANY gets one HINFO record (RFC 8482, 4.2). */
 size_t reply_minimal_any(const struct request *request, uint8_t *reply, size_t capacity);

@@ -39,7 +39,7 @@ struct worker {
 	struct mailbox messages; /* from the main thread */
 	struct mailbox letters;  /* from workers */
 	struct query_engine *engine;
-	struct upstream *upstream;
+	struct routes *routes;
 	struct udp_batch *batch;
 	struct udp_listener *udp[LISTENERS_MAX];
 	size_t udp_count;
@@ -113,7 +113,7 @@ static void *io_ask(void *context, const struct upstream_question *question,
 		return NULL;
 	}
 	*ask = (struct pending_ask){worker, flight, NULL};
-	ask->request = upstream_ask(worker->upstream, question, on_upstream_done, ask, error);
+	ask->request = routes_ask(worker->routes, question, on_upstream_done, ask, error);
 	if (!ask->request) {
 		free(ask);
 		return NULL;
@@ -145,10 +145,10 @@ static void on_upstream_done(void *context, enum td_error error, const uint8_t *
 
 static bool io_unreachable(void *context, const struct upstream_question *question)
 {
-	struct worker *worker = context;
+	const struct worker *worker = context;
+	const struct upstream *upstream = routes_upstream(worker->routes, question);
 
-	(void)question;
-	return upstream_is_silent(worker->upstream);
+	return upstream && upstream_is_silent(upstream);
 }
 
 static enum td_error io_respond(
@@ -196,16 +196,32 @@ static void io_record(void *context, const struct transaction *transaction, cons
 
 /* --- letters --- */
 
+/* Without memory for them, none is told. */
+static void fill_forwards(const struct worker *worker, struct worker_status *status)
+{
+	size_t count = routes_servers(worker->routes, NULL, 0);
+
+	free(status->forwards);
+	status->forwards = count ? calloc(count, sizeof status->forwards[0]) : NULL;
+	status->forward_count =
+		status->forwards ? routes_servers(worker->routes, status->forwards, count) : 0;
+}
+
 static void fill_status(struct worker *worker, struct worker_status *status)
 {
-	const struct server_state *servers =
-		upstream_servers(worker->upstream, &status->server_count);
+	const struct upstream *upstream = routes_default(worker->routes);
 
 	status->counters = worker->counters;
-	status->upstream = *upstream_counters(worker->upstream);
+	status->upstream = routes_counters(worker->routes);
 	status->pending = query_pending(worker->engine);
 	status->tcp_clients = tcp_server_connections(worker->tcp);
-	memcpy(status->servers, servers, status->server_count * sizeof servers[0]);
+	status->server_count = 0;
+	if (upstream) {
+		const struct server_state *servers =
+			upstream_servers(upstream, &status->server_count);
+		memcpy(status->servers, servers, status->server_count * sizeof servers[0]);
+	}
+	fill_forwards(worker, status);
 }
 
 static void begin_stop(struct worker *worker, struct worker_message *message, const struct now *now)
@@ -220,11 +236,20 @@ static void begin_stop(struct worker *worker, struct worker_message *message, co
 	event_add(worker->drain, &poll);
 }
 
+static void set_routes(struct worker *worker, const struct site *site)
+{
+	struct upstream_config settings = worker->config.upstream;
+
+	settings.timeout_ms = site->upstream_timeout_ms;
+	routes_set(worker->routes, site->routes, &settings);
+}
+
 static void obey(struct worker *worker, struct worker_message *message, const struct now *now)
 {
 	switch (message->request) {
 	case WORKER_SET_POLICY:
 		query_set_policy(worker->engine, message->policy);
+		set_routes(worker, message->policy->site);
 		if (message->identity)
 			telemetry_set_identity(worker->config.telemetry, message->identity);
 		break;
@@ -265,6 +290,7 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
 
 	(void)fd;
 	(void)what;
+	routes_sweep(((struct worker *)context)->routes);
 	turn(context, &now);
 }
 
@@ -342,15 +368,15 @@ static bool open_engine(struct worker *worker)
 		.mail = io_mail,
 		.record = io_record};
 	worker->engine = query_engine_new(&query);
-	struct upstream_config upstream = worker->config.upstream;
 	if (worker->config.tap) {
-		upstream.tap = on_upstream_packet;
-		upstream.tap_context = worker;
+		worker->config.upstream.tap = on_upstream_packet;
+		worker->config.upstream.tap_context = worker;
 	}
-	worker->upstream = upstream_new(worker->base, &upstream);
-	if (!worker->engine || !worker->upstream)
+	worker->routes = routes_new(worker->base, &worker->config.upstream);
+	if (!worker->engine || !worker->routes)
 		return false;
 	query_set_policy(worker->engine, worker->config.policy);
+	set_routes(worker, worker->config.policy->site);
 	return true;
 }
 
@@ -451,7 +477,7 @@ void worker_free(struct worker *worker)
 		pthread_join(worker->thread, NULL);
 	discard_letters(worker);
 	query_engine_free(worker->engine);
-	upstream_free(worker->upstream);
+	routes_free(worker->routes);
 	for (size_t i = 0; i < worker->udp_count; i++)
 		udp_listener_free(worker->udp[i]);
 	tcp_server_free(worker->tcp);

@@ -16,6 +16,7 @@
 #include "resolver/query.h"
 #include "resolver/sockets.h"
 #include "resolver/telemetry/telemetry.h"
+#include "resolver/upstream/routes.h"
 #include "resolver/upstream/upstream.h"
 
 struct worker;
@@ -26,8 +27,11 @@ struct worker_status {
 	struct upstream_counters upstream;
 	uint64_t pending;
 	uint64_t tcp_clients;
-	struct server_state servers[UPSTREAM_SERVERS_MAX];
+	struct server_state servers[UPSTREAM_SERVERS_MAX]; /* of the option upstream */
 	size_t server_count;
+	struct route_server *forwards; /* of the sections, malloc'd, NULL: none; whoever frees the
+					  message frees it */
+	size_t forward_count;
 };
 
 enum worker_request { WORKER_SET_POLICY, WORKER_STATUS, WORKER_STOP };
@@ -48,9 +52,9 @@ struct worker_config {
 	unsigned index, count;
 	struct cache *cache;
 	struct telemetry_worker *telemetry;
-	const struct query_policy *policy;
+	const struct query_policy *policy; /* with a site */
 	struct query_config query; /* worker, cache, counters and io are filled in by the worker */
-	struct upstream_config upstream; /* without tap */
+	struct upstream_config upstream; /* without tap and what the policy's site says */
 	bool tap;                        /* telemetry is shown what goes to and from upstream */
 	unsigned tcp_connections_max, tcp_connections_per_client_max, tcp_idle_timeout_ms;
 	unsigned drain_ms; /* at a stop: how long pending queries and slow TCP readers may take */

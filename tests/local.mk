@@ -53,6 +53,7 @@ LIVE_MODULES = \
 	tests/live/test_schema_lines.py \
 	tests/live/test_script.py \
 	tests/live/test_siem.py \
+	tests/live/test_site.py \
 	tests/live/story.py \
 	tests/live/test_stale.py \
 	tests/live/test_story.py \

@@ -29,6 +29,9 @@ static const struct status_row rows[] = {
 	{"workers", "Daemon", "workers", UNIT_COUNT},
 	{"listen", "Daemon", "listens on", UNIT_TEXT},
 	{"upstream", "Upstreams", "address|state|srtt_us|rttvar_us|sent|answered|timeouts|failures|hedges|backoffs|silent_s|edns", UNIT_THING},
+	{"upstream_from", "Daemon", "upstreams from", UNIT_TEXT},
+	{"forward", "Forwarding", "zone|address|sent|answered|timeouts", UNIT_THING},
+	{"hosts_*", "Forwarding", "hosts, ", UNIT_COUNT},
 	{"zone", "Zones", "zone|mode|rules|kind", UNIT_THING},
 	{"received", "Queries", "received", UNIT_COUNT},
 	{"answered", "Queries", "answered", UNIT_COUNT},
@@ -72,7 +75,7 @@ static const struct status_row rows[] = {
 	{"sink", "Records to", "sink|to|state|written|dropped", UNIT_THING},
 };
 
-static const char *const groups[] = {"Daemon", "Upstreams", "Zones", "Queries", "Cache",
+static const char *const groups[] = {"Daemon", "Upstreams", "Forwarding", "Zones", "Queries", "Cache",
 	"Upstream queries", "Recording", "Records to", "Forwarders", "Other"};
 
 static const struct status_row other = {"*", "Other", "", UNIT_TEXT};

@@ -403,10 +403,11 @@ def render(options):
 class Teredown(Process):
     """teredownd with a configuration of its own. Keyword arguments are options; an underscore stands for a hyphen.
 
+    upstream: one server, a list, or None for what resolv-conf says.
     Defaults name everything the tests rely on: a resolver name, 127.0.0.1 and ::1 on one free port, two workers, Redis off.
     """
 
-    def __init__(self, folder, upstream, zones=None, environment=None, **options):
+    def __init__(self, folder, upstream, zones=None, forwards=None, environment=None, **options):
         self.port = free_port()
         self.state = os.path.join(folder, "state")
         os.makedirs(self.state, mode=0o700, exist_ok=True)
@@ -414,19 +415,25 @@ class Teredown(Process):
         settings = {
             "resolver-name": RESOLVER, "state-dir": self.state, "zone-dir": os.path.join(SOURCE, "zones"), "workers": 2,
             "listen": ["127.0.0.1:%d" % self.port, "[::1]:%d" % self.port],
-            "upstream": [upstream] if isinstance(upstream, str) else list(upstream), "redis": "off", "memory-dir": memory_folder(folder),
+            "upstream": [upstream] if isinstance(upstream, str) else upstream and list(upstream), "redis": "off", "memory-dir": memory_folder(folder),
         }
         settings.update({key.replace("_", "-"): value for key, value in options.items()})
         if settings.get("query-log") not in (None, "off"):
             settings.setdefault("query-log-file", self.query_log)
         for name, section in (zones or {}).items():
             settings[("zone", name)] = section
+        for title, section in (forwards or {}).items():
+            settings[("forward", title)] = section
         self.settings = settings
         self.config = os.path.join(folder, "teredown.conf")
         self.configure()
         super().__init__("teredownd", [DAEMON, "-c", self.config], folder, environment)
 
-    def configure(self, **options):
+    def configure(self, forwards=None, **options):
+        """Changes options; with forwards, all sections of that kind."""
+        if forwards is not None:
+            self.settings = {key: value for key, value in self.settings.items() if key[0] != "forward"}
+            self.settings.update({("forward", title): section for title, section in forwards.items()})
         self.settings.update({key.replace("_", "-"): value for key, value in options.items()})
         self.write_config(render(self.settings))
 

@@ -109,6 +109,7 @@ void assert_round_trip(const struct options *before)
 			fail_msg("%s differs after:\n%s", option_rows[i].name, text);
 	}
 	assert_same_zones(before, after);
+	assert_int_equal(before->forward_count, after->forward_count);
 	assert_int_equal(before->upstream_from_resolv_conf, after->upstream_from_resolv_conf);
 	char *again = printed(after);
 	assert_string_equal(text, again);

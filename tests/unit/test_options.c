@@ -328,6 +328,38 @@ static void test_plain_servers(void **state)
 	options_free(o);
 }
 
+/* --- sections forward --- */
+
+static void test_forward(void **state)
+{
+	(void)state;
+	struct options *o = load_good(NO_RESOLV_CONF
+		"forward \"corp.example\" { upstream = { \"10.0.0.53\", \"10.0.0.54:5353\" } }\n"
+		"forward \"10.1.0.0/17\" { upstream = { } }\n"
+		"forward \"lan\" { upstream += { \"10.0.0.53\" } }\n");
+	assert_int_equal(o->forward_count, 3);
+	assert_int_equal(o->upstream_count, 0);
+	assert_string_equal(o->forwards[0].title, "corp.example");
+	assert_int_equal(o->forwards[0].upstream_count, 2);
+	assert_endpoint(&o->forwards[0].upstream[1].endpoint, "10.0.0.54:5353");
+	assert_string_equal(o->forwards[1].title, "10.1.0.0/17");
+	assert_int_equal(o->forwards[1].upstream_count, 0);
+	assert_int_equal(o->forwards[2].upstream_count, 1);
+	assert_round_trip(o);
+	options_free(o);
+}
+
+static void test_forward_bound(void **state)
+{
+	static char text[65536];
+	char *at = text;
+	(void)state;
+	for (unsigned i = 0; i < 257; i++)
+		at += sprintf(at, "\nforward \"z%u\" { upstream = { } }", i);
+	expect_faults(text, "t.conf:258: forward \"z256\": this is one section too many, expected at "
+			    "most 256\n");
+}
+
 /* --- resolv.conf --- */
 
 static struct options *load_with_resolv_conf(const char *resolv_conf, const char *more)
@@ -511,8 +543,9 @@ static void test_describe_restart(void **state)
 	assert_restart(base,
 		NO_RESOLV_CONF
 		"resolver-name = gw1 workers = 2 redis = \"redis://u:one@h\" "
-		"listen = { \"[::1]:53\", \"127.0.0.1:53\" } upstream = { \"9.9.9.9\" }",
-		"listen, upstream");
+		"listen = { \"[::1]:53\", \"127.0.0.1:53\" } upstream = { \"9.9.9.9\" } "
+		"forward \"a\" { upstream = { } }",
+		"listen");
 }
 
 static void test_event_command(void **state)
@@ -547,7 +580,8 @@ static void test_exchange_reloadable(void **state)
 	char path[] = "/tmp/td-cookies-XXXXXX", text[1024];
 	write_cookie_file(path);
 	snprintf(text, sizeof text,
-		NO_RESOLV_CONF "trust-ad = off cookies = off cookie-secret-file = \"%s\" "
+		"resolv-conf = \"/dev/null\" "
+		"trust-ad = off cookies = off cookie-secret-file = \"%s\" "
 		"zone-dir = \"/z\" allow = { \"192.0.2.0/24\", \"::1\" } "
 		"proxy-protocol = { \"192.0.2.1\" } trust-forwarder = { \"192.0.2.2\" } "
 		"rate-limit = 5 rate-limit-slip = 3 rate-limit-prefix-v6 = 56 rate-limit-exempt = { \"192.0.2.3\" } "
@@ -555,7 +589,9 @@ static void test_exchange_reloadable(void **state)
 		"client-names = { \"hosts:/h\" } exclude = { \"example.com\" } mode = block "
 		"event-command = { \"/bin/tell\", \"-x\", \"-x\", \"\" } block-ttl = 2s serve-stale = 0 stale-client-timeout = 2s prefetch = off failure-ttl = 9s "
 		"cache-size = 2M cache-save = off cache-ttl-min = 1s cache-ttl-max = 2h negative-ttl-max = 1h "
-		"workers = 7 redis = \"off\" zone \"ads\" { file = x }",
+		"workers = 7 redis = \"off\" zone \"ads\" { file = x }"
+		"upstream = { \"192.0.2.53\" } upstream-timeout = 1s hosts = { \"/h\" } hosts-ttl = 1s "
+		"forward \"corp.example\" { upstream = { \"192.0.2.54\" } } ",
 		path);
 	struct options *given = load_good(text);
 	unlink(path);
@@ -573,6 +609,8 @@ static void test_exchange_reloadable(void **state)
 	}
 	assert_same_zones(given, defaults);
 	assert_int_equal(was->zone_count, zones);
+	assert_int_equal(was->forward_count, 1);
+	assert_int_equal(given->forward_count, 0);
 	assert_string_equal(was->zone_dir, "/z");
 	assert_int_equal(was->allow_count, 2);
 	assert_int_equal(was->mode, MODE_BLOCK);
@@ -625,6 +663,8 @@ int main(void)
 		cmocka_unit_test(test_list_append),
 		cmocka_unit_test(test_endpoint_forms),
 		cmocka_unit_test(test_plain_servers),
+		cmocka_unit_test(test_forward),
+		cmocka_unit_test(test_forward_bound),
 		cmocka_unit_test(test_resolv_conf),
 		cmocka_unit_test(test_resolv_conf_only_us),
 		cmocka_unit_test(test_zones_shipped),

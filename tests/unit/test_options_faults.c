@@ -156,11 +156,36 @@ static const struct {
 	{"\ngroup \"gaming\" {\n clients = { \"192.0.2.1\" }\n zone \"teredo\" { mode = watch } "
 	 "}\nworkers = 0",
 		"t.conf:2: group \"gaming\": sections of this kind are not known in this version, "
-		"expected zone\n"
+		"expected zone or forward\n"
 		"t.conf:5: workers: \"0\" is out of range, expected a number from 1 to 64\n"},
-	{"\nforward \"corp.example\" { upstream = { \"10.0.0.53\" } }",
-		"t.conf:2: forward \"corp.example\": sections of this kind are not known in this "
-		"version, expected zone\n"},
+	{"\nforward \".\" { upstream = { \"192.0.2.1\" } }",
+		"t.conf:2: forward \".\": this is no domain and no network, expected one such as "
+		"corp.example, 10.1.0.0/16 or 2001:db8::/32 (for all names: the option upstream)\n"},
+	{"\nforward \"10.0.0.1/8\" { upstream = { } }",
+		"t.conf:2: forward \"10.0.0.1/8\": this is no domain and no network, expected one "
+		"such as corp.example, 10.1.0.0/16 or 2001:db8::/32 (for all names: the option "
+		"upstream)\n"},
+	{"\nforward \"10.0.0.0/8\" { upstream = { } }\nforward \"10.IN-addr.arpa.\" { upstream = { "
+	 "\"192.0.2.1\" } }",
+		"t.conf:3: forward \"10.IN-addr.arpa.\": section \"10.0.0.0/8\" is for the same "
+		"names, expected each zone once\n"},
+	{"\nforward \"a\" { upstream = { } }\nforward \"a\" { upstream = { } }",
+		"t.conf:3: forward \"a\": given again, expected once (first on line 2)\n"},
+	{"\nforward \"a\" {\nupstream = { }\nupstream = { \"192.0.2.1\" } }",
+		"t.conf:4: forward \"a\": upstream: given again, expected once (first on line 3)\n"},
+	{"\nforward \"a\" { }",
+		"t.conf:2: forward \"a\": no server is named, expected upstream = { \"ADDRESS\" }, or "
+		"upstream = { } for names that are never forwarded\n"},
+	{"\nforward \"a\" { upstream = { \"127.0.0.1\",\n\"nobody\" } }",
+		"t.conf:2: forward \"a\": upstream: 127.0.0.1:53 is an address this resolver listens "
+		"on, so it would ask itself; expected another server: name the provider's or a "
+		"public one, such as 9.9.9.9\n"
+		"t.conf:3: forward \"a\": upstream: \"nobody\" is not an address, expected one such "
+		"as 192.0.2.1, 192.0.2.1:53, [2001:db8::1]:53, tcp://192.0.2.1 or "
+		"tls://192.0.2.1#dns.example\n"},
+	{"\nforward \"a\" { mode = block upstream = { } colour = red }",
+		"t.conf:2: mode: unknown option, expected one of teredown.conf(5)\n"
+		"t.conf:2: colour: unknown option, expected one of teredown.conf(5)\n"},
 	/* zones */
 	{"\nzone \"ads\" {\n}",
 		"t.conf:2: zone \"ads\": no file is named, expected file = \"PATH\"\n"},

@@ -39,7 +39,10 @@ static const char everything[] =
 	"zone \"mine\" { file = \"sub/mine.rpz\" mode = block }\n"
 	"zone \"teredo\" { mode = watch }\n"
 	"zone \"lab\" { file = \"/l/x\" format = patterns }\n"
-	"zone \"bypass\" { file = \"/b.rpz\" mode = watch }\n";
+	"zone \"bypass\" { file = \"/b.rpz\" mode = watch }\n"
+	"hosts = { \"/etc/hosts\", \"/h 2\" } hosts-ttl = 2h\n"
+	"forward \"corp.example\" { upstream = { \"10.0.0.53\", \"10.0.0.54:5353\" } }\n"
+	"forward \"10.1.0.0/17\" { upstream = { } }\n";
 
 static void test_round_trip(void **state)
 {
@@ -147,7 +150,8 @@ static void test_sample_is_readable(void **state)
 	unsigned count = 0;
 	for (const char *line = text; *line; line += strcspn(line, "\n") + 1) {
 		bool option = line[0] == '#' && line[1] >= 'a' && line[1] <= 'z';
-		count += option && strncmp(line, "#zone \"", 7) != 0;
+		count += option && strncmp(line, "#zone \"", 7) != 0 &&
+			 strncmp(line, "#forward \"", 10) != 0;
 		out += snprintf(out, sizeof(uncommented) - (size_t)(out - uncommented), "%.*s\n",
 			(int)strcspn(line + option, "\n"), line + option);
 	}
@@ -155,6 +159,7 @@ static void test_sample_is_readable(void **state)
 	struct options *o = load_good(uncommented);
 	assert_int_equal(o->upstream_count, 3);
 	assert_int_equal(o->zone_count, 8);
+	assert_int_equal(o->forward_count, 3);
 	options_free(o);
 	free(text);
 }
