@@ -33,7 +33,8 @@
 	X(coalesced)       /* questions that joined one already pending */                         \
 	X(receive_batches) /* calls of recvmmsg that returned queries */                           \
 	X(tcp_accepted)                                                                            \
-	X(tcp_refused) /* connections over the limit */
+	X(tcp_refused) /* connections over the limit */                                            \
+	X(tcp_closed)  /* by us: idle or slow for too long, or in favour of a new one */
 
 struct worker_counters {
 #define X(name) uint64_t name;

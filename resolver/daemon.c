@@ -30,8 +30,6 @@
 #include "resolver/upstream/random.h"
 
 #define CACHE_SHARDS 16
-#define TCP_PER_CLIENT_MAX 32
-#define TCP_IDLE_MS 10000
 #define DRAIN_MS 3000
 #define FLUSH_MS 2000 /* for Redis, at the end; the journal takes what it did not */
 #define KEEPER_STOP_MS 10000
@@ -509,7 +507,7 @@ static bool open_workers(struct daemon *daemon)
 	struct worker_config config = {.count = options->workers,
 		.cache = daemon->cache,
 		.policy = daemon->policy,
-		.query = {.keepalive_ds = TCP_IDLE_MS / 100,
+		.query = {.keepalive_ds = (uint16_t)(options->tcp_idle_timeout_ms / 100),
 			.loops = daemon->loops,
 			.rate_limit = daemon->rate_limit,
 			.waiters_max = options->pending_max,
@@ -525,8 +523,8 @@ static bool open_workers(struct daemon *daemon)
 			.hedge = options->upstream_hedge == 1,
 			.requests_max = options->pending_max},
 		.tcp_connections_max = options->tcp_clients_max,
-		.tcp_connections_per_client_max = TCP_PER_CLIENT_MAX,
-		.tcp_idle_timeout_ms = TCP_IDLE_MS + options->upstream_timeout_ms,
+		.tcp_connections_per_client_max = options->tcp_clients_per_address,
+		.tcp_idle_timeout_ms = options->tcp_idle_timeout_ms,
 		.drain_ms = DRAIN_MS,
 		.tap = (dnstap_messages(options) & DNSTAP_FORWARDER) != 0,
 		.peers = daemon->workers,

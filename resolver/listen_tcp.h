@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * DNS over TCP (RFC 7766) for one worker: any number of queries on a connection, answered as they
- * are ready, in any order. Bounded: connections (all and by client), queries pending on a
- * connection, octets waiting for a slow reader; idle connections are closed. The worker's thread
- * only.
+ * DNS over TCP (RFC 7766) for one worker: many queries on a connection, answered as they are ready,
+ * in any order. Bounded: connections (all and by address), the queries of a connection in all and
+ * those pending, octets that wait for a slow reader or for the rest of a query, and how long a
+ * connection may be idle, a query come or a reply go. The worker's thread only.
  */
 #pragma once
 
@@ -25,8 +25,9 @@ struct tcp_server_config {
 	struct worker_counters *counters;
 	unsigned connections_max; /* at once */
 	unsigned connections_per_client_max;
-	unsigned idle_timeout_ms; /* without a query or a step of a slow reader; longer than
-				     upstream questions take */
+	unsigned queries_max;     /* of one connection, which then ends */
+	unsigned idle_timeout_ms; /* without a whole query; the same for taking replies */
+	struct hash_seed seed;
 	struct now (*clock)(void);
 	void (*turn)(void *context, const struct now *now);
 	void *turn_context;

@@ -31,6 +31,7 @@ resolver_libresolver_a_SOURCES = \
 	resolver/sockets.c resolver/sockets.h \
 	resolver/text_file.c resolver/text_file.h \
 	resolver/waiter.c resolver/waiter.h \
+	resolver/tcp_clients.c resolver/tcp_clients.h \
 	resolver/waiting.c resolver/waiting.h \
 	resolver/worker.c resolver/worker.h
 
@@ -88,6 +89,7 @@ tests_scenario_test_query_SOURCES = tests/scenario/test_query.c tests/scenario/w
 tests_scenario_test_query_CFLAGS = $(TEST_CFLAGS)
 tests_scenario_test_query_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
 LOAD_TESTS = tests/unit/test_rate_limit tests/unit/test_rebinding tests/unit/test_waiting tests/scenario/test_load
+LOAD_TESTS = tests/unit/test_rate_limit tests/unit/test_tcp_clients tests/unit/test_waiting tests/scenario/test_load
 check_PROGRAMS += $(LOAD_TESTS)
 TESTS += $(LOAD_TESTS)
 tests_unit_test_rebinding_SOURCES = tests/unit/test_rebinding.c
@@ -96,6 +98,9 @@ tests_unit_test_rebinding_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS)
 tests_unit_test_rate_limit_SOURCES = tests/unit/test_rate_limit.c
 tests_unit_test_rate_limit_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_rate_limit_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS)
+tests_unit_test_tcp_clients_SOURCES = tests/unit/test_tcp_clients.c
+tests_unit_test_tcp_clients_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_tcp_clients_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS)
 tests_unit_test_waiting_SOURCES = tests/unit/test_waiting.c
 tests_unit_test_waiting_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_waiting_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS)

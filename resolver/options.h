@@ -105,6 +105,7 @@ struct options {
 	enum policy_mode mode;    /* of the tunnel zones */
 	unsigned block_ttl_s;     /* negative TTL of blocked answers */
 	unsigned tcp_clients_max; /* connections for each worker */
+	unsigned tcp_clients_per_address, tcp_idle_timeout_ms;
 	unsigned pending_max, pending_per_client_max; /* queries, for each worker */
 	unsigned rate_limit;      /* queries a second of one client; 0: no limit */
 	unsigned rate_limit_slip, rate_limit_prefix_v6;

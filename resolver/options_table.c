@@ -398,7 +398,29 @@ const struct option_row option_rows[] = {
 		.min = 1,
 		.max = 65536,
 		.initial = "512",
-		.help = "TCP connections of clients open at once, for each worker."},
+		.help = "TCP connections of clients open at once, for each worker. For one more, the "
+			"connection that has been idle for longest is closed; where all are in use, "
+			"it is refused."},
+	{.name = "tcp-clients-per-address",
+		.type = OPTION_NUMBER,
+		.unit = "connections",
+		FIELD(tcp_clients_per_address),
+		.min = 1,
+		.max = 65536,
+		.initial = "32",
+		.help = "Of those, the connections of one address, for each worker: beyond that its "
+			"own longest idle one makes room. Proxies of proxy-protocol may have all."},
+	{.name = "tcp-idle-timeout",
+		.type = OPTION_DURATION,
+		.unit = "milliseconds",
+		FIELD(tcp_idle_timeout_ms),
+		.min = 200,
+		.max = 600000,
+		.scale = 1,
+		.initial = "10s",
+		.help = "How long a TCP connection of a client may be without a query, from its "
+			"first octet to its last, while none of it is pending; and how long a "
+			"client may leave replies that it is sent."},
 	{.name = "trust-ad",
 		.type = OPTION_WORD,
 		FIELD(trust_ad),

@@ -16,7 +16,8 @@
 
 #include "lib/base/log.h"
 
-#define TCP_BACKLOG 256
+#define TCP_BACKLOG 1024
+#define TCP_SEND_BYTES (64 << 10) /* of a connection; what the system would let a slow reader grow to is 4 MB */
 #define UDP_BUFFER_BYTES (1 << 20) /* a burst of some thousand queries; the system may grant less \
 				    */
 
@@ -125,6 +126,7 @@ static int open_tcp(const struct endpoint *endpoint)
 	if (fd < 0)
 		return -1;
 	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	set_option(fd, SOL_SOCKET, SO_SNDBUF, TCP_SEND_BYTES);
 	if (listen(fd, TCP_BACKLOG) != 0) {
 		close(fd);
 		return -1;

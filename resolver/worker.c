@@ -25,6 +25,7 @@
 #define DRAIN_POLL_MS 10
 #define WAIT_SLACK_US (500 * US_PER_MS) /* clients wait longer than a question takes by this */
 #define LISTENERS_MAX 64
+#define TCP_QUERIES_MAX 20000 /* of one connection */
 
 struct worker {
 	struct worker_config config;
@@ -388,7 +389,9 @@ static bool open_listeners(
 		.counters = &worker->counters,
 		.connections_max = worker->config.tcp_connections_max,
 		.connections_per_client_max = worker->config.tcp_connections_per_client_max,
+		.queries_max = TCP_QUERIES_MAX,
 		.idle_timeout_ms = worker->config.tcp_idle_timeout_ms,
+		.seed = worker->config.query.seed,
 		.clock = read_clock,
 		.turn = turn,
 		.turn_context = worker};

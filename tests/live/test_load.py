@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Too many queries, connections or clients: who is limited, who gives way, and who never notices."""
 
+import contextlib
 import os
 import resource
+import socket
+import threading
 import time
 
 import dns.flags
@@ -10,7 +13,8 @@ import pytest
 
 import harness
 import wire
-from harness import addresses_of, rcode_of, udp_socket, until
+from harness import addresses_of, rcode_of, read_framed, send_framed, tcp_socket, udp_socket, until
+from test_transport import memory_kb, processor_s
 
 
 def replies(sock, packets, silence_s=0.3, wanted=0):
@@ -210,6 +214,206 @@ class TestPending:
             assert all(wire.parse(answer).rcode == wire.SERVFAIL for answer in answers)
             until(lambda: len(server.asked) == 100, "each is asked in its turn")
             assert addresses_of(daemon.ask("known.example")) == ["192.0.2.1"]
+
+
+
+class TestConnections:
+    """TCP, RFC 7766: who is served, who has to leave, and what it costs."""
+
+    @staticmethod
+    def closed(sock, timeout_s=harness.DEADLINE_S):
+        """True once the server has closed; whatever it sends before is thrown away."""
+        sock.settimeout(timeout_s)
+        try:
+            while sock.recv(65536):
+                pass
+        except TimeoutError:
+            return False
+        except ConnectionError:
+            pass
+        return True
+
+    def test_slowloris(self, teredown, nsd):
+        """Queries that come octet by octet and are never whole: all are gone after the idle time, and nobody else notices."""
+        daemon = teredown(nsd.endpoint, workers=1, tcp_idle_timeout=800, tcp_clients_max=300)
+        packet = framed(wire.query(1, "x" * 60 + ".example.org"))
+        socks = [tcp_socket(daemon.port, source="127.0.%d.%d" % (10 + index // 30, index % 30 + 1)) for index in range(290)]
+        try:
+            alive, started = list(socks), time.monotonic()
+            for octet in packet[:-1] * 3:
+                for sock in list(alive):
+                    try:
+                        sock.send(bytes([octet]))
+                    except OSError:
+                        alive.remove(sock)
+                assert addresses_of(daemon.ask("localhost", timeout_s=2)) == ["127.0.0.1"]
+                assert addresses_of(daemon.ask("localhost", tcp=True, source="127.0.3.1", timeout_s=2)) == ["127.0.0.1"]
+                if not alive:
+                    break
+                time.sleep(0.05)
+            assert not alive and time.monotonic() - started < harness.DEADLINE_S
+        finally:
+            close_all(socks)
+        assert harness.number(daemon.status(), "tcp_closed") >= 290
+
+    def test_a_reader_of_single_octets(self, teredown, nsd):
+        """A client that takes its replies octet by octet is slower than any that means it."""
+        daemon = teredown(nsd.endpoint, tcp_idle_timeout=600)
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            sock.connect(("127.0.0.1", daemon.port))
+            sock.settimeout(0.2)
+            with contextlib.suppress(OSError):
+                while True:
+                    sock.sendall(framed(wire.query(1, "big.example.org", wire.TXT)) * 20)
+
+            def gone():
+                with contextlib.suppress(TimeoutError):
+                    sock.settimeout(0.05)
+                    sock.recv(1)
+                return harness.number(daemon.status(), "tcp_closed") == 1
+            until(gone, "it is closed")
+        assert harness.number(daemon.status(), "tcp_clients") == 0
+
+    def test_pending_is_not_idle(self, upstream, teredown):
+        """An answer that takes longer than the idle time still comes."""
+        daemon = teredown(upstream({"slow.example.org": "192.0.2.1"}, delay=1.2).endpoint, tcp_idle_timeout=300)
+        assert addresses_of(daemon.ask("slow.example.org", tcp=True)) == ["192.0.2.1"]
+
+    def test_idle_makes_room(self, teredown, nsd):
+        """All places taken: the longest idle one is closed for a new client. Of one address, its own."""
+        daemon = teredown(nsd.endpoint, workers=1, tcp_clients_max=6, tcp_clients_per_address=3)
+        socks = [tcp_socket(daemon.port, source="127.0.5.%d" % (index // 3 + 1)) for index in range(6)]
+        try:
+            for sock in (socks[0], *socks[2:]):  # the second one is idle for longest
+                send_framed(sock, wire.query(1, "localhost"))
+                read_framed(sock)
+            assert addresses_of(daemon.ask("localhost", tcp=True, source="127.0.5.3")) == ["127.0.0.1"]
+            assert self.closed(socks[1])
+            extra = tcp_socket(daemon.port, source="127.0.5.2")
+            socks.append(extra)
+            send_framed(extra, wire.query(2, "localhost"))
+            assert wire.parse(read_framed(extra)).ident == 2 and self.closed(socks[3])
+            for sock in (socks[0], socks[2], socks[4], socks[5]):
+                send_framed(sock, wire.query(3, "localhost"))
+                assert wire.parse(read_framed(sock)).ident == 3
+        finally:
+            close_all(socks)
+
+    def test_busy_makes_no_room(self, upstream, teredown):
+        """Nobody whose query is pending is closed for a new client, which is refused."""
+        daemon = teredown(upstream({"slow.example.org": "192.0.2.1"}, delay=1).endpoint, workers=1, tcp_clients_max=3)
+        socks = [tcp_socket(daemon.port) for _ in range(3)]
+        try:
+            for sock in socks:
+                send_framed(sock, wire.query(7, "slow.example.org"))
+            until(lambda: harness.number(daemon.status(), "pending") == 3, "they wait")
+            with tcp_socket(daemon.port) as extra:
+                assert self.closed(extra)
+            assert all(wire.parse(read_framed(sock)).addresses == ["192.0.2.1"] for sock in socks)
+        finally:
+            close_all(socks)
+        assert harness.number(daemon.status(), "tcp_refused") == 1
+
+    def test_queries_of_a_connection_are_bounded(self, teredown, nsd):
+        """So many, all answered; then the server ends it in good order."""
+        daemon = teredown(nsd.endpoint, workers=1)
+        packets = framed(wire.query(1, "localhost")) * 25000
+        with tcp_socket(daemon.port, timeout_s=30) as sock:
+            sender = threading.Thread(target=send_quietly, args=(sock, packets))
+            sender.start()
+            answers = 0
+            with contextlib.suppress(EOFError):
+                reader = sock.makefile("rb")
+                while True:
+                    size = reader.read(2)
+                    if len(size) < 2:
+                        break
+                    assert len(reader.read(int.from_bytes(size, "big"))) == int.from_bytes(size, "big")
+                    answers += 1
+            sender.join()
+            assert answers == 20000
+        status = daemon.status()
+        assert harness.number(status, "dropped_gone") == 0 and len(set(harness.balance(status))) == 1
+
+    def test_length_65535(self, shared):
+        """As long as a message gets: a question with something behind it, answered as what it is."""
+        with tcp_socket(shared.port) as sock:
+            send_framed(sock, wire.query(1, "localhost").ljust(65535, b"\0"))
+            assert wire.parse(read_framed(sock)).rcode == wire.FORMERR
+            send_framed(sock, wire.query(2, "localhost"))
+            assert wire.parse(read_framed(sock)).addresses == ["127.0.0.1"]
+
+    def test_memory_of_slow_ones(self, teredown, nsd):
+        """Hundreds that send half of a long message, and hundreds that read nothing: bounded together, and others are served."""
+        daemon = teredown(nsd.endpoint, workers=1, tcp_clients_max=2000, tcp_clients_per_address=2000)
+        assert addresses_of(daemon.ask("localhost", tcp=True)) == ["127.0.0.1"]
+        daemon.ask("big.example.org", "TXT", tcp=True)
+        before, socks = memory_kb(daemon.pid), []
+        try:
+            for index in range(1000):
+                sock = tcp_socket(daemon.port, source="127.0.5.%d" % (index % 200 + 1), timeout_s=0.05)
+                socks.append(sock)
+                data = b"\xff\xff" + b"x" * 60000 if index % 2 else framed(wire.query(1, "big.example.org", wire.TXT)) * 100
+                with contextlib.suppress(OSError):
+                    sock.sendall(data)
+            grown = memory_kb(daemon.pid) - before
+            print("memory of 1,000 slow connections: %d kB" % grown)
+            assert grown < 64000
+            assert addresses_of(daemon.ask("localhost", tcp=True, source="127.0.3.1")) == ["127.0.0.1"]
+            assert addresses_of(daemon.ask("localhost")) == ["127.0.0.1"]
+        finally:
+            close_all(socks)
+
+    @pytest.mark.alone
+    def test_ten_thousand_idle(self, teredown, nsd):
+        """Memory for each, next to no processor time, and everybody else is served."""
+        count = 10000
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if hard != resource.RLIM_INFINITY and hard < count + 500:
+            harness.missing("%d descriptors are allowed, %d are wanted" % (hard, count + 500))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        daemon = teredown(nsd.endpoint, tcp_clients_max=count, tcp_clients_per_address=100, tcp_idle_timeout="60s")
+        socks = []
+        try:
+            # Every one has asked once: what that left is part of what it costs.
+            for index in range(50):
+                harness.ask(daemon.port, "localhost", tcp=True, source="127.0.3.%d" % (index + 1))
+            before = memory_kb(daemon.pid)
+            packet = framed(wire.query(1, "localhost"))
+            for index in range(count):
+                sock = tcp_socket(daemon.port, source="127.0.%d.%d" % (10 + index // 2000, index % 200 + 1))
+                sock.sendall(packet)
+                socks.append(sock)
+            for sock in socks:
+                assert read_framed(sock)[2] & 0x80
+            assert harness.number(daemon.status(), "tcp_clients") == count
+            each = (memory_kb(daemon.pid) - before) * 1024 / count
+            spent, started = processor_s(daemon.pid), time.monotonic()
+            for index in range(20):
+                assert addresses_of(daemon.ask("h%d.example.org" % index, timeout_s=2))
+                assert addresses_of(daemon.ask("h%d.example.org" % index, tcp=True, source="127.0.3.%d" % (index + 1), timeout_s=2))
+            until(lambda: time.monotonic() - started > 2, "two seconds")
+            share = (processor_s(daemon.pid) - spent) / (time.monotonic() - started)
+            print("10,000 idle connections: %d octets each, %.1f %% of a processor" % (each, 100 * share))
+            assert each < 8192 and share < 0.2  # under AddressSanitizer four times as much
+        finally:
+            close_all(socks)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def framed(packet):
+    return len(packet).to_bytes(2, "big") + packet
+
+
+def close_all(socks):
+    for sock in socks:
+        sock.close()
+
+
+def send_quietly(sock, octets):
+    with contextlib.suppress(OSError):
+        sock.sendall(octets)
 
 
 def try_read(sock):

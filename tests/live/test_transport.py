@@ -227,14 +227,14 @@ class TestTcp:
         assert len(set(harness.balance(status))) == 1
 
     def test_out_of_descriptors(self, teredown, nsd):
-        """More clients than descriptors: those who are in are served, and the processor is not spent on the others."""
+        """More clients than descriptors: the newest are served in place of idle ones, and the processor is not spent on those who wait."""
         daemon = teredown(nsd.endpoint, workers=1)
         used = len(os.listdir("/proc/%d/fd" % daemon.pid))
         resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (used + 10, used + 10))
         with contextlib.ExitStack() as stack:
             socks = [stack.enter_context(tcp_socket(daemon.port, source="127.0.5.%d" % (index % 20 + 1))) for index in range(30)]
-            send_framed(socks[0], wire.query(1, "localhost"))
-            read_framed(socks[0])
+            send_framed(socks[-1], wire.query(1, "localhost"))
+            read_framed(socks[-1])
             before, started = processor_s(daemon.pid), time.monotonic()
             time.sleep(1)
             assert processor_s(daemon.pid) - before < (time.monotonic() - started) / 4
