@@ -7,6 +7,7 @@ import struct
 import threading
 import time
 
+import dns.flags
 import pytest
 
 import harness
@@ -27,10 +28,10 @@ def server(upstream):
             return [(0, wire.reply(packet, wire.SERVFAIL))]
         if asked.qtype != wire.A:
             return [(0, wire.reply(packet, authority=[wire.soa(asked.qname, 600, 600)]))]
-        address = wire.rr(b"\xc0\x0c", wire.A, 300, bytes([192, 0, 2, server.last]))
+        address = wire.rr(b"\xc0\x0c", wire.A, server.ttl, bytes([192, 0, 2, server.last]))
         return [(server.delay, wire.reply(packet, answers=[address]))]
     server = upstream(script)
-    server.last, server.delay, server.silent = 1, 0, False
+    server.last, server.delay, server.silent, server.ttl = 1, 0, False, 300
     return server
 
 
@@ -45,10 +46,12 @@ class TestLookUp:
         daemon.ask("www.example.org")
         daemon.ask("WWW.example.org")
         daemon.ask("www.example.org", want_dnssec=True)
+        daemon.ask("www.example.org", flags=dns.flags.RD | dns.flags.CD)
         daemon.ask("www.example.org", "AAAA")
         found = entries(daemon, "www.EXAMPLE.org.")
-        assert sorted((entry["type"], entry["dnssec_ok"]) for entry in found) == [("A", False), ("A", True), ("AAAA", False)]
-        plain = next(entry for entry in found if entry["type"] == "A" and not entry["dnssec_ok"])
+        assert sorted((entry["type"], entry["dnssec_ok"], entry["checking_disabled"]) for entry in found) == [
+            ("A", False, False), ("A", False, True), ("A", True, False), ("AAAA", False, False)]
+        plain = next(entry for entry in found if entry["type"] == "A" and not entry["dnssec_ok"] and not entry["checking_disabled"])
         assert plain["hits"] == 1 and plain["state"] == "fresh" and plain["kind"] == "positive" and plain["rcode"] == "NOERROR"
         assert plain["upstream"] == server.endpoint and not plain["checking_disabled"] and plain["rules"] == []
         assert 280 <= plain["left_s"] <= 300 and plain["left_s"] + plain["age_s"] in (299, 300)
@@ -57,7 +60,7 @@ class TestLookUp:
         assert [entry["type"] for entry in entries(daemon, "www.example.org", "AAAA")] == ["AAAA"]
         negative = entries(daemon, "www.example.org", "--type", "AAAA")[0]
         assert negative["kind"] == "negative" and " SOA " in negative["records"][0]
-        assert server.count("www.example.org") == 2, "a look-up asks nobody"
+        assert server.count("www.example.org") == 3, "a look-up asks nobody"
         text = daemon.run("cache", "www.example.org")
         assert "asked with DO" in text and "192.0.2.1" in text and server.endpoint in text and "1 hit" in text
 
@@ -75,6 +78,13 @@ class TestLookUp:
         assert daemon.command("cache", "a.example.org", "NOTYPE").returncode == 2
         first, _ = control(daemon, "cache", "lookup", "A")
         assert first.startswith("error ")
+
+    def test_failure(self, server, teredown):
+        daemon = teredown(server.endpoint)
+        daemon.ask("broken.example.org")
+        assert daemon.json("cache", "broken.example.org")["failures"] == ["A"]
+        assert "failed a moment ago: A" in daemon.run("cache", "broken.example.org")
+        assert daemon.json("flush", "broken.example.org") == {"entries": 0, "failures": 1}
 
     def test_hostile_names(self, upstream, teredown):
         """Octets of a name and of its data reach a terminal escaped."""
@@ -94,11 +104,11 @@ class TestLookUp:
 class TestFigures:
     def test_kinds(self, server, teredown):
         daemon = teredown(server.endpoint)
-        for name in ("a.example.org", "b.example.org", "a.example.org", "no.example.org"):
+        for name in ("a.example.org", "b.example.org", "a.example.org", "no.example.org", "broken.example.org"):
             daemon.ask(name)
         daemon.ask("a.example.org", "AAAA")
         figures = daemon.json("cache")
-        assert (figures["positive"], figures["nodata"], figures["nxdomain"], figures["stale"]) == (2, 1, 1, 0)
+        assert (figures["positive"], figures["nodata"], figures["nxdomain"], figures["stale"], figures["failures"]) == (2, 1, 1, 0, 1)
         assert figures["entries"] == 4 and figures["hits"] >= 1 and figures["limit"] == 64 << 20 and 0 < figures["bytes"] < 2 << 20
         text = daemon.run("cache")
         assert "of 64.0 MiB, 4 entries" in text and "1 hits" in text
@@ -226,6 +236,20 @@ class TestWarmStart:
         found = entries(daemon, "w0.example.org")
         assert sorted(entry["dnssec_ok"] for entry in found) == [False, True] and found[0]["upstream"] == server.endpoint
 
+    def test_stale_over_a_restart(self, server, teredown):
+        """What expired while the daemon was away is a stale answer for the day the servers are gone."""
+        server.ttl = 1
+        daemon = teredown(server.endpoint, stale_client_timeout="100ms")
+        daemon.ask("gone.example.org")
+        daemon.stop()
+        server.silent = True
+        daemon.start()
+        found = until(lambda: entries(daemon, "gone.example.org") if daemon.json("cache")["stale"] == 1 else None, "the entry is stale")
+        assert found[0]["state"] == "stale" and found[0]["left_s"] <= 0
+        assert "stale for" in daemon.run("cache", "gone.example.org")
+        answer = daemon.ask("gone.example.org")
+        assert addresses_of(answer) == ["192.0.2.1"] and answer.answer[0].ttl == 30
+
     def test_kill_leaves_the_old_file(self, server, teredown):
         daemon = teredown(server.endpoint)
         self.fill(daemon)
@@ -309,3 +333,16 @@ class TestWarmStart:
         server.silent = True
         for index in range(0, 6000, 500):
             assert addresses_of(daemon.ask("m%d.example.org" % index)) == ["192.0.2.1"]
+
+
+def test_threads_share_one_arena(server, teredown):
+    """What one worker allocated another one frees: with an arena for each thread a full cache would take up to half more than cache-size.
+    An arena of a thread is a part of 64 MB at an address divisible by that, the rest of it without access."""
+    daemon = teredown(server.endpoint, workers=4)
+    for index in range(32):
+        daemon.ask("a%d.example.org" % index, source="127.0.8.%d" % (index + 1))
+    with open("/proc/%d/maps" % daemon.pid) as maps:
+        areas = [(*(int(end, 16) for end in line.split()[0].split("-")), line.split()[1]) for line in maps]
+    arenas = [start for (start, end, access), (rest, last, none) in zip(areas, areas[1:])
+        if start % (64 << 20) == 0 and access == "rw-p" and none == "---p" and rest == end and last == start + (64 << 20)]
+    assert not arenas

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Who leaves a full cache, and what it takes: scans, ghosts, what has expired, memory, limits. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #ifdef __GLIBC__
@@ -195,6 +199,66 @@ static void the_limit_is_memory_that_is_used(void **state)
 	cache_free(cache);
 }
 
+/* --- memory of the process --- */
+
+static size_t resident(void)
+{
+	unsigned long size = 0, pages = 0;
+	FILE *file = fopen("/proc/self/statm", "r");
+
+	if (!file || fscanf(file, "%lu %lu", &size, &pages) != 2)
+		pages = 0;
+	if (file)
+		fclose(file);
+	return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static struct cache *churned;
+
+static void *churn(void *context)
+{
+	uint32_t first = *(const uint32_t *)context;
+
+	for (uint32_t i = 0; i < 60000; i++)
+		trace_ask(churned, first + i, 60 + i * 2654435761u % 400 + (i % 50 ? 0 : 1500), 0);
+	return NULL;
+}
+
+/* In a process of its own: threads that evict each other's answers, of all sizes. 0: as much as the
+ * limit says, within a tenth. */
+static int churn_in_threads(void)
+{
+	static const uint32_t firsts[] = {0, 1u << 20, 2u << 20, 3u << 20};
+	size_t bytes = 16 << 20, before;
+	pthread_t threads[4];
+
+#ifdef __GLIBC__
+	mallopt(M_ARENA_MAX, 1); /* as main does */
+#endif
+	before = resident();
+	churned = cache_new(bytes, 16, &seed);
+	for (size_t i = 0; i < 4; i++)
+		if (pthread_create(&threads[i], NULL, churn, (void *)&firsts[i]) != 0)
+			return 2;
+	for (size_t i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	return resident() - before > bytes + bytes / 10 || resident() - before < bytes / 2;
+}
+
+static void the_process_takes_what_the_limit_says(void **state)
+{
+	int status = -1;
+
+	(void)state;
+	if (in_use() == 0)
+		skip();
+	pid_t child = fork();
+	if (child == 0)
+		_exit(churn_in_threads());
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 static void the_limit_can_change(void **state)
 {
 	struct cache *cache = cache_new(4 << 20, 4, &seed);
@@ -225,6 +289,7 @@ int main(void)
 		cmocka_unit_test(what_expired_goes_before_what_did_not),
 		cmocka_unit_test(a_choice_is_bounded),
 		cmocka_unit_test(the_limit_is_memory_that_is_used),
+		cmocka_unit_test(the_process_takes_what_the_limit_says),
 		cmocka_unit_test(the_limit_can_change),
 	};
 	return cmocka_run_group_tests_name("cache_eviction", tests, NULL, NULL);
