@@ -25,7 +25,7 @@
 #define FAILURE_LIMIT_US                                                        \
 	(30 * US_PER_S) /* of one that comes again, unless the option says more \
 			 */
-#define FAILURE_OUTAGE_US US_PER_S
+#define FAILURE_SILENCE_US US_PER_S
 
 static bool entry_equal(const void *item, const void *key)
 {
@@ -316,17 +316,28 @@ void cache_fail(struct cache *cache, const struct cache_key *key, const struct f
 	struct shard *shard = cache_shard_of(cache, key->hash);
 	const struct failure_key failed = failure_key(key);
 	int64_t first_us = atomic_load_explicit(&cache->failure_us, memory_order_relaxed);
-	int64_t again_max_us = kind == CACHE_FAILURE_NAME ? FAILURE_LIMIT_US : 0;
+	bool again = kind == CACHE_FAILURE_NAME || kind == CACHE_FAILURE_SILENCE;
 
 	if (first_us == 0)
 		return;
-	if (kind == CACHE_FAILURE_SERVERS && first_us > FAILURE_OUTAGE_US)
-		first_us = FAILURE_OUTAGE_US;
 	if (kind == CACHE_FAILURE_SLOW)
 		first_us = 0;
+	else if (kind != CACHE_FAILURE_NAME && first_us > FAILURE_SILENCE_US)
+		first_us = FAILURE_SILENCE_US;
 	pthread_mutex_lock(&shard->lock);
-	failures_note(&shard->failures, &failed, failure, first_us, again_max_us, now_us);
+	failures_note(&shard->failures, &failed, failure, first_us,
+		again ? FAILURE_LIMIT_US : 0, now_us);
 	pthread_mutex_unlock(&shard->lock);
+}
+
+void cache_forget_outage(struct cache *cache)
+{
+	for (size_t i = 0; i < cache_shard_count(cache); i++) {
+		struct shard *shard = &cache->shards[i];
+		pthread_mutex_lock(&shard->lock);
+		failures_forget_silence(&shard->failures);
+		pthread_mutex_unlock(&shard->lock);
+	}
 }
 
 static int64_t answer_due_us(const struct answer *answer)

@@ -119,13 +119,17 @@ void cache_put(
 /* Why a question got no answer says how long that is held. */
 enum cache_failure {
 	CACHE_FAILURE_NAME,    /* servers say so: the option's time, and longer when it comes again */
-	CACHE_FAILURE_SERVERS, /* none could be reached: a second at most, so that it ends soon
-				  after one is back */
-	CACHE_FAILURE_SLOW, /* not yet, and a client had to be content with a stale answer: it may
-			       be asked, but nobody else has to wait for it */
+	CACHE_FAILURE_SILENCE, /* none answered this one: a second, and longer when it comes again */
+	CACHE_FAILURE_OUTAGE,  /* none answers at all: a second, so that it ends soon after one is
+				  back */
+	CACHE_FAILURE_SLOW,    /* not yet, and a client had to be content with a stale answer: it
+				  may be asked, but nobody else has to wait for it */
 };
 void cache_fail(struct cache *cache, const struct cache_key *key, const struct failure *failure,
 	enum cache_failure kind, int64_t now_us);
+
+/* An outage is over: what it did to questions is forgotten. */
+void cache_forget_outage(struct cache *cache);
 
 /* The owner has ended: takes the mark away. */
 void cache_release(struct cache *cache, const struct cache_key *key);

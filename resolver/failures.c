@@ -138,3 +138,14 @@ size_t failures_forget_chosen(struct failures *failures, failures_choose_fn *cho
 	}
 	return forgotten;
 }
+
+void failures_forget_silence(struct failures *failures)
+{
+	struct failure_entry *entry = TAILQ_FIRST(&failures->order), *later;
+
+	for (; entry; entry = later) {
+		later = TAILQ_NEXT(entry, later);
+		if (entry->failure.error == TD_TIMEOUT || entry->failure.error == TD_IO)
+			entry_remove(failures, entry);
+	}
+}

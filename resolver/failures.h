@@ -61,3 +61,6 @@ void failures_forget(struct failures *failures, const struct failure_key *key);
 /* Forgets the failures whose keys are chosen; all with NULL. Returns how many. */
 typedef bool failures_choose_fn(void *context, const uint8_t *octets, size_t length);
 size_t failures_forget_chosen(struct failures *failures, failures_choose_fn *choose, void *context);
+
+/* Servers are back: forgets the failures that came of silence (TD_TIMEOUT, TD_IO). */
+void failures_forget_silence(struct failures *failures);

@@ -14,6 +14,8 @@
 
 #define FOREIGN_RETRIES_MAX 3
 #define REPEATS_LOOKED_AT 64 /* of those who wait for one answer, the newest first */
+#define ASKED_LATELY_US (300 * US_PER_MS) /* the answer may be on its way */
+#define ASKED_AGAIN_MAX 1024             /* questions, when servers are back */
 #define TICK_MAX 256 /* clients answered by one tick: then others have their turn */
 
 struct query_flight {
@@ -24,6 +26,7 @@ struct query_flight {
 	struct waiter_list waiters; /* the oldest first */
 	uint64_t subscribers; /* a bit a worker */
 	void *handle;         /* of the upstream request, NULL while another worker asks */
+	int64_t asked_us;
 	unsigned retries;
 	uint32_t epoch;  /* of the cache when it was asked */
 	bool marked;     /* the cache's mark is ours to release */
@@ -163,6 +166,16 @@ static bool is_unreachable(
 	return io->unreachable && io->unreachable(io->context, question);
 }
 
+static enum cache_failure kind_of_failure(const struct query_flight *flight, enum td_error error)
+{
+	if (error == TD_IO)
+		return CACHE_FAILURE_OUTAGE;
+	if (error != TD_TIMEOUT)
+		return CACHE_FAILURE_NAME;
+	return is_unreachable(flight->engine, &flight->question) ? CACHE_FAILURE_OUTAGE
+								 : CACHE_FAILURE_SILENCE;
+}
+
 /* The question was asked here, and that is what came of it. What this machine is short of says
  * nothing about the question. */
 static void flight_fail_asked(
@@ -170,12 +183,10 @@ static void flight_fail_asked(
 {
 	struct query_engine *engine = flight->engine;
 	const struct failure failure = {.error = error, .rcode = rcode};
-	bool outage = error == TD_IO ||
-		      (error == TD_TIMEOUT && is_unreachable(engine, &flight->question));
+	enum cache_failure kind = kind_of_failure(flight, error);
 
 	if (error != TD_NOMEM && error != TD_FULL)
-		cache_fail(engine->config.cache, &flight->key, &failure,
-			outage ? CACHE_FAILURE_SERVERS : CACHE_FAILURE_NAME, now->mono_us);
+		cache_fail(engine->config.cache, &flight->key, &failure, kind, now->mono_us);
 	flight_fail(flight, &failure, false, now);
 }
 
@@ -256,6 +267,7 @@ static void flight_ask(struct query_flight *flight, const struct now *now)
 	enum td_error error = TD_OK;
 
 	flight->epoch = cache_epoch(flight->engine->config.cache);
+	flight->asked_us = now->mono_us;
 	flight->handle = flight_start(flight, &error, now);
 	if (!flight->handle)
 		flight_fail_asked(flight, error, RCODE_SERVFAIL, now);
@@ -435,6 +447,25 @@ void flight_refresh(struct query_engine *engine, const struct request *request,
 	flight->marked = true;
 	counters->prefetches += reason == FLIGHT_PREFETCH;
 	flight_ask(flight, now);
+}
+
+void query_upstream_back(struct query_engine *engine, const struct now *now)
+{
+	const struct query_io *io = &engine->config.io;
+	size_t left = engine->flights.count < ASKED_AGAIN_MAX ? engine->flights.count
+							      : ASKED_AGAIN_MAX;
+
+	cache_forget_outage(engine->config.cache);
+	for (; left && engine->flights.count; left--) {
+		struct query_flight *flight = TAILQ_FIRST(&engine->by_age);
+		TAILQ_REMOVE(&engine->by_age, flight, newer);
+		TAILQ_INSERT_TAIL(&engine->by_age, flight, newer);
+		if (!flight->handle || flight->asked_us + ASKED_LATELY_US > now->mono_us)
+			continue;
+		io->cancel(io->context, flight->handle);
+		flight->handle = NULL;
+		flight_ask(flight, now);
+	}
 }
 
 /* --- time --- */

@@ -348,8 +348,8 @@ const struct option_row option_rows[] = {
 		.reloadable = true,
 		.help = "How long a question is not asked again after the upstream servers failed "
 			"to answer it (RFC 9520). Each time it fails again this doubles, up to 30 "
-			"seconds; an answer ends it. Where no server could be reached at all it is "
-			"one second."},
+			"seconds; an answer ends it. Where they were silent it begins with one "
+			"second."},
 	{.name = "upstream-order",
 		.type = OPTION_WORD,
 		FIELD(upstream_order),

@@ -167,6 +167,12 @@ void query_answered(struct query_engine *engine, struct query_flight *flight, en
 	const uint8_t *reply, size_t size, const struct endpoint *server, const struct now *now);
 
 /*
+ * Servers answer again, of which all were silent: what they left unanswered is asked anew, for those
+ * who wait still and for the cache.
+ */
+void query_upstream_back(struct query_engine *engine, const struct now *now);
+
+/*
  * Time: query_tick is to be called at query_next_due (mono, INT64_MAX: not at all), which may have
  * changed after every other call. It may leave more for a next call at once.
  */

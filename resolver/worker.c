@@ -21,7 +21,8 @@
 #include "resolver/listen_udp.h"
 #include "resolver/telemetry/record.h"
 
-#define TICK_MS 250 /* how long a quiet worker keeps counts to itself */
+#define TICK_MS 250 /* how long a quiet worker keeps counts to itself, and does not see that servers
+			are back */
 #define DRAIN_POLL_MS 10
 #define WAIT_SLACK_US (500 * US_PER_MS) /* clients wait longer than a question takes by this */
 #define LISTENERS_MAX 64
@@ -287,12 +288,15 @@ static void on_wake(evutil_socket_t fd, short what, void *context)
 
 static void on_tick(evutil_socket_t fd, short what, void *context)
 {
+	struct worker *worker = context;
 	struct now now = read_clock();
 
 	(void)fd;
 	(void)what;
-	routes_sweep(((struct worker *)context)->routes);
-	turn(context, &now);
+	routes_sweep(worker->routes);
+	if (routes_came_back(worker->routes))
+		query_upstream_back(worker->engine, &now);
+	turn(worker, &now);
 }
 
 static void on_due(evutil_socket_t fd, short what, void *context)

@@ -96,6 +96,16 @@ void routes_sweep(struct routes *routes)
 	}
 }
 
+bool routes_came_back(struct routes *routes)
+{
+	bool back = false;
+
+	for (size_t i = 0; i < routes->count; i++)
+		if (routes->groups[i] && upstream_came_back(routes->groups[i]))
+			back = true;
+	return back;
+}
+
 /* --- groups --- */
 
 static struct upstream *group_open(

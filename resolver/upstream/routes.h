@@ -37,6 +37,9 @@ struct upstream *routes_upstream(struct routes *routes, const struct upstream_qu
 /* Gives back what open questions of an earlier table held on to. To be called now and then. */
 void routes_sweep(struct routes *routes);
 
+/* upstream_came_back, of any group. */
+bool routes_came_back(struct routes *routes);
+
 /* Over all groups, those of earlier tables too. */
 struct upstream_counters routes_counters(const struct routes *routes);
 

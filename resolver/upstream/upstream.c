@@ -69,6 +69,7 @@ struct upstream {
 	int64_t timeout_us;
 	size_t requests_max;
 	struct loop_watch *loops;
+	bool was_silent;     /* when upstream_came_back was asked */
 	unsigned loops_read; /* the generation that the servers' states follow */
 	upstream_tap_fn *tap;
 	void *tap_context;
@@ -852,6 +853,14 @@ bool upstream_is_silent(const struct upstream *upstream)
 			!upstream->group.servers[i].looping)
 			return false;
 	return true;
+}
+
+bool upstream_came_back(struct upstream *upstream)
+{
+	bool was_silent = upstream->was_silent;
+
+	upstream->was_silent = upstream_is_silent(upstream);
+	return was_silent && !upstream->was_silent;
 }
 
 const struct server_state *upstream_servers(const struct upstream *upstream, size_t *count)

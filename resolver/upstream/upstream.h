@@ -102,5 +102,8 @@ size_t upstream_pending(const struct upstream *upstream);
 /* True when no server answers: each is backed off, or was and has said nothing since. */
 bool upstream_is_silent(const struct upstream *upstream);
 
+/* To be asked now and then: true when one answers, and none did when it was asked before. */
+bool upstream_came_back(struct upstream *upstream);
+
 /* The servers' states, for `status`. */
 const struct server_state *upstream_servers(const struct upstream *upstream, size_t *count);

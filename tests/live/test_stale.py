@@ -80,7 +80,7 @@ def test_stale_answer_after_the_client_timeout(upstream, teredown):
 
 
 def stale_times(upstream, teredown, names):
-    """How late the stale answers of so many names are, asked at one moment of a silent upstream."""
+    """How late the stale answers of so many names are, asked at one moment of a silent upstream; and how long after its return all are fresh."""
     script = Moody()
     daemon = teredown(upstream(script).endpoint, workers=2)
     learn(daemon, names)
@@ -95,21 +95,33 @@ def stale_times(upstream, teredown, names):
             answer = wire.parse(sock.recv(4096))
             late.append(time.monotonic() - sent[answer.ident] - CLIENT_TIMEOUT_S)
             assert answer.addresses == ["192.0.2.1"]
-    return sorted(late)
+        script.ttl, script.last, script.mood = 60, 2, "up"
+        back, stale = time.monotonic(), set(range(len(names)))
+        while stale:
+            assert time.monotonic() < back + 10, "%d names are still stale" % len(stale)
+            asked = sorted(stale)
+            for index in asked:
+                sock.send(wire.query(index, names[index]))
+            for _ in asked:
+                answer = wire.parse(sock.recv(4096))
+                if answer.addresses == ["192.0.2.2"]:
+                    stale.discard(answer.ident)
+            time.sleep(0.02)
+    return sorted(late), time.monotonic() - back
 
 
 @pytest.mark.alone
 @pytest.mark.waits
 def test_stale_answers_come_in_time(upstream, teredown):
-    """Within 50 ms of the client timeout, all of 200; a machine that does other work has three tries."""
+    """Within 50 ms of the client timeout, all of 200; fresh ones within a second of the server's return. A machine that does other work has three tries."""
     for _ in range(3):
-        late = stale_times(upstream, teredown, ["s%d.example.org" % index for index in range(200)])
-        print("200 stale answers after the client timeout: p50 %.1f ms, p99 %.1f ms, p100 %.1f ms"
-            % (late[100] * 1000, late[197] * 1000, late[199] * 1000))
+        late, fresh = stale_times(upstream, teredown, ["s%d.example.org" % index for index in range(200)])
+        print("200 stale answers after the client timeout: p50 %.1f ms, p99 %.1f ms, p100 %.1f ms; all fresh %.3f s after the server's return"
+            % (late[100] * 1000, late[197] * 1000, late[199] * 1000, fresh))
         assert late[0] >= 0, "none before it"
-        if late[199] <= 0.050:
+        if late[199] <= 0.050 and fresh <= 1.0:
             return
-    raise AssertionError("the last one came %.0f ms late" % (late[199] * 1000))
+    raise AssertionError("the last one came %.0f ms late, fresh ones %.2f s after the server" % (late[199] * 1000, fresh))
 
 
 def test_failure_gives_the_stale_answer_at_once(upstream, teredown):
@@ -239,7 +251,7 @@ class TestFailures:
             back = time.monotonic()
             until(lambda: all(rcode_of(daemon.ask(name)) == "NOERROR" for name in names), "answers")
             print("answers %.3f s after the server's return" % (time.monotonic() - back))
-            assert time.monotonic() - back < 5
+            assert time.monotonic() - back < 3
 
 
 @pytest.mark.alone

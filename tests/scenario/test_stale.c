@@ -155,7 +155,7 @@ static void test_timeout_is_paid_once(void **state)
 	world_run_ms(&world, 3200);
 	world_upstream_fail(&world, 1, TD_TIMEOUT);
 	/* held: not asked for the time of a failure */
-	world_run_ms(&world, 4999);
+	world_run_ms(&world, 999);
 	assert_stale(world_ask(&world, 1, &query), 5);
 	assert_int_equal(world.ask_count, 2);
 	/* then asked again, behind a stale answer at once */
@@ -634,6 +634,77 @@ static void test_outage_does_not_stick(void **state)
 	assert_non_null(world_ask(&world, 1, &query));
 }
 
+/* One name alone meets silence: held for a second, then longer. */
+static void test_silence_to_one_name_is_held_longer_when_it_comes_again(void **state)
+{
+	static const int64_t length_ms[] = {1000, 2000, 4000, 8000, 16000, 30000, 30000};
+	struct world_query query = query_of("slow.example");
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof length_ms / sizeof length_ms[0]; i++) {
+		assert_null(world_ask(&world, 0, &query));
+		world_upstream_fail(&world, i, TD_TIMEOUT);
+		world_run_ms(&world, length_ms[i] - 1);
+		assert_non_null(world_ask(&world, 1, &query));
+		world_run_ms(&world, 1);
+	}
+}
+
+/* What the outage left unanswered is asked again when it is over: for who waits, and for the cache;
+ * what it made of other questions is forgotten. */
+static void test_end_of_an_outage(void **state)
+{
+	struct world_query query = query_of("a.example");
+
+	(void)state;
+	learn("a.example", 60, 5);
+	world_run_ms(&world, 100000);
+	world.unreachable = true;
+	assert_stale(world_ask(&world, 0, &query), 5);
+	query.name = "new.example";
+	assert_null(world_ask(&world, 0, &query));
+	query.name = "failed.example";
+	assert_null(world_ask(&world, 1, &query));
+	world_upstream_fail(&world, 3, TD_TIMEOUT);
+	assert_int_equal(world_ede(world_ask(&world, 1, &query)), EDE_CACHED_ERROR);
+	world_run_ms(&world, 400);
+	query.name = "late.example";
+	assert_null(world_ask(&world, 0, &query));
+	assert_int_equal(world.ask_count, 5);
+	world.unreachable = false;
+	query_upstream_back(world.workers[0].engine, &world.now);
+	assert_int_equal(world.ask_count, 7); /* the last one was asked just now */
+	assert_false(world.asks[1].open || world.asks[2].open);
+	assert_true(world.asks[4].open);
+	world_upstream_address(&world, 5, 60, 6);
+	world_upstream_address(&world, 6, 60, 7);
+	assert_int_equal(world_rcode(last_reply()), RCODE_NOERROR);
+	query.name = "a.example";
+	assert_int_equal(world_ede(world_ask(&world, 0, &query)), -1);
+	query.name = "failed.example";
+	assert_null(world_ask(&world, 1, &query));
+	assert_int_equal(world.ask_count, 8);
+}
+
+/* Its questions cannot be asked again for want of everything: their clients are told. */
+static void test_end_of_an_outage_without_means(void **state)
+{
+	struct world_query query;
+	char name[32];
+
+	(void)state;
+	for (unsigned i = 0; i < 10; i++) {
+		snprintf(name, sizeof name, "n%u.example", i);
+		query = query_of(name);
+		assert_null(world_ask(&world, 0, &query));
+	}
+	world_run_ms(&world, 400);
+	world.ask_error = TD_NOMEM;
+	query_upstream_back(world.workers[0].engine, &world.now);
+	assert_int_equal(world.reply_count, 10);
+	assert_int_equal(query_pending(world.workers[0].engine), 0);
+}
+
 static void test_shortage_of_our_own_is_not_kept(void **state)
 {
 	static const enum td_error errors[] = {TD_NOMEM, TD_FULL};
@@ -765,6 +836,9 @@ int main(void)
 		T(test_failure_is_answered_from_memory),
 		T(test_failure_is_held_longer_when_it_comes_again),
 		T(test_outage_does_not_stick),
+		T(test_silence_to_one_name_is_held_longer_when_it_comes_again),
+		T(test_end_of_an_outage),
+		T(test_end_of_an_outage_without_means),
 		T(test_shortage_of_our_own_is_not_kept),
 		T(test_blocked_name_is_blocked_though_it_failed),
 		T(test_malformed_answer_is_a_failure),

@@ -358,9 +358,17 @@ static void test_failure_of_an_outage_ends_soon(void **state)
 	cache_set(cache, &settings);
 	make_key(cache, &key, "f.example");
 	for (unsigned i = 0; i < 4; i++)
-		cache_fail(cache, &key, &silent, CACHE_FAILURE_SERVERS, 0);
+		cache_fail(cache, &key, &silent, CACHE_FAILURE_OUTAGE, 0);
 	assert_int_equal(look(cache, "f.example", US_PER_S - 1, &hit), CACHE_FAILED);
 	assert_int_equal(look(cache, "f.example", US_PER_S, &hit), CACHE_MISS);
+	/* silence to this name alone begins as short, and is held longer when it comes again */
+	cache_fail(cache, &key, &silent, CACHE_FAILURE_SILENCE, 0);
+	cache_fail(cache, &key, &silent, CACHE_FAILURE_SILENCE, 0);
+	assert_int_equal(look(cache, "f.example", 4 * US_PER_S - 1, &hit), CACHE_FAILED);
+	assert_int_equal(look(cache, "f.example", 4 * US_PER_S, &hit), CACHE_MISS);
+	cache_fail(cache, &key, &silent, CACHE_FAILURE_SILENCE, 0);
+	cache_forget_outage(cache);
+	assert_int_equal(look(cache, "f.example", 0, &hit), CACHE_MISS);
 	cache_free(cache);
 }
 

@@ -140,6 +140,28 @@ static void test_chosen_ones_are_forgotten(void **state)
 	failures_deinit(&failures);
 }
 
+static void test_silence_is_forgotten(void **state)
+{
+	static const enum td_error errors[] = {TD_REFUSED, TD_TIMEOUT, TD_IO, TD_MALFORMED};
+	const char *const names[] = {"refused", "timeout", "io", "malformed"};
+	struct failures failures;
+	struct failure found;
+
+	(void)state;
+	failures_init(&failures, 10);
+	for (unsigned i = 0; i < 4; i++) {
+		const struct failure_key key = key_of(names[i]);
+		const struct failure failure = {.error = errors[i]};
+		failures_note(&failures, &key, &failure, US_PER_S, 0, 0);
+	}
+	failures_forget_silence(&failures);
+	for (unsigned i = 0; i < 4; i++) {
+		const struct failure_key key = key_of(names[i]);
+		assert_int_equal(failures_find(&failures, &key, 0, &found), i == 0 || i == 3);
+	}
+	failures_deinit(&failures);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -148,6 +170,7 @@ int main(void)
 		cmocka_unit_test(test_success_ends_it),
 		cmocka_unit_test(test_bound),
 		cmocka_unit_test(test_chosen_ones_are_forgotten),
+		cmocka_unit_test(test_silence_is_forgotten),
 	};
 	return cmocka_run_group_tests_name("failures", tests, NULL, NULL);
 }
