@@ -38,6 +38,7 @@
 #define HEDGE_EARNED 100
 #define HEDGES_SAVED 10
 #define EXPLORE_US US_PER_S
+#define EXPLORE_QUESTIONS 10 /* few clients are not to have each question told to two servers */
 #define COPY_PAUSE_US US_PER_S /* an unanswered copy is not repeated before that */
 
 /* --- round trips --- */
@@ -257,8 +258,14 @@ bool server_is_silent(const struct server_state *server, int64_t now_us)
 
 /* --- hedges --- */
 
+void server_group_begin(struct server_group *group)
+{
+	group->hedge_tokens = HEDGES_SAVED * HEDGE_COST;
+}
+
 void server_group_asked(struct server_group *group)
 {
+	group->unexplored++;
 	if (group->hedge_tokens < HEDGES_SAVED * HEDGE_COST)
 		group->hedge_tokens += HEDGE_EARNED;
 }
@@ -312,9 +319,11 @@ static int server_to_copy(struct server_group *group, int asked, int64_t now_us)
 			(server->copied_us == 0 || now_us - server->copied_us >= COPY_PAUSE_US))
 			return (int)i;
 	}
-	if (group->strict || now_us - group->explored_us < EXPLORE_US)
+	if (group->strict || group->unexplored < EXPLORE_QUESTIONS ||
+		now_us - group->explored_us < EXPLORE_US)
 		return -1;
 	group->explored_us = now_us;
+	group->unexplored = 0;
 	return server_stalest(group, asked);
 }
 

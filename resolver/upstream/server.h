@@ -69,7 +69,8 @@ struct server_group {
 	bool strict;      /* asked in the configured order; otherwise the fastest first */
 	bool hedge;       /* a second one is asked when the first is late */
 	int hedge_tokens; /* thousandths of a hedge */
-	int64_t explored_us;
+	int64_t explored_us; /* when a copy was sent to look at a server that is up */
+	unsigned unexplored; /* questions since then */
 	bool attention; /* a probe became due sooner than before; whoever sends them clears it */
 	uint64_t hedges, hedges_won, hedges_refused;
 };
@@ -118,6 +119,9 @@ void server_was_silent(
 /* True when several packets, for longer than its usual time, met silence. */
 bool server_is_silent(const struct server_state *server, int64_t now_us);
 
+/* Before the first question: it has ten hedges. */
+void server_group_begin(struct server_group *group);
+
 /* A question is put to the group: earns it the tenth of a hedge. */
 void server_group_asked(struct server_group *group);
 
@@ -131,8 +135,8 @@ int server_hedge(struct server_group *group, const struct server_state *late,
 
 /*
  * Who is to get a copy of the question that is put to server number asked: one that returns, one
- * that was not measured, now and then one that was not measured for long (not with strict). -1:
- * nobody.
+ * that was not measured, now and then (once a second, and of each tenth question at most) one that
+ * was not measured for long; not with strict. -1: nobody.
  */
 int server_explore(struct server_group *group, int asked, int64_t now_us);
 

@@ -756,6 +756,7 @@ struct upstream *upstream_new(struct event_base *base, const struct upstream_con
 	upstream->tap_context = config->tap_context;
 	upstream->group.strict = config->strict;
 	upstream->group.hedge = config->hedge;
+	server_group_begin(&upstream->group);
 	upstream->group.count = config->server_count;
 	if (upstream->group.count > UPSTREAM_SERVERS_MAX)
 		upstream->group.count = UPSTREAM_SERVERS_MAX;

@@ -5,7 +5,8 @@
 Two scripted upstreams, each a process of its own, answer questions of which none is in the cache. In the middle of an even load one of
 them is stopped (silent, SIGSTOP) or killed (its port is closed), stays away, and comes back. Counted are questions that got no
 answer (none may), answers later than 250 ms while it was away (at most 1 %), and the time until the server that came back
-answers clients' questions again (at most a second), which `teredown status` tells. Both servers have their turn, so that the one in use dies too.
+answers clients' questions again (at most a second), which `teredown status` tells. Both servers have their turn, so that the one in use
+dies too. At last both do: names whose answers have expired are answered all the same, within 50 ms of the client timeout.
 
     TEREDOWN_BUILD=build tests/live/audit_failover.py [--rate 1000] [--seconds 10] [--fault stop|kill]
 """
@@ -20,10 +21,13 @@ import time
 
 import harness
 import load as loads
+import wire
 
 LATE_S = 0.25
 LATE_SHARE = 0.01
 BACK_S = 1.0
+CLIENT_TIMEOUT_S = 1.8
+STALE_S = 0.05
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -35,9 +39,16 @@ class Server:
         self.start()
 
     def start(self):
+        """Tries again where somebody has its port: a question that the daemon sends may be just now."""
         argv = [sys.executable, os.path.join(HERE, "upstream.py"), "--port", str(self.port), "--delay-ms", self.delay_ms]
-        self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
-        self.port = int(self.process.stdout.readline())
+        for _ in range(20):
+            self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            said = self.process.stdout.readline()
+            if said:
+                self.port = int(said)
+                return
+            self.end()
+        raise harness.Failure("no upstream can be started on port %d" % self.port)
 
     @property
     def endpoint(self):
@@ -79,7 +90,7 @@ class Figures:
             words.append("%d of %d questions were not answered" % (self.lost, self.asked))
         if self.late > LATE_SHARE * self.away:
             words.append("%d of %d answers were later than %d ms" % (self.late, self.away, LATE_S * 1000))
-        if self.state != "backoff":
+        if self.state != "backoff" and self.which == "the first":
             words.append("after a while away the server is said to be \"%s\"" % self.state)
         if self.back_s > BACK_S:
             words.append("in use %.2f s after its return" % self.back_s)
@@ -130,14 +141,61 @@ def one_round(daemon, server, which, fault, options):
     return figures
 
 
+class StaleFigures:
+    def __init__(self, fault, load):
+        self.fault, self.asked = fault, len(load.transactions)
+        self.wrong = sum(not one.answered or wire.parse(one.reply).rcode != wire.NXDOMAIN for one in load.transactions)
+        self.worst_s = max((one.took_s for one in load.transactions if one.answered), default=0.0)
+
+    @property
+    def words(self):
+        words = []
+        if self.wrong:
+            words.append("%d of %d expired answers were not given" % (self.wrong, self.asked))
+        if self.worst_s > CLIENT_TIMEOUT_S + STALE_S:
+            words.append("a stale answer came after %d ms" % (self.worst_s * 1000))
+        return words
+
+    def __str__(self):
+        return "%s of both: %d expired answers asked for, not given %d, worst after %d ms" % (
+            self.fault, self.asked, self.wrong, self.worst_s * 1000)
+
+
+def _ask_all(daemon, names, rate):
+    clients = loads.loopback_clients(8)
+    load = loads.Load(daemon.port, clients)
+    load.run([(clients[index % len(clients)], name) for index, name in enumerate(names)], rate=rate)
+    load.close()
+    return load
+
+
+def both_away(daemon, servers, fault, options):
+    """Names that do not exist, whose denial has a second to live: learned, expired, asked for when nobody answers."""
+    names = ["n%s-%d.example.net" % (fault, number) for number in range(options.rate // 2)]
+    _ask_all(daemon, names, options.rate)
+    time.sleep(1.2)
+    for server in servers:
+        server.fall(fault)
+    try:
+        return StaleFigures(fault, _ask_all(daemon, names, options.rate))
+    finally:
+        for server in servers:
+            server.rise(fault)
+        harness.until(lambda: all(state_of(daemon, server)["state"] != "backoff" for server in servers), "both are back", 10)
+
+
 def audit(options):
     folder = harness.Folder()
     servers = [Server("1,8"), Server("1,8")]
     daemon = harness.Teredown(folder.path, [server.endpoint for server in servers])
     try:
         daemon.start()
-        return [one_round(daemon, server, which, fault, options)
-            for fault in options.fault for which, server in zip(("the first", "the second"), servers)]
+        figures = []
+        for fault in options.fault:
+            for which, server in zip(("the first", "the second"), servers):
+                figures.append(one_round(daemon, server, which, fault, options))
+            figures.append(both_away(daemon, servers, fault, options))
+        return figures
     finally:
         daemon.stop()
         for server in servers:

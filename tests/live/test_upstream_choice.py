@@ -82,6 +82,17 @@ def test_late_first_is_hedged(upstream, teredown):
     assert state_of(daemon, second)["hedges"] == 2
 
 
+def test_dead_first_at_the_start(upstream, teredown):
+    """Nothing is known yet, and the first server is dead: the first client does not pay for that with seconds."""
+    silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    silent.bind(("127.0.0.1", 0))
+    daemon = teredown(["127.0.0.1:%d" % silent.getsockname()[1], upstream(answering(2)).endpoint], workers=1)
+    started = time.monotonic()
+    assert who_answers(daemon) == 2
+    assert time.monotonic() - started < 0.38
+    silent.close()
+
+
 def test_hedge_off(upstream, teredown):
     first = upstream(answering(1, lambda name: 0.25 if name.startswith("late") else 0.001))
     second = upstream(answering(2))

@@ -377,6 +377,10 @@ static void test_hedge_bound(void **state)
 		hedges += server_hedge(&f.group, &f.group.servers[0], f.packets, false, f.now) == 1;
 	assert_int_equal(hedges, 10);
 
+	server_group_begin(&f.group);
+	assert_int_equal(
+		server_hedge(&f.group, &f.group.servers[0], f.packets, false, f.now), 1);
+
 	/* Silent as a whole: without limit, but never to one that is silent too. */
 	for (int i = 0; i < 4; i++)
 		server_asked(&f.group.servers[0], f.now);
@@ -407,6 +411,7 @@ static void test_explore(void **state)
 	int64_t end_us = f.now + 60 * US_PER_S;
 
 	for (; f.now < end_us && choose(&f) == 0; f.now += 10 * MS) {
+		server_group_asked(&f.group);
 		int to = server_explore(&f.group, 0, f.now);
 
 		if (to < 0)
@@ -418,6 +423,15 @@ static void test_explore(void **state)
 	assert_int_equal(copies[0], 0);
 	assert_in_range(copies[1], copies[2] - 1, copies[2] + 1);
 	assert_in_range(copies[2], 5, 25);
+
+	/* However seldom clients ask: one question of ten. */
+	memset(copies, 0, sizeof(copies));
+	for (int i = 0; i < 100; i++) {
+		f.now += 10 * US_PER_S;
+		server_group_asked(&f.group);
+		copies[1] += server_explore(&f.group, 0, f.now) >= 0;
+	}
+	assert_in_range(copies[1], 9, 10);
 
 	f.group.strict = true;
 	f.now += 10 * US_PER_S;
