@@ -23,6 +23,7 @@ LIVE_MODULES = \
 	tests/live/test_agree.py \
 	tests/live/test_audit.py \
 	tests/live/test_backup.py \
+	tests/live/test_believe.py \
 	tests/live/test_cache.py \
 	tests/live/test_clients.py \
 	tests/live/test_completions.py \
@@ -68,7 +69,7 @@ LIVE_MODULES = \
 
 EXTRA_DIST += $(LIVE_MODULES) tests/data/logs tests/data/redis-schema-1.jsonl
 dist_check_SCRIPTS += tests/live/run tests/live/chaos tests/live/audit_agree.py tests/live/audit_counts.py tests/live/audit_failover.py tests/live/audit_fleet.py tests/live/audit_flood.py \
-	tests/live/audit_latency.py tests/live/audit_mixing.py
+	tests/live/audit_latency.py tests/live/audit_mixing.py tests/live/audit_ports.py
 
 if HAVE_PYTEST
 TESTS += tests/live/run

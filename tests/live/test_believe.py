@@ -5,11 +5,13 @@ import hashlib
 import ipaddress
 import json
 import os
+import random
 import socket
 import struct
 
 import pytest
 
+import audit_ports
 import harness
 import wire
 from harness import addresses_of, number, rcode_of, udp_socket
@@ -386,6 +388,46 @@ def test_improper_packet_ends_nothing(upstream, teredown):
     harness.balance(status)
 
 
+# --- what there is to guess ---
+
+def test_ports_ids_and_case(capsys):
+    """The audit: 2,000 questions one by one, then 10,000 at once (CVE-2026-50252, CVE-2025-40780)."""
+    result = audit_ports.audit(audit_ports.parse_options(["--burst", "10000"]))
+    with capsys.disabled():
+        print("\n" + audit_ports.describe(result))
+    figures, seen, reuse = result
+    assert seen >= 2000 and reuse.asked >= 10000
+    assert audit_ports.is_good(result), audit_ports.describe(result)
+
+
+@pytest.mark.parametrize("fault", ["half the range", "one step", "ports of a client", "even ids", "a letter that stays", "same port"])
+def test_audit_of_ports_sees(fault):
+    """The audit itself: randomness with one thing wrong is not passed; without, it is."""
+    chance = random.Random(7)
+    asked = []
+    for index in range(2000):
+        one = audit_ports.Asked.__new__(audit_ports.Asked)
+        one.client, one.port, one.ident = index % audit_ports.CLIENTS, chance.randrange(1024, 65536), chance.randrange(65536)
+        one.case = [chance.randrange(2) for _ in range(40)]
+        asked.append(one)
+    reuse = audit_ports.Reuse([port for port in chance.sample(range(1024, 65536), 1250) for _ in range(8)])
+    assert audit_ports.is_good((audit_ports.judge(asked), 2000, reuse))
+    for index, one in enumerate(asked):
+        if fault == "half the range":
+            one.port = 32768 + one.port // 2
+        elif fault == "one step" and index % 50:
+            one.port = (asked[index - 1].port + 7 - 1024) % 64512 + 1024
+        elif fault == "ports of a client":
+            one.port = 1024 + one.client * 8064 + one.port % 8064
+        elif fault == "even ids":
+            one.ident &= 0xFFFE
+        elif fault == "a letter that stays":
+            one.case[17] = 0
+    if fault == "same port":
+        reuse = audit_ports.Reuse([port for port in chance.sample(range(1024, 65536), 600) for _ in range(16)])
+    assert not audit_ports.is_good((audit_ports.judge(asked), 2000, reuse))
+
+
 # --- addresses of the inside ---
 
 INSIDE = {"A": ["10.1.2.3", "127.0.0.1", "169.254.169.254", "0.0.0.0"], "AAAA": ["fd00::1", "::ffff:192.168.1.1", "64:ff9b::a00:1", "::1"]}
@@ -454,3 +496,137 @@ def test_rebinding_is_reloaded(upstream, teredown):
     daemon.run("reload")
     assert addresses_of(daemon.ask("www.evil.example")) == ["10.0.0.1"]
     assert server.count("www.evil.example") == 1
+
+
+# --- what a reply may bring along: nothing ---
+
+EVIL = b"\xc6\x33\x64\x42"  # 198.51.100.66
+GOOD = b"\xc0\0\2\1"
+VICTIM = "victim.example.net"
+
+
+def rr_class(owner, rtype, rclass, ttl, rdata):
+    return (owner if isinstance(owner, bytes) else wire.name(owner)) + struct.pack("!HHIH", rtype, rclass, ttl, len(rdata)) + rdata
+
+
+def with_additional(reply, records):
+    """The records before the reply's OPT record, which stays the last."""
+    opt = reply[-len(wire.opt()):]
+    count = int.from_bytes(reply[10:12], "big") + len(records)
+    return reply[:10] + struct.pack("!H", count) + reply[12:-len(opt)] + b"".join(records) + opt
+
+
+GOOD_A = wire.rr(b"\xc0\x0c", wire.A, 60, GOOD)
+EVIL_A = wire.rr(VICTIM, wire.A, 3600, EVIL)
+SIGNATURE = struct.pack("!HBBIIIH", wire.A, 13, 3, 3600, 4102444800, 0, 1) + wire.name("example.net") + bytes(64)
+
+# What rides on an answer for poison.example.org; the client sees the right address alone, and nothing is cached of the victim.
+RIDERS = {
+    "authority NS, with glue": lambda packet: with_additional(wire.reply(packet, answers=[GOOD_A],
+        authority=[wire.rr("example.net", wire.NS, 3600, wire.name("ns." + VICTIM)), wire.rr("net", wire.NS, 3600, wire.name(VICTIM))]), [EVIL_A]),
+    "additional address": lambda packet: with_additional(wire.reply(packet, answers=[GOOD_A]), [EVIL_A]),
+    "address in the answer": lambda packet: wire.reply(packet, answers=[EVIL_A, GOOD_A, EVIL_A]),
+    "alias of the victim": lambda packet: wire.reply(packet, answers=[GOOD_A, wire.rr(VICTIM, wire.CNAME, 3600, wire.name("evil.example")),
+        wire.rr("evil.example", wire.A, 3600, EVIL)]),
+    "DNAME over the victim": lambda packet: wire.reply(packet, answers=[wire.rr("example.net", 39, 3600, wire.name("evil.example")), GOOD_A]),
+    "SOA over the victim": lambda packet: wire.reply(packet, answers=[GOOD_A], authority=[wire.soa("net", 3600, 3600), wire.soa(VICTIM, 3600, 3600)]),
+    "another class": lambda packet: wire.reply(packet, answers=[rr_class(b"\xc0\x0c", wire.A, 3, 60, EVIL), GOOD_A, rr_class(VICTIM, wire.A, 3, 60, EVIL)]),
+    "another type": lambda packet: wire.reply(packet, answers=[wire.rr(b"\xc0\x0c", wire.TXT, 60, b"\4evil"), GOOD_A]),
+    "signatures": lambda packet: wire.reply(packet, answers=[GOOD_A, wire.rr(VICTIM, 46, 3600, SIGNATURE), EVIL_A]),
+    "name above the question": lambda packet: wire.reply(packet, answers=[GOOD_A, wire.rr("example.org", wire.A, 3600, EVIL)]),
+    "root servers": lambda packet: wire.reply(packet, answers=[GOOD_A], authority=[wire.rr(".", wire.NS, 3600, wire.name(VICTIM))]),
+}
+
+
+def test_riders_are_dropped(upstream, teredown):
+    """Of each reply only the answer is passed on, and afterwards the victim is asked upstream and rightly told (Kaminsky's and all later classes)."""
+    kinds = list(RIDERS.values())
+
+    def script(packet, asked, tcp):
+        if asked.qname[0] == "n":
+            return [(0, kinds[int(asked.qname[1:].split(".")[0])](packet))]
+        return [(0, wire.reply(packet, answers=[wire.rr(b"\xc0\x0c", wire.A, 60, GOOD)]))]
+    server = upstream(script)
+    daemon = teredown(server.endpoint, workers=1)
+    for index, kind in enumerate(RIDERS):
+        for _ in range(2):
+            answer = daemon.ask("n%d.poison.example.org" % index, want_dnssec=kind == "signatures")
+            assert addresses_of(answer) == ["192.0.2.1"] and len(answer.answer) == 1 and not answer.authority and not answer.additional, kind
+        daemon.run("flush", VICTIM)  # so that each kind has its own try
+        assert addresses_of(daemon.ask(VICTIM)) == ["192.0.2.1"], kind
+    for name in ("example.net", "ns." + VICTIM, "example.org", "evil.example", "net"):
+        assert addresses_of(daemon.ask(name)) == ["192.0.2.1"], name
+    assert server.count(VICTIM) == len(kinds)
+
+
+# Replies that deny, or lead elsewhere, and what is taken of them.
+def chain(packet, links, loop=False):
+    names = [wire.name("c%d.chain.example" % index) for index in range(links)]
+    owners = [b"\xc0\x0c"] + names
+    records = [wire.rr(owner, wire.CNAME, 60, target) for owner, target in zip(owners, names)]
+    if loop:
+        return records + [wire.rr(names[-1], wire.CNAME, 60, names[0])]
+    return records + [wire.rr(owners[-1], wire.A, 60, GOOD)]
+
+
+def test_chains(upstream, teredown):
+    """Eleven links are followed, wherever their records stand; more, or a loop, is no answer; a target is never cached under its own name."""
+    def script(packet, asked, tcp):
+        kind = asked.qname.split(".")[0]
+        if kind.startswith("c"):
+            return [(0, wire.reply(packet, answers=[wire.rr(b"\xc0\x0c", wire.A, 60, b"\xc0\0\2\2")]))]
+        records = {"eleven": lambda: chain(packet, 11), "reversed": lambda: chain(packet, 11)[::-1], "twelve": lambda: chain(packet, 12),
+            "huge": lambda: chain(packet, 200), "loop": lambda: chain(packet, 3, loop=True),
+            "self": lambda: [wire.rr(b"\xc0\x0c", wire.CNAME, 60, b"\xc0\x0c")],
+            "forked": lambda: [wire.rr(b"\xc0\x0c", wire.CNAME, 60, wire.name("c0.chain.example")),
+                wire.rr(b"\xc0\x0c", wire.CNAME, 60, wire.name("c1.chain.example")), wire.rr("c0.chain.example", wire.A, 60, GOOD),
+                wire.rr("c1.chain.example", wire.A, 60, EVIL)]}[kind]()
+        if not tcp and kind == "huge":
+            return [(0, wire.reply(packet, flags=wire.AA | wire.RA | wire.TC))]
+        return [(0, wire.reply(packet, answers=records))]
+    server = upstream(script)
+    daemon = teredown(server.endpoint, workers=1)
+    for kind in ("eleven", "reversed", "forked"):
+        assert addresses_of(daemon.ask(kind + ".poison.example")) == ["192.0.2.1"], kind
+    assert addresses_of(daemon.ask("c0.chain.example")) == addresses_of(daemon.ask("c10.chain.example")) == ["192.0.2.2"]
+    for kind in ("twelve", "huge", "loop", "self"):
+        assert rcode_of(daemon.ask(kind + ".poison.example")) == "SERVFAIL", kind
+    harness.balance(daemon.status())
+
+
+def test_denials(upstream, teredown):
+    """A denial is cached by the SOA of a zone that contains the name, and by no other."""
+    soas = {"inside": wire.soa("poison.example", 3600, 3600), "root": wire.soa(".", 3600, 3600), "outside": wire.soa("example.net", 3600, 3600),
+        "below": wire.soa("x.below.poison.example", 3600, 3600), "none": b"", "class": rr_class("poison.example", wire.SOA, 3, 3600, wire.soa(".", 1, 1)[11:])}
+
+    def script(packet, asked, tcp):
+        soa = soas[asked.qname.split(".")[0]]
+        return [(0, wire.reply(packet, wire.NXDOMAIN, authority=[soa] if soa else []))]
+    server = upstream(script)
+    daemon = teredown(server.endpoint, workers=1)
+    for kind in soas:
+        name = kind + ".poison.example"
+        for _ in range(3):
+            answer = daemon.ask(name)
+            assert rcode_of(answer) == "NXDOMAIN" and len(answer.authority) == (kind in ("inside", "root")), kind
+        assert server.count(name) == (1 if kind in ("inside", "root") else 3), kind
+
+
+def test_mangled_records(upstream, teredown):
+    """Right id, right question, and records that are none: SERVFAIL at worst, nothing cached, and the daemon lives."""
+    bodies = [b"\xc0\x0c", b"\xc0\xff\0\1\0\1", b"\xc0\x0c\0\1\0\1\0\0\0\x3c\xff\xff\1", b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\3abc",
+        b"\xc0\x0c\0\5\0\1\0\0\0\x3c\0\2\xc0\xff", b"\xc0\x0c\0\5\0\1\0\0\0\x3c\0\2\xc0\x30", b"\x3f" + b"x" * 20, b"\xff" * 50, b"\x40" * 50,
+        b"\xc0\x0c\0\x0f\0\1\0\0\0\x3c\0\1\0", b"\xc0\x0c\0\6\0\1\0\0\0\x3c\0\4\0\0\0\0"]
+
+    def script(packet, asked, tcp):
+        index = int(asked.qname[1:].split(".")[0])
+        head = packet[:2] + struct.pack("!5H", 0x8180, 1, 1, 0, 0)
+        return [(0, head + packet[12:asked.end] + bodies[index])]
+    server = upstream(script)
+    daemon = teredown(server.endpoint, workers=1, failure_ttl="1s")
+    for index in range(len(bodies)):
+        for qtype in ("A", "CNAME", "MX", "SOA"):
+            answer = daemon.ask("n%d.mangled.example" % index, qtype)
+            assert rcode_of(answer) in ("SERVFAIL", "NOERROR") and not answer.answer, (index, qtype)
+    assert daemon.running()
+    harness.balance(daemon.status())
