@@ -64,23 +64,25 @@ static enum td_error keep(struct build *build, size_t ttl_offset, uint32_t ttl_s
 	return TD_OK;
 }
 
-/* What stands in RDATA, in this order: octets, character strings, names, anything. */
+/* What stands in RDATA, in this order: octets, character strings, names, octets. */
 struct rdata_shape {
 	uint16_t type;
-	uint8_t fixed, strings, names;
+	uint8_t fixed, strings, names, tail;
 };
+
+#define TAIL_ANY 255
 
 /* The types whose names may come compressed (RFC 3597, 4), besides those that compose writes; NULL
  * for all others. */
 static const struct rdata_shape *rdata_shape(uint16_t type)
 {
-	static const struct rdata_shape shapes[] = {{TYPE_MX, 2, 0, 1}, {TYPE_SRV, 6, 0, 1},
-		{TYPE_DNAME, 0, 0, 1}, {TYPE_SOA, 0, 0, 2}, {3 /* MD */, 0, 0, 1},
-		{4 /* MF */, 0, 0, 1}, {7 /* MB */, 0, 0, 1}, {8 /* MG */, 0, 0, 1},
-		{9 /* MR */, 0, 0, 1}, {14 /* MINFO */, 0, 0, 2}, {17 /* RP */, 0, 0, 2},
-		{18 /* AFSDB */, 2, 0, 1}, {21 /* RT */, 2, 0, 1}, {24 /* SIG */, 18, 0, 1},
-		{26 /* PX */, 2, 0, 2}, {30 /* NXT */, 0, 0, 1}, {35 /* NAPTR */, 4, 3, 1},
-		{36 /* KX */, 2, 0, 1}};
+	static const struct rdata_shape shapes[] = {{TYPE_MX, 2, 0, 1, 0}, {TYPE_SRV, 6, 0, 1, 0},
+		{TYPE_DNAME, 0, 0, 1, 0}, {TYPE_SOA, 0, 0, 2, 20}, {3 /* MD */, 0, 0, 1, 0},
+		{4 /* MF */, 0, 0, 1, 0}, {7 /* MB */, 0, 0, 1, 0}, {8 /* MG */, 0, 0, 1, 0},
+		{9 /* MR */, 0, 0, 1, 0}, {14 /* MINFO */, 0, 0, 2, 0}, {17 /* RP */, 0, 0, 2, 0},
+		{18 /* AFSDB */, 2, 0, 1, 0}, {21 /* RT */, 2, 0, 1, 0}, {24 /* SIG */, 18, 0, 1, TAIL_ANY},
+		{26 /* PX */, 2, 0, 2, 0}, {30 /* NXT */, 0, 0, 1, TAIL_ANY}, {35 /* NAPTR */, 4, 3, 1, 0},
+		{36 /* KX */, 2, 0, 1, 0}};
 
 	for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
 		if (shapes[i].type == type)
@@ -113,6 +115,8 @@ static enum td_error rdata_decompress(const struct build *build, const struct me
 		if (reader.error == TD_OK)
 			name_write(&writer, &name);
 	}
+	if (shape->tail != TAIL_ANY && wire_left(&reader) != shape->tail)
+		return TD_MALFORMED;
 	copy_octets(&reader, &writer, wire_left(&reader));
 	*length = writer.position;
 	return reader.error != TD_OK ? TD_MALFORMED : writer.error;
