@@ -243,7 +243,9 @@ def test_server_that_chokes_on_cookies(upstream, teredown, how):
     server = upstream(script)
     script.daemon = teredown(server.endpoint, workers=1)
     ask_all(script)
-    assert [cookie and len(cookie) for _, cookie in script.seen] == [8, None, None, None, None, None]
+    lengths = [cookie and len(cookie) for _, cookie in script.seen]
+    # A silent server is probed as well, with a cookie until one question was answered without.
+    assert lengths[0] == 8 and lengths.count(8) <= (2 if how == "silence" else 1) and lengths[-4:] == [None] * 4
 
 
 # --- EDNS ---
@@ -264,7 +266,10 @@ def test_server_without_edns(upstream, teredown, how):
     daemon = teredown(upstream(script).endpoint, workers=1)
     for name in names(4):
         assert addresses_of(daemon.ask(name)) == ["192.0.2.1"]
-    assert plain == [False, False] + [True] * 4
+    if how == "silence":  # probes of a silent server are with and without in turn
+        assert plain[:2] == [False, False] and plain.count(False) <= 4 and plain[-3:] == [True] * 3
+    else:
+        assert plain == [False, False] + [True] * 4
 
 
 # --- guessing ---
@@ -543,7 +548,7 @@ def test_riders_are_dropped(upstream, teredown):
     kinds = list(RIDERS.values())
 
     def script(packet, asked, tcp):
-        if asked.qname[0] == "n":
+        if ".poison." in asked.qname:
             return [(0, kinds[int(asked.qname[1:].split(".")[0])](packet))]
         return [(0, wire.reply(packet, answers=[wire.rr(b"\xc0\x0c", wire.A, 60, GOOD)]))]
     server = upstream(script)
