@@ -14,6 +14,7 @@
 #include "lib/base/log.h"
 #include "resolver/cache_walk.h"
 #include "resolver/file_watch.h"
+#include "resolver/upstream/server_status.h"
 
 struct daemon_site {
 	struct file_watch *resolv_conf, *hosts;
@@ -173,29 +174,52 @@ void daemon_site_in_force(
 
 /* --- what people are told --- */
 
-/* Of one server, over all workers: each lists the same ones in the same order. */
-static void add_forward(const struct daemon *daemon, const struct broadcast *broadcast,
+/* One server over all workers: each lists the same ones in the same order. */
+static struct server_state sum_forward(
+	const struct daemon *daemon, const struct broadcast *broadcast, size_t number)
+{
+	struct server_state sum = broadcast->messages[0].status.forwards[number].state;
+
+	for (unsigned w = 1; w < daemon->worker_count; w++) {
+		const struct worker_status *status = &broadcast->messages[w].status;
+
+		if (number < status->forward_count)
+			server_status_merge(&sum, &status->forwards[number].state);
+	}
+	return sum;
+}
+
+static void add_server(const struct daemon *daemon, const char *title,
+	const struct server_state *server, const char *word, struct control_reply *reply)
+{
+	char address[ENDPOINT_TEXT_MAX], figures[SERVER_STATUS_TEXT_MAX];
+	char text[ROUTE_TITLE_MAX + sizeof address + sizeof figures];
+
+	if (loop_watch_is_looping(daemon->loops, &server->endpoint))
+		word = "loop";
+	snprintf(text, sizeof text, "%s %s %s", title, endpoint_to_text(&server->endpoint, address),
+		server_status_text(server, word, daemon_mono_us(), figures));
+	control_reply_add(reply, "forward", text);
+}
+
+/* The servers of one section, of which number is the first. Returns the number behind them. */
+static size_t add_section(const struct daemon *daemon, const struct broadcast *broadcast,
 	size_t number, struct control_reply *reply)
 {
-	const struct route_server *first = &broadcast->messages[0].status.forwards[number];
-	const char *title = route_table_group(broadcast->site->routes, first->group)->title;
-	uint64_t sent = 0, answered = 0, timed_out = 0;
-	char address[ENDPOINT_TEXT_MAX], text[ROUTE_TITLE_MAX + ENDPOINT_TEXT_MAX + 96];
+	const struct worker_status *status = &broadcast->messages[0].status;
+	size_t group = status->forwards[number].group, count = 0;
+	const char *title = route_table_group(broadcast->site->routes, group)->title;
+	bool strict = daemon->options->upstream_order == UPSTREAM_STRICT;
+	struct server_state servers[UPSTREAM_SERVERS_MAX];
 
-	for (unsigned w = 0; w < daemon->worker_count; w++) {
-		const struct worker_status *status = &broadcast->messages[w].status;
-		const struct server_state *state = &status->forwards[number].state;
-
-		if (number >= status->forward_count)
-			continue;
-		sent += state->sent;
-		answered += state->answered;
-		timed_out += state->timed_out;
-	}
-	snprintf(text, sizeof text, "%s %s sent=%" PRIu64 " answered=%" PRIu64 " timeouts=%" PRIu64,
-		title, endpoint_to_text(&first->state.endpoint, address), sent, answered,
-		timed_out);
-	control_reply_add(reply, "forward", text);
+	for (; number < status->forward_count && status->forwards[number].group == group &&
+		count < UPSTREAM_SERVERS_MAX;
+		number++)
+		servers[count++] = sum_forward(daemon, broadcast, number);
+	for (size_t i = 0; i < count; i++)
+		add_server(daemon, title, &servers[i],
+			server_status_word(&servers[i], servers, count, strict), reply);
+	return number;
 }
 
 /* Sections whose names are never forwarded have no server to show. */
@@ -222,8 +246,8 @@ void daemon_site_status(
 	if (options->upstream_count)
 		control_reply_add(reply, "upstream_from",
 			options->upstream_source ? options->upstream_source : "configuration");
-	for (size_t i = 0; i < broadcast->messages[0].status.forward_count; i++)
-		add_forward(daemon, broadcast, i, reply);
+	for (size_t i = 0; i < broadcast->messages[0].status.forward_count;)
+		i = add_section(daemon, broadcast, i, reply);
 	add_never(site, reply);
 	if (site->hosts) {
 		control_reply_add_u64(reply, "hosts_names", site->hosts->names);

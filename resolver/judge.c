@@ -122,12 +122,15 @@ static size_t judge_withhold(struct query_engine *engine, struct query_slot *slo
 		SOURCE_POLICY);
 }
 
+/* The names of a section forward are the inside's own. */
 static bool judge_withholds(const struct query_engine *engine, const struct query_slot *slot)
 {
 	const struct rebinding_rules *rules = &engine->policy->rebinding;
+	const uint8_t *name = slot->request.folded;
+	size_t length = slot->request.qname_length;
 
-	return rules->on && !rebinding_allows(rules, slot->request.folded,
-				    slot->request.qname_length);
+	return rules->on && !rebinding_allows(rules, name, length) &&
+	       site_find(engine->policy->site, name, length).zone_length == 0;
 }
 
 void judge_question(

@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <ctype.h>
+#include <ifaddrs.h>
 #include <pwd.h>
 #include <string.h>
 
@@ -114,6 +115,21 @@ static bool address_is_loopback(const struct address *address)
 				    : memcmp(address->octets, one, 16) == 0;
 }
 
+/* Whether an interface of this machine has the address. */
+static bool is_of_this_machine(const struct address *address)
+{
+	struct ifaddrs *interfaces;
+	struct endpoint endpoint;
+	bool found = address_is_loopback(address);
+	if (found || getifaddrs(&interfaces) != 0)
+		return found;
+	for (const struct ifaddrs *at = interfaces; at && !found; at = at->ifa_next)
+		found = at->ifa_addr && endpoint_from_sockaddr(&endpoint, at->ifa_addr) &&
+			address_equal(&endpoint.address, address);
+	freeifaddrs(interfaces);
+	return found;
+}
+
 bool option_is_ourselves(const struct options *options, const struct endpoint *upstream)
 {
 	for (size_t i = 0; i < options->listen_count; i++) {
@@ -122,7 +138,7 @@ bool option_is_ourselves(const struct options *options, const struct endpoint *u
 			return true;
 		if (own->port == upstream->port &&
 			own->address.family == upstream->address.family &&
-			address_is_zero(&own->address) && address_is_loopback(&upstream->address))
+			address_is_zero(&own->address) && is_of_this_machine(&upstream->address))
 			return true;
 	}
 	return false;

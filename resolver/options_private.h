@@ -95,8 +95,8 @@ option_check_fn option_check_client_names, option_check_dnstap, option_check_dns
 /* False, with these words in why. */
 bool option_refuse(char *why, const char *words);
 
-/* True when upstream is one of our own listen addresses (all of the loopback net where we listen on
- * any address). */
+/* True when upstream is one of our own listen addresses (all addresses of this machine where we listen
+ * on any address). */
 bool option_is_ourselves(const struct options *options, const struct endpoint *upstream);
 
 /* Options within a section `zone "NAME" { … }`. */

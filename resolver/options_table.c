@@ -389,8 +389,8 @@ const struct option_row option_rows[] = {
 		.check = option_check_name,
 		.reloadable = true,
 		.help = "Names that may have addresses of the inside, with all below them: those of "
-			"the own network, and of services that work so, such as plex.direct. What "
-			"counts is the name that is asked, not one that it is an alias of."},
+			"the own network, and of services that work so, such as plex.direct. Names "
+			"of a section forward may as well. What counts is the name that is asked, not one that it is an alias of."},
 	{.name = "tcp-clients-max",
 		.type = OPTION_NUMBER,
 		.unit = "connections",

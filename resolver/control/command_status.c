@@ -30,7 +30,7 @@ static const struct status_row rows[] = {
 	{"listen", "Daemon", "listens on", UNIT_TEXT},
 	{"upstream", "Upstreams", "address|state|srtt_us|rttvar_us|sent|answered|timeouts|failures|hedges|backoffs|silent_s|edns", UNIT_THING},
 	{"upstream_from", "Daemon", "upstreams from", UNIT_TEXT},
-	{"forward", "Forwarding", "zone|address|sent|answered|timeouts", UNIT_THING},
+	{"forward", "Forwarding", "zone|address|state|srtt_us|rttvar_us|sent|answered|timeouts|failures|hedges|backoffs|silent_s|edns", UNIT_THING},
 	{"hosts_*", "Forwarding", "hosts, ", UNIT_COUNT},
 	{"zone", "Zones", "zone|mode|rules|kind", UNIT_THING},
 	{"received", "Queries", "received", UNIT_COUNT},
@@ -284,7 +284,7 @@ static void append_advice(struct cli *cli, const struct control_answer *answer)
 
 	if (!control_answer_value(answer, "upstream"))
 		strbuf_printf(out,
-			"\nThere is no upstream: set `upstream` in %s, then restart teredownd.\n",
+			"\nThere is no upstream: set `upstream` in %s, then run teredown reload.\n",
 			cli->config ? cli->config : options_default_path);
 	if (redis && strcmp(redis, "away") == 0)
 		strbuf_append_text(out, "\nRedis is away: queries are answered, counts wait in "

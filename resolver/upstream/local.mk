@@ -24,7 +24,7 @@ UPSTREAM_TESTS = \
 	tests/unit/test_packet \
 	tests/unit/test_pipeline \
 	tests/unit/test_ports \
-	tests/unit/test_random tests/unit/test_route_table \
+	tests/unit/test_random tests/unit/test_route_table tests/unit/test_routes \
 	tests/unit/test_server \
 	tests/unit/test_server_address \
 	tests/unit/test_stream \
@@ -48,6 +48,9 @@ tests_unit_test_ports_LDADD = $(LIB_UPSTREAM) $(EVENT_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_random_SOURCES = tests/unit/test_random.c
 tests_unit_test_random_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_random_LDADD = $(LIB_UPSTREAM) $(CMOCKA_LIBS)
+tests_unit_test_routes_SOURCES = tests/unit/test_routes.c $(FAKE_SERVER)
+tests_unit_test_routes_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_routes_LDADD = $(LIB_UPSTREAM) $(TLS_LIBS) $(EVENT_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_route_table_SOURCES = tests/unit/test_route_table.c
 tests_unit_test_route_table_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_route_table_LDADD = $(LIB_UPSTREAM) $(CMOCKA_LIBS)

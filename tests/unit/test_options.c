@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <ifaddrs.h>
 
 #include "tests/unit/options_file.h"
 
@@ -360,6 +361,30 @@ static void test_forward_bound(void **state)
 			    "most 256\n");
 }
 
+/* Who listens on every address is every address of the machine. */
+static void test_upstream_on_an_interface_of_ours(void **state)
+{
+	struct ifaddrs *interfaces;
+	struct endpoint own = {0};
+	char text[512], address[ADDRESS_TEXT_MAX];
+	bool found = false;
+
+	(void)state;
+	assert_int_equal(getifaddrs(&interfaces), 0);
+	for (const struct ifaddrs *at = interfaces; at && !found; at = at->ifa_next)
+		found = at->ifa_addr && endpoint_from_sockaddr(&own, at->ifa_addr) &&
+			own.address.family == ADDRESS_V4;
+	freeifaddrs(interfaces);
+	if (!found)
+		skip();
+	snprintf(text, sizeof(text), "listen = { \"0.0.0.0:53\" } upstream = { \"%s\" }",
+		address_to_text(&own.address, address));
+	assert_null(load(text));
+	assert_non_null(strstr(said, "so it would ask itself"));
+	snprintf(text, sizeof(text), "listen = { \"0.0.0.0:5353\" } upstream = { \"%s\" }", address);
+	options_free(load_good(text));
+}
+
 /* --- resolv.conf --- */
 
 static struct options *load_with_resolv_conf(const char *resolv_conf, const char *more)
@@ -665,6 +690,7 @@ int main(void)
 		cmocka_unit_test(test_plain_servers),
 		cmocka_unit_test(test_forward),
 		cmocka_unit_test(test_forward_bound),
+		cmocka_unit_test(test_upstream_on_an_interface_of_ours),
 		cmocka_unit_test(test_resolv_conf),
 		cmocka_unit_test(test_resolv_conf_only_us),
 		cmocka_unit_test(test_zones_shipped),
