@@ -27,7 +27,7 @@ struct cache;
 
 #define CACHE_DNSSEC_OK 0x01
 #define CACHE_CHECKING_DISABLED 0x02
-#define CACHE_KEY_MAX (NAME_WIRE_MAX + 3)
+#define CACHE_KEY_MAX (NAME_WIRE_MAX + 3 + 8) /* 8: for flights that nobody joins (flight.c) */
 
 /* Folded name, type and flags as one string of octets, with its hash. */
 struct cache_key {

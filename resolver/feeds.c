@@ -241,18 +241,22 @@ static const struct prefix *copy_prefixes(
 	return copy;
 }
 
-/* The names stand behind the lists of prefixes; they were checked when the options were read. */
+/* They were checked when the options were read. */
+static const struct name *copy_names(struct name *out, char *const *texts, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		name_from_text(&out[i], texts[i], strlen(texts[i]));
+		name_fold(out[i].wire, out[i].wire, out[i].length);
+	}
+	return out;
+}
+
+/* The names stand behind the lists of prefixes. */
 static struct rebinding_rules rebinding_rules(
 	const struct options *options, struct name *names, struct telemetry *telemetry)
 {
-	for (size_t i = 0; i < options->rebinding_allow_count; i++) {
-		const char *text = options->rebinding_allow[i];
-
-		name_from_text(&names[i], text, strlen(text));
-		name_fold(names[i].wire, names[i].wire, names[i].length);
-	}
 	return (struct rebinding_rules){.on = options->rebinding_protection,
-		.allow = names,
+		.allow = copy_names(names, options->rebinding_allow, options->rebinding_allow_count),
 		.allow_count = options->rebinding_allow_count,
 		.zone = telemetry && options->rebinding_protection
 				? telemetry_zone_id(telemetry, REBINDING_ZONE)
@@ -267,12 +271,17 @@ struct query_policy *feeds_policy(struct rules *rules, struct site *site,
 			  options->rate_exempt_count;
 	struct query_policy *policy =
 		calloc(1, sizeof *policy + prefixes * sizeof(struct prefix) +
-				options->rebinding_allow_count * sizeof(struct name));
+				(options->rebinding_allow_count + options->pass_subnet_count) *
+					sizeof(struct name));
 
 	if (!policy)
 		return NULL;
 	/* The lists stand behind the policy in the same block, so that they live as long. */
-	struct prefix *at = (struct prefix *)(policy + 1);
+	struct name *zones = (struct name *)(policy + 1);
+	struct prefix *at = (struct prefix *)(zones + options->pass_subnet_count);
+	policy->subnet_zones =
+		copy_names(zones, options->pass_subnet, options->pass_subnet_count);
+	policy->subnet_zone_count = options->pass_subnet_count;
 	policy->allow = copy_prefixes(&at, options->allow, options->allow_count);
 	policy->allow_count = options->allow_count;
 	policy->proxies = copy_prefixes(&at, options->proxies, options->proxy_count);

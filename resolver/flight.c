@@ -13,6 +13,7 @@
 #include "resolver/waiter.h"
 
 #define FOREIGN_RETRIES_MAX 3
+#define OWN_FLIGHTS_MAX 256 /* at once; what comes above is asked like anybody's question */
 #define REPEATS_LOOKED_AT 64 /* of those who wait for one answer, the newest first */
 #define ASKED_LATELY_US (300 * US_PER_MS) /* the answer may be on its way */
 #define ASKED_AGAIN_MAX 1024             /* questions, when servers are back */
@@ -31,6 +32,7 @@ struct query_flight {
 	uint32_t epoch;  /* of the cache when it was asked */
 	bool marked;     /* the cache's mark is ours to release */
 	bool background; /* begun for nobody */
+	bool own;        /* of one client: nobody joins, and the answer is not kept */
 };
 
 static bool flight_equal(const void *item, const void *key)
@@ -87,6 +89,7 @@ static void flight_free(struct query_flight *flight)
 
 	table_remove(&engine->flights, flight->key.hash, flight_equal, &flight->key);
 	TAILQ_REMOVE(&engine->by_age, flight, newer);
+	engine->own_count -= flight->own;
 	while ((waiter = TAILQ_FIRST(&flight->waiters)))
 		flight_remove(waiter);
 	engine->background -= flight->background;
@@ -185,7 +188,7 @@ static void flight_fail_asked(
 	const struct failure failure = {.error = error, .rcode = rcode};
 	enum cache_failure kind = kind_of_failure(flight, error);
 
-	if (error != TD_NOMEM && error != TD_FULL)
+	if (error != TD_NOMEM && error != TD_FULL && !flight->own)
 		cache_fail(engine->config.cache, &flight->key, &failure, kind, now->mono_us);
 	flight_fail(flight, &failure, false, now);
 }
@@ -202,7 +205,7 @@ static void flight_land(
 		flight_remove(waiter);
 	}
 	flight_tell_subscribers(flight, TD_OK, 0, answer);
-	if (keep)
+	if (keep && !flight->own)
 		cache_put(engine->config.cache, &flight->key, answer, now->mono_us);
 	else
 		free(answer);
@@ -303,6 +306,10 @@ static void flight_launch(struct query_flight *flight, const struct now *now)
 	struct cache_hit hit;
 	unsigned owner = 0;
 
+	if (flight->own) {
+		flight_ask(flight, now);
+		return;
+	}
 	switch (cache_lookup(engine->config.cache, &flight->key, now->mono_us, true,
 		engine->config.worker, engine->buffer, sizeof engine->buffer, &hit, &owner)) {
 	case CACHE_HIT:
@@ -338,7 +345,8 @@ static struct upstream_question question_of(const struct request *request)
 	struct upstream_question question = {.qname.length = request->qname_length,
 		.qtype = request->qtype,
 		.dnssec_ok = request->edns.dnssec_ok,
-		.checking_disabled = request->flags & DNS_FLAG_CD};
+		.checking_disabled = request->flags & DNS_FLAG_CD,
+		.subnet = request->subnet};
 
 	memcpy(question.qname.wire, request->folded, request->qname_length);
 	return question;
@@ -375,9 +383,34 @@ static void make_room(
 		waiter_give_way((struct waiter *)entry, now);
 }
 
-void flight_wait(struct query_engine *engine, const struct query_client *client,
-	struct query_slot *slot, const struct cache_key *key, const struct now *now)
+/*
+ * A key that no other question has. An answer for one subnet is neither kept by its scope nor shared: with
+ * the clients' subnets in keys, whoever asks could fill the cache, and have one name asked as often as
+ * there are subnets (CVE-2025-5994).
+ */
+static void make_own(struct query_engine *engine, struct cache_key *key)
 {
+	uint64_t serial = ++engine->own_serial;
+
+	memcpy(key->octets + key->length, &serial, sizeof serial);
+	key->length += sizeof serial;
+	key->hash ^= hash_bytes(&engine->config.seed, &serial, sizeof serial);
+}
+
+void flight_wait(struct query_engine *engine, const struct query_client *client,
+	struct query_slot *slot, const struct cache_key *asked, const struct now *now)
+{
+	bool own = slot->request.subnet.sent_length && engine->own_count < OWN_FLIGHTS_MAX;
+	const struct cache_key *key = asked;
+	struct cache_key own_key;
+
+	if (!own)
+		slot->request.subnet.sent_length = 0;
+	if (own) {
+		own_key = *asked;
+		make_own(engine, &own_key);
+		key = &own_key;
+	}
 	struct query_flight *flight = flight_find(engine, key);
 
 	if (flight && is_repeated(flight, client, &slot->request)) {
@@ -403,6 +436,8 @@ void flight_wait(struct query_engine *engine, const struct query_client *client,
 		waiter_free(waiter);
 		return;
 	}
+	flight->own = own;
+	engine->own_count += own;
 	slot->waits = true;
 	flight_add(flight, waiter);
 	flight_launch(flight, now);
@@ -524,6 +559,17 @@ void query_tick(struct query_engine *engine, const struct now *now)
 
 /* --- what comes from upstream and other workers --- */
 
+/* What the reply says of a subnet, if anything, is about the one that was sent (RFC 7871, 7.3). */
+static bool subnet_is_right(
+	const struct upstream_question *question, const uint8_t *reply, size_t size)
+{
+	struct edns edns;
+
+	return !edns_find(reply, size, &edns) || edns.subnet_length == 0 ||
+	       subnet_answers(
+		       &question->subnet, reply + edns.subnet_offset, edns.subnet_length);
+}
+
 void query_answered(struct query_engine *engine, struct query_flight *flight, enum td_error error,
 	const uint8_t *reply, size_t size, const struct endpoint *server, const struct now *now)
 {
@@ -532,6 +578,10 @@ void query_answered(struct query_engine *engine, struct query_flight *flight, en
 	flight->handle = NULL;
 	if (error != TD_OK) {
 		flight_fail_asked(flight, error, RCODE_SERVFAIL, now);
+		return;
+	}
+	if (flight->own && !subnet_is_right(&flight->question, reply, size)) {
+		flight_fail_asked(flight, TD_MALFORMED, RCODE_SERVFAIL, now);
 		return;
 	}
 	answer = answer_from_reply(reply, size, &flight->question, &engine->policy->limits,

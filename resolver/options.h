@@ -78,6 +78,8 @@ struct options {
 	unsigned stale_client_timeout_ms;
 	unsigned prefetch; /* 0 or 1 */
 	unsigned failure_ttl_s;
+	char **pass_subnet;         /* names of domains */
+	size_t pass_subnet_count;
 	char *cookie_secret_file; /* "" = none */
 	/* Out of the file; without one the daemon's own. Never printed. */
 	struct cookie_secrets cookie_secrets;

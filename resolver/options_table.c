@@ -431,6 +431,18 @@ const struct option_row option_rows[] = {
 			"validated an answer (DNSSEC), is passed on to clients that set AD or DO. Set "
 			"it to off where whoever stands between that server and us could have set it: "
 			"nothing protects the bit but the way it comes."},
+	{.name = "pass-client-subnet",
+		.type = OPTION_TEXTS,
+		.unit = "domains",
+		LIST_COUNTED(pass_subnet, pass_subnet_count),
+		.min = 0,
+		.max = 64,
+		.initial = "{ }",
+		.check = option_check_name,
+		.reloadable = true,
+		.help = "Domains for which a client's EDNS Client Subnet (RFC 7871) goes upstream, cut "
+			"to 24 bits of IPv4 and 56 of IPv6. Such an answer is neither cached nor given "
+			"to anybody else. For all other names the option is taken off."},
 	{.name = "cookies",
 		.type = OPTION_WORD,
 		FIELD(cookies),

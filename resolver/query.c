@@ -31,9 +31,24 @@ static bool is_allowed(const struct query_engine *engine, const struct address *
 	return is_in(engine->policy->allow, engine->policy->allow_count, client);
 }
 
+static bool passes_subnet(const struct query_policy *policy, const struct request *request)
+{
+	struct name qname;
+
+	if (policy->subnet_zone_count == 0)
+		return false;
+	qname.length = request->qname_length;
+	memcpy(qname.wire, request->folded, request->qname_length);
+	for (size_t i = 0; i < policy->subnet_zone_count; i++)
+		if (name_is_within(&qname, &policy->subnet_zones[i]))
+			return true;
+	return false;
+}
+
 /*
- * The options that say something to us: a cookie, keepalive over TCP, and what a trusted forwarder says
- * of its client. They go no further: upstream questions are composed anew.
+ * The options that say something to us: a cookie, keepalive over TCP, a subnet where it is passed on,
+ * and what a trusted forwarder says of its client. Nothing else goes any further: upstream questions
+ * are composed anew.
  */
 static void read_options(const struct query_engine *engine, const uint8_t *packet,
 	const struct query_client *client, const struct now *now, struct request *request)
@@ -46,6 +61,8 @@ static void read_options(const struct query_engine *engine, const uint8_t *packe
 			(uint32_t)(now->wall_us / US_PER_S), request->cookie_reply);
 	if (edns->keepalive && query_is_tcp(client))
 		request->keepalive_ds = engine->config.keepalive_ds;
+	if (edns->subnet_length && passes_subnet(engine->policy, request))
+		subnet_read(packet + edns->subnet_offset, edns->subnet_length, &request->subnet);
 	if (engine->policy->forwarder_count &&
 		is_in(engine->policy->forwarders, engine->policy->forwarder_count,
 		    &client->origin.address))
@@ -159,6 +176,10 @@ static size_t answer_question(struct query_engine *engine, const struct query_cl
 		request->qtype,
 		(uint8_t)((request->edns.dnssec_ok ? CACHE_DNSSEC_OK : 0) |
 			  (request->flags & DNS_FLAG_CD ? CACHE_CHECKING_DISABLED : 0)));
+	if (request->subnet.sent_length) { /* the answer is for this subnet: neither kept nor shared */
+		counters->cache_misses++;
+		return answer_uncached(engine, client, &key, now, slot, reply, limit);
+	}
 	enum cache_result result = cache_lookup(engine->config.cache, &key, now->mono_us, false, 0,
 		reply, reply_room(request, slot->transaction.tcp), &hit, &owner);
 	if (result == CACHE_HIT || result == CACHE_HIT_DUE) {

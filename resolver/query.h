@@ -63,6 +63,8 @@ struct query_policy {
 	struct answer_limits limits; /* TTLs of what is cached */
 	struct rebinding_rules rebinding;
 	bool trust_ad; /* AD of upstream is passed on */
+	const struct name *subnet_zones; /* in lower case: below them a client's subnet is passed on */
+	size_t subnet_zone_count;
 	struct cookie_secrets cookies; /* none: cookies are off */
 	struct rate rate;     /* at which each client may ask */
 	const struct prefix *rate_exempt; /* but for these */

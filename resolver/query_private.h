@@ -22,6 +22,8 @@ struct query_engine {
 	struct waiting waiting; /* queries pending */
 	TAILQ_HEAD(, waiter) fresh; /* of those: yet to be offered a stale answer, the oldest first */
 	uint64_t answer_serial;
+	uint64_t own_serial; /* of flights that nobody joins */
+	unsigned own_count;
 	uint8_t buffer[DNS_MESSAGE_MAX]; /* of replies that were pending */
 };
 

@@ -17,6 +17,8 @@ static struct edns_content opt_content(
 		.ede_text = text,
 		.cookie = request->cookie_reply,
 		.cookie_length = request->cookie == COOKIE_NONE ? 0 : COOKIE_SIZE,
+		.subnet = request->subnet.given,
+		.subnet_length = request->subnet.sent_length ? request->subnet.given_length : 0,
 		.keepalive_ds = request->keepalive_ds};
 }
 

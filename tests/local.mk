@@ -58,6 +58,7 @@ LIVE_MODULES = \
 	tests/live/story.py \
 	tests/live/test_stale.py \
 	tests/live/test_story.py \
+	tests/live/test_subnet.py \
 	tests/live/test_timeline.py \
 	tests/live/test_transport.py \
 	tests/live/test_upstream.py \

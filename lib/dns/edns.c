@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The OPT record. Options are checked for being well formed, and the two that a reply answers are
+ * The OPT record. Options are checked for being well formed, and those that a reply answers are
  * noted: the client's are never passed on, and none of them changes the records of an answer.
  */
 #include "lib/dns/edns.h"
@@ -33,6 +33,9 @@ static bool options_read(const uint8_t *message, struct wire_reader *options, st
 				out->cookie_offset = (uint16_t)(data - message);
 				out->cookie_length = (uint8_t)length;
 			}
+		} else if (code == EDNS_OPTION_ECS && out->subnet_length == 0) {
+			out->subnet_offset = (uint16_t)(data - message);
+			out->subnet_length = length;
 		} else if (code == EDNS_OPTION_KEEPALIVE && length == 0) {
 			out->keepalive = true;
 		}
@@ -62,6 +65,24 @@ enum td_error edns_parse(
 	return TD_OK;
 }
 
+bool edns_find(const uint8_t *message, size_t size, struct edns *out)
+{
+	struct wire_reader reader = wire_reader_init(message, size);
+	struct message_header header = message_read_header(&reader);
+	unsigned count = (unsigned)header.ancount + header.nscount + header.arcount;
+	struct name qname;
+	uint16_t qtype, qclass;
+	struct message_rr rr;
+
+	for (unsigned i = 0; i < header.qdcount && reader.error == TD_OK; i++)
+		message_read_question(&reader, &qname, &qtype, &qclass);
+	while (reader.error == TD_OK && count-- > 0) {
+		if (message_read_rr(&reader, &rr) && rr.type == TYPE_OPT)
+			return edns_parse(message, size, &rr, out) == TD_OK;
+	}
+	return false;
+}
+
 /* EXTRA-TEXT is UTF-8 (RFC 8914, 2), so it is not cut within a character. */
 static size_t text_length(const char *text)
 {
@@ -84,6 +105,7 @@ size_t edns_content_size(const struct edns_content *content)
 {
 	return OPT_EMPTY_SIZE + ede_size(content) +
 	       (content->cookie_length ? 4 + content->cookie_length : 0) +
+	       (content->subnet_length ? 4 + content->subnet_length : 0) +
 	       (content->keepalive_ds ? 6 : 0);
 }
 
@@ -97,6 +119,17 @@ static void write_ede(struct wire_writer *writer, const struct edns_content *con
 	wire_write_bytes(writer, content->ede_text, length);
 }
 
+/* Nothing where there are no octets. */
+static void write_option(
+	struct wire_writer *writer, uint16_t code, const uint8_t *octets, size_t length)
+{
+	if (length == 0)
+		return;
+	wire_write_u16(writer, code);
+	wire_write_u16(writer, (uint16_t)length);
+	wire_write_bytes(writer, octets, length);
+}
+
 void edns_write_content(struct wire_writer *writer, bool dnssec_ok, uint8_t extended_rcode,
 	const struct edns_content *content)
 {
@@ -107,11 +140,8 @@ void edns_write_content(struct wire_writer *writer, bool dnssec_ok, uint8_t exte
 	wire_write_u8(writer, 0);
 	wire_write_u16(writer, dnssec_ok ? 0x8000 : 0);
 	wire_write_u16(writer, (uint16_t)(edns_content_size(content) - OPT_EMPTY_SIZE));
-	if (content->cookie_length) {
-		wire_write_u16(writer, EDNS_OPTION_COOKIE);
-		wire_write_u16(writer, (uint16_t)content->cookie_length);
-		wire_write_bytes(writer, content->cookie, content->cookie_length);
-	}
+	write_option(writer, EDNS_OPTION_ECS, content->subnet, content->subnet_length);
+	write_option(writer, EDNS_OPTION_COOKIE, content->cookie, content->cookie_length);
 	if (content->keepalive_ds) {
 		wire_write_u16(writer, EDNS_OPTION_KEEPALIVE);
 		wire_write_u16(writer, 2);

@@ -38,6 +38,8 @@ struct edns {
 	uint16_t options_offset, options_length; /* within the message */
 	uint16_t cookie_offset;                  /* of the first COOKIE's data within the message */
 	uint8_t cookie_length;                   /* 0: there is none */
+	uint16_t subnet_offset;                  /* of the first Client Subnet's data */
+	uint16_t subnet_length;
 	bool keepalive; /* edns-tcp-keepalive without a time, as a client asks (RFC 7828) */
 	uint16_t udp_payload;   /* as sent; RFC 6891 6.2.3: below 512 means 512, done by the user of the value */
 };
@@ -48,12 +50,17 @@ struct edns {
  */
 enum td_error edns_parse(const uint8_t *message, size_t size, const struct message_rr *rr, struct edns *out);
 
+/* The OPT record of a whole message. False when it has none, or cannot be read up to it. */
+bool edns_find(const uint8_t *message, size_t size, struct edns *out);
+
 /* The options of an OPT record of ours. */
 struct edns_content {
 	enum ede_code ede;     /* EDE_NONE: no such option */
 	const char *ede_text;  /* or NULL; cut to 64 octets */
 	const uint8_t *cookie; /* cookie_length octets; 0: no such option */
 	size_t cookie_length;
+	const uint8_t *subnet; /* Client Subnet, subnet_length octets; 0: no such option */
+	size_t subnet_length;
 	uint16_t keepalive_ds; /* edns-tcp-keepalive, in tenths of a second; 0: no such option */
 };
 

@@ -86,6 +86,7 @@ enum request_verdict request_parse(
 	out->edns = (struct edns){0};
 	out->forwarded = (struct forwarded){0};
 	out->cookie = COOKIE_NONE;
+	out->subnet.sent_length = 0;
 	out->keepalive_ds = 0;
 	bool readable = read_body(&reader, &header, out);
 	if (header.flags & DNS_FLAG_OPCODE)

@@ -10,6 +10,7 @@
 #include "lib/dns/edns.h"
 #include "lib/dns/forwarded.h"
 #include "lib/dns/message.h"
+#include "lib/dns/subnet.h"
 
 struct request {
 	uint16_t id;
@@ -22,6 +23,7 @@ struct request {
 	/* Set by who knows secrets and transport; else none and 0. */
 	enum cookie_state cookie;
 	uint8_t cookie_reply[COOKIE_SIZE]; /* what goes back unless the state is COOKIE_NONE */
+	struct subnet subnet;              /* of the client, where it is passed on */
 	uint16_t keepalive_ds;             /* edns-tcp-keepalive that goes back, in tenths of a second; 0: none */
 	uint8_t folded[NAME_WIRE_MAX]; /* qname in lower case, qname_length octets */
 };

@@ -46,6 +46,11 @@ static void write_opt(struct packet *packet, struct wire_writer *writer,
 		packet->cookie_length = form->cookie_length;
 		wire_write_bytes(writer, form->cookie, form->cookie_length);
 	}
+	if (question->subnet.sent_length) {
+		wire_write_u16(writer, EDNS_OPTION_ECS);
+		wire_write_u16(writer, question->subnet.sent_length);
+		wire_write_bytes(writer, question->subnet.sent, question->subnet.sent_length);
+	}
 	if (writer->position > options)
 		wire_put_u16(writer->data, writer->size, options - 2,
 			(uint16_t)(writer->position - options));

@@ -10,13 +10,14 @@
 #include <stdint.h>
 
 #include "lib/dns/name.h"
+#include "lib/dns/subnet.h"
 
 #define COOKIE_CLIENT_SIZE 8 /* RFC 7873, 4 */
 #define COOKIE_SERVER_MIN 8
 #define COOKIE_SERVER_MAX 32
 #define COOKIE_MAX (COOKIE_CLIENT_SIZE + COOKIE_SERVER_MAX)
-/* header, question, our OPT, a cookie in it */
-#define PACKET_MAX (12 + NAME_WIRE_MAX + 4 + 11 + 4 + COOKIE_MAX)
+/* header, question, our OPT, a cookie and a client's subnet in it */
+#define PACKET_MAX (12 + NAME_WIRE_MAX + 4 + 11 + 4 + COOKIE_MAX + 4 + SUBNET_SENT_MAX)
 #define PACKET_CASE_BITS ((NAME_WIRE_MAX + 7) / 8)
 
 struct upstream_question {
@@ -24,6 +25,7 @@ struct upstream_question {
 	uint16_t qtype;
 	bool dnssec_ok;         /* DO */
 	bool checking_disabled; /* CD */
+	struct subnet subnet;   /* of a client, where it is passed on */
 };
 
 /* What one packet has of its own, besides the question. */

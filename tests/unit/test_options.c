@@ -606,7 +606,7 @@ static void test_exchange_reloadable(void **state)
 	write_cookie_file(path);
 	snprintf(text, sizeof text,
 		"resolv-conf = \"/dev/null\" "
-		"trust-ad = off cookies = off cookie-secret-file = \"%s\" "
+		"trust-ad = off pass-client-subnet = { \"example.com\" } cookies = off cookie-secret-file = \"%s\" "
 		"zone-dir = \"/z\" allow = { \"192.0.2.0/24\", \"::1\" } "
 		"proxy-protocol = { \"192.0.2.1\" } trust-forwarder = { \"192.0.2.2\" } "
 		"rate-limit = 5 rate-limit-slip = 3 rate-limit-prefix-v6 = 56 rate-limit-exempt = { \"192.0.2.3\" } "
