@@ -106,6 +106,25 @@ static void verdict_enforce(struct policy_verdict *verdict, const struct policy_
 		verdict->hit = match;
 }
 
+/*
+ * A denial of our own hides nobody's tunnel: what stands behind it is recorded as far as it would deny
+ * as well. The reply is the same.
+ */
+static void verdict_look_behind(struct policy_verdict *verdict, const struct policy_view *view,
+	const struct policy_match *matches, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		enum policy_mode mode = match_mode(view, &matches[i]);
+		if (mode == MODE_BLOCK) {
+			if (matches[i].action == ACTION_NXDOMAIN)
+				verdict_enforce(verdict, view, &matches[i]);
+			return;
+		}
+		if (mode == MODE_WATCH && matches[i].action != ACTION_PASSTHRU && !verdict->hit)
+			verdict->hit = &matches[i];
+	}
+}
+
 struct policy_verdict policy_decide(
 	const struct policy_view *view, const struct policy_match *matches, size_t count)
 {
@@ -118,6 +137,10 @@ struct policy_verdict policy_decide(
 			return verdict;
 		if (mode == MODE_BLOCK) {
 			verdict_enforce(&verdict, view, match);
+			if (match->action == ACTION_NXDOMAIN &&
+				view->index->zones[match->zone].kind == ZONE_LOCAL)
+				verdict_look_behind(
+					&verdict, view, &matches[i + 1], count - i - 1);
 			return verdict;
 		}
 		if (mode == MODE_WATCH && match->action != ACTION_PASSTHRU && !verdict.hit)

@@ -159,5 +159,5 @@ struct policy_verdict {
 };
 
 /* Walks the matches in order: ignored zones are passed over, a watched hit is kept and the search goes on, the first enforced rule ends it.
- * PASSTHRU in a zone that enforces ends it with ACTION_NONE. */
+ * PASSTHRU in a zone that enforces ends it with ACTION_NONE. Behind an NXDOMAIN of a ZONE_LOCAL the walk goes on for what is to be recorded. */
 struct policy_verdict policy_decide(const struct policy_view *view, const struct policy_match *matches, size_t count);

@@ -55,6 +55,7 @@ LIVE_MODULES = \
 	tests/live/test_script.py \
 	tests/live/test_siem.py \
 	tests/live/test_site.py \
+	tests/live/test_special.py \
 	tests/live/story.py \
 	tests/live/test_stale.py \
 	tests/live/test_story.py \

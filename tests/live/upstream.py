@@ -26,10 +26,8 @@ import time
 
 import wire
 
-
-def is_marker(packet):
-    """The daemon's own question, whether its upstream leads back to it: no script has to know of it."""
-    return b"\4loop\10internal\0" in packet[:80].lower()
+# By names below this one teredownd finds out whether a server leads back to it; no test counts them among what is asked.
+LOOP = b"\4loop\x08internal\0"
 
 
 def no_such_name(packet, asked, tcp):
@@ -42,6 +40,7 @@ class Upstream:
         self.script = script
         self.asked = collections.Counter()  # (qname in lower case, type) → questions, UDP and TCP
         self.udp_packets = self.tcp_queries = 0
+        self.loop_names = []
         self.sources = []  # (port, id) of each UDP question
         self._due, self._sequence = [], 0
         self._open(host, port)
@@ -130,9 +129,13 @@ class Upstream:
             asked = wire.read_question(packet)
         except wire.Malformed:
             return
-        self.asked[(asked.qname, asked.qtype)] += 1
+        script = self.script
+        if LOOP in packet.lower():
+            self.loop_names.append(asked.qname)
+            script = no_such_name
+        else:
+            self.asked[(asked.qname, asked.qtype)] += 1
         now = time.monotonic()
-        script = no_such_name if is_marker(packet) else self.script
         for delay, answer in script(packet, asked, address is None):
             self._sequence += 1
             heapq.heappush(self._due, (now + delay, self._sequence, sock, address, answer))
@@ -145,7 +148,7 @@ class Upstream:
                 return
             except OSError:
                 continue  # an ICMP error about an earlier answer
-            if not is_marker(packet):
+            if LOOP not in packet.lower():
                 self.udp_packets += 1
                 self.sources.append((address[1], packet[:2]))
             self._schedule(sock, address, packet)

@@ -602,7 +602,7 @@ static void test_exchange_reloadable(void **state)
 {
 	(void)state;
 	struct options *defaults = load_good(NO_RESOLV_CONF), *was = load_good(NO_RESOLV_CONF);
-	char path[] = "/tmp/td-cookies-XXXXXX", text[1024];
+	char path[] = "/tmp/td-cookies-XXXXXX", text[4096];
 	write_cookie_file(path);
 	snprintf(text, sizeof text,
 		"resolv-conf = \"/dev/null\" "

@@ -345,6 +345,52 @@ static void test_decide(void **state)
 	policy_index_free(index);
 }
 
+/* A denial of our own is what the client gets; what else denies the name is what is recorded. */
+static void test_decide_behind_local(void **state)
+{
+	static const struct {
+		uint8_t mode[4]; /* of local, tunnel, list, last */
+		const char *name;
+		enum policy_action action;
+		int hit, enforced;
+	} decisions[] = {
+		{{0, MODE_IGNORE, MODE_IGNORE}, "both.", ACTION_NXDOMAIN, -1, 0},
+		{{0, MODE_WATCH, MODE_IGNORE}, "both.", ACTION_NXDOMAIN, 1, 0},
+		{{0, MODE_BLOCK, MODE_IGNORE}, "both.", ACTION_NXDOMAIN, 1, 1},
+		{{0, MODE_WATCH, MODE_BLOCK}, "both.", ACTION_NXDOMAIN, 1, 0}, /* drops: not as well */
+		{{0, MODE_IGNORE, MODE_BLOCK}, "both.", ACTION_NXDOMAIN, -1, 0},
+		{{0, MODE_BLOCK, MODE_BLOCK}, "pass.", ACTION_NXDOMAIN, -1, 0},
+		/* local data, or NODATA, ends it */
+		{{0, MODE_BLOCK, MODE_BLOCK}, "data.", ACTION_LOCAL_DATA, -1, 0},
+		{{0, MODE_WATCH, MODE_BLOCK}, "empty.", ACTION_NODATA, -1, 0},
+	};
+	struct policy_builder *builder = policy_builder_new();
+
+	(void)state;
+	add_zone(builder, "local", ZONE_LOCAL,
+		SOA "both CNAME .\npass CNAME .\ndata A 192.0.2.1\nempty CNAME *.\n");
+	add_zone(builder, "tunnel", ZONE_TUNNEL,
+		SOA "both CNAME .\npass CNAME rpz-passthru.\ndata CNAME .\nempty CNAME .\n");
+	add_zone(builder, "list", ZONE_LIST, SOA "both CNAME rpz-drop.\npass CNAME .\n");
+	struct policy_index *index = policy_builder_finish(&builder);
+
+	for (size_t i = 0; i < sizeof(decisions) / sizeof(decisions[0]); i++) {
+		struct policy_view view = {.index = index};
+		struct policy_match matches[POLICY_MATCHES_MAX];
+		struct name name = folded(decisions[i].name);
+		memcpy(view.mode, decisions[i].mode, sizeof(decisions[i].mode));
+		size_t count = policy_match_name(index, name.wire, name.length, matches);
+		struct policy_verdict verdict = policy_decide(&view, matches, count);
+		int hit = verdict.hit ? verdict.hit->zone : -1;
+		int enforced = verdict.enforced ? verdict.enforced->zone : -1;
+		if (verdict.action != decisions[i].action || hit != decisions[i].hit ||
+			enforced != decisions[i].enforced)
+			fail_msg("decision %zu: %s, hit %d, enforced %d", i,
+				policy_action_name(verdict.action), hit, enforced);
+	}
+	policy_index_free(index);
+}
+
 /* --- against a plain list --- */
 
 #define PLAIN_ZONES 6
@@ -656,6 +702,7 @@ int main(void)
 		cmocka_unit_test(test_longest_name),
 		cmocka_unit_test(test_apex),
 		cmocka_unit_test(test_decide),
+		cmocka_unit_test(test_decide_behind_local),
 		cmocka_unit_test(test_index_against_list),
 		cmocka_unit_test(test_many_names),
 	};

@@ -159,7 +159,6 @@ static void test_tunnel_names(void **state)
 		{"teredo.autotrans.consulintel.com.", "teredo", NULL},
 		{"debian-miredo.progsoc.org.", "teredo", NULL},
 		{"6to4.ipv6.microsoft.com.", "6to4", NULL},
-		{"isatap.", "isatap", NULL},
 		{"_isatap.", "isatap", NULL},
 		{"isatap.corp.example.", "isatap", "isatap.*"},
 		{"isatap.home.", "isatap", "isatap.*"},
@@ -349,6 +348,20 @@ static void test_names_that_do_not_exist(void **state)
 	expect(*state, "_dns.resolver.arpa.", "special-use", "*.resolver.arpa.", ACTION_NODATA);
 }
 
+/* The bare name does not exist, and who asks for it is seen by the zone isatap. */
+static void test_bare_isatap(void **state)
+{
+	struct policy_view view = {.index = *state};
+	struct policy_match matches[POLICY_MATCHES_MAX];
+
+	memset(view.mode, MODE_WATCH, sizeof(view.mode));
+	struct policy_verdict verdict = policy_decide(&view, matches, match(*state, "isatap.", matches));
+	assert_int_equal(verdict.action, ACTION_NXDOMAIN);
+	assert_string_equal(policy_zone_name(*state, verdict.enforced->zone), "special-use");
+	assert_non_null(verdict.hit);
+	assert_string_equal(policy_zone_name(*state, verdict.hit->zone), "isatap");
+}
+
 /* RFC 6303: the zone's name exists, nothing below it does, and the denial belongs to the zone. */
 static void expect_empty_zone(const struct policy_index *index, const char *zone)
 {
@@ -411,6 +424,7 @@ int main(void)
 		cmocka_unit_test(test_localhost),
 		cmocka_unit_test(test_loopback_names),
 		cmocka_unit_test(test_names_that_do_not_exist),
+		cmocka_unit_test(test_bare_isatap),
 		cmocka_unit_test(test_empty_zones),
 	};
 
