@@ -53,8 +53,10 @@ enum td_error edns_parse(
 	wire_read_bytes(&reader, rr->rdata_offset);
 	const uint8_t *rdata = wire_read_bytes(&reader, rr->rdata_length);
 	struct wire_reader options = wire_reader_init(rdata, rr->rdata_length);
-	if (!rdata || !options_read(message, &options, out))
+	if (!rdata || !options_read(message, &options, out)) {
+		*out = (struct edns){0};
 		return TD_MALFORMED;
+	}
 	out->present = true;
 	out->options_offset = (uint16_t)rr->rdata_offset;
 	out->options_length = rr->rdata_length;

@@ -94,7 +94,7 @@ static void test_compose_longest_name(void **state)
 	wire[192] = 61;
 	wire[254] = 0;
 	packet_compose(&f.packet, &f.question, &f.form);
-	assert_int_equal(f.packet.length, PACKET_MAX - 4 - COOKIE_MAX);
+	assert_int_equal(f.packet.length, PACKET_MAX - 4 - COOKIE_MAX - 4 - SUBNET_SENT_MAX);
 	reply_make(&f, 0);
 	assert_true(match(&f));
 }
