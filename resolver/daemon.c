@@ -543,6 +543,10 @@ static bool open_workers(struct daemon *daemon)
 	return true;
 }
 
+/*
+ * Not those of sections forward: the server of corp.example that sends us everything else would give our
+ * question back, and rightly so.
+ */
 void daemon_watch_loops(struct daemon *daemon)
 {
 	const struct options *options = daemon->options;
@@ -552,11 +556,6 @@ void daemon_watch_loops(struct daemon *daemon)
 	for (size_t i = 0; i < options->upstream_count && count < LOOP_SERVERS_MAX; i++)
 		if (options->upstream[i].transport == SERVER_UDP)
 			servers[count++] = options->upstream[i].endpoint;
-	for (size_t i = 0; i < options->forward_count; i++)
-		for (size_t k = 0; k < options->forwards[i].upstream_count; k++)
-			if (options->forwards[i].upstream[k].transport == SERVER_UDP &&
-				count < LOOP_SERVERS_MAX)
-				servers[count++] = options->forwards[i].upstream[k].endpoint;
 	loop_watch_set_servers(daemon->loops, servers, count, daemon_mono_us());
 }
 

@@ -109,7 +109,7 @@ bool daemon_set_policy(struct daemon *daemon, struct rules *rules,
 	const uint8_t mode[POLICY_ZONES_MAX], broadcast_done_fn *done, void *context);
 
 /* Tells the watch for loops which upstream servers there are, at the start and when they change. Those
- * asked over TCP and TLS are not watched. */
+ * asked over TCP and TLS, and those of sections forward, are not watched. */
 void daemon_watch_loops(struct daemon *daemon);
 
 /* Reads configuration and zones again. NULL and *why on a fault (the old ones stay), else the new

@@ -316,6 +316,11 @@ struct query_policy *feeds_policy(struct rules *rules, struct site *site,
 			telemetry && i < policy_zone_count(rules->index)
 				? telemetry_zone_id(telemetry, policy_zone_name(rules->index, i))
 				: ZONE_ID_NONE;
+	for (size_t i = 0; i < options->zone_count; i++) {
+		size_t zone;
+		if (policy_zone_find(rules->index, options->zones[i].name, &zone))
+			policy->reason[zone] = options->zones[i].reason;
+	}
 	rules->users++;
 	site->users++;
 	return policy;

@@ -91,7 +91,7 @@ size_t judge_enforce(struct query_engine *engine, struct query_slot *slot,
 		length = reply_truncated(&slot->request, reply, capacity);
 	else
 		length = reply_policy(&slot->request, reply, capacity, index, match,
-			engine->policy->block_ttl_s, local ? EDE_NONE : EDE_BLOCKED,
+			engine->policy->block_ttl_s, local ? EDE_NONE : engine->policy->reason[match->zone],
 			policy_zone_name(index, match->zone));
 	return judge_close(&slot->transaction, reply, length, local ? SOURCE_LOCAL : SOURCE_POLICY);
 }

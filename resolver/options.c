@@ -310,6 +310,8 @@ static void append_zone(struct options *options, const struct shipped_zone *ship
 		zone_word(section, ZONE_FIELD_FORMAT, option_format_words, FORMAT_RPZ, faults);
 	zone->mode = zone_word(section, ZONE_FIELD_MODE, option_mode_words,
 		zone_default_mode(options, shipped), faults);
+	zone->reason = EDE_BLOCKED + (int)zone_word(section, ZONE_FIELD_REASON,
+					     option_reason_words, 0, faults);
 	const char *directory = options->zone_dir ? options->zone_dir : "";
 	bool is_rpz = zone->format == FORMAT_RPZ;
 	zone->file = file ? join_path(directory, file, "")

@@ -12,6 +12,7 @@
 
 #include "lib/dns/address.h"
 #include "lib/dns/cookie.h"
+#include "lib/dns/edns.h"
 #include "policy/policy.h"
 #include "resolver/resolv_conf.h"
 #include "resolver/telemetry/redis/redis_address.h"
@@ -33,6 +34,7 @@ struct zone_options {
 			   pattern list may be missing */
 	enum zone_format format;
 	enum policy_mode mode;
+	enum ede_code reason; /* EDE_BLOCKED, EDE_CENSORED or EDE_FILTERED */
 };
 
 /* A section forward "TITLE", which route_table_add takes. */

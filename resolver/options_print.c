@@ -36,7 +36,8 @@ static void print_zone(const struct zone_options *zone, FILE *out)
 	option_print_quoted(zone->file, out);
 	fputc('\n', out);
 	if (zone->kind != ZONE_LOCAL)
-		fprintf(out, "\tmode = %s\n", option_mode_words[zone->mode]);
+		fprintf(out, "\tmode = %s\n\treason = %s\n", option_mode_words[zone->mode],
+			option_reason_words[zone->reason - EDE_BLOCKED]);
 	fputs("}\n", out);
 }
 

@@ -100,7 +100,7 @@ bool option_refuse(char *why, const char *words);
 bool option_is_ourselves(const struct options *options, const struct endpoint *upstream);
 
 /* Options within a section `zone "NAME" { … }`. */
-enum zone_field { ZONE_FIELD_FORMAT, ZONE_FIELD_FILE, ZONE_FIELD_MODE, ZONE_FIELD_COUNT };
+enum zone_field { ZONE_FIELD_FORMAT, ZONE_FIELD_FILE, ZONE_FIELD_MODE, ZONE_FIELD_REASON, ZONE_FIELD_COUNT };
 struct zone_row {
 	const char *name;
 	const char *form; /* of the value, for the manual */
@@ -109,6 +109,7 @@ struct zone_row {
 extern const struct zone_row zone_rows[ZONE_FIELD_COUNT];
 
 extern const char *const option_mode_words[];   /* in the order of enum policy_mode */
+extern const char *const option_reason_words[]; /* in the order of EDE codes from EDE_BLOCKED */
 extern const char *const option_format_words[]; /* in the order of enum zone_format */
 
 /* The position of text in words; false when it is none of them. */

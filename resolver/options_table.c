@@ -51,6 +51,7 @@ static void compute_cores(char *out, size_t size)
 /* --- the table --- */
 
 const char *const option_mode_words[] = {"ignore", "watch", "block", NULL};
+const char *const option_reason_words[] = {"blocked", "censored", "filtered", NULL};
 const char *const option_format_words[] = {"rpz", "patterns", NULL};
 static const char *const journal_fsync_words[] = {"never", "batch", "second", NULL};
 static const char *const switch_words[] = {"off", "on", NULL};
@@ -906,4 +907,8 @@ const struct zone_row zone_rows[ZONE_FIELD_COUNT] = {
 		"As the option of that name, for this zone. Default: that option for the tunnel "
 		"zones, ignore for bypass, watch for zones of your own. Not for special-use, which "
 		"is always in force."},
+	[ZONE_FIELD_REASON] = {"reason", "blocked|censored|filtered",
+		"What a blocked client is told by Extended DNS Errors (RFC 8914): that this resolver "
+		"blocks the name (15), that somebody else demands it (16), or that the client asked "
+		"for it (17). Default: blocked."},
 };

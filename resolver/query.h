@@ -51,6 +51,7 @@ struct query_policy {
 	struct policy_view view;
 	uint16_t zone_id[POLICY_ZONES_MAX];
 	const struct site *site;    /* hosts files and sections forward; NULL: none */
+	enum ede_code reason[POLICY_ZONES_MAX]; /* of what the zone blocks */
 	const struct prefix *allow; /* clients outside are refused */
 	size_t allow_count;
 	const struct prefix *proxies; /* each of their datagrams and connections begins with a PROXY header */

@@ -5,6 +5,7 @@
 
 #include "lib/dns/forwarded.h"
 #include "lib/dns/proxy.h"
+#include "lib/dns/subnet.h"
 #include "tests/fuzz/fuzz.h"
 
 static void check_client(const struct address *client)
@@ -17,10 +18,24 @@ static void check_client(const struct address *client)
 	FUZZ_CHECK(address_equal(&again, client));
 }
 
+/* What is passed on is well formed itself, and as much as may be told. */
+static void check_subnet(const uint8_t *data, size_t size)
+{
+	struct subnet subnet, again;
+	if (!subnet_read(data, size, &subnet))
+		return;
+	FUZZ_CHECK(subnet.sent[2] <= (subnet.sent[1] == 1 ? SUBNET_BITS_V4 : SUBNET_BITS_V6));
+	FUZZ_CHECK(subnet_answers(&subnet, subnet.sent, subnet.sent_length));
+	FUZZ_CHECK(subnet_read(subnet.sent, subnet.sent_length, &again));
+	FUZZ_CHECK(again.sent_length == subnet.sent_length &&
+		   !memcmp(again.sent, subnet.sent, subnet.sent_length));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct forwarded forwarded;
 	struct proxy_header header, shorter;
+	check_subnet(data, size);
 	forwarded_read(data, size, &forwarded);
 	check_client(&forwarded.client);
 	check_client(&forwarded.mac);

@@ -288,3 +288,50 @@ class TestKeepalive:
 
     def test_not_unasked(self, shared):
         assert opt_of(exchange(shared.port, with_opt(), tcp=True))[3] == []
+
+
+class TestErrors:
+    """Extended DNS Errors (RFC 8914): which, for whom, and never at the price of the answer's room."""
+
+    ZONE = "$TTL 60\n@ SOA localhost. nobody.invalid. 1 1 1 1 1\n%s CNAME .\n"
+
+    @pytest.mark.parametrize("reason,code", [(None, 15), ("blocked", 15), ("censored", 16), ("filtered", 17)])
+    def test_reason(self, teredown, nsd, folder, reason, code):
+        zone = folder.write("list.rpz", self.ZONE % GOOD)
+        daemon = teredown(nsd.endpoint, zones={"list": dict({"file": zone, "mode": "block"}, **({"reason": reason} if reason else {}))})
+        for _ in range(2):
+            (option, body), = opt_of(exchange(daemon.port, with_opt()))[3]
+            assert option == 15 and body == struct.pack("!H", code) + b"policy zone list"
+        assert opt_of(exchange(daemon.port, wire.query(1, GOOD))) is None
+        daemon.configure()
+        if reason is None:
+            return
+        daemon.settings[("zone", "list")]["reason"] = "blocked"
+        daemon.configure()
+        daemon.run("reload")
+        assert opt_of(exchange(daemon.port, with_opt()))[3][0][1][:2] == b"\0\x0f"
+
+    def test_it_fits(self, teredown, nsd, folder):
+        """The longest name, 512 octets, a cookie: what has no place is left out, and the rest is whole."""
+        labels = [b"\x3f" + octet * 63 for octet in (b"a", b"b", b"c")] + [b"\x3d" + b"d" * 61]
+        text = ".".join(label[1:].decode() for label in labels)
+        zone = folder.write("list.rpz", "$TTL 60\n$ORIGIN .\n@ SOA localhost. nobody.invalid. 1 1 1 1 1\n*.%s CNAME .\n" % text.split(".", 1)[1])
+        daemon = teredown(nsd.endpoint, zones={"x" * 31: {"file": zone, "mode": "block"}})
+        opt = wire.opt(512, options=wire.option(COOKIE, CLIENT_COOKIE), dnssec_ok=True)
+        question = wire.header(1, wire.RD, additional=1) + wire.question(b"".join(labels) + b"\0", wire.A) + opt
+        packet = exchange(daemon.port, question)
+        message = wire.parse(packet)
+        assert len(packet) <= 512 and message.rcode == wire.NXDOMAIN and message.authority and not message.truncated
+        assert len(cookie_of(packet)) == 24
+
+    def test_outside(self, teredown, nsd):
+        """18, prohibited: a client that is not served."""
+        daemon = teredown(nsd.endpoint, allow=["127.9.9.9"])
+        assert opt_of(exchange(daemon.port, with_opt()))[3] == [(15, b"\0\x12")]
+
+    def test_nobody_answers(self, teredown):
+        """22 or 23: no server, or a network without a way to it."""
+        daemon = teredown("127.0.0.1:%d" % harness.free_port(), upstream_timeout=500)
+        message = wire.parse(exchange(daemon.port, with_opt()))
+        assert message.rcode == wire.SERVFAIL
+        assert [body[:2] for code, body in message.options if code == 15] in ([b"\0\x16"], [b"\0\x17"])

@@ -155,3 +155,20 @@ def test_no_loop(teredown, upstream):
     made_up = "0123456789abcdef.loop.internal"
     assert rcode_of(daemon.ask(made_up)) == "NXDOMAIN" and server.loop_names[1:] == [made_up + "."]
     assert not loops(daemon) and daemon.ask("www.example.org").answer
+
+
+def test_forwarded_both_ways(teredown, nsd, folder):
+    """The server of a section forward may ask us everything else: no loop."""
+    port = harness.free_port()
+    hosts = folder.write("hosts", "192.0.2.40 host.corp.example\n")
+    outer = teredown(nsd.endpoint)
+    outer.settings[("forward", "corp.example")] = {"upstream": ["127.0.0.1:%d" % port]}
+    outer.configure()
+    outer.run("reload")
+    inner = start_at(teredown, port, "127.0.0.1:%d" % outer.port, hosts=[hosts])
+    assert harness.addresses_of(outer.ask("host.corp.example")) == ["192.0.2.40"]
+    assert harness.addresses_of(inner.ask("h1.example.org")) == harness.addresses_of(outer.ask("h1.example.org"))
+    outer.run("reload")
+    for daemon in (outer, inner):
+        assert not loops(daemon)
+    assert harness.addresses_of(outer.ask("host.corp.example")) == ["192.0.2.40"]

@@ -123,6 +123,7 @@ static void open_policy(struct world *world, const char *tunnel_zone, const char
 	world->policy.limits =
 		(struct answer_limits){.ttl_max_s = 86400, .negative_ttl_max_s = 3600};
 	world->policy.trust_ad = true;
+	world->policy.reason[0] = world->policy.reason[1] = EDE_BLOCKED;
 	world->policy.stale_wait_us = 1800 * US_PER_MS;
 	world->policy.zone_id[0] = 10;
 	world->policy.zone_id[1] = 11;

@@ -97,6 +97,7 @@ void assert_same_zones(const struct options *a, const struct options *b)
 		assert_int_equal(x->required, y->required);
 		assert_int_equal(x->format, y->format);
 		assert_int_equal(x->mode, y->mode);
+		assert_int_equal(x->reason, y->reason);
 	}
 }
 

@@ -497,7 +497,7 @@ static void test_zones_override(void **state)
 		"zone \"teredo\" { mode = block }\n"
 		"zone \"special-use\" { file = \"/s.rpz\" }\n"
 		"zone \"lab\" { mode = ignore format = patterns file = \"lab.rpz\" }\n"
-		"zone \"ads\" { file = \"/etc/ads\" }\n"
+		"zone \"ads\" { file = \"/etc/ads\" reason = censored }\n"
 		"zone \"isatap\" { file = \"own.rpz\" }\n");
 	assert_int_equal(o->zone_count, 9);
 	assert_zone(o, 0, "special-use", "/s.rpz", "/s.patterns", MODE_BLOCK);
@@ -516,6 +516,9 @@ static void test_zones_override(void **state)
 	assert_int_equal(o->zones[5].kind, ZONE_TUNNEL);
 	assert_int_equal(o->zones[6].format, FORMAT_PATTERNS);
 	assert_int_equal(o->zones[7].kind, ZONE_LIST);
+	assert_int_equal(o->zones[6].reason, EDE_BLOCKED);
+	assert_int_equal(o->zones[7].reason, EDE_CENSORED);
+	assert_round_trip(o);
 	options_free(o);
 }
 
