@@ -33,7 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	enum request_verdict verdict = request_parse(data, size, &request, &rcode);
 	FUZZ_CHECK((verdict == REQUEST_DROP) == (size < DNS_HEADER_SIZE || data[2] & 0x80));
 	FUZZ_CHECK((verdict == REQUEST_ERROR) == (rcode != 0));
-	FUZZ_CHECK(request.edns.cookie_length == 0 ||
+	FUZZ_CHECK(verdict == REQUEST_DROP || request.edns.cookie_length == 0 ||
 		   (request.edns.cookie_offset >= request.edns.options_offset + 4 &&
 			   request.edns.cookie_offset + request.edns.cookie_length <= size));
 	if (verdict == REQUEST_ANSWER)
