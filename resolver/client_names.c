@@ -505,6 +505,8 @@ static bool open_reverse(struct client_names *names)
 		.timeout_ms = names->config.upstream_timeout_ms,
 		.randomize_case = names->config.randomize_case,
 		.cookies = names->config.upstream_cookies,
+		.idle_timeout_ms = names->config.upstream_idle_timeout_ms,
+		.tls = names->config.tls,
 		.requests_max = LOOKUPS_OPEN_MAX};
 
 	if (!names->upstream)

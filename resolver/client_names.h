@@ -34,8 +34,9 @@ struct client_names_config {
 	 * outside of allow, which may change meanwhile, is never asked about. */
 	const struct server_address *upstream;
 	size_t upstream_count;
-	unsigned upstream_timeout_ms;
+	unsigned upstream_timeout_ms, upstream_idle_timeout_ms;
 	bool randomize_case, upstream_cookies;
+	const struct tls_context *tls; /* NULL where no server is one of TLS */
 	const struct prefix *const *allow;
 	const size_t *allow_count;
 	struct hash_seed seed;

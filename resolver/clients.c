@@ -19,6 +19,7 @@
 
 struct clients {
 	const struct options *options;
+	const struct tls_context *tls;
 	struct event_base *base;
 	struct identity_shared *shared;
 	struct neighbours *neighbours;
@@ -73,7 +74,7 @@ static void on_minute(evutil_socket_t fd, short what, void *context)
 	load_key(context);
 }
 
-struct clients *clients_new(const struct options *options)
+struct clients *clients_new(const struct options *options, const struct tls_context *tls)
 {
 	struct clients *clients = calloc(1, sizeof(*clients));
 	struct hash_seed seed;
@@ -83,6 +84,7 @@ struct clients *clients_new(const struct options *options)
 		return NULL;
 	}
 	clients->options = options;
+	clients->tls = tls;
 	clients->shared = identity_shared_new(&seed);
 	if (!clients->shared || !load_key(clients)) {
 		clients_free(clients);
@@ -148,6 +150,8 @@ static bool start_names(struct clients *clients, struct event_base *base)
 		.upstream_timeout_ms = options->upstream_timeout_ms,
 		.randomize_case = options->randomize_case,
 		.upstream_cookies = options->upstream_cookies,
+		.upstream_idle_timeout_ms = options->upstream_idle_timeout_ms,
+		.tls = clients->tls,
 		.allow = (const struct prefix *const *)&options->allow,
 		.allow_count = &options->allow_count,
 	};

@@ -12,9 +12,11 @@
 
 struct event_base;
 struct clients;
+struct tls_context;
 
-/* options outlive it. NULL and a logged error. After privileges were dropped. */
-struct clients *clients_new(const struct options *options);
+/* options and tls, which may be NULL, outlive it. NULL and a logged error. After privileges were
+ * dropped. */
+struct clients *clients_new(const struct options *options, const struct tls_context *tls);
 
 /* What telemetry needs; it points into the options and what clients own. */
 struct identity_config clients_identity(const struct clients *clients);

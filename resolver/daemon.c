@@ -28,6 +28,7 @@
 #include "resolver/daemon_site.h"
 #include "resolver/telemetry/sinks/sink_target.h"
 #include "resolver/upstream/random.h"
+#include "resolver/upstream/tls.h"
 
 #define CACHE_SHARDS 16
 #define DRAIN_MS 3000
@@ -229,7 +230,8 @@ struct rules *daemon_reload(struct daemon *daemon, uint8_t mode[POLICY_ZONES_MAX
 		options_free(options);
 		return NULL;
 	}
-	struct site *site = daemon_site_reload(daemon, options);
+	struct site *site =
+		daemon_load_tls(daemon, options) ? daemon_site_reload(daemon, options) : NULL;
 	if (!site) {
 		feeds_policy_free(rules, NULL, NULL);
 		options_free(options);
@@ -428,6 +430,19 @@ static unsigned dnstap_messages(const struct options *options)
 	return messages;
 }
 
+bool daemon_load_tls(struct daemon *daemon, const struct options *options)
+{
+	char why[256] = "out of memory";
+
+	if (!daemon->tls)
+		daemon->tls = tls_context_new(options->tls_ca_file);
+	if (daemon->tls && (!options_use_tls(options) ||
+				   tls_context_load(daemon->tls, why, sizeof(why))))
+		return true;
+	log_error("tls-ca-file: %s", why);
+	return false;
+}
+
 static bool open_event_command(struct daemon *daemon)
 {
 	const struct event_command_settings settings = {.options = daemon->options,
@@ -521,6 +536,8 @@ static bool open_workers(struct daemon *daemon)
 			.loops = daemon->loops,
 			.strict = options->upstream_order == UPSTREAM_STRICT,
 			.hedge = options->upstream_hedge == 1,
+			.idle_timeout_ms = options->upstream_idle_timeout_ms,
+			.tls = daemon->tls,
 			.requests_max = options->pending_max},
 		.tcp_connections_max = options->tcp_clients_max,
 		.tcp_connections_per_client_max = options->tcp_clients_per_address,
@@ -632,8 +649,8 @@ bool daemon_open(struct daemon *daemon, struct options *options, const char *con
 	make_cookie_secret(options);
 	if (sockets_open(&daemon->sockets, options->listen, options->listen_count,
 		    options->workers) != TD_OK ||
-		!prepare_dirs(options) || !daemon_become_user(options) || !(daemon->clients = clients_new(options)) ||
-		!open_event_command(daemon) || !open_telemetry(daemon) || !open_policy(daemon))
+		!prepare_dirs(options) || !daemon_become_user(options) || !daemon_load_tls(daemon, options) ||
+		!(daemon->clients = clients_new(options, daemon->tls)) || !open_event_command(daemon) || !open_telemetry(daemon) || !open_policy(daemon))
 		return false;
 	seed_new(&seed);
 	daemon->cache = cache_new(options->cache_size, CACHE_SHARDS, &seed);
@@ -685,6 +702,7 @@ void daemon_close(struct daemon *daemon)
 	event_command_free(daemon->event_command);
 	identity_rules_free(daemon->next_identity);
 	clients_free(daemon->clients);
+	tls_context_free(daemon->tls);
 	if (daemon->keeper)
 		keeper_stop(&daemon->keeper, KEEPER_STOP_MS);
 	sockets_close(&daemon->sockets);

@@ -36,6 +36,7 @@ struct daemon {
 	struct mailbox replies; /* messages coming back from workers */
 	struct listen_sockets sockets;
 	struct endpoint name_servers[UPSTREAM_SERVERS_MAX]; /* for the names of Redis' hosts */
+	struct tls_context *tls; /* for all threads */
 	struct keeper *keeper; /* NULL: Redis is not embedded */
 	struct clients *clients;
 	struct loop_watch *loops;
@@ -111,6 +112,9 @@ bool daemon_set_policy(struct daemon *daemon, struct rules *rules,
 /* Tells the watch for loops which upstream servers there are, at the start and when they change. Those
  * asked over TCP and TLS, and those of sections forward, are not watched. */
 void daemon_watch_loops(struct daemon *daemon);
+
+/* Reads what TLS to upstream servers needs, once some server is one of TLS; false and said. */
+bool daemon_load_tls(struct daemon *daemon, const struct options *options);
 
 /* Reads configuration and zones again. NULL and *why on a fault (the old ones stay), else the new
  * rules with the modes to use. */

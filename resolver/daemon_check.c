@@ -17,6 +17,7 @@
 #include "resolver/telemetry/redis/redis_link.h"
 #include "resolver/telemetry/redis/redis_tls.h"
 #include "resolver/telemetry/sinks/sink_target.h"
+#include "resolver/upstream/tls.h"
 
 static bool check_redis(const struct options *options)
 {
@@ -33,6 +34,21 @@ static bool check_redis(const struct options *options)
 		log_error("redis: %s", why);
 	redis_tls_free(&tls);
 	redis_address_forget(&address);
+	return good;
+}
+
+static bool check_tls(const struct options *options)
+{
+	char why[256];
+
+	if (!options_use_tls(options))
+		return true;
+	struct tls_context *tls = tls_context_new(options->tls_ca_file);
+	bool good = tls && tls_context_load(tls, why, sizeof(why));
+
+	if (!good)
+		log_error("tls-ca-file: %s", tls ? why : "out of memory");
+	tls_context_free(tls);
 	return good;
 }
 
@@ -106,6 +122,7 @@ struct rules *daemon_check(const struct options *options)
 	if (!daemon_become_user(options))
 		return NULL;
 	bool good = check_redis(options);
+	good &= check_tls(options);
 	good &= check_logs(options);
 	good &= check_event_command(options);
 	struct rules *rules = feeds_load(options, 1);

@@ -41,8 +41,8 @@ static void add_upstreams(const struct daemon *daemon, const struct broadcast *b
 {
 	struct server_state servers[UPSTREAM_SERVERS_MAX];
 	size_t count = broadcast->messages[0].status.server_count;
-	char address[ENDPOINT_TEXT_MAX], figures[SERVER_STATUS_TEXT_MAX];
-	char text[sizeof address + sizeof figures];
+	char address[SERVER_SHOWN_MAX], figures[SERVER_STATUS_TEXT_MAX];
+	char text[sizeof address + sizeof figures], trouble[sizeof address + SERVER_TROUBLE_MAX];
 
 	for (size_t i = 0; i < count; i++)
 		servers[i] = daemon_server(daemon, broadcast, i);
@@ -54,9 +54,16 @@ static void add_upstreams(const struct daemon *daemon, const struct broadcast *b
 		if (loop_watch_is_looping(daemon->loops, &servers[i].endpoint))
 			word = "loop";
 		snprintf(text, sizeof text, "%s %s",
-			endpoint_to_text(&servers[i].endpoint, address),
+			server_status_address(&servers[i], address),
 			server_status_text(&servers[i], word, now_us, figures));
 		control_reply_add(reply, "upstream", text);
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (!servers[i].trouble[0])
+			continue;
+		snprintf(trouble, sizeof trouble, "%s: %s",
+			server_status_address(&servers[i], address), servers[i].trouble);
+		control_reply_add(reply, "upstream_error", trouble);
 	}
 }
 

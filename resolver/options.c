@@ -482,6 +482,23 @@ size_t options_plain_servers(const struct options *options, struct endpoint *out
 	return count;
 }
 
+static bool any_tls(const struct server_address *servers, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (servers[i].transport == SERVER_TLS)
+			return true;
+	}
+	return false;
+}
+
+bool options_use_tls(const struct options *options)
+{
+	bool any = any_tls(options->upstream, options->upstream_count);
+	for (size_t i = 0; i < options->forward_count; i++)
+		any |= any_tls(options->forwards[i].upstream, options->forwards[i].upstream_count);
+	return any;
+}
+
 enum td_error options_control_path(const struct options *options, char *out, size_t size)
 {
 	int length = snprintf(out, size, "%s/control.sock", options->state_dir);

@@ -75,6 +75,8 @@ struct options {
 	char **hosts; /* absolute paths of hosts files */
 	size_t hosts_count;
 	unsigned hosts_ttl_s;
+	unsigned upstream_idle_timeout_ms;
+	char *tls_ca_file; /* "": the system's authorities */
 	unsigned trust_ad, cookies; /* 0 or 1 */
 	unsigned serve_stale_s; /* 0: off */
 	unsigned stale_client_timeout_ms;
@@ -186,6 +188,9 @@ bool options_set_upstream(struct options *options, const struct resolv_conf *con
  * none but others, our own listener, which asks those. Returns how many of out[max] were set.
  */
 size_t options_plain_servers(const struct options *options, struct endpoint *out, size_t max);
+
+/* True when some server is to be asked over TLS. */
+bool options_use_tls(const struct options *options);
 
 /* Default path of the configuration file (SYSCONFDIR "/teredown.conf"). */
 extern const char options_default_path[];

@@ -149,7 +149,7 @@ bool option_check_upstream(const struct options *options, const char *text, char
 {
 	struct server_address server;
 	const struct address *address = &server.endpoint.address;
-	char shown[16 + ENDPOINT_TEXT_MAX + 11];
+	char shown[SERVER_SHOWN_MAX];
 	const char *words;
 	if (server_address_from_text(&server, text, &words) != TD_OK)
 		return option_refuse(why, words);

@@ -277,8 +277,16 @@ const struct option_row option_rows[] = {
 		.example = "{ \"9.9.9.9\", \"149.112.112.112:53\", \"[2620:fe::fe]:53\" }",
 		.check = option_check_upstream,
 		.reloadable = true,
-		.help = "Servers that are asked what is not known here, the first one first; port "
-			"53 where none is given."},
+		.help = "Servers that are asked what is not known here, the first one first: "
+			"ADDRESS[:PORT] over UDP, and TCP where that is cut short; "
+			"tcp://ADDRESS[:PORT] over TCP alone; tls://ADDRESS[:PORT]#NAME over TLS "
+			"(RFC 7858), where the certificate has to be for NAME, a host name or an "
+			"address, by an authority of tls-ca-file; "
+			"tls://ADDRESS[:PORT]#pin-sha256=BASE64 where the server's key has to have "
+			"this SHA-256 (of its SubjectPublicKeyInfo), whoever signed it. Up to four "
+			"pins, each behind a #, and a name besides, which then has to hold as "
+			"well. A server of TLS is never asked without it. Ports: 53, over TLS "
+			"853."},
 	{.name = "upstream-timeout",
 		.type = OPTION_DURATION,
 		.unit = "milliseconds",
@@ -391,7 +399,29 @@ const struct option_row option_rows[] = {
 		.reloadable = true,
 		.help = "Names that may have addresses of the inside, with all below them: those of "
 			"the own network, and of services that work so, such as plex.direct. Names "
-			"of a section forward may as well. What counts is the name that is asked, not one that it is an alias of."},
+			"of a section forward may as well. What counts is the name that is "
+			"asked, not one that it is an alias of."},
+	{.name = "upstream-idle-timeout",
+		.type = OPTION_DURATION,
+		.unit = "milliseconds",
+		FIELD(upstream_idle_timeout_ms),
+		.min = 0,
+		.max = 600000,
+		.scale = 1,
+		.initial = "30s",
+		.help = "How long a TCP or TLS connection to a server stays open without a "
+			"question, where the server does not ask for less (RFC 7828). 0: each is "
+			"closed with its last answer."},
+	{.name = "tls-ca-file",
+		.type = OPTION_TEXT,
+		.unit = "an absolute path or \"\"",
+		FIELD(tls_ca_file),
+		.min = 0,
+		.max = 1024,
+		.initial = "",
+		.check = option_check_path_or_none,
+		.help = "Certificates (PEM) of the authorities that may vouch for the names of "
+			"tls:// servers. Empty: those of the system."},
 	{.name = "tcp-clients-max",
 		.type = OPTION_NUMBER,
 		.unit = "connections",

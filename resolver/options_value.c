@@ -145,13 +145,11 @@ static bool parse_server(const char *text, struct server_address *out, char *why
 		snprintf(why, WHY_MAX, "\"%.80s\" %s", text, words);
 		return false;
 	}
-	if (out->transport == SERVER_UDP)
-		return true;
-	return option_refuse(why, out->transport == SERVER_TLS
-					  ? "DNS over TLS is not available in this build, expected "
-					    "ADDRESS or ADDRESS:PORT"
-					  : "tcp:// is not available in this build, expected "
-					    "ADDRESS or ADDRESS:PORT");
+	if (out->transport == SERVER_TLS && !server_tls_is_available())
+		return option_refuse(why, "tls:// cannot be used: this build has no TLS (it was "
+					  "configured without OpenSSL), expected ADDRESS or "
+					  "tcp://ADDRESS");
+	return true;
 }
 
 static bool parse_prefix(const char *text, struct prefix *out, char *why)

@@ -32,6 +32,7 @@ LIVE_MODULES = \
 	tests/live/signed.py \
 	tests/live/test_dnssec.py \
 	tests/live/test_edns.py \
+	tests/live/test_dot.py \
 	tests/live/test_fleet.py \
 	tests/live/test_forget.py \
 	tests/live/test_ingest.py \
@@ -58,7 +59,9 @@ LIVE_MODULES = \
 	tests/live/test_special.py \
 	tests/live/story.py \
 	tests/live/test_stale.py \
+	tests/live/stream_server.py \
 	tests/live/test_story.py \
+	tests/live/test_stream.py \
 	tests/live/test_subnet.py \
 	tests/live/test_timeline.py \
 	tests/live/test_transport.py \

@@ -53,6 +53,7 @@ static const struct status_row rows[] = {
 	{"cache_failing", "Cache", "questions that fail", UNIT_COUNT},
 	{"cache_failing_displaced", "Cache", "failures displaced", UNIT_COUNT},
 	{"cache_*", "Cache", "", UNIT_COUNT},
+	{"upstream_error", "Upstreams", "cannot be connected", UNIT_TEXT},
 	{"upstream_*", "Upstream queries", "", UNIT_COUNT},
 	{"redis", "Recording", "Redis", UNIT_TEXT},
 	{"redis_error", "Recording", "last error", UNIT_TEXT},

@@ -18,6 +18,7 @@
 
 #define TIMEOUT_REPEATED_MAX_US (1500 * US_PER_MS)
 #define TIMEOUT_TCP_US (1500 * US_PER_MS)
+#define TIMEOUT_TCP_REPEATED_US (3000 * US_PER_MS)
 #define LEFT_MIN_US (10 * US_PER_MS) /* no packet is worth sending for less */
 #define UNREACHABLE_WAIT_US (200 * US_PER_MS)
 #define EDNS_AGAIN_US (900 * US_PER_S)
@@ -62,6 +63,15 @@ static bool exchange_has_more(const struct exchange *exchange)
 	return false;
 }
 
+/*
+ * Whether what becomes of the try tells how the server is: not where TCP only fetches what UDP has
+ * cut off.
+ */
+static bool try_tells(const struct exchange *exchange, const struct exchange_try *try)
+{
+	return !try->over_tcp || try_server(exchange, try)->transport != SERVER_UDP;
+}
+
 /* It had its time. */
 static void try_end_wait(struct exchange *exchange, struct exchange_try *try, int64_t now_us)
 {
@@ -69,7 +79,7 @@ static void try_end_wait(struct exchange *exchange, struct exchange_try *try, in
 
 	try->overdue = true;
 	server->timed_out++;
-	if (!try->over_tcp)
+	if (try_tells(exchange, try))
 		server_was_silent(exchange->group, server, try->sent_us, now_us);
 	else if (try->tcp_for_trust)
 		trust_tcp_failed(&server->trust, now_us);
@@ -78,7 +88,7 @@ static void try_end_wait(struct exchange *exchange, struct exchange_try *try, in
 static bool try_is_late(
 	const struct exchange *exchange, const struct exchange_try *try, int64_t now_us)
 {
-	if (try->overdue || try->over_tcp)
+	if (try->overdue || !try_tells(exchange, try))
 		return false;
 	return try->unreachable ||
 	       now_us - try->sent_us >= server_usual_us(try_server(exchange, try));
@@ -88,8 +98,7 @@ static bool try_is_late(
  * The others lost. That says something about those that were later than usual; none of it is a
  * timeout.
  */
-static enum exchange_step exchange_done(
-	struct exchange *exchange, unsigned winner, int64_t now_us)
+static enum exchange_step exchange_done(struct exchange *exchange, unsigned winner, int64_t now_us)
 {
 	exchange->slot = winner;
 	exchange->group->hedges_won += exchange->tries[winner].hedge;
@@ -97,8 +106,8 @@ static enum exchange_step exchange_done(
 		struct exchange_try *try = &exchange->tries[i];
 
 		if (try->open && try_is_late(exchange, try, now_us))
-			server_was_silent(exchange->group, try_server(exchange, try), try->sent_us,
-				now_us);
+			server_was_silent(
+				exchange->group, try_server(exchange, try), try->sent_us, now_us);
 		try->open = false;
 	}
 	return EXCHANGE_DONE;
@@ -149,8 +158,8 @@ static void exchange_set_deadline(
 	if (last || try->timeout_us > exchange->give_up_us)
 		try->timeout_us = exchange->give_up_us;
 	exchange->deadline_us = try->timeout_us;
-	exchange->hedging = hedging && usual_us < wait_us &&
-			    try->sent_us + usual_us < try->timeout_us;
+	exchange->hedging =
+		hedging && usual_us < wait_us && try->sent_us + usual_us < try->timeout_us;
 	if (exchange->hedging)
 		exchange->deadline_us = try->sent_us + usual_us;
 }
@@ -225,9 +234,34 @@ static enum exchange_step exchange_turn_to_tcp(
 	return exchange_send_tcp(exchange, slot, form, now_us);
 }
 
+/*
+ * To a server of TCP or TLS. It may have to be connected first, and nothing is lost on the way: so
+ * the first time is longer than that of a packet over UDP, and is asked again for the sake of
+ * connections that have died unnoticed.
+ */
+static enum exchange_step exchange_send_stream(
+	struct exchange *exchange, unsigned slot, int server, enum form form, int64_t now_us)
+{
+	bool first = exchange->hedging, again = exchange->packets[server] > 0;
+
+	exchange->packets[server]++;
+	exchange_set_deadline(exchange,
+		exchange_prepare(exchange, slot, server, true, form, now_us),
+		again ? TIMEOUT_TCP_REPEATED_US : TIMEOUT_TCP_US, first);
+	return EXCHANGE_SEND_TCP;
+}
+
+static enum exchange_step exchange_send_to(
+	struct exchange *exchange, unsigned slot, int server, enum form form, int64_t now_us)
+{
+	return exchange->group->servers[server].transport == SERVER_UDP
+		       ? exchange_send_udp(exchange, slot, server, form, now_us)
+		       : exchange_send_stream(exchange, slot, server, form, now_us);
+}
+
 static enum exchange_step exchange_send(struct exchange *exchange, int server, int64_t now_us)
 {
-	return exchange_send_udp(exchange, exchange_slot(exchange), server,
+	return exchange_send_to(exchange, exchange_slot(exchange), server,
 		server_form(&exchange->group->servers[server], exchange->packets[server], now_us),
 		now_us);
 }
@@ -290,8 +324,9 @@ enum exchange_step exchange_start_alone(struct exchange *exchange, enum exchange
 	exchange_begin(exchange, kind, question, group, random);
 	memset(exchange->packets, EXCHANGE_PACKETS_MAX, sizeof(exchange->packets));
 	exchange->packets[server] = 0;
-	exchange->give_up_us = now_us + server_timeout_us(state);
-	return exchange_send_udp(exchange, 0, (int)server, form, now_us);
+	exchange->give_up_us = now_us + (state->transport == SERVER_UDP ? server_timeout_us(state)
+									: TIMEOUT_TCP_US);
+	return exchange_send_to(exchange, 0, (int)server, form, now_us);
 }
 
 /* --- replies --- */
@@ -374,10 +409,10 @@ static void try_note_reply(
 	int64_t took_us = now_us - try->sent_us;
 
 	if (exchange->kind == EXCHANGE_PROBE)
-		server_probe_answered(
-			exchange->group, try_server(exchange, try), took_us, now_us);
+		server_probe_answered(exchange->group, try_server(exchange, try), took_us, now_us);
 	else
-		server_answered(try_server(exchange, try), try->over_tcp ? -1 : took_us, now_us);
+		server_answered(
+			try_server(exchange, try), try_tells(exchange, try) ? took_us : -1, now_us);
 }
 
 /* What came over UDP is not believed: over TCP nobody off the path can answer. */
@@ -386,8 +421,7 @@ static enum exchange_step exchange_doubt(struct exchange *exchange, unsigned slo
 	struct exchange_try *try = &exchange->tries[slot];
 
 	if (trust_tcp_possible(&try_server(exchange, try)->trust, now_us)) {
-		enum exchange_step step =
-			exchange_send_tcp(exchange, slot, try_form(try), now_us);
+		enum exchange_step step = exchange_send_tcp(exchange, slot, try_form(try), now_us);
 
 		try->tcp_for_trust = step == EXCHANGE_SEND_TCP;
 		return step;
@@ -448,8 +482,8 @@ static enum exchange_step exchange_leave_out(
 }
 
 /* What follows from a reply that is believed. */
-static enum exchange_step exchange_take_reply(struct exchange *exchange, unsigned slot,
-	const struct packet_reply *reply, int64_t now_us)
+static enum exchange_step exchange_take_reply(
+	struct exchange *exchange, unsigned slot, const struct packet_reply *reply, int64_t now_us)
 {
 	struct exchange_try *try = &exchange->tries[slot];
 	uint8_t rank = reply_rank(reply->rcode);
@@ -483,8 +517,8 @@ enum exchange_step exchange_input(struct exchange *exchange, unsigned slot, cons
 	exchange->keep = false;
 	if (!packet_match(&try->packet, packet, size, &reply))
 		return exchange_take_strange(exchange, slot, now_us);
-	enum trust_verdict verdict = trust_judge(&try_server(exchange, try)->trust, &try->packet,
-		&reply, try->over_tcp, now_us);
+	enum trust_verdict verdict = trust_judge(
+		&try_server(exchange, try)->trust, &try->packet, &reply, try->over_tcp, now_us);
 
 	exchange->last = verdict == TRUST_DOUBT ? EXCHANGE_DOUBTED : EXCHANGE_BELIEVED;
 	try->open = false;
@@ -519,6 +553,11 @@ void exchange_unreachable(struct exchange *exchange, unsigned slot, int64_t now_
 		exchange->deadline_us = now_us;
 	else
 		exchange_wait(exchange);
+}
+
+void exchange_sent(struct exchange *exchange, unsigned slot, int64_t now_us)
+{
+	exchange->tries[slot].sent_us = now_us;
 }
 
 /* The first try is later than usual. */
@@ -569,7 +608,7 @@ enum exchange_step exchange_transport_failed(
 		exchange->packets[try->server] = EXCHANGE_PACKETS_MAX;
 	try->open = false;
 	server->failed++;
-	if (!try->over_tcp)
+	if (try_tells(exchange, try))
 		server_was_silent(exchange->group, server, try->sent_us, now_us);
 	return exchange_go_on(exchange, now_us);
 }

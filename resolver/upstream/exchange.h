@@ -13,7 +13,8 @@
  * another is asked beside it (a hedge), and after a timeout the next one; the tries before are
  * listened to still, up to EXCHANGE_TRIES_MAX, and the first good answer wins. At most
  * EXCHANGE_PACKETS_MAX packets per question, server and transport; a packet that does not match
- * never ends the wait (RFC 5452). Fields of struct exchange are for reading.
+ * never ends the wait (RFC 5452). A server of TCP or TLS is asked with SEND_TCP alone. Fields of
+ * struct exchange are for reading.
  */
 #pragma once
 
@@ -32,7 +33,7 @@ enum exchange_step {
 	EXCHANGE_IGNORED,  /* the packet given last is strange: nothing has changed */
 	EXCHANGE_SEND_UDP, /* send the packet of tries[slot] from a random port; what the slot had
 			      before is over */
-	EXCHANGE_SEND_TCP, /* the same over TCP */
+	EXCHANGE_SEND_TCP, /* the same over TCP, or TLS where the server is one of TLS */
 	EXCHANGE_DONE,     /* the reply given last is the answer */
 	EXCHANGE_FAILED,   /* nothing better will come: the kept reply is the answer, if any */
 };
@@ -94,7 +95,8 @@ enum exchange_step exchange_start(struct exchange *exchange,
 	const struct upstream_question *question, struct server_group *group, int64_t give_up_us,
 	struct random_pool *random, int64_t now_us);
 
-/* The same to this server alone, one packet, for as long as that may take. Not EXCHANGE_QUESTION. */
+/* The same to this server alone, one packet, for as long as that may take. Not EXCHANGE_QUESTION.
+ */
 enum exchange_step exchange_start_alone(struct exchange *exchange, enum exchange_kind kind,
 	const struct upstream_question *question, struct server_group *group, unsigned server,
 	struct random_pool *random, int64_t now_us);
@@ -116,6 +118,9 @@ void exchange_recompose(struct exchange *exchange, int64_t now_us);
  * is asked at once where that may be: deadline_us may be nearer now.
  */
 void exchange_unreachable(struct exchange *exchange, unsigned slot, int64_t now_us);
+
+/* The packet of the slot's try, which waited for a connection, left: the round trip begins. */
+void exchange_sent(struct exchange *exchange, unsigned slot, int64_t now_us);
 
 /* The deadline passed. */
 enum exchange_step exchange_timeout(struct exchange *exchange, int64_t now_us);

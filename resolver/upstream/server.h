@@ -19,9 +19,11 @@
 #include <stdint.h>
 
 #include "lib/dns/address.h"
+#include "resolver/upstream/server_address.h"
 #include "resolver/upstream/trust.h"
 
 #define UPSTREAM_SERVERS_MAX 16
+#define SERVER_TROUBLE_MAX 160 /* words, with their NUL */
 #define EXCHANGE_PACKETS_MAX 3 /* of one question to one server over UDP */
 #define SERVER_PROBE_MS 500    /* between probes of a silent server */
 
@@ -29,6 +31,8 @@ enum server_health { SERVER_UP, SERVER_RETURNING, SERVER_DOWN };
 
 struct server_state {
 	struct endpoint endpoint;
+	enum server_transport transport;   /* how its questions go */
+	char trouble[SERVER_TROUBLE_MAX]; /* why it could not be connected last, "": it could */
 	enum server_health health;
 	int64_t srtt_us;   /* smoothed round trip (RFC 6298), 0: not measured yet */
 	int64_t rttvar_us; /* its mean deviation */

@@ -25,6 +25,8 @@
 #define SERVER_ADDRESS_TEXT_MAX \
 	(16 + ENDPOINT_TEXT_MAX + 1 + SERVER_NAME_SIZE + SERVER_PINS_MAX * (12 + 44))
 
+#define SERVER_SHOWN_MAX (16 + ENDPOINT_TEXT_MAX + 11) /* of the scheme and endpoint alone */
+
 enum server_transport { SERVER_UDP, SERVER_TCP, SERVER_TLS };
 
 struct server_address {

@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "lib/base/clock.h"
 
@@ -40,6 +41,8 @@ void server_status_merge(struct server_state *sum, const struct server_state *mo
 		sum->silence_us = more->silence_us;
 		sum->failures_in_row = more->failures_in_row;
 	}
+	if (more->trouble[0])
+		memcpy(sum->trouble, more->trouble, sizeof(sum->trouble));
 	sum->without_edns |= more->without_edns;
 	sum->edns_works |= more->edns_works;
 	sum->sent += more->sent;
@@ -63,6 +66,14 @@ const char *server_status_word(const struct server_state *server,
 			return "slow";
 	}
 	return "ok";
+}
+
+const char *server_status_address(const struct server_state *server, char text[SERVER_SHOWN_MAX])
+{
+	const struct server_address address = {
+		.endpoint = server->endpoint, .transport = server->transport};
+
+	return server_address_show(&address, text, SERVER_SHOWN_MAX);
 }
 
 static const char *edns_word(const struct server_state *server)

@@ -26,6 +26,9 @@ void server_status_merge(struct server_state *sum, const struct server_state *mo
 const char *server_status_word(const struct server_state *server,
 	const struct server_state *servers, size_t count, bool strict);
 
+/* Its scheme and endpoint, "tls://9.9.9.9:853". Returns text. */
+const char *server_status_address(const struct server_state *server, char text[SERVER_SHOWN_MAX]);
+
 /*
  * "state=ok srtt_us=800 …": each figure as name=value, for `status`. Returns text.
  */

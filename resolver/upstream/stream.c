@@ -10,8 +10,9 @@
  * answers came before it closed is remembered as how many questions it takes at once, so that one
  * that closes after each answer is not sent a hundred.
  *
- * A connection may be dead without anybody saying so (a NAT that forgot it). A question that was
- * given up after STREAM_SILENCE_US of silence is the sign: the connection gets no more of them.
+ * A connection may be dead without anybody saying so (a NAT that forgot it). One that has been
+ * silent for STREAM_SILENCE_US, with a question under way, gets no more of them until it is heard
+ * again, and is closed once nobody waits for what it owes.
  *
  * Connections are closed by their timer only, never from within stream_cancel or a callback: the
  * reader may be further up on the stack.
@@ -38,6 +39,7 @@
 #include "resolver/upstream/stream_message.h"
 
 #define STREAM_SILENCE_US US_PER_S
+#define STREAM_REFUSED_MAX_US (10 * US_PER_S)
 #define STREAM_AGAIN_US US_PER_S /* between attempts for more connections than there are */
 
 TAILQ_HEAD(question_list, stream_question);
@@ -54,7 +56,7 @@ struct stream_connection {
 	unsigned answered;
 	unsigned strange; /* replies in a row that nobody waited for */
 	unsigned idle_ms;
-	int64_t heard_us; /* mono, when octets came last */
+	int64_t silent_us; /* mono, when the first was sent after octets came last; 0: none was */
 };
 
 struct stream_server {
@@ -64,8 +66,10 @@ struct stream_server {
 	struct tls_server *tls;
 	TAILQ_HEAD(, stream_connection) connections;
 	unsigned connection_count, opening_count;
-	unsigned depth;  /* questions in flight on one connection */
-	int64_t more_us; /* mono: when another connection may be tried beside those there are */
+	unsigned depth;    /* questions in flight on one connection */
+	int64_t more_us;   /* mono: when another connection may be tried beside those there are */
+	unsigned refusals; /* handshakes in a row that failed */
+	int64_t again_us;  /* mono: no connection before */
 	struct question_list waiting, failing;
 	unsigned waiting_count;
 };
@@ -142,10 +146,16 @@ static void server_tell_failing(struct stream_server *server)
 
 /* --- connections --- */
 
+static bool connection_is_silent(const struct stream_connection *connection)
+{
+	return connection->silent_us != 0 && mono_us() - connection->silent_us >= STREAM_SILENCE_US;
+}
+
 static bool connection_has_room(const struct stream_connection *connection)
 {
 	return connection->open && !connection->retiring &&
-	       connection->pipeline.count < connection->server->depth;
+	       connection->pipeline.count < connection->server->depth &&
+	       !connection_is_silent(connection);
 }
 
 static void connection_set_timer(struct stream_connection *connection)
@@ -156,7 +166,7 @@ static void connection_set_timer(struct stream_connection *connection)
 		event_del(&connection->timer);
 		return;
 	}
-	if (connection->retiring)
+	if (connection->open && (connection->retiring || connection_is_silent(connection)))
 		wait_ms = 0;
 	const struct timeval wait = {.tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000};
 
@@ -186,7 +196,8 @@ static void connection_send(struct stream_connection *connection, struct stream_
 	connection->asked_keepalive = true;
 	question->place = STREAM_SENT;
 	question->connection = connection;
-	question->sent_us = mono_us();
+	if (connection->silent_us == 0)
+		connection->silent_us = mono_us();
 	size_t length = stream_message_compose(message, question->packet, &how);
 
 	/* What cannot be written for want of memory is never answered. */
@@ -203,6 +214,8 @@ static void connection_free(struct stream_connection *connection)
 	server->connection_count--;
 	server->opening_count -= !connection->open;
 	event_del(&connection->timer);
+	if (connection->open && server->tls)
+		tls_stream_close(connection->stream);
 	if (connection->stream)
 		bufferevent_free(connection->stream);
 	free(connection);
@@ -290,8 +303,12 @@ static struct stream_connection *server_find_room(const struct stream_server *se
 /* A server that refuses a further connection is not asked for one without end. */
 static bool server_may_open(const struct stream_server *server)
 {
+	int64_t now_us = mono_us();
+
+	if (now_us < server->again_us)
+		return false;
 	return server->connection_count == 0 ||
-	       (server->connection_count < STREAM_CONNECTIONS_MAX && mono_us() >= server->more_us);
+	       (server->connection_count < STREAM_CONNECTIONS_MAX && now_us >= server->more_us);
 }
 
 /* Sends what there is room for, and opens connections for the rest. Why the last one failed. */
@@ -335,13 +352,31 @@ static void server_serve(struct stream_server *server)
 
 /* --- what happens to connections --- */
 
+/*
+ * A certificate that was refused is so the next time, until somebody does something about it. The
+ * first time may have other reasons, such as a session that the server has forgotten.
+ */
+static void server_refuse(struct stream_server *server)
+{
+	int64_t wait_us = US_PER_S;
+
+	for (unsigned i = 1; i < server->refusals && wait_us < STREAM_REFUSED_MAX_US; i++)
+		wait_us *= 2;
+	if (wait_us > STREAM_REFUSED_MAX_US)
+		wait_us = STREAM_REFUSED_MAX_US;
+	if (server->refusals++ > 0)
+		server->again_us = mono_us() + wait_us;
+}
+
 static void say_why(struct stream_connection *connection, short what, char *words, size_t size)
 {
-	const struct stream_server *server = connection->server;
+	struct stream_server *server = connection->server;
 	int error = EVUTIL_SOCKET_ERROR();
 
-	if (server->tls && tls_server_failure(server->tls, connection->stream, words, size))
+	if (server->tls && tls_server_failure(server->tls, connection->stream, words, size)) {
+		server_refuse(server);
 		return;
+	}
 	if (what & BEV_EVENT_TIMEOUT)
 		snprintf(words, size, "no connection within %d s", STREAM_CONNECT_MS / 1000);
 	else if (what & BEV_EVENT_EOF || error == 0)
@@ -374,7 +409,7 @@ static void connection_lost(struct stream_connection *connection, short what)
 {
 	struct stream_server *server = connection->server;
 	bool opened = connection->open;
-	char words[TLS_WORDS_MAX];
+	char words[SERVER_TROUBLE_MAX];
 
 	if (opened) {
 		connection_return_questions(connection);
@@ -397,6 +432,7 @@ static void connection_opened(struct stream_connection *connection)
 
 	connection->open = true;
 	server->opening_count--;
+	server->refusals = 0;
 	server_count(server, STREAM_OPENED);
 	if (server->tls && tls_stream_is_resumed(connection->stream))
 		server_count(server, STREAM_RESUMED);
@@ -445,8 +481,7 @@ static void connection_heed_keepalive(
 }
 
 /* False: more was said that nobody asked for than is to be borne. */
-static bool connection_take(
-	struct stream_connection *connection, const uint8_t *octets, size_t length)
+static bool connection_take(struct stream_connection *connection, uint8_t *octets, size_t length)
 {
 	struct stream_server *server = connection->server;
 	uint16_t id = (uint16_t)(octets[0] << 8 | octets[1]);
@@ -486,7 +521,7 @@ static bool connection_read(struct stream_connection *connection)
 		}
 		if (evbuffer_get_length(input) < 2 + length)
 			return true;
-		const uint8_t *message = evbuffer_pullup(input, (ssize_t)(2 + length));
+		uint8_t *message = evbuffer_pullup(input, (ssize_t)(2 + length));
 
 		if (!message || !connection_take(connection, message + 2, length))
 			return false;
@@ -500,11 +535,13 @@ static void on_read(struct bufferevent *stream, void *context)
 	struct stream_connection *connection = context;
 
 	(void)stream;
-	connection->heard_us = mono_us();
+	connection->silent_us = 0;
 	if (!connection_read(connection)) {
 		connection_lost(connection, BEV_EVENT_ERROR);
 		return;
 	}
+	if (connection->pipeline.live > 0)
+		connection->silent_us = mono_us();
 	connection_set_timer(connection);
 	server_serve(connection->server);
 }
@@ -580,7 +617,7 @@ enum td_error stream_ask(struct streams *streams, size_t server_number,
 	if (server->connection_count > 0)
 		return TD_OK;
 	question_stop_waiting(question);
-	return error;
+	return error == TD_OK ? TD_IO : error;
 }
 
 void stream_cancel(struct stream_question *question)
@@ -602,9 +639,6 @@ void stream_cancel(struct stream_question *question)
 	}
 	question->place = STREAM_NOWHERE;
 	pipeline_give_up(&connection->pipeline, question->id);
-	if (connection->heard_us < question->sent_us &&
-		mono_us() - question->sent_us >= STREAM_SILENCE_US)
-		connection->retiring = true;
 	connection_retire_if_stuck(connection);
 	connection_set_timer(connection);
 }

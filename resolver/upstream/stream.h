@@ -45,8 +45,7 @@ struct stream_question {
 	TAILQ_ENTRY(stream_question) entry;   /* among those that wait, or are to fail */
 	struct packet *packet;
 	void *owner;
-	int64_t sent_us; /* mono */
-	uint16_t id;     /* on its connection */
+	uint16_t id; /* on its connection */
 	bool repeated;
 };
 
@@ -69,9 +68,10 @@ struct stream_calls {
 
 	/*
 	 * A reply with the question's id. When it is the answer, stream_answered is called from
-	 * within, first of all; else the wait goes on. The octets are valid during the call.
+	 * within, first of all; else the wait goes on. The octets are valid during the call, and
+	 * may be changed.
 	 */
-	void (*reply)(void *owner, const uint8_t *octets, size_t length);
+	void (*reply)(void *owner, uint8_t *octets, size_t length);
 
 	/* No connection could be opened, or they were closed twice. Nothing is asked any more. */
 	void (*failed)(void *owner);

@@ -13,6 +13,7 @@
 #include "resolver/upstream/tls.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #ifdef HAVE_TLS
 
@@ -22,7 +23,6 @@
 #include <openssl/sha.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -32,7 +32,8 @@
 #define DATE_MAX 32
 
 struct tls_context {
-	SSL_CTX *ssl;
+	SSL_CTX *ssl;  /* NULL: nothing was read yet */
+	char *ca_file; /* NULL: the system's authorities */
 };
 
 struct tls_server {
@@ -228,6 +229,17 @@ static bool is_given(const char *text)
 	return text && text[0];
 }
 
+/* Of the first thing that went wrong: those after it follow from it. */
+static const char *error_words(void)
+{
+	unsigned long error = ERR_peek_error();
+	const char *words = error ? ERR_reason_error_string(error) : NULL;
+
+	if (error && ERR_GET_LIB(error) == ERR_LIB_SYS)
+		return strerror(ERR_GET_REASON(error));
+	return words ? words : "unknown error";
+}
+
 static bool set_up(SSL_CTX *context, const char *ca_file, char *why, size_t why_size)
 {
 	SSL_CTX_set_cert_verify_callback(context, on_verify, NULL);
@@ -243,13 +255,11 @@ static bool set_up(SSL_CTX *context, const char *ca_file, char *why, size_t why_
 #endif
 	bool read = is_given(ca_file) ? SSL_CTX_load_verify_locations(context, ca_file, NULL) == 1
 				      : SSL_CTX_set_default_verify_paths(context) == 1;
-	unsigned long error = ERR_peek_last_error();
-	const char *words = error ? ERR_reason_error_string(error) : NULL;
 
 	if (!read)
 		snprintf(why, why_size, "%s cannot be read: %s",
 			is_given(ca_file) ? ca_file : "the system's list of authorities",
-			words ? words : "unknown error");
+			error_words());
 	else if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1)
 		snprintf(why, why_size, "TLS 1.2 is not available");
 	else
@@ -257,28 +267,42 @@ static bool set_up(SSL_CTX *context, const char *ca_file, char *why, size_t why_
 	return false;
 }
 
-struct tls_context *tls_context_new(const char *ca_file, char *why, size_t why_size)
+struct tls_context *tls_context_new(const char *ca_file)
 {
 	struct tls_context *context = calloc(1, sizeof(*context));
 
-	ERR_clear_error();
-	if (context)
-		context->ssl = SSL_CTX_new(TLS_client_method());
-	if (!context || !context->ssl) {
-		snprintf(why, why_size, "out of memory");
-		tls_context_free(context);
+	if (context && is_given(ca_file) && !(context->ca_file = strdup(ca_file))) {
+		free(context);
 		return NULL;
 	}
-	if (set_up(context->ssl, ca_file, why, why_size))
-		return context;
-	tls_context_free(context);
-	return NULL;
+	return context;
+}
+
+bool tls_context_load(struct tls_context *context, char *why, size_t why_size)
+{
+	if (context->ssl)
+		return true;
+	ERR_clear_error();
+	SSL_CTX *ssl = SSL_CTX_new(TLS_client_method());
+
+	if (!ssl) {
+		snprintf(why, why_size, "out of memory");
+		return false;
+	}
+	if (!set_up(ssl, context->ca_file, why, why_size)) {
+		SSL_CTX_free(ssl);
+		return false;
+	}
+	context->ssl = ssl;
+	return true;
 }
 
 void tls_context_free(struct tls_context *context)
 {
-	if (context)
-		SSL_CTX_free(context->ssl);
+	if (!context)
+		return;
+	SSL_CTX_free(context->ssl);
+	free(context->ca_file);
 	free(context);
 }
 
@@ -306,7 +330,7 @@ void tls_server_free(struct tls_server *server)
 struct bufferevent *tls_server_stream(struct tls_server *server, struct event_base *base)
 {
 	static const unsigned char protocol[] = "\003dot"; /* RFC 7858 in ALPN */
-	SSL *ssl = SSL_new(server->context->ssl);
+	SSL *ssl = server->context->ssl ? SSL_new(server->context->ssl) : NULL;
 
 	if (!ssl || !expect_name(ssl, server->address->name) ||
 		SSL_set_alpn_protos(ssl, protocol, sizeof(protocol) - 1) != 0) {
@@ -324,6 +348,20 @@ struct bufferevent *tls_server_stream(struct tls_server *server, struct event_ba
 	return stream;
 }
 
+/*
+ * OpenSSL takes a session whose connection was freed without this for a broken one, and libevent
+ * does not do it.
+ */
+void tls_stream_close(struct bufferevent *stream)
+{
+	SSL *ssl = bufferevent_openssl_get_ssl(stream);
+
+	SSL_set_app_data(ssl, NULL);
+	SSL_set_shutdown(ssl, SSL_get_shutdown(ssl) | SSL_RECEIVED_SHUTDOWN);
+	SSL_shutdown(ssl);
+	ERR_clear_error();
+}
+
 bool tls_stream_is_resumed(struct bufferevent *stream)
 {
 	SSL *ssl = bufferevent_openssl_get_ssl(stream);
@@ -333,16 +371,26 @@ bool tls_stream_is_resumed(struct bufferevent *stream)
 
 #else
 
-struct tls_context *tls_context_new(const char *ca_file, char *why, size_t why_size)
+struct tls_context {
+	char nothing;
+};
+
+struct tls_context *tls_context_new(const char *ca_file)
 {
 	(void)ca_file;
+	return calloc(1, sizeof(struct tls_context));
+}
+
+bool tls_context_load(struct tls_context *context, char *why, size_t why_size)
+{
+	(void)context;
 	snprintf(why, why_size, "this build has no TLS (it was configured without OpenSSL)");
-	return NULL;
+	return false;
 }
 
 void tls_context_free(struct tls_context *context)
 {
-	(void)context;
+	free(context);
 }
 
 struct tls_server *tls_server_new(
@@ -361,6 +409,11 @@ struct bufferevent *tls_server_stream(struct tls_server *server, struct event_ba
 {
 	(void)server, (void)base;
 	return NULL;
+}
+
+void tls_stream_close(struct bufferevent *stream)
+{
+	(void)stream;
 }
 
 bool tls_stream_is_resumed(struct bufferevent *stream)

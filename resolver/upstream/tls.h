@@ -16,18 +16,20 @@
 
 #include "resolver/upstream/server_address.h"
 
-#define TLS_WORDS_MAX 160 /* of a failure, with their NUL */
-
 struct bufferevent;
 struct event_base;
 struct tls_context;
 struct tls_server;
 
+/* The authorities of ca_file, PEM; NULL or "": the system's. Reads nothing. NULL: out of memory. */
+struct tls_context *tls_context_new(const char *ca_file);
+
 /*
- * The authorities of ca_file, PEM; NULL or "": the system's. NULL with words in why when they
- * cannot be read, or when this build has no TLS.
+ * Reads the authorities, once; before that no server can be connected. Main thread, before any
+ * thread asks a server of TLS. False with words in why when they cannot be read, or when this build
+ * has no TLS.
  */
-struct tls_context *tls_context_new(const char *ca_file, char *why, size_t why_size);
+bool tls_context_load(struct tls_context *context, char *why, size_t why_size);
 void tls_context_free(struct tls_context *context); /* NULL is fine */
 
 /*
@@ -40,6 +42,9 @@ void tls_server_free(struct tls_server *server); /* NULL is fine; after its stre
 
 /* A socket to connect, which speaks TLS once it is. Callbacks are deferred. NULL: out of memory. */
 struct bufferevent *tls_server_stream(struct tls_server *server, struct event_base *base);
+
+/* To be called before an open stream is freed: says good-bye, and keeps its session good. */
+void tls_stream_close(struct bufferevent *stream);
 
 /* True for an open stream whose session was resumed. */
 bool tls_stream_is_resumed(struct bufferevent *stream);

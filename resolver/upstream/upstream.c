@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Sockets and timers for exchanges: UDP on ports that ports.c chooses, TCP for what UDP cut.
- * bufferevents are not used for TCP: one question and one reply need neither buffers nor
- * watermarks. Nor is a connection kept open: truncated answers are few.
+ * Sockets and timers for exchanges: UDP on ports that ports.c chooses; connections, of stream.c,
+ * for servers of TCP and TLS and for what UDP cut.
  *
  * A request has a transport for each of its exchange's tries, and one timer. Requests that nobody
  * waits for are copies of clients' questions and probes (see server.h).
@@ -14,6 +13,7 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -26,28 +26,22 @@
 #include "lib/dns/wire.h"
 #include "resolver/upstream/ports.h"
 #include "resolver/upstream/random.h"
+#include "resolver/upstream/server_status.h"
+#include "resolver/upstream/stream.h"
 
 #define UDP_BUFFER_SIZE 4096
 #define UDP_READS_A_WAKE 64 /* then others have their turn, whatever an attacker sends */
 #define FREE_REQUESTS_MAX 256
+#define TROUBLE_SAID_US (600 * US_PER_S) /* between messages that say the same of a server */
+#define TROUBLE_NEW_US (10 * US_PER_S)   /* … and something else */
 #define SPOOFING_SAID_US (60 * US_PER_S) /* of one worker */
-
-struct tcp_transfer {
-	size_t sent;
-	size_t have; /* octets received, the two of the length included */
-	uint8_t length[2];
-	uint8_t *reply; /* allocated when the length is known */
-	size_t reply_size;
-};
 
 /* Of one of the exchange's tries. */
 struct transport {
 	struct upstream_request *request;
 	unsigned slot;
-	struct port *port; /* over UDP, or NULL */
-	int fd;            /* of the TCP connection, -1: none; event is in use then */
-	struct event event;
-	struct tcp_transfer tcp;
+	struct port *port;             /* over UDP, or NULL */
+	struct stream_question stream; /* over a connection */
 };
 
 struct upstream_request {
@@ -80,6 +74,8 @@ struct upstream {
 	struct upstream_counters counters;
 	struct random_pool random;
 	struct ports ports;
+	struct streams *streams;
+	int64_t said_us[UPSTREAM_SERVERS_MAX]; /* when a server's trouble was logged */
 	struct event probe;
 	int64_t spoofing_said_us; /* when it may be said again */
 	uint8_t buffer[UDP_BUFFER_SIZE];
@@ -103,7 +99,6 @@ static struct timeval timeval_from_us(int64_t us)
 /* --- a request's life --- */
 
 static void on_deadline(evutil_socket_t fd, short what, void *context);
-static void on_tcp(evutil_socket_t fd, short what, void *context);
 
 static struct upstream_request *request_alloc(struct upstream *upstream)
 {
@@ -114,8 +109,7 @@ static struct upstream_request *request_alloc(struct upstream *upstream)
 	request->upstream = upstream;
 	evtimer_assign(&request->deadline, upstream->base, on_deadline, request);
 	for (unsigned i = 0; i < EXCHANGE_TRIES_MAX; i++)
-		request->transports[i] =
-			(struct transport){.request = request, .slot = i, .fd = -1};
+		request->transports[i] = (struct transport){.request = request, .slot = i};
 	return request;
 }
 
@@ -151,21 +145,17 @@ static void transport_close(struct transport *transport)
 	if (transport->port)
 		port_close(transport->port);
 	transport->port = NULL;
-	if (transport->fd < 0)
-		return;
-	event_del(&transport->event);
-	close(transport->fd);
-	free(transport->tcp.reply);
-	transport->tcp = (struct tcp_transfer){0};
-	transport->fd = -1;
+	stream_cancel(&transport->stream);
 }
 
-/* Its packet was answered: its port is good for another. */
-static void transport_put_port(struct transport *transport)
+/* Its packet was answered: its port is good for another, as its connection is. */
+static void transport_answered(struct transport *transport)
 {
 	if (transport->port)
 		port_put(transport->port);
 	transport->port = NULL;
+	if (stream_is_asked(&transport->stream))
+		stream_answered(&transport->stream);
 }
 
 /* Takes the request out of the open ones. The kept reply stays with the caller. */
@@ -197,10 +187,10 @@ static void request_drop(struct upstream_request *request)
 
 /*
  * Ends the request first, so that done may ask again or cancel others; nothing of ours is touched
- * after done. tcp_reply: what is to be freed then.
+ * after done.
  */
 static void request_finish(struct upstream_request *request, enum td_error error,
-	const uint8_t *reply, size_t size, int server, uint8_t *tcp_reply)
+	const uint8_t *reply, size_t size, int server)
 {
 	const struct endpoint *endpoint =
 		server >= 0 ? &request->upstream->group.servers[server].endpoint : NULL;
@@ -211,7 +201,6 @@ static void request_finish(struct upstream_request *request, enum td_error error
 	request_retire(request);
 	done(context, error, reply, size, endpoint);
 	free(kept);
-	free(tcp_reply);
 }
 
 static void request_fail(struct upstream_request *request, enum td_error error)
@@ -220,20 +209,9 @@ static void request_fail(struct upstream_request *request, enum td_error error)
 		request_drop(request);
 	else if (request->kept)
 		request_finish(request, TD_OK, request->kept, request->kept_size,
-			request->exchange.kept_server, NULL);
+			request->exchange.kept_server);
 	else
-		request_finish(request, error, NULL, 0, -1, NULL);
-}
-
-/* The reply in the transport's hands, which may be a buffer of its own. */
-static void request_succeed(
-	struct upstream_request *request, struct transport *transport, const uint8_t *reply, size_t size)
-{
-	uint8_t *tcp_reply = transport->tcp.reply;
-
-	transport->tcp.reply = NULL;
-	request_finish(request, TD_OK, reply, size,
-		request->exchange.tries[transport->slot].server, tcp_reply);
+		request_finish(request, error, NULL, 0, -1);
 }
 
 static void request_keep(struct upstream_request *request, const uint8_t *reply, size_t size)
@@ -270,15 +248,13 @@ static void tap(const struct upstream *upstream, const struct upstream_packet *p
 		upstream->tap(upstream->tap_context, packet);
 }
 
-static void tap_question(const struct transport *transport)
+static void tap_question(const struct transport *transport, const uint8_t *octets, size_t length)
 {
-	const struct exchange_try *try = transport_try(transport);
-
 	tap(transport->request->upstream,
 		&(struct upstream_packet){.server = &transport_server(transport)->endpoint,
-			.octets = try->packet.octets,
-			.length = try->packet.length,
-			.tcp = try->over_tcp});
+			.octets = octets,
+			.length = length,
+			.tcp = transport_try(transport)->over_tcp});
 }
 
 /*
@@ -326,36 +302,19 @@ static enum td_error transport_send_udp(struct transport *transport, int64_t now
 	transport_bind_cookie(transport, now_us);
 	error = port_send(transport->port, &try->packet);
 	if (error == TD_OK)
-		tap_question(transport);
+		tap_question(transport, try->packet.octets, try->packet.length);
 	return error;
 }
 
-/* TD_NOMEM: this machine is short of something. TD_IO: the server cannot be reached. */
-static enum td_error transport_connect(struct transport *transport)
+/* TD_NOMEM: there is no room for it here. TD_IO: the server cannot be reached. */
+static enum td_error transport_send_stream(struct transport *transport)
 {
-	struct sockaddr_storage storage;
-	socklen_t length = endpoint_to_sockaddr(&transport_server(transport)->endpoint, &storage);
-	int fd = socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct upstream_request *request = transport->request;
+	struct exchange_try *try = &request->exchange.tries[transport->slot];
+	enum td_error error = stream_ask(request->upstream->streams, try->server,
+		&transport->stream, &try->packet, transport);
 
-	if (fd < 0)
-		return errno == EAFNOSUPPORT ? TD_IO : TD_NOMEM;
-	if (connect(fd, (struct sockaddr *)&storage, length) != 0 && errno != EINPROGRESS) {
-		close(fd);
-		return TD_IO;
-	}
-	transport->fd = fd;
-	event_assign(&transport->event, transport->request->upstream->base, fd, EV_WRITE, on_tcp,
-		transport);
-	return event_add(&transport->event, NULL) == 0 ? TD_OK : TD_NOMEM;
-}
-
-static enum td_error transport_send_tcp(struct transport *transport)
-{
-	enum td_error error = transport_connect(transport);
-
-	if (error == TD_OK)
-		transport->request->upstream->counters.upstream_tcp++;
-	return error;
+	return error == TD_FULL ? TD_NOMEM : error;
 }
 
 static void on_probe(evutil_socket_t fd, short what, void *context);
@@ -387,7 +346,7 @@ static enum td_error request_step(struct upstream_request *request, enum exchang
 		transport_close(transport);
 		enum td_error error = step == EXCHANGE_SEND_UDP
 					      ? transport_send_udp(transport, now_us)
-					      : transport_send_tcp(transport);
+					      : transport_send_stream(transport);
 
 		if (error == TD_OK) {
 			step = EXCHANGE_WAIT;
@@ -473,7 +432,7 @@ static void transport_note_input(
 	upstream->counters.upstream_doubted += last == EXCHANGE_DOUBTED;
 	tap(upstream, seen);
 	if (last == EXCHANGE_BELIEVED)
-		transport_put_port(transport);
+		transport_answered(transport);
 }
 
 /* True when the request has moved on or is gone; false: it still waits. */
@@ -504,7 +463,7 @@ static bool transport_input(struct transport *transport, uint8_t *packet, size_t
 		return true;
 	}
 	upstream_watch(upstream, now_us);
-	request_succeed(request, transport, packet, size);
+	request_finish(request, TD_OK, packet, size, exchange->tries[transport->slot].server);
 	return true;
 }
 
@@ -550,113 +509,69 @@ static void on_port_readable(struct port *port)
 	}
 }
 
-/* --- TCP: two octets of length before each message (RFC 1035, 4.2.2) --- */
+/* --- connections --- */
 
-enum transfer { TRANSFER_BLOCKED, TRANSFER_COMPLETE, TRANSFER_BROKEN };
-
-static enum transfer transfer_result(void)
+static void on_stream_sent(void *owner, const uint8_t *octets, size_t length)
 {
-	return errno == EAGAIN || errno == EINTR ? TRANSFER_BLOCKED : TRANSFER_BROKEN;
-}
+	struct transport *transport = owner;
+	struct upstream_request *request = transport->request;
+	struct upstream *upstream = request->upstream;
 
-static enum transfer tcp_send(struct transport *transport)
-{
-	const struct packet *packet = &transport_try(transport)->packet;
-	struct tcp_transfer *tcp = &transport->tcp;
-	uint8_t message[2 + PACKET_MAX];
-	struct wire_writer writer = wire_writer_init(message, sizeof(message));
-
-	wire_write_u16(&writer, packet->length);
-	wire_write_bytes(&writer, packet->octets, packet->length);
-	ssize_t sent =
-		send(transport->fd, &message[tcp->sent], writer.position - tcp->sent, MSG_NOSIGNAL);
-
-	if (sent < 0)
-		return transfer_result();
-	tcp->sent += (size_t)sent;
-	return tcp->sent == writer.position ? TRANSFER_COMPLETE : TRANSFER_BLOCKED;
-}
-
-static bool tcp_begin_reply(struct tcp_transfer *tcp)
-{
-	struct wire_reader reader = wire_reader_init(tcp->length, sizeof(tcp->length));
-
-	tcp->reply_size = wire_read_u16(&reader);
-	if (tcp->reply_size < DNS_HEADER_SIZE)
-		return false;
-	tcp->reply = malloc(tcp->reply_size);
-	return tcp->reply != NULL;
-}
-
-static enum transfer tcp_receive(struct transport *transport)
-{
-	struct tcp_transfer *tcp = &transport->tcp;
-	size_t prefix = sizeof(tcp->length);
-
-	while (tcp->have < prefix || tcp->have < prefix + tcp->reply_size) {
-		ssize_t got =
-			tcp->have < prefix
-				? recv(transport->fd, &tcp->length[tcp->have], prefix - tcp->have, 0)
-				: recv(transport->fd, &tcp->reply[tcp->have - prefix],
-					  prefix + tcp->reply_size - tcp->have, 0);
-
-		if (got < 0)
-			return transfer_result();
-		if (got == 0)
-			return TRANSFER_BROKEN;
-		tcp->have += (size_t)got;
-		if (tcp->have == prefix && !tcp_begin_reply(tcp))
-			return TRANSFER_BROKEN;
-	}
-	return TRANSFER_COMPLETE;
-}
-
-static void tcp_wait(struct transport *transport, short events)
-{
-	event_assign(&transport->event, transport->request->upstream->base, transport->fd, events,
-		on_tcp, transport);
-	if (event_add(&transport->event, NULL) != 0)
-		transport_broken(transport);
-}
-
-static void on_tcp_readable(struct transport *transport)
-{
-	struct tcp_transfer *tcp = &transport->tcp;
-
-	switch (tcp_receive(transport)) {
-	case TRANSFER_BROKEN:
-		transport_broken(transport);
-		return;
-	case TRANSFER_COMPLETE:
-		if (transport_input(transport, tcp->reply, tcp->reply_size))
-			return;
-		free(tcp->reply);
-		*tcp = (struct tcp_transfer){.sent = tcp->sent};
-		break;
-	case TRANSFER_BLOCKED:
-		break;
-	}
-	tcp_wait(transport, EV_READ);
-}
-
-static void on_tcp(evutil_socket_t fd, short what, void *context)
-{
-	struct transport *transport = context;
-
-	(void)fd;
-	if (!(what & EV_WRITE)) {
-		on_tcp_readable(transport);
-		return;
-	}
-	enum transfer result = tcp_send(transport);
-
-	if (result == TRANSFER_COMPLETE)
-		tap_question(transport);
-	if (result == TRANSFER_BROKEN)
-		transport_broken(transport);
+	if (transport_server(transport)->transport == SERVER_TLS)
+		upstream->counters.upstream_tls++;
 	else
-		tcp_wait(transport, result == TRANSFER_COMPLETE ? EV_READ : EV_WRITE);
+		upstream->counters.upstream_tcp++;
+	exchange_sent(&request->exchange, transport->slot, mono_us());
+	tap_question(transport, octets, length);
 }
+
+static void on_stream_reply(void *owner, uint8_t *octets, size_t length)
+{
+	transport_input(owner, octets, length);
+}
+
+static void on_stream_failed(void *owner)
+{
+	transport_broken(owner);
+}
+
+/* Said when it changes, and now and then while it lasts. */
+static void on_stream_state(void *context, size_t number, const char *words)
+{
+	struct upstream *upstream = context;
+	struct server_state *server = &upstream->group.servers[number];
+	bool changed = strcmp(server->trouble, words ? words : "") != 0;
+	char shown[SERVER_SHOWN_MAX];
+	int64_t now_us = mono_us();
+
+	if (changed)
+		snprintf(server->trouble, sizeof(server->trouble), "%s", words ? words : "");
+	if (!words || (upstream->said_us[number] != 0 &&
+			      now_us - upstream->said_us[number] <
+				      (changed ? TROUBLE_NEW_US : TROUBLE_SAID_US)))
+		return;
+	upstream->said_us[number] = now_us;
+	log_warning("upstream %s: %s", server_status_address(server, shown), words);
+}
+
+static void on_stream_event(void *context, enum stream_event event)
+{
+	struct upstream_counters *counters = &((struct upstream *)context)->counters;
+	uint64_t *const counted[] = {[STREAM_OPENED] = &counters->upstream_connections,
+		[STREAM_RESUMED] = &counters->upstream_resumed,
+		[STREAM_FAILED] = &counters->upstream_unconnected,
+		[STREAM_REPEATED] = &counters->upstream_repeated,
+		[STREAM_STRANGE] = &counters->upstream_mismatched,
+		[STREAM_FULL] = &counters->upstream_full};
+
+	++*counted[event];
+}
+
+static const struct stream_calls stream_calls = {.sent = on_stream_sent,
+	.reply = on_stream_reply,
+	.failed = on_stream_failed,
+	.state = on_stream_state,
+	.count = on_stream_event};
 
 /* --- what nobody waits for --- */
 
@@ -674,18 +589,17 @@ static void upstream_ask_alone(struct upstream *upstream, enum exchange_kind kin
 		request_drop(request);
 }
 
-static void upstream_copy(struct upstream *upstream, const struct upstream_request *request,
-	int64_t now_us)
+static void upstream_copy(
+	struct upstream *upstream, const struct upstream_request *request, int64_t now_us)
 {
 	const struct exchange *exchange = &request->exchange;
-	int server = server_explore(
-		&upstream->group, exchange->tries[exchange->slot].server, now_us);
+	int server =
+		server_explore(&upstream->group, exchange->tries[exchange->slot].server, now_us);
 
 	if (server < 0)
 		return;
 	upstream->counters.upstream_copies++;
-	upstream_ask_alone(
-		upstream, EXCHANGE_COPY, &exchange->question, (unsigned)server, now_us);
+	upstream_ask_alone(upstream, EXCHANGE_COPY, &exchange->question, (unsigned)server, now_us);
 }
 
 static void on_probe(evutil_socket_t fd, short what, void *context)
@@ -712,17 +626,19 @@ static void on_probe(evutil_socket_t fd, short what, void *context)
 static void server_init(
 	struct server_state *server, const struct upstream_config *config, size_t number)
 {
-	bool in_clear = config->servers[number].transport != SERVER_TLS;
+	enum server_transport transport = config->servers[number].transport;
 
 	server->endpoint = config->servers[number].endpoint;
-	server->trust.vary_case = in_clear && config->randomize_case;
-	server->trust.use_cookies = in_clear && config->cookies;
+	server->transport = transport;
+	server->trust.vary_case = transport == SERVER_UDP && config->randomize_case;
+	server->trust.use_cookies = transport == SERVER_UDP && config->cookies;
 }
 
 /* The same server, under the same rules. */
 static bool may_inherit(const struct server_state *server, const struct server_state *from)
 {
 	return endpoint_equal(&server->endpoint, &from->endpoint) &&
+	       server->transport == from->transport &&
 	       server->trust.vary_case == from->trust.vary_case &&
 	       server->trust.use_cookies == from->trust.use_cookies;
 }
@@ -763,6 +679,18 @@ struct upstream *upstream_new(struct event_base *base, const struct upstream_con
 	for (size_t i = 0; i < upstream->group.count; i++)
 		server_init(&upstream->group.servers[i], config, i);
 	evtimer_assign(&upstream->probe, base, on_probe, upstream);
+	upstream->streams = streams_new(&(struct streams_config){.base = base,
+		.random = &upstream->random,
+		.servers = config->servers,
+		.server_count = upstream->group.count,
+		.tls = config->tls,
+		.idle_timeout_ms = config->idle_timeout_ms,
+		.calls = &stream_calls,
+		.context = upstream});
+	if (!upstream->streams) {
+		upstream_free(upstream);
+		return NULL;
+	}
 	if (config->inherit)
 		upstream_inherit(upstream, &config->inherit->group);
 	return upstream;
@@ -782,6 +710,7 @@ void upstream_free(struct upstream *upstream)
 	}
 	event_del(&upstream->probe);
 	ports_deinit(&upstream->ports);
+	streams_free(upstream->streams);
 	free(upstream);
 }
 

@@ -21,19 +21,25 @@ struct event_base;
 struct upstream;
 struct upstream_request;
 
-#define UPSTREAM_COUNTERS(X)                                                       \
-	X(upstream_udp)        /* packets sent over UDP */                         \
-	X(upstream_tcp)        /* questions sent over TCP */                       \
-	X(upstream_answers)    /* replies that matched */                          \
-	X(upstream_mismatched) /* packets ignored: id, question, or not a reply */ \
-	X(upstream_doubted)    /* replies not believed: letter case, cookie */     \
-	X(upstream_spoofed)    /* questions with many mismatched packets */        \
-	X(upstream_timeouts)                                                       \
-	X(upstream_errors)         /* sockets that failed */                       \
+#define UPSTREAM_COUNTERS(X)                                                        \
+	X(upstream_udp)         /* packets sent over UDP */                         \
+	X(upstream_tcp)         /* questions sent over TCP */                       \
+	X(upstream_tls)         /* questions sent over TLS */                       \
+	X(upstream_connections) /* opened, TCP and TLS */                           \
+	X(upstream_resumed)     /* of these, with a TLS session of before */        \
+	X(upstream_unconnected) /* connections that did not open */                 \
+	X(upstream_repeated)    /* questions whose connection was closed */         \
+	X(upstream_full)        /* questions no connection had room for */          \
+	X(upstream_answers)     /* replies that matched */                          \
+	X(upstream_mismatched)  /* packets ignored: id, question, or not a reply */ \
+	X(upstream_doubted)     /* replies not believed: letter case, cookie */     \
+	X(upstream_spoofed)     /* questions with many mismatched packets */        \
+	X(upstream_timeouts)                                                        \
+	X(upstream_errors)         /* sockets that failed */                        \
 	X(upstream_hedges)         /* second servers asked, the first being late */ \
-	X(upstream_hedges_won)     /* those that answered before it */             \
-	X(upstream_hedges_refused) /* late firsts waited for: too many hedges */   \
-	X(upstream_copies)         /* of questions, to see how a server does */    \
+	X(upstream_hedges_won)     /* those that answered before it */              \
+	X(upstream_hedges_refused) /* late firsts waited for: too many hedges */    \
+	X(upstream_copies)         /* of questions, to see how a server does */     \
 	X(upstream_probes)         /* questions of our own to silent servers */
 
 struct upstream_counters {
@@ -54,15 +60,17 @@ typedef void upstream_tap_fn(void *context, const struct upstream_packet *packet
 
 struct upstream_config {
 	const struct server_address *servers; /* copied */
-	size_t server_count;            /* 0 is allowed: every request fails at once */
-	bool strict;                    /* servers are asked in their order, not the fastest first */
-	bool hedge;                     /* a second one is asked when the first is late */
-	unsigned timeout_ms;            /* for the whole request, e.g. 5000 */
-	size_t requests_max;            /* at once; more fail with TD_FULL */
-	bool randomize_case;            /* of questions over UDP and TCP (trust.h) */
-	bool cookies;                   /* RFC 7873 */
-	struct loop_watch *loops;       /* which servers lead back to us; NULL: nobody looks */
-	upstream_tap_fn *tap;           /* is shown every packet; NULL: nobody wants to see them */
+	size_t server_count;                  /* 0 is allowed: every request fails at once */
+	bool strict;                   /* servers are asked in their order, not the fastest first */
+	bool hedge;                    /* a second one is asked when the first is late */
+	unsigned timeout_ms;           /* for the whole request, e.g. 5000 */
+	unsigned idle_timeout_ms;      /* of TCP and TLS connections */
+	const struct tls_context *tls; /* outlives it; NULL where no server is one of TLS */
+	size_t requests_max;           /* at once; more fail with TD_FULL */
+	bool randomize_case;           /* of questions over UDP and TCP (trust.h) */
+	bool cookies;                  /* RFC 7873 */
+	struct loop_watch *loops;      /* which servers lead back to us; NULL: nobody looks */
+	upstream_tap_fn *tap;          /* is shown every packet; NULL: nobody wants to see them */
 	void *tap_context;
 	const struct upstream *inherit; /* what it knows of servers that are among these is known
 					   here too; NULL: nothing is. During the call only. */

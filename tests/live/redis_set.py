@@ -479,20 +479,20 @@ class Authority:
         return os.path.join(self.folder, name)
 
     @staticmethod
-    def _openssl(*words):
-        done = subprocess.run([find("openssl"), *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    def _openssl(*words, before=()):
+        done = subprocess.run([*before, find("openssl"), *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if done.returncode != 0:
             raise Failure("openssl %s: %s" % (" ".join(words), done.stdout.decode()))
 
-    def issue(self, name, alternatives=("IP:127.0.0.1", "DNS:localhost"), days=2):
-        """Negative days: it has expired."""
+    def issue(self, name, alternatives=("IP:127.0.0.1", "DNS:localhost"), days=2, before=()):
+        """Negative days: it has expired. before: words in front of the command that signs."""
         request, key, certificate, extra = (self._path(name + suffix) for suffix in (".csr", ".key", ".crt", ".ext"))
         with open(extra, "w") as out:
             out.write("subjectAltName=%s\n" % ",".join(alternatives) if alternatives else "keyUsage=digitalSignature\n")
         self._openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=" + name, "-keyout", key,
             "-out", request)
         self._openssl("x509", "-req", "-in", request, "-CA", self.ca, "-CAkey", self._key, "-CAcreateserial", "-days", str(days),
-            "-extfile", extra, "-out", certificate)
+            "-extfile", extra, "-out", certificate, before=before)
         return certificate, key
 
 

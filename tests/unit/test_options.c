@@ -301,6 +301,31 @@ static void test_endpoint_forms(void **state)
 	options_free(o);
 }
 
+static void test_server_forms(void **state)
+{
+	(void)state;
+	const char *text = NO_RESOLV_CONF "upstream = { \"tcp://192.0.2.1\", \"192.0.2.1\", "
+					  "\"tls://192.0.2.1#dns.example\" }\n";
+	if (!server_tls_is_available()) {
+		expect_fault(text, "t.conf:1: upstream: tls:// cannot be used: this build has no "
+				   "TLS (it was configured without OpenSSL), expected ADDRESS or "
+				   "tcp://ADDRESS\n");
+		return;
+	}
+	struct options *o = load_good(text);
+	assert_int_equal(o->upstream_count, 3);
+	assert_int_equal(o->upstream[0].transport, SERVER_TCP);
+	assert_int_equal(o->upstream[1].transport, SERVER_UDP);
+	assert_int_equal(o->upstream[2].transport, SERVER_TLS);
+	assert_int_equal(o->upstream[2].endpoint.port, 853);
+	assert_string_equal(o->upstream[2].name, "dns.example");
+	assert_true(options_use_tls(o));
+	assert_round_trip(o);
+	o->upstream_count = 2;
+	assert_false(options_use_tls(o));
+	options_free(o);
+}
+
 /* Who asks without TLS never asks a server that is to be asked over TLS. */
 static void test_plain_servers(void **state)
 {
@@ -690,6 +715,7 @@ int main(void)
 		cmocka_unit_test(test_list_lengths),
 		cmocka_unit_test(test_list_append),
 		cmocka_unit_test(test_endpoint_forms),
+		cmocka_unit_test(test_server_forms),
 		cmocka_unit_test(test_plain_servers),
 		cmocka_unit_test(test_forward),
 		cmocka_unit_test(test_forward_bound),

@@ -88,9 +88,23 @@ static const struct {
 		"behind its length\n"},
 	{"allow = { \"::1\", \"::1/128\" }",
 		"t.conf:1: allow: \"::1/128\" is in the list twice, expected each entry once\n"},
-	{"upstream = { \"tls://1.1.1.1#cloudflare-dns.com\" }",
-		"t.conf:1: upstream: DNS over TLS is not available in this build, expected ADDRESS "
-		"or ADDRESS:PORT\n"},
+	{"upstream = { \"9.9.9.9\",\n\"tls://9.9.9.9\" }",
+		"t.conf:2: upstream: \"tls://9.9.9.9\" names nobody whose certificate is to be "
+		"checked, so anybody could answer; expected tls://ADDRESS#NAME, such as "
+		"tls://9.9.9.9#dns.quad9.net, or tls://ADDRESS#pin-sha256=BASE64\n"},
+	{"upstream = { \"127.0.0.1#5353\" }",
+		"t.conf:1: upstream: \"127.0.0.1#5353\" has a # though no certificate is checked "
+		"without TLS, expected tls:// before it, or a port behind a colon: "
+		"ADDRESS:PORT\n"},
+	{"upstream = { \"tcp://192.0.2.1\", \"192.0.2.1\", \"tcp://192.0.2.1:53\" }",
+		"t.conf:1: upstream: \"tcp://192.0.2.1:53\" is in the list twice, expected each "
+		"entry once\n"},
+	{"upstream = { \"tcp://127.0.0.1\" }",
+		"t.conf:1: upstream: tcp://127.0.0.1:53 is an address this resolver listens on, so "
+		"it would ask itself; expected another server: name the provider's or a public "
+		"one, such as 9.9.9.9\n"},
+	{"tls-ca-file = \"ca.pem\"",
+		"t.conf:1: tls-ca-file: is not an absolute path, expected one that begins with /\n"},
 	{"upstream = { \"9.9.9.9\",\n\n\"127.0.0.1\" }",
 		"t.conf:3: upstream: 127.0.0.1:53 is an address this resolver listens on, so it "
 		"would ask itself; expected "

@@ -18,6 +18,7 @@
 
 #include "lib/dns/message.h"
 #include "lib/dns/wire.h"
+#include "resolver/upstream/server.h"
 #include "resolver/upstream/stream.h"
 
 #define QUESTIONS_MAX 400
@@ -48,7 +49,7 @@ struct bed {
 	struct streams *streams;
 	struct one ones[QUESTIONS_MAX];
 	unsigned answers, failures, events[STREAM_FULL + 1];
-	char words[TLS_WORDS_MAX];
+	char words[SERVER_TROUBLE_MAX];
 	bool take; /* replies are answers */
 };
 
@@ -166,7 +167,7 @@ static void on_sent(void *owner, const uint8_t *octets, size_t length)
 	assert_true(length >= one->packet.length);
 }
 
-static void on_reply(void *owner, const uint8_t *octets, size_t length)
+static void on_reply(void *owner, uint8_t *octets, size_t length)
 {
 	struct one *one = owner;
 	struct packet_reply reply;
