@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "resolver/cache.h"
+#include "resolver/cache_rate.h"
 #include "resolver/clients.h"
 #include "resolver/control/server.h"
 #include "resolver/event_command.h"
@@ -56,6 +57,7 @@ struct daemon {
 	struct worker *workers[QUERY_WORKERS_MAX];
 	unsigned worker_count;
 	struct control_server *control;
+	struct cache_rate cache_rate;
 	struct cache_loader *cache_loader; /* while the saved cache is read */
 	bool opened;                       /* daemon_open has come to its end */
 	bool stopping;
@@ -151,6 +153,9 @@ void daemon_add_match(struct control_reply *reply, const char *key, const struct
  */
 void daemon_cache(
 	struct daemon *daemon, struct control_reply *reply, unsigned count, char *const words[]);
+
+/* What the workers have counted of the cache, when they are asked. */
+void daemon_cache_note(struct daemon *daemon, const struct broadcast *broadcast);
 
 /* The request `flush all TYPE`, `flush name TYPE NAME`, `flush suffix TYPE NAME`. When the reply
  * ends, nobody is served what was cached before. Replies: entries, failures. */

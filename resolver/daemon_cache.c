@@ -177,31 +177,59 @@ static void look_up(
 
 /* --- figures --- */
 
+static struct cache_sample sample_of(const struct daemon *daemon, const struct broadcast *broadcast)
+{
+	struct cache_sample sample = {.at_us = daemon_mono_us()};
+
+	for (unsigned i = 0; i < daemon->worker_count; i++) {
+		sample.hits += broadcast->messages[i].status.counters.cache_hits;
+		sample.misses += broadcast->messages[i].status.counters.cache_misses;
+	}
+	return sample;
+}
+
+void daemon_cache_note(struct daemon *daemon, const struct broadcast *broadcast)
+{
+	struct cache_sample sample = sample_of(daemon, broadcast);
+
+	cache_rate_note(&daemon->cache_rate, &sample);
+}
+
+static void add_minute(
+	const struct daemon *daemon, struct control_reply *reply, const struct cache_sample *now)
+{
+	struct cache_sample minute;
+
+	if (!cache_rate_minute(&daemon->cache_rate, now, &minute))
+		return;
+	control_reply_add_u64(reply, "recent_s", (uint64_t)(minute.at_us / US_PER_S));
+	control_reply_add_u64(reply, "recent_hits", minute.hits);
+	control_reply_add_u64(reply, "recent_misses", minute.misses);
+}
+
 static void on_counted(struct daemon *daemon, struct broadcast *broadcast)
 {
 	struct control_reply *reply = broadcast->context;
-	struct cache_kinds kinds = cache_count(daemon->cache, daemon_mono_us());
+	struct cache_sample sample = sample_of(daemon, broadcast);
+	struct cache_kinds kinds = cache_count(daemon->cache, sample.at_us);
 	struct cache_status status;
-	uint64_t hits = 0, misses = 0;
 
 	cache_status(daemon->cache, &status);
-	for (unsigned i = 0; i < daemon->worker_count; i++) {
-		hits += broadcast->messages[i].status.counters.cache_hits;
-		misses += broadcast->messages[i].status.counters.cache_misses;
-	}
 	const struct {
 		const char *name;
 		uint64_t value;
 	} figures[] = {{"bytes", status.bytes}, {"limit", status.limit},
 		{"entries", status.entries}, {"positive", kinds.positive}, {"nodata", kinds.nodata},
 		{"nxdomain", kinds.nxdomain}, {"stale", kinds.stale}, {"failures", status.failing},
-		{"hits", hits}, {"misses", misses}, {"evicted", status.evicted},
+		{"hits", sample.hits}, {"misses", sample.misses}, {"evicted", status.evicted},
 		{"expired", status.expired}, {"refreshed", status.refreshed},
 		{"flushed", status.flushed}, {"outdated", status.outdated},
-		{"uptime_s", (uint64_t)((daemon_mono_us() - daemon->started_us) / US_PER_S)}};
+		{"uptime_s", (uint64_t)((sample.at_us - daemon->started_us) / US_PER_S)}};
 
 	for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++)
 		control_reply_add_u64(reply, figures[i].name, figures[i].value);
+	add_minute(daemon, reply, &sample);
+	cache_rate_note(&daemon->cache_rate, &sample);
 	control_reply_end(reply);
 }
 

@@ -8,6 +8,8 @@
  * the first entry is taken, so a file that is damaged anywhere gives an empty cache and one line in
  * the log.
  *
+ * Only what would be asked of the same server now comes back (is_from).
+ *
  * A flush removes the file: should the daemon be killed after it, what was flushed does not come
  * back.
  */
@@ -40,7 +42,7 @@ struct cache_loader {
 	bool checked; /* the first pass, over all checksums, is done */
 	uint32_t epoch;
 	int64_t begun_us;
-	uint64_t serial, loaded, useless;
+	uint64_t serial, loaded;
 };
 
 static int64_t wall_ms(void)
@@ -87,6 +89,31 @@ static uint64_t next_id(struct cache_loader *loader)
 	return (uint64_t)(QUERY_WORKERS_MAX + 1) << 56 | ++loader->serial;
 }
 
+/* What comes back came from a server that would be asked for its name now: whoever moved a zone to
+ * other servers, or this machine to another network, does not want what the old ones said. */
+static bool is_from(const struct route_group *group, const struct endpoint *server)
+{
+	for (size_t i = 0; i < group->server_count; i++)
+		if (endpoint_equal(&group->servers[i].endpoint, server))
+			return true;
+	return false;
+}
+
+/* The rules that match it now; false: it is not to come back. */
+static bool judge(const struct daemon *daemon, struct answer *answer, const struct name *qname)
+{
+	const struct query_policy *policy = daemon->policy;
+	struct site_place place = site_find(policy->site, qname->wire, qname->length);
+
+	if (place.host || place.never ||
+		!is_from(route_table_group(policy->site->routes, place.group), &answer->upstream))
+		return false;
+	answer_match(answer, &policy->view);
+	answer->match_count = (uint8_t)site_overrule(&place, policy->view.index, qname->wire,
+		qname->length, answer->matches, answer->match_count);
+	return true;
+}
+
 static void take(struct cache_loader *loader, const struct cache_record *record)
 {
 	struct daemon *daemon = loader->daemon;
@@ -96,12 +123,11 @@ static void take(struct cache_loader *loader, const struct cache_record *record)
 	struct answer *answer = cache_file_answer(
 		record, wall_ms(), now_us, &daemon->policy->limits, next_id(loader), &question);
 
-	if (!answer) {
-		loader->useless++;
+	if (!answer || !judge(daemon, answer, &question.qname)) {
+		free(answer);
 		return;
 	}
 	answer->epoch = loader->epoch;
-	answer_match(answer, &daemon->policy->view);
 	cache_key_make(daemon->cache, &key, question.qname.wire, question.qname.length,
 		question.qtype, record->copy.flags);
 	loader->loaded += cache_restore(

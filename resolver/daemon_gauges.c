@@ -160,6 +160,7 @@ void daemon_gauges_tell(struct daemon *daemon, struct broadcast *broadcast)
 	struct gauges gauges = {0};
 
 	daemon->gathering = false;
+	daemon_cache_note(daemon, broadcast);
 	if (!daemon->gauges)
 		return;
 	add_figures(daemon, broadcast, &gauges);

@@ -4,6 +4,7 @@ resolver_libresolver_a_SOURCES = \
 	resolver/cache.c resolver/cache.h resolver/cache_private.h \
 	resolver/cache_file.c resolver/cache_file.h \
 	resolver/cache_queues.c resolver/cache_queues.h \
+	resolver/cache_rate.c resolver/cache_rate.h \
 	resolver/cache_walk.c resolver/cache_walk.h \
 	resolver/client_names.c resolver/client_names.h \
 	resolver/clients.c resolver/clients.h \

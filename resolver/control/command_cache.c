@@ -207,6 +207,21 @@ static void append_share(struct strbuf *out, uint64_t part, uint64_t whole)
 		strbuf_printf(out, " (%.1f %%)", 100.0 * (double)part / (double)whole);
 }
 
+/* Of the last minute, where somebody has looked that long ago. */
+static void append_recent(struct strbuf *out, const struct control_answer *answer)
+{
+	uint64_t hits = control_answer_u64(answer, "recent_hits", 0);
+	uint64_t asked = hits + control_answer_u64(answer, "recent_misses", 0);
+
+	if (!control_answer_value(answer, "recent_s"))
+		return;
+	strbuf_append_text(out, "; ");
+	strbuf_append_u64(out, hits);
+	append_share(out, hits, asked);
+	strbuf_append_text(out, " in the last ");
+	output_span(out, (int64_t)control_answer_u64(answer, "recent_s", 0));
+}
+
 static void append_figures(struct strbuf *out, const struct control_answer *answer)
 {
 	static const struct {
@@ -230,6 +245,7 @@ static void append_figures(struct strbuf *out, const struct control_answer *answ
 	append_share(out, hits, asked);
 	strbuf_append_text(out, " in ");
 	output_span(out, (int64_t)control_answer_u64(answer, "uptime_s", 0));
+	append_recent(out, answer);
 	strbuf_append_text(out, ".\n\n");
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
 		strbuf_printf(out, "%10" PRIu64 "  %s\n",

@@ -250,6 +250,19 @@ class TestWarmStart:
         answer = daemon.ask("gone.example.org")
         assert addresses_of(answer) == ["192.0.2.1"] and answer.answer[0].ttl == 30
 
+    def test_other_servers_are_asked_anew(self, server, upstream, teredown):
+        """A section `forward` that is new at the restart: what the server before said of its names does not come back."""
+        inside = upstream({"host.corp.example": "10.1.2.3"}, ttl=300)
+        daemon = teredown(server.endpoint)
+        for name in ("host.corp.example", "www.example.org"):
+            assert addresses_of(daemon.ask(name)) == ["192.0.2.1"]
+        daemon.stop()
+        daemon.settings[("forward", "corp.example")] = {"upstream": [inside.endpoint]}
+        daemon.configure()
+        daemon.start()
+        until(lambda: "cache: 1 of 2 saved entries are back" in daemon.log(), "one is back")
+        assert addresses_of(daemon.ask("host.corp.example")) == ["10.1.2.3"] and server.count("www.example.org") == 1
+
     def test_kill_leaves_the_old_file(self, server, teredown):
         daemon = teredown(server.endpoint)
         self.fill(daemon)

@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 
 #include "lib/base/clock.h"
+#include "resolver/cache_rate.h"
 #include "resolver/cache_walk.h"
 #include "tests/unit/cache_trace.h"
 
@@ -280,6 +281,29 @@ static void an_entry_is_found_with_its_variants(void **state)
 	cache_free(cache);
 }
 
+static void the_last_minute_is_told(void **state)
+{
+	struct cache_rate rate = {.next = 0};
+	struct cache_sample out, now = {.at_us = 1};
+
+	(void)state;
+	assert_false(cache_rate_minute(&rate, &now, &out));
+	for (unsigned s = 1; s <= 301; s++) { /* ten hits and a miss a second */
+		now = (struct cache_sample){s * US_PER_S, 10 * s, s};
+		if (s % 10 == 1 || s % 10 == 3) /* the second is too soon */
+			cache_rate_note(&rate, &now);
+		bool known = cache_rate_minute(&rate, &now, &out);
+		assert_int_equal(known, s > 30);
+		if (s < 62)
+			continue;
+		assert_in_range(out.at_us, 55 * US_PER_S, 65 * US_PER_S);
+		assert_int_equal(out.hits, 10 * (out.at_us / US_PER_S));
+		assert_int_equal(out.misses, out.at_us / US_PER_S);
+	}
+	now.at_us += 300 * US_PER_S; /* nobody looked for minutes */
+	assert_false(cache_rate_minute(&rate, &now, &out));
+}
+
 /* --- threads --- */
 
 struct crowd {
@@ -348,6 +372,7 @@ int main(void)
 		cmocka_unit_test(a_walk_can_be_given_up),
 		cmocka_unit_test(kinds_are_counted),
 		cmocka_unit_test(an_entry_is_found_with_its_variants),
+		cmocka_unit_test(the_last_minute_is_told),
 		cmocka_unit_test(what_is_found_after_a_flush_is_newer),
 	};
 	return cmocka_run_group_tests_name("cache_walk", tests, NULL, NULL);
