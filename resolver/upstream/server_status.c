@@ -45,6 +45,7 @@ void server_status_merge(struct server_state *sum, const struct server_state *mo
 		memcpy(sum->trouble, more->trouble, sizeof(sum->trouble));
 	sum->without_edns |= more->without_edns;
 	sum->edns_works |= more->edns_works;
+	trust_merge(&sum->trust, &more->trust);
 	sum->sent += more->sent;
 	sum->answered += more->answered;
 	sum->timed_out += more->timed_out;
@@ -91,9 +92,12 @@ const char *server_status_text(const struct server_state *server, const char *wo
 	snprintf(text, SERVER_STATUS_TEXT_MAX,
 		"state=%s srtt_us=%" PRId64 " rttvar_us=%" PRId64 " sent=%" PRIu64
 		" answered=%" PRIu64 " timeouts=%" PRIu64 " failures=%" PRIu64 " hedges=%" PRIu64
-		" backoffs=%" PRIu64 " silent_s=%" PRId64 " edns=%s",
+		" backoffs=%" PRIu64 " silent_s=%" PRId64
+		" edns=%s case=%s cookies=%s doubted=%" PRIu64 " spoofed=%" PRIu64,
 		word, server->srtt_us, server->rttvar_us, server->sent, server->answered,
 		server->timed_out, server->failed, server->hedges, server->downs,
-		down_us / US_PER_S, edns_word(server));
+		down_us / US_PER_S, edns_word(server), trust_case_word(&server->trust, now_us),
+		trust_cookies_word(&server->trust, now_us), server->trust.doubted,
+		server->trust.spoofed);
 	return text;
 }

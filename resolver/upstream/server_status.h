@@ -10,7 +10,7 @@
 
 #include "resolver/upstream/server.h"
 
-#define SERVER_STATUS_TEXT_MAX 384
+#define SERVER_STATUS_TEXT_MAX 512
 
 /*
  * Adds another worker's view: counts are summed, round trips averaged by the questions behind them,

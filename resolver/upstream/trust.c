@@ -158,6 +158,37 @@ void trust_cookie_not_needed(struct server_trust *trust, int64_t now_us)
 		cookies_drop(trust, now_us);
 }
 
+static int64_t later(int64_t a_us, int64_t b_us)
+{
+	return a_us > b_us ? a_us : b_us;
+}
+
+void trust_merge(struct server_trust *sum, const struct server_trust *more)
+{
+	sum->case_again_us = later(sum->case_again_us, more->case_again_us);
+	sum->cookies_again_us = later(sum->cookies_again_us, more->cookies_again_us);
+	if (more->server_cookie_length)
+		sum->server_cookie_length = more->server_cookie_length;
+	sum->doubted += more->doubted;
+	sum->spoofed += more->spoofed;
+}
+
+const char *trust_case_word(const struct server_trust *trust, int64_t now_us)
+{
+	if (!trust->vary_case)
+		return "off";
+	return trust_case_lost(trust, now_us) ? "no" : "yes";
+}
+
+const char *trust_cookies_word(const struct server_trust *trust, int64_t now_us)
+{
+	if (!trust->use_cookies)
+		return "off";
+	if (trust_cookies_lost(trust, now_us))
+		return "no";
+	return trust->server_cookie_length ? "yes" : "unknown";
+}
+
 bool trust_case_lost(const struct server_trust *trust, int64_t now_us)
 {
 	return now_us < trust->case_again_us;

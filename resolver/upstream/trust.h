@@ -74,6 +74,12 @@ void trust_cookie_not_needed(struct server_trust *trust, int64_t now_us);
  */
 bool trust_bind_local(struct server_trust *trust, const struct address *local);
 
-/* For `status`. */
+/* Adds another worker's view: counts are summed, and what one found out all have. */
+void trust_merge(struct server_trust *sum, const struct server_trust *more);
+
+/* For `status`: "off", "no" (not for a while), "yes", of cookies also "unknown". */
+const char *trust_case_word(const struct server_trust *trust, int64_t now_us);
+const char *trust_cookies_word(const struct server_trust *trust, int64_t now_us);
+
 bool trust_case_lost(const struct server_trust *trust, int64_t now_us);
 bool trust_cookies_lost(const struct server_trust *trust, int64_t now_us);

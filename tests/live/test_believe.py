@@ -35,6 +35,12 @@ def lowered(packet):
     return packet[:12] + packet[12:end].lower() + packet[end:]
 
 
+def told_of(daemon):
+    """What status says of the only upstream server: name=value for each figure."""
+    words = harness.flatten(daemon.status()["upstream"])
+    return " ".join("%s=%s" % pair for pair in zip(words, words[1:]))
+
+
 def names(count):
     return ["n%d.%s" % (index, NAME) for index in range(count)]
 
@@ -104,6 +110,7 @@ def test_server_that_lowers_case(upstream, teredown):
     for name in names(10):
         assert addresses_of(daemon.ask(name)) == ["192.0.2.1"]
     assert server.tcp_queries == 1 and number(daemon.status(), "upstream_doubted") == 1
+    assert "case=no" in told_of(daemon) and "doubted=1" in told_of(daemon)
     assert all(octets == octets.lower() for _, octets in seen[2:])
 
 
@@ -166,6 +173,7 @@ def test_cookies_are_learnt(cookies, upstream, teredown):
     (_, first), *rest = cookies.seen
     assert len(first) == 8
     assert all(cookie == cookies.cookie(first) for _, cookie in rest) and cookies.server.tcp_queries == 0
+    assert all(word in told_of(cookies.daemon) for word in ("case=yes", "cookies=yes", "doubted=0", "spoofed=0"))
     other = CookieServer()
     daemon = teredown([upstream(other).endpoint], workers=1)
     daemon.ask(NAME)
@@ -227,6 +235,7 @@ def test_router_that_caches_cookies(upstream, teredown):
     script.daemon = teredown(server.endpoint, workers=1)
     ask_all(script)
     assert server.tcp_queries == 1 and [cookie for _, cookie in script.seen[2:]] == [None] * 4
+    assert "cookies=no" in told_of(script.daemon)
 
 
 @pytest.mark.parametrize("how", ["FORMERR", "BADVERS", "silence"])
@@ -289,7 +298,7 @@ def test_many_wrong_ids_lead_to_tcp(upstream, teredown):
         assert addresses_of(daemon.ask(name)) == ["192.0.2.1"]
     status = daemon.status()
     assert server.tcp_queries == 3 and number(status, "upstream_spoofed") == 3 and number(status, "upstream_mismatched") >= 3 * 17
-    assert daemon.log().count("spoofing suspected") == 1
+    assert daemon.log().count("spoofing suspected") == 1 and "spoofed=3" in told_of(daemon)
 
 
 def test_many_wrong_ids_without_tcp(upstream, teredown):

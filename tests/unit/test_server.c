@@ -460,7 +460,7 @@ static void test_status(void **state)
 	s[0].sent = 3, s[0].timed_out = 1, s[0].failed = 2, s[0].hedges = 4, s[0].downs = 5;
 	assert_string_equal(server_status_text(&s[0], "ok", f.now, text),
 		"state=ok srtt_us=20000 rttvar_us=10000 sent=3 answered=1 timeouts=1 failures=2 "
-		"hedges=4 backoffs=5 silent_s=0 edns=yes");
+		"hedges=4 backoffs=5 silent_s=0 edns=yes case=off cookies=off doubted=0 spoofed=0");
 	s[0].failures_in_row = 5;
 	assert_string_equal(server_status_word(&s[0], s, 3, false), "failing");
 	s[0].health = SERVER_RETURNING;
