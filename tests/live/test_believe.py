@@ -442,6 +442,28 @@ def test_audit_of_ports_sees(fault):
     assert not audit_ports.is_good((audit_ports.judge(asked), 2000, reuse))
 
 
+def test_one_question_is_one_chance(upstream, teredown):
+    """DNSpooq (CVE-2020-25684 to 25686): however many clients ask, in whatever spelling, a forger has one port and one id to guess, not
+    one for each; and an answer for one name never serves another that was asked beside it."""
+    def script(packet, asked, tcp):
+        if asked.qname.startswith("other"):
+            return [(0.3, told(packet, 2))]
+        return [(0.3, told(packet, 1))]
+    server = upstream(script)
+    daemon = teredown(server.endpoint, workers=4)
+    sockets = [udp_socket(daemon.port, source="127.0.9.%d" % (index + 1)) for index in range(20)]
+    for index, sock in enumerate(sockets):
+        for ident in range(5):
+            sock.send(wire.query(ident, "".join(letter.upper() if index >> at % 5 & 1 else letter for at, letter in enumerate(NAME))))
+        sock.send(wire.query(5, OTHER))
+    for sock in sockets:
+        answers = [wire.parse(sock.recv(4096)) for _ in range(6)]
+        assert {(answer.question.qname, tuple(answer.addresses)) for answer in answers} == {(NAME + ".", ("192.0.2.1",)), (OTHER + ".", ("192.0.2.2",))}
+        sock.close()
+    assert server.count(NAME) <= 2 and server.count(OTHER) <= 2 and server.udp_packets <= 4
+    harness.balance(daemon.status())
+
+
 # --- addresses of the inside ---
 
 INSIDE = {"A": ["10.1.2.3", "127.0.0.1", "169.254.169.254", "0.0.0.0"], "AAAA": ["fd00::1", "::ffff:192.168.1.1", "64:ff9b::a00:1", "::1"]}
