@@ -101,10 +101,10 @@ cache-size = 12Q
         assert daemon.wait() == 1 and "teredown.conf:1" in daemon.log()
 
     def test_print_reads_back(self, folder):
-        daemon = harness.Teredown(folder.path, ["127.0.0.1:5300", "[::1]:5301"], redis="redis://user:secret@127.0.0.1:6379/2",
+        daemon = harness.Teredown(folder.path, ["127.0.0.1:5300", "[::1]:5301"], redis="redis://user:hush-hush@127.0.0.1:6379/2",
             cache_size="32M", block_ttl="90s", mode="block", query_log="all", zones={"6to4": {"mode": "ignore"}})
         first = daemon_output("-p", "-c", daemon.config)
-        assert first.returncode == 0 and "secret" not in first.stdout and "32M" in first.stdout
+        assert first.returncode == 0 and "hush-hush" not in first.stdout and "32M" in first.stdout
         printed = folder.write("printed.conf", first.stdout)
         again = daemon_output("-p", "-c", printed)
         assert again.returncode == 0, again.stderr

@@ -142,6 +142,7 @@ def test_killed_at_rest_loses_nothing(redis_server, folder, nsd, redis_is):
         until_settled(daemon)
         if redis_is == "away":
             redis_server.kill()
+            until(lambda: daemon.status()["redis"] == "away", "Redis is missed")
         for turn in range(3):
             crowd.run(0.4)
             until(lambda: crowd.drain() or harness.balance(daemon.status())[0] == harness.number(daemon.status(), "answered"), "all is answered")
