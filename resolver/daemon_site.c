@@ -100,8 +100,11 @@ static void on_resolv_conf(void *context)
 struct site *daemon_site_reload(struct daemon *daemon, struct options *options)
 {
 	const struct options *present = daemon->options;
-	struct resolv_conf keep = {
-		.count = present->upstream_count, .path = present->upstream_source};
+	/* Its path may be the option's own text, which goes with the options. */
+	struct resolv_conf keep = {.count = present->upstream_count,
+		.path = present->upstream_source == present->resolv_conf
+				? options->resolv_conf
+				: present->upstream_source};
 
 	if (options->upstream_from_resolv_conf && options->upstream_count == 0 &&
 		present->upstream_from_resolv_conf && present->upstream_count > 0) {
@@ -192,14 +195,18 @@ static struct server_state sum_forward(
 static void add_server(const struct daemon *daemon, const char *title,
 	const struct server_state *server, const char *word, struct control_reply *reply)
 {
-	char address[ENDPOINT_TEXT_MAX], figures[SERVER_STATUS_TEXT_MAX];
+	char address[SERVER_SHOWN_MAX], figures[SERVER_STATUS_TEXT_MAX];
 	char text[ROUTE_TITLE_MAX + sizeof address + sizeof figures];
 
 	if (loop_watch_is_looping(daemon->loops, &server->endpoint))
 		word = "loop";
-	snprintf(text, sizeof text, "%s %s %s", title, endpoint_to_text(&server->endpoint, address),
+	snprintf(text, sizeof text, "%s %s %s", title, server_status_address(server, address),
 		server_status_text(server, word, daemon_mono_us(), figures));
 	control_reply_add(reply, "forward", text);
+	if (!server->trouble[0])
+		return;
+	snprintf(text, sizeof text, "%s: %s", address, server->trouble);
+	control_reply_add(reply, "upstream_error", text);
 }
 
 /* The servers of one section, of which number is the first. Returns the number behind them. */

@@ -259,8 +259,9 @@ bool file_watch_set(struct file_watch *watch, const char *const *paths, size_t c
 		}
 		watch->paths[watch->count] = path;
 	}
+	memset(watch->known, 0, sizeof(watch->known));
 	open_inotify(watch); /* before looking, so that no change falls between */
-	look_at_all(watch, watch->known);
+	look(watch);
 	look_again_later(watch);
 	return true;
 }

@@ -24,6 +24,9 @@ typedef void file_watch_fn(void *context);
 struct file_watch *file_watch_new(struct event_base *base, file_watch_fn *changed, void *context);
 void file_watch_free(struct file_watch *watch); /* NULL is fine */
 
-/* Watches these files in place of those before, from what they are now; paths are copied. At most
- * FILE_WATCH_MAX. False: out of memory, nothing is watched. */
+/*
+ * Watches these files in place of those before; paths are copied. At most FILE_WATCH_MAX. Those
+ * that are there are told of once: whoever read them before may have read what is no more. False:
+ * out of memory, nothing is watched.
+ */
 bool file_watch_set(struct file_watch *watch, const char *const *paths, size_t count);

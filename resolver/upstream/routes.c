@@ -9,8 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct old_upstream {
-	struct old_upstream *next;
+/* In a table's list of groups, then, while questions are open, in the list of old ones. */
+struct group {
+	struct group *next;
 	struct upstream *upstream;
 };
 
@@ -18,9 +19,9 @@ struct routes {
 	struct event_base *base;
 	struct upstream_config settings;
 	const struct route_table *table; /* NULL: none yet */
-	struct upstream **groups;        /* by the table's group; NULL: not asked yet */
+	struct group **groups;           /* by the table's group; NULL: not asked yet */
 	size_t count;
-	struct old_upstream *old;
+	struct group *old;
 	struct upstream_counters ended; /* of those that are gone */
 };
 
@@ -31,23 +32,21 @@ static void counters_add(struct upstream_counters *sum, const struct upstream_co
 #undef X
 }
 
-static void end_upstream(struct routes *routes, struct upstream *upstream)
+static void group_end(struct routes *routes, struct group *group)
 {
-	counters_add(&routes->ended, upstream_counters(upstream));
-	upstream_free(upstream);
+	counters_add(&routes->ended, upstream_counters(group->upstream));
+	upstream_free(group->upstream);
+	free(group);
 }
 
-/* Without memory to remember it by, its open questions end unanswered. */
-static void retire(struct routes *routes, struct upstream *upstream)
+/* NULL is fine. */
+static void group_retire(struct routes *routes, struct group *group)
 {
-	struct old_upstream *old =
-		upstream && upstream_pending(upstream) ? malloc(sizeof(*old)) : NULL;
-
-	if (old) {
-		*old = (struct old_upstream){routes->old, upstream};
-		routes->old = old;
-	} else if (upstream) {
-		end_upstream(routes, upstream);
+	if (group && upstream_pending(group->upstream)) {
+		group->next = routes->old;
+		routes->old = group;
+	} else if (group) {
+		group_end(routes, group);
 	}
 }
 
@@ -67,13 +66,13 @@ void routes_free(struct routes *routes)
 	if (!routes)
 		return;
 	for (size_t i = 0; i < routes->count; i++)
-		upstream_free(routes->groups[i]);
+		if (routes->groups[i])
+			group_end(routes, routes->groups[i]);
 	while (routes->old) {
-		struct old_upstream *old = routes->old;
+		struct group *old = routes->old;
 
 		routes->old = old->next;
-		upstream_free(old->upstream);
-		free(old);
+		group_end(routes, old);
 	}
 	free(routes->groups);
 	free(routes);
@@ -81,18 +80,17 @@ void routes_free(struct routes *routes)
 
 void routes_sweep(struct routes *routes)
 {
-	struct old_upstream **link = &routes->old;
+	struct group **link = &routes->old;
 
 	while (*link) {
-		struct old_upstream *old = *link;
+		struct group *old = *link;
 
 		if (upstream_pending(old->upstream)) {
 			link = &old->next;
 			continue;
 		}
 		*link = old->next;
-		end_upstream(routes, old->upstream);
-		free(old);
+		group_end(routes, old);
 	}
 }
 
@@ -101,23 +99,30 @@ bool routes_came_back(struct routes *routes)
 	bool back = false;
 
 	for (size_t i = 0; i < routes->count; i++)
-		if (routes->groups[i] && upstream_came_back(routes->groups[i]))
+		if (routes->groups[i] && upstream_came_back(routes->groups[i]->upstream))
 			back = true;
 	return back;
 }
 
 /* --- groups --- */
 
-static struct upstream *group_open(
-	struct routes *routes, size_t group, const struct upstream *inherit)
+/* NULL: out of memory. */
+static struct group *group_open(struct routes *routes, size_t number, const struct group *inherit)
 {
-	const struct route_group *of = route_table_group(routes->table, group);
+	const struct route_group *of = route_table_group(routes->table, number);
 	struct upstream_config config = routes->settings;
+	struct group *group = calloc(1, sizeof(*group));
 
+	if (!group)
+		return NULL;
 	config.servers = of->servers;
 	config.server_count = of->server_count;
-	config.inherit = inherit;
-	return upstream_new(routes->base, &config);
+	config.inherit = inherit ? inherit->upstream : NULL;
+	group->upstream = upstream_new(routes->base, &config);
+	if (group->upstream)
+		return group;
+	free(group);
+	return NULL;
 }
 
 static bool same_title(const struct route_group *a, const struct route_group *b)
@@ -132,11 +137,11 @@ static bool same_settings(const struct upstream_config *a, const struct upstream
 	return a->timeout_ms == b->timeout_ms;
 }
 
-/* The group's upstream under the table before: kept, or another one that inherits from it. */
-static struct upstream *take_over(struct routes *routes, size_t group,
-	const struct route_table *before, struct upstream **old, size_t old_count, bool settings)
+/* The group as it was under the table before, or another one that inherits from it. */
+static struct group *take_over(struct routes *routes, size_t number,
+	const struct route_table *before, struct group **old, size_t old_count, bool settings)
 {
-	const struct route_group *wanted = route_table_group(routes->table, group);
+	const struct route_group *wanted = route_table_group(routes->table, number);
 
 	for (size_t i = 0; i < old_count; i++) {
 		const struct route_group *was = route_table_group(before, i);
@@ -144,8 +149,8 @@ static struct upstream *take_over(struct routes *routes, size_t group,
 		if (!old[i] || !same_title(wanted, was))
 			continue;
 		if (!settings || !route_groups_equal(wanted, was))
-			return group_open(routes, group, old[i]);
-		struct upstream *kept = old[i];
+			return group_open(routes, number, old[i]);
+		struct group *kept = old[i];
 		old[i] = NULL;
 		return kept;
 	}
@@ -157,20 +162,20 @@ void routes_set(struct routes *routes, const struct route_table *table,
 	const struct upstream_config *settings)
 {
 	const struct route_table *before = routes->table;
-	struct upstream **old = routes->groups;
+	struct group **old = routes->groups;
 	size_t old_count = routes->count;
 	bool same = same_settings(&routes->settings, settings);
 
 	routes->settings = *settings;
 	routes->table = table;
-	routes->groups = calloc(route_table_count(table), sizeof(struct upstream *));
+	routes->groups = calloc(route_table_count(table), sizeof(struct group *));
 	routes->count = routes->groups ? route_table_count(table) : 0;
 	for (size_t i = 0; i < routes->count; i++)
 		routes->groups[i] = take_over(routes, i, before, old, old_count, same);
 	if (routes->count && !routes->groups[0])
 		routes->groups[0] = group_open(routes, 0, NULL);
 	for (size_t i = 0; i < old_count; i++)
-		retire(routes, old[i]);
+		group_retire(routes, old[i]);
 	free(old);
 	routes_sweep(routes);
 }
@@ -186,7 +191,10 @@ static size_t group_of(const struct routes *routes, const struct upstream_questi
 
 struct upstream *routes_upstream(struct routes *routes, const struct upstream_question *question)
 {
-	return routes->count ? routes->groups[group_of(routes, question)] : NULL;
+	const struct group *group =
+		routes->count ? routes->groups[group_of(routes, question)] : NULL;
+
+	return group ? group->upstream : NULL;
 }
 
 struct upstream_request *routes_ask(struct routes *routes, const struct upstream_question *question,
@@ -200,7 +208,7 @@ struct upstream_request *routes_ask(struct routes *routes, const struct upstream
 		*error = TD_NOMEM;
 		return NULL;
 	}
-	return upstream_ask(routes->groups[group], question, done, context, error);
+	return upstream_ask(routes->groups[group]->upstream, question, done, context, error);
 }
 
 /* --- for `status` --- */
@@ -211,15 +219,15 @@ struct upstream_counters routes_counters(const struct routes *routes)
 
 	for (size_t i = 0; i < routes->count; i++)
 		if (routes->groups[i])
-			counters_add(&sum, upstream_counters(routes->groups[i]));
-	for (const struct old_upstream *old = routes->old; old; old = old->next)
+			counters_add(&sum, upstream_counters(routes->groups[i]->upstream));
+	for (const struct group *old = routes->old; old; old = old->next)
 		counters_add(&sum, upstream_counters(old->upstream));
 	return sum;
 }
 
 const struct upstream *routes_default(const struct routes *routes)
 {
-	return routes->count ? routes->groups[0] : NULL;
+	return routes->count && routes->groups[0] ? routes->groups[0]->upstream : NULL;
 }
 
 size_t routes_servers(const struct routes *routes, struct route_server *out, size_t max)
@@ -232,15 +240,18 @@ size_t routes_servers(const struct routes *routes, struct route_server *out, siz
 		size_t count = 0;
 
 		if (routes->groups[i])
-			states = upstream_servers(routes->groups[i], &count);
+			states = upstream_servers(routes->groups[i]->upstream, &count);
 		for (size_t k = 0; k < group->server_count; k++, total++) {
 			if (total >= max)
 				continue;
 			out[total] = (struct route_server){.group = i};
-			if (k < count)
-				out[total].state = states[k];
-			else
-				out[total].state.endpoint = group->servers[k].endpoint;
+			struct server_state *state = &out[total].state;
+			if (k < count) {
+				*state = states[k];
+			} else {
+				state->endpoint = group->servers[k].endpoint;
+				state->transport = group->servers[k].transport;
+			}
 		}
 	}
 	return total;

@@ -175,7 +175,7 @@ def test_resolv_conf_is_watched(upstream, teredown, folder):
         assert "the upstream servers stay as they were" in daemon.log().split(words)[1].split("\n")[0]
         assert asked_anew(daemon) == "2"
     daemon.run("reload")
-    assert asked_anew(daemon) == "2"
+    assert asked_anew(daemon) == "2" and daemon.status()["upstream_from"] == path
     # Back again, written in place.
     with open(path, "w") as out:
         out.write(nameservers("127.0.0.1:%d" % daemon.port, one.endpoint))
