@@ -360,6 +360,43 @@ static void opt_is_written_as_it_is_read(void **state)
 	}
 }
 
+/* What a reply of ours carries is read back, and where; nothing of it is there when the record breaks
+ * behind it. */
+static void opt_options_are_found(void **state)
+{
+	static const uint8_t cookie[24] = "cookie01server0123456789", subnet[] = {0, 1, 24, 24, 192, 0, 2};
+	const struct edns_content content = {.ede = EDE_BLOCKED,
+		.ede_text = "why",
+		.cookie = cookie,
+		.cookie_length = sizeof cookie,
+		.subnet = subnet,
+		.subnet_length = sizeof subnet,
+		.keepalive_ds = 100};
+	uint8_t buffer[160] = {0};
+	struct wire_writer writer = wire_writer_init(buffer, sizeof buffer);
+	struct edns edns;
+
+	(void)state;
+	writer.position = DNS_HEADER_SIZE;
+	buffer[11] = 1;
+	edns_write_content(&writer, true, 0, &content);
+	assert_int_equal(writer.error, TD_OK);
+	assert_int_equal(writer.position - DNS_HEADER_SIZE, edns_content_size(&content));
+	assert_true(edns_find(buffer, writer.position, &edns));
+	assert_int_equal(edns.cookie_length, sizeof cookie);
+	assert_memory_equal(buffer + edns.cookie_offset, cookie, sizeof cookie);
+	assert_int_equal(edns.subnet_length, sizeof subnet);
+	assert_memory_equal(buffer + edns.subnet_offset, subnet, sizeof subnet);
+	assert_false(edns.keepalive); /* with a time it is a server's */
+	for (size_t size = 0; size < writer.position; size++)
+		assert_false(edns_find(buffer, size, &edns));
+	buffer[writer.position - 6]++; /* the last option runs beyond the record */
+	assert_false(edns_find(buffer, writer.position, &edns));
+	assert_false(edns.present);
+	assert_int_equal(edns.cookie_length, 0);
+	assert_int_equal(edns.subnet_length, 0);
+}
+
 static void ttl_top_bit_is_zero(void **state)
 {
 	(void)state;
@@ -571,6 +608,7 @@ int main(void)
 		cmocka_unit_test(edns_version_is_badvers),
 		cmocka_unit_test(name_of_255_octets_is_answered),
 		cmocka_unit_test(opt_is_written_as_it_is_read),
+		cmocka_unit_test(opt_options_are_found),
 		cmocka_unit_test(ttl_top_bit_is_zero),
 		cmocka_unit_test(rdata_names_end_within_rdata),
 		cmocka_unit_test(composed_answer_is_compressed_and_read_back),
