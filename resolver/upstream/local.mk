@@ -20,6 +20,7 @@ resolver_upstream_libupstream_a_SOURCES = \
 if HAVE_CMOCKA
 UPSTREAM_TESTS = \
 	tests/unit/test_exchange \
+	tests/unit/test_exchange_stream \
 	tests/unit/test_loop_watch \
 	tests/unit/test_packet \
 	tests/unit/test_pipeline \
@@ -33,6 +34,9 @@ UPSTREAM_TESTS = \
 check_PROGRAMS += $(UPSTREAM_TESTS)
 TESTS += $(UPSTREAM_TESTS)
 FAKE_SERVER = tests/unit/fake_server.c tests/unit/fake_server.h
+tests_unit_test_exchange_stream_SOURCES = tests/unit/test_exchange_stream.c
+tests_unit_test_exchange_stream_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_exchange_stream_LDADD = $(LIB_UPSTREAM) $(CMOCKA_LIBS)
 tests_unit_test_exchange_SOURCES = tests/unit/test_exchange.c
 tests_unit_test_exchange_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_exchange_LDADD = $(LIB_UPSTREAM) $(CMOCKA_LIBS)
