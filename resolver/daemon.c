@@ -534,8 +534,6 @@ static bool open_workers(struct daemon *daemon)
 			.randomize_case = options->randomize_case,
 			.cookies = options->upstream_cookies,
 			.loops = daemon->loops,
-			.strict = options->upstream_order == UPSTREAM_STRICT,
-			.hedge = options->upstream_hedge == 1,
 			.idle_timeout_ms = options->upstream_idle_timeout_ms,
 			.tls = daemon->tls,
 			.requests_max = options->pending_max},

@@ -175,6 +175,8 @@ static struct site *site_new(const struct options *options, uint64_t generation)
 		return NULL;
 	site->generation = generation;
 	site->upstream_timeout_ms = options->upstream_timeout_ms;
+	site->upstream_strict = options->upstream_order == UPSTREAM_STRICT;
+	site->upstream_hedge = options->upstream_hedge == 1;
 	site->routes = load_routes(options);
 	if (site->routes)
 		return site;

@@ -364,6 +364,7 @@ const struct option_row option_rows[] = {
 		FIELD(upstream_order),
 		.initial = "fastest",
 		.words = upstream_order_words,
+		.reloadable = true,
 		.help = "Which server is asked first: the one that answers fastest (those that "
 			"differ by less than a quarter and 5 ms count as equal, and are asked in "
 			"their order), or strictly the first in the order of upstream that "
@@ -374,6 +375,7 @@ const struct option_row option_rows[] = {
 		FIELD(upstream_hedge),
 		.initial = "on",
 		.words = switch_words,
+		.reloadable = true,
 		.help = "Whether a second server is asked when the first is later than it usually "
 			"is; the first good answer counts. For a tenth of the questions at most, "
 			"but for those to a server that is silent as a whole."},

@@ -22,6 +22,7 @@ struct site {
 	struct hosts *hosts;        /* NULL: none */
 	struct route_table *routes; /* never NULL */
 	unsigned upstream_timeout_ms;
+	bool upstream_strict, upstream_hedge; /* as in struct upstream_config */
 	uint64_t generation; /* rises with each one made */
 	unsigned users;      /* policies made with it that still exist; of the main thread */
 };

@@ -243,6 +243,8 @@ static void set_routes(struct worker *worker, const struct site *site)
 	struct upstream_config settings = worker->config.upstream;
 
 	settings.timeout_ms = site->upstream_timeout_ms;
+	settings.strict = site->upstream_strict;
+	settings.hedge = site->upstream_hedge;
 	routes_set(worker->routes, site->routes, &settings);
 }
 

@@ -583,10 +583,13 @@ enum exchange_step exchange_timeout(struct exchange *exchange, int64_t now_us)
 	exchange->keep = false;
 	if (exchange->hedging)
 		return exchange_hedge(exchange, now_us);
+	/* A loop that keeps its clock for a turn may call a little early. */
+	int64_t due_us = now_us > exchange->deadline_us ? now_us : exchange->deadline_us;
+
 	for (unsigned i = 0; i < EXCHANGE_TRIES_MAX; i++) {
 		struct exchange_try *try = &exchange->tries[i];
 
-		if (!try->open || try->overdue || try->timeout_us > now_us)
+		if (!try->open || try->overdue || try->timeout_us > due_us)
 			continue;
 		try_end_wait(exchange, try, now_us);
 		if (exchange->kept_server >= 0)

@@ -134,7 +134,7 @@ static bool same_title(const struct route_group *a, const struct route_group *b)
 
 static bool same_settings(const struct upstream_config *a, const struct upstream_config *b)
 {
-	return a->timeout_ms == b->timeout_ms;
+	return a->timeout_ms == b->timeout_ms && a->strict == b->strict && a->hedge == b->hedge;
 }
 
 /* The group as it was under the table before, or another one that inherits from it. */

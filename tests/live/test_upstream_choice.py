@@ -62,6 +62,20 @@ def test_strict_order(upstream, teredown):
     assert who_answers(daemon) == 1
 
 
+def test_order_at_a_reload(upstream, teredown):
+    """From strict to the fastest and back; what is known of the servers stays known."""
+    slow, fast = upstream(answering(1, 0.08)), upstream(answering(2))
+    daemon = teredown([slow.endpoint, fast.endpoint], workers=1, upstream_order="strict", upstream_hedge="off")
+    assert who_answers(daemon) == 1
+    daemon.configure(upstream_order="fastest")
+    daemon.run("reload")
+    until(lambda: who_answers(daemon) == 2, "the faster one is asked")
+    daemon.configure(upstream_order="strict")
+    daemon.run("reload")
+    assert who_answers(daemon) == 1
+    assert state_of(daemon, fast)["srtt_us"] > 0
+
+
 def test_late_first_is_hedged(upstream, teredown):
     """A name that takes the first server long is answered by the second at once; and by the first where the second takes longer."""
     def first_delay(name):

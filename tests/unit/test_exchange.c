@@ -265,6 +265,22 @@ static void test_late_reply(void **state)
 	assert_int_equal(f.exchange.slot, 0);
 }
 
+/* A loop may call a little before the deadline: that is the deadline. */
+static void test_early_deadline(void **state)
+{
+	(void)state;
+	struct fixture f;
+
+	setup(&f);
+	start(&f, 1);
+	f.now = f.exchange.deadline_us - 100;
+	next_id(&f);
+	assert_int_equal(exchange_timeout(&f.exchange, f.now), EXCHANGE_SEND_UDP);
+	assert_int_equal(f.group.servers[0].timed_out, 1);
+	assert_int_equal(f.group.servers[0].silences, 1);
+	assert_true(f.exchange.tries[0].overdue);
+}
+
 /* Three are listened to; the fourth takes the place of the oldest. */
 static void test_tries_bound(void **state)
 {
@@ -1050,6 +1066,7 @@ int main(void)
 		cmocka_unit_test(test_mismatch),
 		cmocka_unit_test(test_mismatch_count),
 		cmocka_unit_test(test_late_reply),
+		cmocka_unit_test(test_early_deadline),
 		cmocka_unit_test(test_tries_bound),
 		cmocka_unit_test(test_hedge),
 		cmocka_unit_test(test_hedge_failure),

@@ -643,7 +643,7 @@ static void test_exchange_reloadable(void **state)
 		"event-command = { \"/bin/tell\", \"-x\", \"-x\", \"\" } block-ttl = 2s serve-stale = 0 stale-client-timeout = 2s prefetch = off failure-ttl = 9s "
 		"cache-size = 2M cache-save = off cache-ttl-min = 1s cache-ttl-max = 2h negative-ttl-max = 1h "
 		"workers = 7 redis = \"off\" zone \"ads\" { file = x }"
-		"upstream = { \"192.0.2.53\" } upstream-timeout = 1s hosts = { \"/h\" } hosts-ttl = 1s "
+		"upstream = { \"192.0.2.53\" } upstream-timeout = 1s upstream-order = strict upstream-hedge = off hosts = { \"/h\" } hosts-ttl = 1s "
 		"forward \"corp.example\" { upstream = { \"192.0.2.54\" } } ",
 		path);
 	struct options *given = load_good(text);
