@@ -330,12 +330,15 @@ void cache_fail(struct cache *cache, const struct cache_key *key, const struct f
 	pthread_mutex_unlock(&shard->lock);
 }
 
-void cache_forget_outage(struct cache *cache)
+void cache_forget_failures(struct cache *cache, bool silence_only)
 {
 	for (size_t i = 0; i < cache_shard_count(cache); i++) {
 		struct shard *shard = &cache->shards[i];
 		pthread_mutex_lock(&shard->lock);
-		failures_forget_silence(&shard->failures);
+		if (silence_only)
+			failures_forget_silence(&shard->failures);
+		else
+			failures_forget_chosen(&shard->failures, NULL, NULL);
 		pthread_mutex_unlock(&shard->lock);
 	}
 }

@@ -128,8 +128,9 @@ enum cache_failure {
 void cache_fail(struct cache *cache, const struct cache_key *key, const struct failure *failure,
 	enum cache_failure kind, int64_t now_us);
 
-/* An outage is over: what it did to questions is forgotten. */
-void cache_forget_outage(struct cache *cache);
+/* An outage is over, or there are other servers: the failures that came of silence, or all, are
+ * forgotten. */
+void cache_forget_failures(struct cache *cache, bool silence_only);
 
 /* The owner has ended: takes the mark away. */
 void cache_release(struct cache *cache, const struct cache_key *key);

@@ -11,6 +11,8 @@
 #include "lib/base/log.h"
 #include "resolver/text_file.h"
 
+#define WAIT_SLACK_US (500 * US_PER_MS) /* clients wait longer than a question takes by this */
+
 #define HOSTS_FILE_MAX ((off_t)64 << 20)
 #define COMPLAINTS_SHOWN 20 /* of one file; the rest is counted */
 
@@ -305,6 +307,7 @@ struct query_policy *feeds_policy(struct rules *rules, struct site *site,
 	policy->stale_wait_us = options->serve_stale_s
 					? (int64_t)options->stale_client_timeout_ms * US_PER_MS
 					: -1;
+	policy->wait_max_us = options->upstream_timeout_ms * US_PER_MS + WAIT_SLACK_US;
 	if (options->cookies)
 		policy->cookies = options->cookie_secrets;
 	policy->view.index = rules->index;

@@ -484,13 +484,13 @@ void flight_refresh(struct query_engine *engine, const struct request *request,
 	flight_ask(flight, now);
 }
 
-void query_upstream_back(struct query_engine *engine, const struct now *now)
+/* What is pending for longer than an answer usually takes is asked anew. */
+static void ask_again(struct query_engine *engine, const struct now *now)
 {
 	const struct query_io *io = &engine->config.io;
 	size_t left = engine->flights.count < ASKED_AGAIN_MAX ? engine->flights.count
 							      : ASKED_AGAIN_MAX;
 
-	cache_forget_outage(engine->config.cache);
 	for (; left && engine->flights.count; left--) {
 		struct query_flight *flight = TAILQ_FIRST(&engine->by_age);
 		TAILQ_REMOVE(&engine->by_age, flight, newer);
@@ -503,6 +503,18 @@ void query_upstream_back(struct query_engine *engine, const struct now *now)
 	}
 }
 
+void query_upstream_back(struct query_engine *engine, const struct now *now)
+{
+	cache_forget_failures(engine->config.cache, true);
+	ask_again(engine, now);
+}
+
+void query_upstream_changed(struct query_engine *engine, const struct now *now)
+{
+	cache_forget_failures(engine->config.cache, false);
+	ask_again(engine, now);
+}
+
 /* --- time --- */
 
 int64_t query_next_due(const struct query_engine *engine)
@@ -513,9 +525,9 @@ int64_t query_next_due(const struct query_engine *engine)
 
 	if (fresh && engine->policy->stale_wait_us >= 0)
 		due_us = fresh->received_us + engine->policy->stale_wait_us;
-	if (oldest && engine->config.wait_max_us &&
-		oldest->received_us + engine->config.wait_max_us < due_us)
-		due_us = oldest->received_us + engine->config.wait_max_us;
+	if (oldest && engine->policy->wait_max_us &&
+		oldest->received_us + engine->policy->wait_max_us < due_us)
+		due_us = oldest->received_us + engine->policy->wait_max_us;
 	return due_us;
 }
 
@@ -546,8 +558,8 @@ void query_tick(struct query_engine *engine, const struct now *now)
 
 	for (unsigned i = 0; i < TICK_MAX && query_next_due(engine) <= now->mono_us; i++) {
 		waiter = waiter_oldest(engine);
-		if (engine->config.wait_max_us &&
-			waiter->received_us + engine->config.wait_max_us <= now->mono_us) {
+		if (engine->policy->wait_max_us &&
+			waiter->received_us + engine->policy->wait_max_us <= now->mono_us) {
 			engine->config.counters->dropped_late++;
 			waiter_dismiss(waiter);
 			flight_leave(waiter);

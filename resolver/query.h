@@ -61,6 +61,7 @@ struct query_policy {
 	uint32_t block_ttl_s;  /* of denials made here */
 	int64_t stale_wait_us; /* how long a client waits before it gets an expired answer; below
 				  0: it never does */
+	int64_t wait_max_us; /* then a client has given up, and gets no answer; 0: no such time */
 	struct answer_limits limits; /* TTLs of what is cached */
 	struct rebinding_rules rebinding;
 	bool trust_ad; /* AD of upstream is passed on */
@@ -128,7 +129,6 @@ struct query_config {
 	size_t listen_count;
 	size_t waiters_max;            /* queries pending at once, and questions asked for them */
 	size_t waiters_per_client_max; /* of one client, so that it leaves room for the others */
-	int64_t wait_max_us; /* then a client has given up, and gets no answer; 0: no such time */
 	struct hash_seed seed;
 };
 
@@ -174,6 +174,9 @@ void query_answered(struct query_engine *engine, struct query_flight *flight, en
  * who wait still and for the cache.
  */
 void query_upstream_back(struct query_engine *engine, const struct now *now);
+
+/* There are other servers to ask: the same, and no failure is held any more. */
+void query_upstream_changed(struct query_engine *engine, const struct now *now);
 
 /*
  * Time: query_tick is to be called at query_next_due (mono, INT64_MAX: not at all), which may have

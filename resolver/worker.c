@@ -24,7 +24,6 @@
 #define TICK_MS 250 /* how long a quiet worker keeps counts to itself, and does not see that servers
 			are back */
 #define DRAIN_POLL_MS 10
-#define WAIT_SLACK_US (500 * US_PER_MS) /* clients wait longer than a question takes by this */
 #define LISTENERS_MAX 64
 #define TCP_QUERIES_MAX 20000 /* of one connection */
 
@@ -42,6 +41,7 @@ struct worker {
 	struct mailbox letters;  /* from workers */
 	struct query_engine *engine;
 	struct routes *routes;
+	const struct route_table *routes_table; /* only compared */
 	struct udp_batch *batch;
 	struct udp_listener *udp[LISTENERS_MAX];
 	size_t udp_count;
@@ -238,14 +238,18 @@ static void begin_stop(struct worker *worker, struct worker_message *message, co
 	event_add(worker->drain, &poll);
 }
 
-static void set_routes(struct worker *worker, const struct site *site)
+/* True when the servers may be others than before. */
+static bool set_routes(struct worker *worker, const struct site *site)
 {
 	struct upstream_config settings = worker->config.upstream;
+	bool changed = site->routes != worker->routes_table;
 
 	settings.timeout_ms = site->upstream_timeout_ms;
 	settings.strict = site->upstream_strict;
 	settings.hedge = site->upstream_hedge;
 	routes_set(worker->routes, site->routes, &settings);
+	worker->routes_table = site->routes;
+	return changed;
 }
 
 static void obey(struct worker *worker, struct worker_message *message, const struct now *now)
@@ -253,7 +257,8 @@ static void obey(struct worker *worker, struct worker_message *message, const st
 	switch (message->request) {
 	case WORKER_SET_POLICY:
 		query_set_policy(worker->engine, message->policy);
-		set_routes(worker, message->policy->site);
+		if (set_routes(worker, message->policy->site))
+			query_upstream_changed(worker->engine, now);
 		if (message->identity)
 			telemetry_set_identity(worker->config.telemetry, message->identity);
 		break;
@@ -366,7 +371,6 @@ static bool open_engine(struct worker *worker)
 	query.worker = worker->config.index;
 	query.cache = worker->config.cache;
 	query.counters = &worker->counters;
-	query.wait_max_us = worker->config.upstream.timeout_ms * US_PER_MS + WAIT_SLACK_US;
 	query.io = (struct query_io){.context = worker,
 		.ask = io_ask,
 		.cancel = io_cancel,

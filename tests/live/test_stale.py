@@ -240,6 +240,23 @@ class TestFailures:
         assert time.monotonic() - failed >= 0.9
         assert server.count("bad.example.org") == 2
 
+    def test_other_servers_after_a_reload(self, upstream, teredown):
+        """A name that failed, and one that is pending, are asked of the new server at once."""
+        broken, silent, good = Moody(), Moody(), Moody(ttl=60)
+        broken.mood, silent.mood = "servfail", "silent"
+        server = upstream(lambda packet, asked, tcp: (silent if asked.qname.startswith("silent") else broken)(packet, asked, tcp))
+        daemon = teredown(server.endpoint, failure_ttl="300s")
+        assert rcode_of(daemon.ask("bad.example.org")) == "SERVFAIL"
+        with udp_socket(daemon.port) as sock:
+            sent = time.monotonic()
+            sock.send(wire.query(1, "silent.example.org"))
+            until(lambda: number(daemon.status(), "pending") == 1 and time.monotonic() > sent + 0.4, "it is pending")
+            daemon.configure(upstream=[upstream(good).endpoint])
+            daemon.run("reload")
+            assert wire.parse(sock.recv(4096)).addresses == ["192.0.2.1"]
+            assert time.monotonic() - sent < 4, "not after the timeout of the first question"
+        assert addresses_of(daemon.ask("bad.example.org")) == ["192.0.2.1"]
+
     def test_recovered_upstream_is_used_within_a_second(self, teredown):
         """What failed because nobody could be reached is not held against names."""
         names = ["r%d.example.org" % index for index in range(5)]

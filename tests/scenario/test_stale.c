@@ -686,6 +686,21 @@ static void test_end_of_an_outage(void **state)
 	assert_int_equal(world.ask_count, 8);
 }
 
+static void test_other_servers_end_every_failure(void **state)
+{
+	struct world_query query = query_of("bad.example");
+
+	(void)state;
+	assert_null(world_ask(&world, 0, &query));
+	world_upstream_rcode(&world, 0, RCODE_SERVFAIL);
+	query_upstream_back(world.workers[0].engine, &world.now);
+	assert_non_null(world_ask(&world, 0, &query)); /* what a server said is not undone by another's
+							  return */
+	query_upstream_changed(world.workers[0].engine, &world.now);
+	assert_null(world_ask(&world, 0, &query));
+	world_upstream_address(&world, 1, 60, 6);
+}
+
 /* Its questions cannot be asked again for want of everything: their clients are told. */
 static void test_end_of_an_outage_without_means(void **state)
 {
@@ -839,6 +854,7 @@ int main(void)
 		T(test_silence_to_one_name_is_held_longer_when_it_comes_again),
 		T(test_end_of_an_outage),
 		T(test_end_of_an_outage_without_means),
+		T(test_other_servers_end_every_failure),
 		T(test_shortage_of_our_own_is_not_kept),
 		T(test_blocked_name_is_blocked_though_it_failed),
 		T(test_malformed_answer_is_a_failure),

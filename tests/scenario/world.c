@@ -125,6 +125,7 @@ static void open_policy(struct world *world, const char *tunnel_zone, const char
 	world->policy.trust_ad = true;
 	world->policy.reason[0] = world->policy.reason[1] = EDE_BLOCKED;
 	world->policy.stale_wait_us = 1800 * US_PER_MS;
+	world->policy.wait_max_us = 5500 * US_PER_MS;
 	world->policy.zone_id[0] = 10;
 	world->policy.zone_id[1] = 11;
 }
@@ -153,7 +154,6 @@ void world_open(struct world *world, const char *tunnel_zone, const char *local_
 			.counters = &worker->counters,
 			.io = {worker, io_ask, io_cancel, io_unreachable, io_respond, io_mail,
 				io_record},
-			.wait_max_us = 5500 * US_PER_MS,
 			.waiters_max = 100,
 			.waiters_per_client_max = 60};
 		worker->engine = query_engine_new(&config);

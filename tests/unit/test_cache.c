@@ -367,7 +367,13 @@ static void test_failure_of_an_outage_ends_soon(void **state)
 	assert_int_equal(look(cache, "f.example", 4 * US_PER_S - 1, &hit), CACHE_FAILED);
 	assert_int_equal(look(cache, "f.example", 4 * US_PER_S, &hit), CACHE_MISS);
 	cache_fail(cache, &key, &silent, CACHE_FAILURE_SILENCE, 0);
-	cache_forget_outage(cache);
+	cache_forget_failures(cache, true);
+	assert_int_equal(look(cache, "f.example", 0, &hit), CACHE_MISS);
+	const struct failure servfail = {.error = TD_REFUSED, .rcode = RCODE_SERVFAIL};
+	cache_fail(cache, &key, &servfail, CACHE_FAILURE_NAME, 0);
+	cache_forget_failures(cache, true);
+	assert_int_equal(look(cache, "f.example", 0, &hit), CACHE_FAILED);
+	cache_forget_failures(cache, false);
 	assert_int_equal(look(cache, "f.example", 0, &hit), CACHE_MISS);
 	cache_free(cache);
 }
