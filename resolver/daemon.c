@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <grp.h>
+#include <inttypes.h>
 #include <pwd.h>
 #include <pthread.h>
 #include <signal.h>
@@ -26,6 +27,7 @@
 #include "resolver/cookie_file.h"
 #include "resolver/daemon_gauges.h"
 #include "resolver/daemon_site.h"
+#include "resolver/descriptors.h"
 #include "resolver/telemetry/sinks/sink_target.h"
 #include "resolver/upstream/random.h"
 #include "resolver/upstream/tls.h"
@@ -329,14 +331,36 @@ static bool open_loop(struct daemon *daemon)
 
 /* --- start --- */
 
-static void raise_descriptor_limit(void)
+/* To what the system allows. How many there are. */
+static uint64_t raise_descriptor_limit(void)
 {
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return UINT64_MAX;
+	if (limit.rlim_cur < limit.rlim_max) {
+		rlim_t before = limit.rlim_cur;
 		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
+		if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+			limit.rlim_cur = before;
 	}
+	return limit.rlim_cur;
+}
+
+static void share_descriptors(const struct daemon *daemon, struct worker_config *config)
+{
+	const struct descriptor_shares wanted = {
+		config->tcp_connections_max, (unsigned)config->query.waiters_max};
+	struct descriptor_shares shares;
+
+	if (!descriptors_share(daemon->descriptors, config->count, daemon->sockets.address_count,
+		    &wanted, &shares))
+		log_warning("tcp-clients-max: %u connections for each worker instead of %u, since "
+			    "the system allows %" PRIu64
+			    " open files; raise that (ulimit -n, LimitNOFILE=)",
+			shares.tcp_clients, wanted.tcp_clients, daemon->descriptors);
+	config->tcp_connections_max = shares.tcp_clients;
+	config->query.questions_max = shares.questions;
 }
 
 static bool prepare_state_dir(const struct options *options, const struct passwd *user)
@@ -546,6 +570,7 @@ static bool open_workers(struct daemon *daemon)
 		.reply = on_worker_reply,
 		.reply_context = daemon};
 
+	share_descriptors(daemon, &config);
 	seed_new(&config.query.seed);
 	for (unsigned i = 0; i < options->workers; i++) {
 		config.index = i;
@@ -643,7 +668,7 @@ bool daemon_open(struct daemon *daemon, struct options *options, const char *con
 		.options = options,
 		.started_us = daemon_mono_us(),
 		.wake_fd = -1};
-	raise_descriptor_limit();
+	daemon->descriptors = raise_descriptor_limit();
 	make_cookie_secret(options);
 	if (sockets_open(&daemon->sockets, options->listen, options->listen_count,
 		    options->workers) != TD_OK ||

@@ -36,6 +36,7 @@ struct daemon {
 	int wake_fd;
 	struct mailbox replies; /* messages coming back from workers */
 	struct listen_sockets sockets;
+	uint64_t descriptors; /* that the system allows us */
 	struct endpoint name_servers[UPSTREAM_SERVERS_MAX]; /* for the names of Redis' hosts */
 	struct tls_context *tls; /* for all threads */
 	struct keeper *keeper; /* NULL: Redis is not embedded */

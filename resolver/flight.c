@@ -413,6 +413,10 @@ void flight_wait(struct query_engine *engine, const struct query_client *client,
 	}
 	struct query_flight *flight = flight_find(engine, key);
 
+	if (engine->stopping) {
+		engine->config.counters->dropped_gone++;
+		return;
+	}
 	if (flight && is_repeated(flight, client, &slot->request)) {
 		engine->config.counters->dropped_repeated++;
 		return;
@@ -428,7 +432,7 @@ void flight_wait(struct query_engine *engine, const struct query_client *client,
 		return;
 	}
 	struct upstream_question question = question_of(&slot->request);
-	if (engine->flights.count >= engine->config.waiters_max)
+	if (engine->flights.count >= engine->config.questions_max)
 		flight_give_way(engine, false, now);
 	flight = flight_new(engine, key, &question);
 	if (!flight) {

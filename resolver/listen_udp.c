@@ -15,6 +15,7 @@
 
 #define BATCH 64
 #define BATCHES_A_TURN 4 /* full batches in a row before other events get their turn */
+#define BATCHES_AT_END 64 /* more than a socket's buffer holds, so that a flood cannot hold up the end */
 #define QUERY_MAX 4096   /* longer queries are cut by the system and fail to parse */
 #define CONTROL_MAX CMSG_SPACE(sizeof(struct in6_pktinfo))
 
@@ -190,26 +191,31 @@ static void send_replies(struct udp_listener *listener, unsigned count, const st
 	}
 }
 
+/* One batch in and out. How many queries there were; 0 or less: none. */
+static int serve_batch(struct udp_listener *listener)
+{
+	int received = receive(listener);
+	unsigned replies = 0;
+
+	if (received <= 0)
+		return received;
+	struct now now = listener->config.clock();
+	listener->config.counters->receive_batches++;
+	for (int i = 0; i < received; i++)
+		replies += handle(listener, (unsigned)i, replies, &now);
+	send_replies(listener, replies, &now);
+	listener->config.turn(listener->config.turn_context, &now);
+	return received;
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *context)
 {
-	struct udp_listener *listener = context;
-	struct now now;
 	int received = BATCH;
 
 	(void)fd;
 	(void)what;
-	for (unsigned turn = 0; turn < BATCHES_A_TURN && received == BATCH; turn++) {
-		unsigned replies = 0;
-		received = receive(listener);
-		if (received <= 0)
-			return;
-		now = listener->config.clock();
-		listener->config.counters->receive_batches++;
-		for (int i = 0; i < received; i++)
-			replies += handle(listener, (unsigned)i, replies, &now);
-		send_replies(listener, replies, &now);
-		listener->config.turn(listener->config.turn_context, &now);
-	}
+	for (unsigned turn = 0; turn < BATCHES_A_TURN && received == BATCH; turn++)
+		received = serve_batch(context);
 }
 
 struct udp_listener *udp_listener_new(
@@ -234,9 +240,10 @@ struct udp_listener *udp_listener_new(
 	return listener;
 }
 
-void udp_listener_stop(struct udp_listener *listener)
+void udp_listener_drain(struct udp_listener *listener)
 {
-	event_del(listener->event);
+	for (unsigned i = 0; i < BATCHES_AT_END && serve_batch(listener) > 0; i++)
+		continue;
 }
 
 void udp_listener_free(struct udp_listener *listener)

@@ -37,8 +37,8 @@ struct udp_listener_config {
 /* Takes socket->udp over. NULL: out of memory. */
 struct udp_listener *udp_listener_new(
 	const struct udp_listener_config *config, struct listen_socket *socket);
-void udp_listener_stop(
-	struct udp_listener *listener); /* no more queries; replies can still be sent */
+/* At the end: serves what the system has taken for it so far, which nobody else will. */
+void udp_listener_drain(struct udp_listener *listener);
 void udp_listener_free(struct udp_listener *listener);
 
 /* A reply that was pending. TD_OK, or TD_IO when the system did not take it. */

@@ -10,6 +10,7 @@ resolver_libresolver_a_SOURCES = \
 	resolver/clients.c resolver/clients.h \
 	resolver/cookie_file.c resolver/cookie_file.h \
 	resolver/counters.h \
+	resolver/descriptors.c resolver/descriptors.h \
 	resolver/event_command.c resolver/event_command.h \
 	resolver/failures.c resolver/failures.h \
 	resolver/feeds.c resolver/feeds.h \
@@ -98,12 +99,16 @@ tests_scenario_test_stale_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
 tests_scenario_test_query_SOURCES = tests/scenario/test_query.c tests/scenario/world.c tests/scenario/world.h
 tests_scenario_test_query_CFLAGS = $(TEST_CFLAGS)
 tests_scenario_test_query_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
-LOAD_TESTS = tests/unit/test_rate_limit tests/unit/test_rebinding tests/unit/test_tcp_clients tests/unit/test_waiting tests/scenario/test_load
+LOAD_TESTS = tests/unit/test_descriptors tests/unit/test_rate_limit tests/unit/test_rebinding tests/unit/test_tcp_clients tests/unit/test_waiting \
+	tests/scenario/test_load
 check_PROGRAMS += $(LOAD_TESTS)
 TESTS += $(LOAD_TESTS)
 tests_unit_test_rebinding_SOURCES = tests/unit/test_rebinding.c
 tests_unit_test_rebinding_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_rebinding_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS)
+tests_unit_test_descriptors_SOURCES = tests/unit/test_descriptors.c
+tests_unit_test_descriptors_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_descriptors_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS)
 tests_unit_test_rate_limit_SOURCES = tests/unit/test_rate_limit.c
 tests_unit_test_rate_limit_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_rate_limit_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS)

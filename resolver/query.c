@@ -307,6 +307,11 @@ void query_set_policy(struct query_engine *engine, const struct query_policy *po
 	engine->policy = policy;
 }
 
+void query_stop(struct query_engine *engine)
+{
+	engine->stopping = true;
+}
+
 size_t query_pending(const struct query_engine *engine)
 {
 	return engine->waiting.count;
@@ -319,6 +324,8 @@ struct query_engine *query_engine_new(const struct query_config *config)
 	if (!engine)
 		return NULL;
 	engine->config = *config;
+	if (engine->config.questions_max == 0)
+		engine->config.questions_max = config->waiters_max;
 	table_init(&engine->flights, config->waiters_max);
 	TAILQ_INIT(&engine->by_age);
 	waiting_init(&engine->waiting, &config->seed, config->waiters_max,

@@ -127,7 +127,8 @@ struct query_config {
 	bool keep_queries; /* transactions carry the client's own bytes and where they came in */
 	const struct endpoint *listen; /* by a path's listener; outlives the engine */
 	size_t listen_count;
-	size_t waiters_max;            /* queries pending at once, and questions asked for them */
+	size_t waiters_max;            /* queries pending at once */
+	size_t questions_max;          /* asked for them at once; 0: as many */
 	size_t waiters_per_client_max; /* of one client, so that it leaves room for the others */
 	struct hash_seed seed;
 };
@@ -187,5 +188,8 @@ void query_tick(struct query_engine *engine, const struct now *now);
 
 /* A letter for this worker; taken over. */
 void query_receive(struct query_engine *engine, struct query_letter *letter, const struct now *now);
+
+/* From now on only what is known is answered: no question goes upstream for a client any more. */
+void query_stop(struct query_engine *engine);
 
 size_t query_pending(const struct query_engine *engine); /* queries without a reply yet */

@@ -21,6 +21,7 @@ struct query_engine {
 	size_t background; /* flights that were begun for nobody, to refresh what is cached */
 	struct waiting waiting; /* queries pending */
 	TAILQ_HEAD(, waiter) fresh; /* of those: yet to be offered a stale answer, the oldest first */
+	bool stopping;
 	uint64_t answer_serial;
 	uint64_t own_serial; /* of flights that nobody joins */
 	unsigned own_count;

@@ -232,8 +232,7 @@ static void begin_stop(struct worker *worker, struct worker_message *message, co
 
 	worker->stop = message;
 	worker->drain_until_us = now->mono_us + worker->config.drain_ms * US_PER_MS;
-	for (size_t i = 0; i < worker->udp_count; i++)
-		udp_listener_stop(worker->udp[i]);
+	query_stop(worker->engine);
 	tcp_server_stop(worker->tcp);
 	event_add(worker->drain, &poll);
 }
@@ -332,6 +331,19 @@ static void on_drain(evutil_socket_t fd, short what, void *context)
 
 /* --- life --- */
 
+/*
+ * Whoever asks after this is told at once by the system that nobody listens. Left open until all is
+ * flushed, the sockets would take queries that nobody reads.
+ */
+static void close_listeners(struct worker *worker)
+{
+	for (size_t i = 0; i < worker->udp_count; i++)
+		udp_listener_free(worker->udp[i]);
+	worker->udp_count = 0;
+	tcp_server_free(worker->tcp);
+	worker->tcp = NULL;
+}
+
 static void *worker_main(void *context)
 {
 	struct worker *worker = context;
@@ -343,11 +355,14 @@ static void *worker_main(void *context)
 	event_add(worker->wake, NULL);
 	event_add(worker->tick, &tick);
 	event_base_dispatch(worker->base);
+	for (size_t i = 0; i < worker->udp_count; i++)
+		udp_listener_drain(worker->udp[i]);
 	struct now now = read_clock();
 	telemetry_flush(worker->config.telemetry, &now);
 	if (!worker->stop)
 		return NULL;
 	fill_status(worker, &worker->stop->status);
+	close_listeners(worker);
 	worker->config.reply(worker->config.reply_context, worker->stop);
 	return NULL;
 }
@@ -491,9 +506,7 @@ void worker_free(struct worker *worker)
 	discard_letters(worker);
 	query_engine_free(worker->engine);
 	routes_free(worker->routes);
-	for (size_t i = 0; i < worker->udp_count; i++)
-		udp_listener_free(worker->udp[i]);
-	tcp_server_free(worker->tcp);
+	close_listeners(worker);
 	udp_batch_free(worker->batch);
 	if (worker->wake)
 		event_free(worker->wake);

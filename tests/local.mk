@@ -74,7 +74,7 @@ LIVE_MODULES = \
 
 EXTRA_DIST += $(LIVE_MODULES) tests/data/logs tests/data/redis-schema-1.jsonl
 dist_check_SCRIPTS += tests/live/run tests/live/chaos tests/live/audit_agree.py tests/live/audit_counts.py tests/live/audit_failover.py tests/live/audit_fleet.py tests/live/audit_flood.py \
-	tests/live/audit_latency.py tests/live/audit_mixing.py tests/live/audit_ports.py
+	tests/live/audit_latency.py tests/live/audit_mixing.py tests/live/audit_ports.py tests/live/audit_overload.py
 
 if HAVE_PYTEST
 TESTS += tests/live/run
@@ -89,3 +89,7 @@ tests_live_crowd_SOURCES = tests/live/crowd.c
 tests_live_crowd_LDADD =
 tests_live_flood_SOURCES = tests/live/flood.c
 tests_live_flood_LDADD =
+# The client of audit_overload.py.
+check_PROGRAMS += tests/live/overload
+tests_live_overload_SOURCES = tests/live/overload.c
+tests_live_overload_LDADD =

@@ -206,7 +206,7 @@ class TestEnd:
             for index in range(10):
                 udp.send(wire.query(index, "slow%d.example.org" % index))
                 harness.send_framed(tcp, wire.query(index, "slow%d.example.org" % (index + 10)))
-            until(lambda: sum(server.asked.values()) == 20, "twenty questions upstream")
+            until(lambda: all(server.count("slow%d.example.org" % index) for index in range(20)), "twenty questions upstream")
             daemon.send(signal.SIGTERM)
             assert sorted(wire.parse(udp.recv(4096)).ident for _ in range(10)) == list(range(10))
             assert sorted(wire.parse(harness.read_framed(tcp)).ident for _ in range(10)) == list(range(10))
@@ -214,6 +214,38 @@ class TestEnd:
         daemon.check_log()
         assert redis_server.client().hget(harness.key("client", "127.0.12.1"), "queries") == "20"
         assert len([record for record in daemon.records() if record["client"] == "127.0.12.1"]) == 20
+
+    def test_nobody_is_left_waiting(self, upstream, folder):
+        """Clients ask on while it ends, some of them with a question pending upstream: each query is answered, or refused by the system."""
+        server = upstream({"slow%d.example.org" % index: "192.0.2.1" for index in range(5)}, delay=0.5)
+        daemon = harness.Teredown(folder.path, server.endpoint).start()
+        with contextlib.ExitStack() as stack:
+            socks = [stack.enter_context(udp_socket(daemon.port, source="127.0.13.%d" % (index + 1))) for index in range(60)]
+            slow = socks.pop()
+            for index in range(5):
+                slow.send(wire.query(index, "slow%d.example.org" % index))
+            until(lambda: all(server.count("slow%d.example.org" % index) for index in range(5)), "questions upstream")
+            answered, silent, signalled = 0, 0, False
+            while socks:
+                for sock in socks:
+                    with contextlib.suppress(ConnectionRefusedError):  # of the one before
+                        sock.send(wire.query(1, "localhost"))
+                for sock in list(socks):
+                    try:
+                        sock.settimeout(2 if silent < 3 else 0.01)
+                        sock.recv(4096)
+                        answered += 1
+                    except ConnectionRefusedError:
+                        socks.remove(sock)
+                    except TimeoutError:
+                        silent += 1
+                        socks.remove(sock)
+                if answered > 300 and not signalled:
+                    signalled = True
+                    daemon.send(signal.SIGTERM)
+            assert sorted(wire.parse(slow.recv(4096)).ident for _ in range(5)) == list(range(5))
+        assert daemon.wait() == 0
+        assert silent <= 2, "%d answered, %d met with silence" % (answered, silent)
 
     def test_slow_reader_gets_the_rest(self, upstream, redis_server, folder):
         """What counts as answered and waits in the daemon for a slow TCP client still goes out at the end. Some more may be answered between the

@@ -297,6 +297,26 @@ static void test_a_silent_upstream_stops_nothing_else(void **state)
 	}
 }
 
+/* At the end: what is known is still answered, pending questions get their answers, and no other
+ * one is asked. */
+static void test_stopping(void **state)
+{
+	struct world_query local = {.name = "localhost", .type = TYPE_A, .client = 1};
+
+	(void)state;
+	ask_numbered(0, 1, 1, false);
+	query_stop(world.workers[0].engine);
+	ask_numbered(0, 2, 1, false);
+	ask_numbered(0, 1, 2, false);
+	assert_int_equal(world.ask_count, 1);
+	assert_int_equal(world.workers[0].counters.dropped_gone, 2);
+	assert_non_null(world_ask(&world, 0, &local));
+	world.reply_count = 0;
+	world_upstream_address(&world, 0, 60, 1);
+	assert_int_equal(world.reply_count, 1);
+	assert_int_equal(query_pending(world.workers[0].engine), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -312,6 +332,7 @@ int main(void)
 		T(test_questions_without_a_client_are_bounded),
 		T(test_a_repeated_query_is_answered_once),
 		T(test_a_silent_upstream_stops_nothing_else),
+		T(test_stopping),
 #undef T
 	};
 
