@@ -387,6 +387,9 @@ static void on_deadline(evutil_socket_t fd, short what, void *context)
 	bool unreachable = exchange->tries[exchange->slot].unreachable;
 
 	(void)fd, (void)what;
+	/* libevent counts from when its loop woke last, which may be long before we set the timer. */
+	if (now_us < exchange->deadline_us && request_wait(request, now_us) == TD_OK)
+		return;
 	request->upstream->counters.upstream_timeouts += !exchange->hedging && !unreachable;
 	request_continue(request, exchange_timeout(&request->exchange, now_us),
 		unreachable ? TD_IO : TD_TIMEOUT, now_us);

@@ -393,6 +393,30 @@ static void test_silence(void **state)
 	fixture_close(&f);
 }
 
+static void on_busy(evutil_socket_t fd, short what, void *context)
+{
+	(void)fd, (void)what;
+	usleep(200000);
+	ask(context);
+}
+
+/* The loop's clock stands since before the question: its time is no shorter for that. */
+static void test_silence_while_busy(void **state)
+{
+	(void)state;
+	static const struct timeval now = {0};
+	struct fixture f;
+
+	fixture_open(&f, 100, 10);
+	f.fakes[0].on_packet = f.fakes[1].on_packet = NULL;
+	event_base_once(f.base, -1, EV_TIMEOUT, on_busy, &f, &now);
+	run(&f, 1);
+	assert_int_equal(f.error, TD_TIMEOUT);
+	assert_int_equal(f.fakes[0].packets + f.fakes[1].packets, 1);
+	assert_int_equal(upstream_counters(f.upstream)->upstream_timeouts, 1);
+	fixture_close(&f);
+}
+
 static struct server_group *group_of(struct fixture *f)
 {
 	size_t count;
@@ -681,6 +705,7 @@ int main(void)
 		cmocka_unit_test(test_refused_port),
 		cmocka_unit_test(test_kept_reply),
 		cmocka_unit_test(test_silence),
+		cmocka_unit_test(test_silence_while_busy),
 		cmocka_unit_test(test_silent_and_back),
 		cmocka_unit_test(test_first_is_listened_to),
 		cmocka_unit_test(test_copies),
