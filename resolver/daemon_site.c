@@ -192,14 +192,12 @@ static struct server_state sum_forward(
 	return sum;
 }
 
-static void add_server(const struct daemon *daemon, const char *title,
-	const struct server_state *server, const char *word, struct control_reply *reply)
+static void add_server(const char *title, const struct server_state *server, const char *word,
+	struct control_reply *reply)
 {
 	char address[SERVER_SHOWN_MAX], figures[SERVER_STATUS_TEXT_MAX];
 	char text[ROUTE_TITLE_MAX + sizeof address + sizeof figures];
 
-	if (loop_watch_is_looping(daemon->loops, &server->endpoint))
-		word = "loop";
 	snprintf(text, sizeof text, "%s %s %s", title, server_status_address(server, address),
 		server_status_text(server, word, daemon_mono_us(), figures));
 	control_reply_add(reply, "forward", text);
@@ -224,7 +222,7 @@ static size_t add_section(const struct daemon *daemon, const struct broadcast *b
 		number++)
 		servers[count++] = sum_forward(daemon, broadcast, number);
 	for (size_t i = 0; i < count; i++)
-		add_server(daemon, title, &servers[i],
+		add_server(title, &servers[i],
 			server_status_word(&servers[i], servers, count, strict), reply);
 	return number;
 }

@@ -118,6 +118,9 @@ static struct group *group_open(struct routes *routes, size_t number, const stru
 	config.servers = of->servers;
 	config.server_count = of->server_count;
 	config.inherit = inherit ? inherit->upstream : NULL;
+	/* Who sends us everything else would give the question back, and rightly so. */
+	if (number > 0)
+		config.loops = NULL;
 	group->upstream = upstream_new(routes->base, &config);
 	if (group->upstream)
 		return group;

@@ -7,6 +7,7 @@ import threading
 import time
 
 import dns.rdatatype
+import pytest
 
 import harness
 import wire
@@ -212,6 +213,16 @@ def test_resolv_conf_that_names_only_us_is_no_start(folder, teredown):
     done = harness.subprocess.run([harness.DAEMON, "-t", "-c", config], stdout=harness.subprocess.PIPE, stderr=harness.subprocess.PIPE)
     assert done.returncode == 1
     assert b"names nobody but this resolver itself" in done.stderr and b"add upstream" in done.stderr
+
+
+@pytest.mark.waits
+def test_upstream_timeout_changes_by_reload(upstream, teredown):
+    """Also for how long a client is waited with: an answer after what was the timeout at the start reaches it."""
+    server = upstream(lambda packet, asked, tcp: [(1.6 + wait, answer) for wait, answer in telling("192.0.2.1")(packet, asked, tcp)])
+    daemon = teredown(server.endpoint, upstream_timeout="500ms", serve_stale=0)
+    daemon.configure(upstream_timeout="8s")
+    daemon.run("reload")
+    assert who(daemon, "late.example") == "1"
 
 
 # --- hosts ---

@@ -214,12 +214,39 @@ static void open_questions_end_where_they_are(void **state)
 	assert_int_equal(routes_counters(fixture->routes).upstream_answers, 2);
 }
 
+/* A server that leads back to us is asked no more, but for the section that names it. */
+static void loop_ends_at_a_section(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct hash_seed secret = {1, 2};
+	struct upstream_config watched = settings;
+	struct server_address both[2] = {fixture->servers[0], fixture->servers[1]};
+	struct endpoint asked;
+	const char *other;
+	struct name marker;
+
+	watched.loops = loop_watch_new(&secret);
+	loop_watch_set_servers(watched.loops, &both[0].endpoint, 1, 0);
+	assert_true(loop_watch_next(watched.loops, 0, &asked, &marker));
+	assert_true(loop_watch_seen(watched.loops, marker.wire, marker.length, 1));
+	fixture->table = route_table_new(both, 2);
+	assert_int_equal(
+		route_table_add(fixture->table, "corp.example", both, 1, &other), TD_OK);
+	routes_set(fixture->routes, fixture->table, &watched);
+	assert_int_equal(who(fixture, "www.example"), 1);
+	assert_int_equal(who(fixture, "www.corp.example"), 0);
+	routes_free(fixture->routes);
+	fixture->routes = NULL;
+	loop_watch_free(watched.loops);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(name_has_its_group, setup, teardown),
 		cmocka_unit_test_setup_teardown(server_that_stays_is_known, setup, teardown),
 		cmocka_unit_test_setup_teardown(open_questions_end_where_they_are, setup, teardown),
+		cmocka_unit_test_setup_teardown(loop_ends_at_a_section, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
