@@ -325,8 +325,9 @@ void cache_fail(struct cache *cache, const struct cache_key *key, const struct f
 	else if (kind != CACHE_FAILURE_NAME && first_us > FAILURE_SILENCE_US)
 		first_us = FAILURE_SILENCE_US;
 	pthread_mutex_lock(&shard->lock);
-	failures_note(&shard->failures, &failed, failure, first_us,
-		again ? FAILURE_LIMIT_US : 0, now_us);
+	if (failure->epoch == cache_epoch(cache))
+		failures_note(&shard->failures, &failed, failure, first_us,
+			again ? FAILURE_LIMIT_US : 0, now_us);
 	pthread_mutex_unlock(&shard->lock);
 }
 
@@ -339,6 +340,16 @@ void cache_forget_failures(struct cache *cache, bool silence_only)
 			failures_forget_silence(&shard->failures);
 		else
 			failures_forget_chosen(&shard->failures, NULL, NULL);
+		pthread_mutex_unlock(&shard->lock);
+	}
+}
+
+void cache_sweep_failures(struct cache *cache, int64_t now_us)
+{
+	for (size_t i = 0; i < cache_shard_count(cache); i++) {
+		struct shard *shard = &cache->shards[i];
+		pthread_mutex_lock(&shard->lock);
+		failures_sweep(&shard->failures, now_us);
 		pthread_mutex_unlock(&shard->lock);
 	}
 }

@@ -125,12 +125,17 @@ enum cache_failure {
 	CACHE_FAILURE_SLOW,    /* not yet, and a client had to be content with a stale answer: it
 				  may be asked, but nobody else has to wait for it */
 };
+/* One of another epoch is not kept, like an answer of one. */
 void cache_fail(struct cache *cache, const struct cache_key *key, const struct failure *failure,
 	enum cache_failure kind, int64_t now_us);
 
 /* An outage is over, or there are other servers: the failures that came of silence, or all, are
  * forgotten. */
 void cache_forget_failures(struct cache *cache, bool silence_only);
+
+/* Failures are taken out when they are met; this takes out those that are over, so that what is left
+ * can be counted and shown. */
+void cache_sweep_failures(struct cache *cache, int64_t now_us);
 
 /* The owner has ended: takes the mark away. */
 void cache_release(struct cache *cache, const struct cache_key *key);

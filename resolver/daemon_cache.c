@@ -58,6 +58,7 @@ void daemon_flush(
 		control_reply_fail(reply, why);
 		return;
 	}
+	cache_sweep_failures(daemon->cache, daemon_mono_us());
 	if (cache_flush(daemon->cache, &filter, &flushed) != TD_OK) {
 		control_reply_fail(reply, "out of memory");
 		return;
@@ -144,9 +145,10 @@ static void add_failures(
 	struct daemon *daemon, struct control_reply *reply, const struct cache_filter *filter)
 {
 	uint16_t types[ENTRIES_SHOWN_MAX];
-	size_t count = cache_find_failures(daemon->cache, filter, types, ENTRIES_SHOWN_MAX);
 	char text[TYPE_TEXT_MAX];
 
+	cache_sweep_failures(daemon->cache, daemon_mono_us());
+	size_t count = cache_find_failures(daemon->cache, filter, types, ENTRIES_SHOWN_MAX);
 	for (size_t i = 0; i < count; i++)
 		control_reply_add(reply, "failure", type_to_text(types[i], text));
 }
@@ -214,6 +216,7 @@ static void on_counted(struct daemon *daemon, struct broadcast *broadcast)
 	struct cache_kinds kinds = cache_count(daemon->cache, sample.at_us);
 	struct cache_status status;
 
+	cache_sweep_failures(daemon->cache, sample.at_us);
 	cache_status(daemon->cache, &status);
 	const struct {
 		const char *name;

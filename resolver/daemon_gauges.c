@@ -70,6 +70,7 @@ size_t daemon_figures(const struct daemon *daemon, const struct broadcast *broad
 	const struct totals totals = sum_workers(daemon, broadcast);
 	struct cache_status cache;
 
+	cache_sweep_failures(daemon->cache, daemon_mono_us());
 	cache_status(daemon->cache, &cache);
 	const struct daemon_figure figures[] = {
 #define X(name) {#name, totals.counters.name, NULL, FIGURE_BOTH},

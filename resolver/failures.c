@@ -38,13 +38,18 @@ static void entry_remove(struct failures *failures, struct failure_entry *entry)
 	free(entry);
 }
 
+static bool is_over(const struct failure_entry *entry, int64_t now_us)
+{
+	return now_us >= entry->until_us + FAILURE_MEMORY_US;
+}
+
 /* Still known to be failing, or NULL. */
 static struct failure_entry *entry_find(
 	struct failures *failures, const struct failure_key *key, int64_t now_us)
 {
 	struct failure_entry *entry = table_find(&failures->table, key->hash, entry_equal, key);
 
-	if (!entry || now_us < entry->until_us + FAILURE_MEMORY_US)
+	if (!entry || !is_over(entry, now_us))
 		return entry;
 	entry_remove(failures, entry);
 	return NULL;
@@ -137,6 +142,17 @@ size_t failures_forget_chosen(struct failures *failures, failures_choose_fn *cho
 		forgotten++;
 	}
 	return forgotten;
+}
+
+void failures_sweep(struct failures *failures, int64_t now_us)
+{
+	struct failure_entry *entry = TAILQ_FIRST(&failures->order), *later;
+
+	for (; entry; entry = later) {
+		later = TAILQ_NEXT(entry, later);
+		if (is_over(entry, now_us))
+			entry_remove(failures, entry);
+	}
 }
 
 void failures_forget_silence(struct failures *failures)

@@ -39,6 +39,7 @@ struct failure {
 	enum td_error error;
 	uint16_t rcode; /* to be told to clients */
 	bool held;      /* not to be asked now */
+	uint32_t epoch; /* of the cache (cache_epoch) when the question was asked */
 };
 
 void failures_init(struct failures *failures, size_t limit);
@@ -61,6 +62,9 @@ void failures_forget(struct failures *failures, const struct failure_key *key);
 /* Forgets the failures whose keys are chosen; all with NULL. Returns how many. */
 typedef bool failures_choose_fn(void *context, const uint8_t *octets, size_t length);
 size_t failures_forget_chosen(struct failures *failures, failures_choose_fn *choose, void *context);
+
+/* Forgets those that are over. */
+void failures_sweep(struct failures *failures, int64_t now_us);
 
 /* Servers are back: forgets the failures that came of silence (TD_TIMEOUT, TD_IO). */
 void failures_forget_silence(struct failures *failures);

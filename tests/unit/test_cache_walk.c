@@ -132,6 +132,32 @@ static void a_flush_takes_failures(void **state)
 	cache_free(cache);
 }
 
+/* What is over is neither counted nor shown. */
+static void failures_that_are_over_are_swept(void **state)
+{
+	const struct cache_settings settings = {.failure_us = 5 * US_PER_S};
+	const struct failure servfail = {.error = TD_REFUSED, .rcode = RCODE_SERVFAIL};
+	const struct cache_filter all = {.name = NULL};
+	struct cache *cache = cache_new(1 << 20, 4, &seed);
+	uint16_t types[64];
+	struct cache_key key;
+
+	(void)state;
+	cache_set(cache, &settings);
+	for (uint32_t i = 0; i < 20; i++) {
+		trace_key(cache, &key, i);
+		cache_fail(cache, &key, &servfail, CACHE_FAILURE_NAME, i < 10 ? 0 : US_PER_S);
+	}
+	cache_sweep_failures(cache, 5 * US_PER_S + FAILURE_MEMORY_US - 1);
+	assert_int_equal(cache_find_failures(cache, &all, types, 64), 20);
+	cache_sweep_failures(cache, 5 * US_PER_S + FAILURE_MEMORY_US);
+	assert_int_equal(cache_find_failures(cache, &all, types, 64), 10);
+	assert_int_equal(flush(cache, ".", true, 0).failures, 10);
+	cache_fail(cache, &key, &servfail, CACHE_FAILURE_NAME, 0); /* asked before that */
+	assert_int_equal(cache_find_failures(cache, &all, types, 64), 0);
+	cache_free(cache);
+}
+
 /* What was asked upstream before the flush is not kept when it comes after it. */
 static void what_was_on_its_way_does_not_come_back(void **state)
 {
@@ -367,6 +393,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_flush_takes_what_is_meant_and_nothing_else),
 		cmocka_unit_test(a_flush_takes_failures),
+		cmocka_unit_test(failures_that_are_over_are_swept),
 		cmocka_unit_test(what_was_on_its_way_does_not_come_back),
 		cmocka_unit_test(a_walk_misses_nothing_that_stays),
 		cmocka_unit_test(a_walk_can_be_given_up),
