@@ -185,7 +185,8 @@ static void flight_fail_asked(
 	struct query_flight *flight, enum td_error error, uint16_t rcode, const struct now *now)
 {
 	struct query_engine *engine = flight->engine;
-	const struct failure failure = {.error = error, .rcode = rcode};
+	const struct failure failure = {
+		.error = error, .rcode = rcode, .epoch = flight->epoch};
 	enum cache_failure kind = kind_of_failure(flight, error);
 
 	if (error != TD_NOMEM && error != TD_FULL && !flight->own)
@@ -193,24 +194,22 @@ static void flight_fail_asked(
 	flight_fail(flight, &failure, false, now);
 }
 
-/* Answers everybody, then gives the answer to the cache. */
-static void flight_land(
-	struct query_flight *flight, struct answer *answer, bool keep, const struct now *now)
+/*
+ * Answers those who wait, but for who came after a flush (the end of the list) when the answer is from
+ * before it. True: there are none of those.
+ */
+static bool flight_answer(
+	struct query_flight *flight, const struct answer *answer, const struct now *now)
 {
-	struct query_engine *engine = flight->engine;
 	struct waiter *waiter;
 
 	while ((waiter = TAILQ_FIRST(&flight->waiters))) {
+		if ((int32_t)(waiter->epoch - answer->epoch) > 0)
+			return false;
 		waiter_answer(waiter, answer, now);
 		flight_remove(waiter);
 	}
-	flight_tell_subscribers(flight, TD_OK, 0, answer);
-	if (keep && !flight->own)
-		cache_put(engine->config.cache, &flight->key, answer, now->mono_us);
-	else
-		free(answer);
-	flight_release_mark(flight);
-	flight_free(flight);
+	return true;
 }
 
 /* --- too many --- */
@@ -274,6 +273,26 @@ static void flight_ask(struct query_flight *flight, const struct now *now)
 	flight->handle = flight_start(flight, &error, now);
 	if (!flight->handle)
 		flight_fail_asked(flight, error, RCODE_SERVFAIL, now);
+}
+
+/* Answers everybody, then gives the answer to the cache. For those to whom it is too old the question
+ * is asked again, once: what comes of that is newer than any of them. */
+static void flight_land(struct query_flight *flight, struct answer *answer, const struct now *now)
+{
+	struct query_engine *engine = flight->engine;
+	bool done = flight_answer(flight, answer, now);
+
+	flight_tell_subscribers(flight, TD_OK, 0, answer);
+	if (flight->own)
+		free(answer);
+	else
+		cache_put(engine->config.cache, &flight->key, answer, now->mono_us);
+	if (!done) {
+		flight_ask(flight, now);
+		return;
+	}
+	flight_release_mark(flight);
+	flight_free(flight);
 }
 
 static void flight_subscribe(struct query_flight *flight, unsigned owner)
@@ -539,8 +558,10 @@ int64_t query_next_due(const struct query_engine *engine)
  * need not find out again that it takes so long. */
 static void offer_stale(struct waiter *waiter, const struct now *now)
 {
-	const struct failure slow = {.error = TD_TIMEOUT, .rcode = RCODE_SERVFAIL};
 	struct query_engine *engine = waiter->engine;
+	const struct failure slow = {.error = TD_TIMEOUT,
+		.rcode = RCODE_SERVFAIL,
+		.epoch = cache_epoch(engine->config.cache)};
 	const struct cache_key *key = &waiter->flight->key;
 
 	switch (waiter_serve_cached(waiter, key, now)) {
@@ -610,7 +631,7 @@ void query_answered(struct query_engine *engine, struct query_flight *flight, en
 	answer->upstream = *server;
 	answer->epoch = flight->epoch;
 	judge_match(engine, answer);
-	flight_land(flight, answer, true, now);
+	flight_land(flight, answer, now);
 }
 
 static void receive_subscription(
@@ -643,7 +664,12 @@ static void receive_result(
 	} else {
 		if (letter->answer->generation != engine->policy->view.generation)
 			judge_match(engine, letter->answer);
-		flight_land(flight, letter->answer, false, now);
+		bool done = flight_answer(flight, letter->answer, now);
+		free(letter->answer);
+		if (done)
+			flight_free(flight);
+		else
+			flight_launch(flight, now);
 	}
 }
 

@@ -26,6 +26,7 @@ struct waiter *waiter_new(struct query_engine *engine, const struct query_client
 	waiter->flight = NULL;
 	waiter->client = *client;
 	waiter->received_us = now_us;
+	waiter->epoch = cache_epoch(engine->config.cache);
 	waiter->request = *request;
 	memcpy(waiter->spelling, request->qname, request->qname_length);
 	waiter->request.qname = waiter->spelling;

@@ -17,6 +17,7 @@ struct waiter {
 	bool is_fresh;
 	struct query_client client;
 	int64_t received_us;
+	uint32_t epoch; /* of the cache when it began to wait */
 	struct request request; /* its qname points to spelling */
 	uint8_t spelling[NAME_WIRE_MAX];
 	size_t query_length;

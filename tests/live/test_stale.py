@@ -185,6 +185,15 @@ def test_options_take_effect_at_a_reload(upstream, teredown):
     assert time.monotonic() - before < CLIENT_TIMEOUT_S / 2
 
 
+def test_longer_upstream_timeout_at_a_reload(upstream, teredown):
+    """Clients wait as long as their questions take."""
+    daemon = teredown(upstream(Moody(ttl=60, delay=1.0)).endpoint, upstream_timeout="100ms")
+    daemon.configure(upstream_timeout="8s")
+    daemon.run("reload")
+    assert addresses_of(daemon.ask("slow.example.org")) == ["192.0.2.1"]
+    assert number(daemon.status(), "dropped_late") == 0
+
+
 def test_stale_answers_count_as_cached(upstream, teredown):
     """queries = cached + forwarded + local + blocked, for the client too."""
     script = Moody()

@@ -182,6 +182,20 @@ class TestFlush:
         assert daemon.json("cache")["outdated"] == 1
 
 
+    def test_who_asks_after_it_waits_for_a_new_answer(self, server, teredown):
+        """Though the same question is on its way from before."""
+        server.delay = 0.5
+        daemon = teredown(server.endpoint, workers=1)
+        with harness.udp_socket(daemon.port) as before, harness.udp_socket(daemon.port) as after:
+            before.send(wire.query(1, "late.example.org"))
+            until(lambda: server.count("late.example.org") == 1, "upstream has the question")
+            server.last = 2
+            daemon.run("flush", "late.example.org")
+            after.send(wire.query(2, "late.example.org"))
+            assert wire.parse(before.recv(4096)).addresses == ["192.0.2.1"]
+            assert wire.parse(after.recv(4096)).addresses == ["192.0.2.2"]
+
+
 class TestReload:
     def test_clamps_and_size(self, server, teredown):
         """Both take effect at a reload: TTLs for what comes from then on, the size for what is there."""

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "lib/dns/edns.h"
+#include "resolver/cache_walk.h"
 #include "tests/scenario/world.h"
 
 static const char tunnel_zone[] =
@@ -824,6 +825,71 @@ static void test_failure_and_stale_over_eight_workers(void **state)
 	world_upstream_address(&world, 2, 10, 6);
 }
 
+/* --- a flush while a question is pending --- */
+
+static void flush_all(void)
+{
+	const struct cache_filter all = {.name = NULL};
+	struct cache_flushed flushed;
+
+	assert_int_equal(cache_flush(world.cache, &all, &flushed), TD_OK);
+}
+
+/* Who asks after a flush does not get what was asked before it, whichever worker asked; who asked
+ * before gets it at once. */
+static void test_flush_while_a_question_is_pending(void **state)
+{
+	struct world_query query = query_of("moving.example");
+
+	(void)state;
+	query.client = 1;
+	assert_null(world_ask(&world, 0, &query));
+	query.client = 2;
+	assert_null(world_ask(&world, 1, &query));
+	world_deliver(&world);
+	flush_all();
+	query.client = 3;
+	assert_null(world_ask(&world, 0, &query));
+	query.client = 4;
+	assert_null(world_ask(&world, 1, &query));
+	query.client = 5;
+	assert_null(world_ask(&world, 2, &query));
+	world_deliver(&world);
+	assert_int_equal(world.ask_count, 1);
+	world_upstream_address(&world, 0, 60, 1);
+	world_deliver(&world);
+	assert_int_equal(world.reply_count, 2);
+	assert_int_equal(world.replies[0].client.peer.address.octets[3], 1);
+	assert_int_equal(world.replies[1].client.peer.address.octets[3], 2);
+	assert_int_equal(world.ask_count, 2);
+	flush_all(); /* a second one delays nobody again */
+	world_upstream_address(&world, 1, 60, 9);
+	world_deliver(&world);
+	assert_int_equal(world.reply_count, 5);
+	for (unsigned i = 2; i < 5; i++) {
+		struct message_rr rr;
+		assert_true(world_record_at(&world.replies[i], 0, &rr));
+		assert_int_equal(world.replies[i].bytes[rr.rdata_offset + 3], 9);
+	}
+	assert_int_equal(world.ask_count, 2);
+}
+
+/* Nor is a failure kept that was found before. */
+static void test_flush_while_a_question_fails(void **state)
+{
+	struct world_query query = query_of("failing.example");
+
+	(void)state;
+	assert_null(world_ask(&world, 0, &query));
+	flush_all();
+	world_upstream_rcode(&world, 0, RCODE_SERVFAIL);
+	assert_int_equal(world_rcode(last_reply()), RCODE_SERVFAIL);
+	assert_null(world_ask(&world, 0, &query));
+	assert_int_equal(world.ask_count, 2);
+	world_upstream_rcode(&world, 1, RCODE_SERVFAIL);
+	assert_non_null(world_ask(&world, 0, &query));
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -860,6 +926,8 @@ int main(void)
 		T(test_malformed_answer_is_a_failure),
 		T(test_identical_questions_over_eight_workers),
 		T(test_failure_and_stale_over_eight_workers),
+		T(test_flush_while_a_question_is_pending),
+		T(test_flush_while_a_question_fails),
 	};
 #undef T
 	return cmocka_run_group_tests_name("stale", tests, NULL, NULL);
