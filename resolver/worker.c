@@ -41,7 +41,6 @@ struct worker {
 	struct mailbox letters;  /* from workers */
 	struct query_engine *engine;
 	struct routes *routes;
-	const struct route_table *routes_table; /* only compared */
 	struct udp_batch *batch;
 	struct udp_listener *udp[LISTENERS_MAX];
 	size_t udp_count;
@@ -237,18 +236,15 @@ static void begin_stop(struct worker *worker, struct worker_message *message, co
 	event_add(worker->drain, &poll);
 }
 
-/* True when the servers may be others than before. */
+/* True when some names have other servers than before. */
 static bool set_routes(struct worker *worker, const struct site *site)
 {
 	struct upstream_config settings = worker->config.upstream;
-	bool changed = site->routes != worker->routes_table;
 
 	settings.timeout_ms = site->upstream_timeout_ms;
 	settings.strict = site->upstream_strict;
 	settings.hedge = site->upstream_hedge;
-	routes_set(worker->routes, site->routes, &settings);
-	worker->routes_table = site->routes;
-	return changed;
+	return routes_set(worker->routes, site->routes, &settings);
 }
 
 static void obey(struct worker *worker, struct worker_message *message, const struct now *now)

@@ -160,8 +160,23 @@ static struct group *take_over(struct routes *routes, size_t number,
 	return NULL;
 }
 
+static void on_changed(void *context, const struct name *zone)
+{
+	(void)zone;
+	*(bool *)context = true;
+}
+
+static bool have_changed(const struct route_table *before, const struct route_table *after)
+{
+	bool changed = !route_groups_equal(
+		route_table_group(before, 0), route_table_group(after, 0));
+
+	route_table_compare(before, after, on_changed, &changed);
+	return changed;
+}
+
 /* Where there is no memory for the groups nothing can be asked. */
-void routes_set(struct routes *routes, const struct route_table *table,
+bool routes_set(struct routes *routes, const struct route_table *table,
 	const struct upstream_config *settings)
 {
 	const struct route_table *before = routes->table;
@@ -181,6 +196,7 @@ void routes_set(struct routes *routes, const struct route_table *table,
 		group_retire(routes, old[i]);
 	free(old);
 	routes_sweep(routes);
+	return before && have_changed(before, table);
 }
 
 static size_t group_of(const struct routes *routes, const struct upstream_question *question)

@@ -22,9 +22,10 @@ void routes_free(struct routes *routes); /* open requests end without a call; NU
 
 /*
  * The table and settings from now on; before the first call there is no server. The table outlives
- * its use; the one before is not used any more when this returns.
+ * its use; the one before is not used any more when this returns. True when some names have other
+ * servers than before.
  */
-void routes_set(struct routes *routes, const struct route_table *table,
+bool routes_set(struct routes *routes, const struct route_table *table,
 	const struct upstream_config *settings);
 
 /* As upstream_ask; the name of the question in any case. Ended by upstream_cancel. */

@@ -82,8 +82,8 @@ static int teardown(void **state)
 }
 
 /* The default group has the servers of these numbers ("01"), "corp.example" the others; "": no
- * section. */
-static void set_table(struct fixture *fixture, const char *upstream, const char *corp)
+ * section. Returns what routes_set says. */
+static bool set_table(struct fixture *fixture, const char *upstream, const char *corp)
 {
 	struct server_address servers[2][3];
 	const char *lists[2] = {upstream, corp}, *other;
@@ -98,8 +98,9 @@ static void set_table(struct fixture *fixture, const char *upstream, const char 
 		assert_int_equal(route_table_add(fixture->table, "corp.example", servers[1],
 					 strlen(corp), &other),
 			TD_OK);
-	routes_set(fixture->routes, fixture->table, &settings);
+	bool changed = routes_set(fixture->routes, fixture->table, &settings);
 	route_table_free(fixture->before);
+	return changed;
 }
 
 static void on_done(void *context, enum td_error error, const uint8_t *reply, size_t size,
@@ -240,6 +241,20 @@ static void loop_ends_at_a_section(void **state)
 	loop_watch_free(watched.loops);
 }
 
+/* Only other servers are a reason to ask anew. */
+static void change_is_told(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_false(set_table(fixture, "0", "1")); /* there was nobody to be asked before */
+	assert_false(set_table(fixture, "0", "1"));
+	assert_true(set_table(fixture, "0", "2"));
+	assert_true(set_table(fixture, "01", "2"));
+	assert_true(set_table(fixture, "01", ""));
+	assert_true(set_table(fixture, "01", "2"));
+	assert_false(set_table(fixture, "01", "2"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -247,6 +262,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(server_that_stays_is_known, setup, teardown),
 		cmocka_unit_test_setup_teardown(open_questions_end_where_they_are, setup, teardown),
 		cmocka_unit_test_setup_teardown(loop_ends_at_a_section, setup, teardown),
+		cmocka_unit_test_setup_teardown(change_is_told, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
