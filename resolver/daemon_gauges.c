@@ -14,6 +14,7 @@
 
 #include "lib/base/log.h"
 #include "resolver/counters.h"
+#include "resolver/daemon_site.h"
 #include "resolver/telemetry/gauges.h"
 #include "resolver/upstream/server_status.h"
 
@@ -139,20 +140,33 @@ static void add_figures(
 			gauges_add(gauges, figures[i].name, figures[i].value);
 }
 
+/* Returns whether it fails. */
+static bool add_upstream(const struct server_state *server, bool loop, struct gauges *gauges)
+{
+	bool backoff = server->health == SERVER_DOWN;
+
+	gauges_add_upstream(gauges, &server->endpoint, loop ? "loop" : backoff ? "backoff" : "ok");
+	return backoff || loop;
+}
+
 static void add_upstreams(
 	const struct daemon *daemon, const struct broadcast *broadcast, struct gauges *gauges)
 {
-	size_t count = broadcast->messages[0].status.server_count, failing = 0;
+	const struct worker_status *status = &broadcast->messages[0].status;
+	size_t failing = 0;
 
-	for (size_t i = 0; i < count; i++) {
-		struct server_state server = daemon_server(daemon, broadcast, i);
-		bool backoff = server.health == SERVER_DOWN;
+	for (size_t i = 0; i < status->server_count; i++) {
+		const struct server_state server = daemon_server(daemon, broadcast, i);
 		bool loop = loop_watch_is_looping(daemon->loops, &server.endpoint);
-		gauges_add_upstream(
-			gauges, &server.endpoint, loop ? "loop" : backoff ? "backoff" : "ok");
-		failing += backoff || loop;
+
+		failing += add_upstream(&server, loop, gauges);
 	}
-	gauges_add(gauges, "upstreams", count);
+	for (size_t i = 0; i < status->forward_count; i++) {
+		const struct server_state server = daemon_site_server(daemon, broadcast, i);
+
+		failing += add_upstream(&server, false, gauges);
+	}
+	gauges_add(gauges, "upstreams", status->server_count + status->forward_count);
 	gauges_add(gauges, "upstreams_failing", failing);
 }
 

@@ -177,8 +177,8 @@ void daemon_site_in_force(
 
 /* --- what people are told --- */
 
-/* One server over all workers: each lists the same ones in the same order. */
-static struct server_state sum_forward(
+/* Each worker lists the same servers in the same order. */
+struct server_state daemon_site_server(
 	const struct daemon *daemon, const struct broadcast *broadcast, size_t number)
 {
 	struct server_state sum = broadcast->messages[0].status.forwards[number].state;
@@ -220,7 +220,7 @@ static size_t add_section(const struct daemon *daemon, const struct broadcast *b
 	for (; number < status->forward_count && status->forwards[number].group == group &&
 		count < UPSTREAM_SERVERS_MAX;
 		number++)
-		servers[count++] = sum_forward(daemon, broadcast, number);
+		servers[count++] = daemon_site_server(daemon, broadcast, number);
 	for (size_t i = 0; i < count; i++)
 		add_server(title, &servers[i],
 			server_status_word(&servers[i], servers, count, strict), reply);

@@ -25,6 +25,10 @@ struct site *daemon_site_reload(struct daemon *daemon, struct options *options);
 void daemon_site_in_force(
 	struct daemon *daemon, const struct site *before, const struct site *after);
 
+/* A server of a section, of the forward_count that workers have told, over all of them. */
+struct server_state daemon_site_server(
+	const struct daemon *daemon, const struct broadcast *broadcast, size_t number);
+
 /* For `status`: where servers come from, the servers of the sections, what hosts files hold. */
 void daemon_site_status(const struct daemon *daemon, const struct broadcast *broadcast,
 	struct control_reply *reply);

@@ -252,6 +252,20 @@ def gauges_of(store):
     return {name[len("gauge_"):]: value for name, value in store.hgetall(key("meta")).items() if name.startswith("gauge_")}
 
 
+def test_gauges_of_sections(redis_server, teredown, upstream):
+    """Servers of sections are counted and told like others."""
+    silent = "127.0.0.1:%d" % harness.free_port()
+    server = upstream(lambda packet, asked, tcp: [(0, wire.reply(packet, wire.NXDOMAIN, authority=[wire.soa("", 300, 60)]))])
+    daemon = teredown(server.endpoint, redis=redis_server.url, forwards={"corp.example": {"upstream": [silent]}}, upstream_timeout="1s")
+    for number in range(6):
+        daemon.ask("n%d.corp.example" % number)
+    until(lambda: daemon.json("status")["forward"][0]["state"] == "backoff", "the server of the section is seen to be gone")
+    daemon.stop()
+    gauges = gauges_of(redis_server.client())
+    assert gauges["upstreams_state"] == "%s=ok %s=backoff" % (server.endpoint, silent)
+    assert (gauges["upstreams"], gauges["upstreams_failing"]) == ("2", "1")
+
+
 def test_gauges(redis_server, teredown, nsd):
     """What the daemon says of itself stands in Redis while it runs and, to the last query, after it has stopped; and what another boot left in
     the journal does not replace it."""
