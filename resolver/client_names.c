@@ -27,7 +27,7 @@
 #include "lib/dns/message.h"
 #include "lib/dns/name.h"
 #include "lib/dns/reverse.h"
-#include "resolver/upstream/upstream.h"
+#include "resolver/upstream/routes.h"
 
 #define POLL_S 3
 #define EXPIRY_S 60 /* files with leases are read again, because some may have ended */
@@ -76,7 +76,7 @@ struct client_names {
 	struct source_list list;
 	struct table neighbours; /* MAC address → struct known_neighbour */
 	struct event *poll, *second;
-	struct upstream *upstream; /* NULL: no reverse lookups */
+	struct routes *routes; /* NULL: no reverse lookups */
 	struct lookup *lookups;
 	unsigned lookup_count;
 	_Atomic uint32_t generation;
@@ -355,7 +355,7 @@ static void look_up(struct client_names *names, const struct address *client)
 	names->lookups = lookup;
 	names->lookup_count++;
 	reverse_name(client, &question.qname);
-	lookup->request = upstream_ask(names->upstream, &question, on_looked_up, lookup, &error);
+	lookup->request = routes_ask(names->routes, &question, on_looked_up, lookup, &error);
 	if (lookup->request)
 		return;
 	remember(names, client, "", 0);
@@ -385,7 +385,7 @@ static void on_second(evutil_socket_t fd, short what, void *context)
 		wanted[count++] = names->wanted[--names->wanted_count];
 	pthread_mutex_unlock(&names->lock);
 	for (unsigned i = 0; i < count; i++) {
-		if (names->upstream && may_look_up(names, &wanted[i]))
+		if (names->routes && may_look_up(names, &wanted[i]))
 			look_up(names, &wanted[i]);
 		else
 			remember(names, &wanted[i], "", 0);
@@ -498,20 +498,26 @@ static bool list_fill(struct source_list *list, const char *const *sources, size
 	return true;
 }
 
-static bool open_reverse(struct client_names *names)
+static struct upstream_config settings_of(const struct client_names *names)
 {
-	const struct upstream_config upstream = {.servers = names->config.upstream,
-		.server_count = names->config.upstream_count,
-		.timeout_ms = names->config.upstream_timeout_ms,
+	return (struct upstream_config){.timeout_ms = names->config.upstream_timeout_ms,
 		.randomize_case = names->config.randomize_case,
 		.cookies = names->config.upstream_cookies,
 		.idle_timeout_ms = names->config.upstream_idle_timeout_ms,
 		.tls = names->config.tls,
 		.requests_max = LOOKUPS_OPEN_MAX};
+}
 
-	if (!names->upstream)
-		names->upstream = upstream_new(names->base, &upstream);
-	return names->upstream != NULL;
+static bool open_reverse(struct client_names *names)
+{
+	const struct upstream_config settings = settings_of(names);
+
+	if (names->routes)
+		return true;
+	names->routes = routes_new(names->base, &settings);
+	if (names->routes)
+		routes_set(names->routes, names->config.servers, &settings);
+	return names->routes != NULL;
 }
 
 static void cancel_lookups(struct client_names *names)
@@ -524,19 +530,20 @@ static void cancel_lookups(struct client_names *names)
 }
 
 /* What was being looked up is wanted again by whoever asks for the name. */
-void client_names_set_upstream(struct client_names *names, const struct server_address *upstream,
-	size_t count, unsigned timeout_ms)
+void client_names_set_servers(
+	struct client_names *names, struct route_table *servers, unsigned timeout_ms)
 {
-	bool open = names->upstream != NULL;
+	struct route_table *before = names->config.servers;
 
-	names->config.upstream = upstream;
-	names->config.upstream_count = count;
+	names->config.servers = servers;
 	names->config.upstream_timeout_ms = timeout_ms;
 	cancel_lookups(names);
-	upstream_free(names->upstream);
-	names->upstream = NULL;
-	if (open && !open_reverse(names))
-		log_error("client-names: out of memory, no more reverse look-ups");
+	if (names->routes) {
+		const struct upstream_config settings = settings_of(names);
+
+		routes_set(names->routes, servers, &settings);
+	}
+	route_table_free(before);
 }
 
 /* What was looked up stays known, if it still may be. */
@@ -592,8 +599,10 @@ struct client_names *client_names_new(
 {
 	struct client_names *names = calloc(1, sizeof(*names));
 
-	if (!names)
+	if (!names) {
+		route_table_free(config->servers);
 		return NULL;
+	}
 	names->config = *config;
 	names->config.source_count = 0;
 	names->config.sources = NULL;
@@ -615,7 +624,8 @@ void client_names_free(struct client_names *names)
 	if (!names)
 		return;
 	cancel_lookups(names);
-	upstream_free(names->upstream);
+	routes_free(names->routes);
+	route_table_free(names->config.servers);
 	if (names->poll)
 		event_free(names->poll);
 	if (names->second)

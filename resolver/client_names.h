@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What clients are called: by hosts files, by DHCP leases, and by reverse lookups through the
- * configured upstream servers. The source named first counts. Files are looked at every few
+ * configured upstream servers, those of sections forward among them. The source named first counts. Files are looked at every few
  * seconds and read again when they changed. A name is what somebody says of an address: it is
  * shown beside the client, and never in its place.
  *
@@ -17,7 +17,7 @@
 #include "lib/base/hash.h"
 #include "lib/dns/address.h"
 #include "resolver/name_files.h"
-#include "resolver/upstream/server_address.h"
+#include "resolver/upstream/route_table.h"
 
 #define CLIENT_NAME_SIZE (HOST_NAME_MAX_OCTETS + 1)
 #define CLIENT_NAME_SOURCES_MAX 16
@@ -30,10 +30,10 @@ struct client_names;
 struct client_names_config {
 	const char *const *sources; /* as name_source_read takes them; during the call only */
 	size_t source_count;
-	/* For "ptr": the servers, and who may be looked up. Both outlive client_names; an address
-	 * outside of allow, which may change meanwhile, is never asked about. */
-	const struct server_address *upstream;
-	size_t upstream_count;
+	/* For "ptr": the servers, given to client_names, and who may be looked up. That outlives
+	 * client_names; an address outside of allow, which may change meanwhile, is never asked
+	 * about. */
+	struct route_table *servers;
 	unsigned upstream_timeout_ms, upstream_idle_timeout_ms;
 	bool randomize_case, upstream_cookies;
 	const struct tls_context *tls; /* NULL where no server is one of TLS */
@@ -42,7 +42,7 @@ struct client_names_config {
 	struct hash_seed seed;
 };
 
-/* Reads all files once. NULL: out of memory, or a source that is none of these. */
+/* Reads all files once. NULL: out of memory, or a source that is none of these; servers are freed. */
 struct client_names *client_names_new(
 	const struct client_names_config *config, struct event_base *base);
 void client_names_free(struct client_names *names); /* NULL is fine */
@@ -52,9 +52,9 @@ void client_names_free(struct client_names *names); /* NULL is fine */
 bool client_names_set_sources(
 	struct client_names *names, const char *const *sources, size_t source_count);
 
-/* Reverse look-ups go to these servers from now on; they outlive client_names or the next call. */
-void client_names_set_upstream(struct client_names *names, const struct server_address *upstream,
-	size_t count, unsigned timeout_ms);
+/* Reverse look-ups go to these servers from now on, which are given to client_names. */
+void client_names_set_servers(
+	struct client_names *names, struct route_table *servers, unsigned timeout_ms);
 
 /* A host with this MAC address uses this address: what its address is called, it is called. */
 void client_names_add_neighbour(

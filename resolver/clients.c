@@ -12,6 +12,7 @@
 
 #include "lib/base/log.h"
 #include "resolver/client_names.h"
+#include "resolver/feeds.h"
 #include "resolver/neighbours.h"
 #include "resolver/telemetry/identity_key.h"
 
@@ -145,8 +146,6 @@ static bool start_names(struct clients *clients, struct event_base *base)
 	struct client_names_config config = {
 		.sources = (const char *const *)options->client_names,
 		.source_count = options->client_names_count,
-		.upstream = options->upstream,
-		.upstream_count = options->upstream_count,
 		.upstream_timeout_ms = options->upstream_timeout_ms,
 		.randomize_case = options->randomize_case,
 		.upstream_cookies = options->upstream_cookies,
@@ -163,7 +162,9 @@ static bool start_names(struct clients *clients, struct event_base *base)
 	}
 	if (getrandom(&config.seed, sizeof(config.seed), 0) != (ssize_t)sizeof(config.seed))
 		return false;
-	clients->names = client_names_new(&config, base);
+	config.servers = feeds_routes(options);
+	if (config.servers)
+		clients->names = client_names_new(&config, base);
 	return clients->names != NULL;
 }
 
@@ -188,9 +189,15 @@ void clients_set_upstream(struct clients *clients)
 {
 	const struct options *options = clients->options;
 
-	if (clients->names)
-		client_names_set_upstream(clients->names, options->upstream,
-			options->upstream_count, options->upstream_timeout_ms);
+	if (!clients->names)
+		return;
+	struct route_table *servers = feeds_routes(options);
+
+	if (servers)
+		client_names_set_servers(
+			clients->names, servers, options->upstream_timeout_ms);
+	else
+		log_error("client-names: out of memory: reverse look-ups go to the servers before");
 }
 
 bool clients_reload(struct clients *clients)

@@ -113,7 +113,7 @@ struct rules *feeds_load(const struct options *options, uint64_t generation)
 
 /* --- the site --- */
 
-static struct route_table *load_routes(const struct options *options)
+struct route_table *feeds_routes(const struct options *options)
 {
 	struct route_table *table =
 		route_table_new(options->upstream, options->upstream_count);
@@ -179,7 +179,7 @@ static struct site *site_new(const struct options *options, uint64_t generation)
 	site->upstream_timeout_ms = options->upstream_timeout_ms;
 	site->upstream_strict = options->upstream_order == UPSTREAM_STRICT;
 	site->upstream_hedge = options->upstream_hedge == 1;
-	site->routes = load_routes(options);
+	site->routes = feeds_routes(options);
 	if (site->routes)
 		return site;
 	free(site);

@@ -31,6 +31,9 @@ struct rules *feeds_load(const struct options *options, uint64_t generation);
 void feeds_modes(
 	const struct options *options, const struct rules *rules, uint8_t mode[POLICY_ZONES_MAX]);
 
+/* The servers of the options, by the names that are asked of them. NULL: out of memory. */
+struct route_table *feeds_routes(const struct options *options);
+
 /*
  * What hosts files and sections forward of the options say. A hosts file that cannot be read is
  * logged and left out; its bad lines are logged with file and line. NULL: out of memory.

@@ -833,7 +833,8 @@ const struct option_row option_rows[] = {
 		.help = "Where the names shown beside clients come from, the first source that has "
 			"one counts: \"hosts:/PATH\" (a file like /etc/hosts), \"dnsmasq:/PATH\", "
 			"\"isc:/PATH\", \"kea:/PATH\" (leases of these DHCP servers), \"ptr\" "
-			"(reverse lookups of allowed clients at the servers of upstream). Files have "
+			"(reverse lookups of allowed clients at the servers of upstream, or of the section "
+			"forward that their network is in). Files have "
 			"to be readable by user. Nothing is shown while anonymize is on."},
 	{.name = "anonymize",
 		.type = OPTION_WORD,

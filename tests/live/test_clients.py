@@ -370,6 +370,23 @@ class TestNames:
         daemon.until_counted(20)
         assert asked.count(("1.10.0.127.in-addr.arpa.", 12)) == asked.count(("2.10.0.127.in-addr.arpa.", 12)) == 1
 
+    def test_reverse_lookups_by_section(self, teredown, upstream):
+        """Networks have their own servers; the others hear nothing of it, also after a reload."""
+        def named(text):
+            return lambda packet, question, tcp: [(0, wire.reply(packet, answers=[wire.rr(b"\xc0\x0c", 12, 60, wire.name(text))]))]
+        outside, near, far = (upstream(named("%s.example" % word)) for word in ("outside", "near", "far"))
+        daemon = teredown(outside.endpoint, redis="embedded", client_names=["ptr"], forwards={"127.0.10.0/24": {"upstream": [near.endpoint]}})
+        store = daemon.store()
+
+        def called(address):
+            daemon.ask("localhost", source=address)
+            return store.hget(key("client", address), "name")
+        until(lambda: called("127.0.10.1") == "near.example" and called("127.0.11.1") == "outside.example", "the names")
+        daemon.configure(forwards={"127.0.10.0/24": {"upstream": [far.endpoint]}})
+        daemon.run("reload")
+        until(lambda: called("127.0.10.2") == "far.example", "the name by another server")
+        assert called("127.0.10.1") == "near.example" and not outside.count("1.10.0.127.in-addr.arpa", 12)
+
     def test_reload(self, teredown, upstream, folder):
         """Sources come, change and go at a reload; what stays keeps its names."""
         asked = []
