@@ -59,10 +59,12 @@ def test_stale_answer_after_the_client_timeout(upstream, teredown):
     before = time.monotonic()
     assert is_stale(daemon.ask("a.example.org"), 1)
     assert time.monotonic() - before >= CLIENT_TIMEOUT_S
+    took = []
     for _ in range(20):
         before = time.monotonic()
         assert is_stale(daemon.ask("a.example.org"), 1)
-        assert time.monotonic() - before < CLIENT_TIMEOUT_S / 2
+        took.append(time.monotonic() - before)
+    assert sorted(took)[10] < CLIENT_TIMEOUT_S / 2, "at once, but for what the machine itself takes now and then"
     answer = daemon.ask("no.example.org")
     assert rcode_of(answer) == "NXDOMAIN" and answer.authority[0].ttl == 30 and ede_codes(answer) == [STALE_NXDOMAIN]
     status = daemon.status()
@@ -126,13 +128,13 @@ def test_stale_answers_come_in_time(upstream, teredown):
 
 def test_failure_gives_the_stale_answer_at_once(upstream, teredown):
     script = Moody()
-    daemon = teredown(upstream(script).endpoint)
+    daemon = teredown(upstream(script).endpoint, stale_client_timeout="9s", upstream_timeout="20s")
     learn(daemon, ["a.example.org", "b.example.org"])
     script.mood = "servfail"
     for _ in range(3):
         before = time.monotonic()
         assert is_stale(daemon.ask("a.example.org"), 1)
-        assert time.monotonic() - before < CLIENT_TIMEOUT_S / 2
+        assert time.monotonic() - before < 4, "no timeout was waited for"
 
 
 def test_dead_upstream_is_not_waited_for(teredown):
@@ -165,11 +167,11 @@ def test_blocked_by_now_is_not_stale(upstream, teredown):
 
 def test_options_take_effect_at_a_reload(upstream, teredown):
     script = Moody()
-    daemon = teredown(upstream(script).endpoint)
+    daemon = teredown(upstream(script).endpoint, upstream_timeout="20s", failure_ttl="60s")
     learn(daemon, ["a.example.org"])
     script.mood = "servfail"
     assert is_stale(daemon.ask("a.example.org"), 1)
-    daemon.configure(serve_stale=0, failure_ttl="2s")
+    daemon.configure(serve_stale=0)
     daemon.run("reload")
     answer = daemon.ask("a.example.org")
     assert rcode_of(answer) == "SERVFAIL"
@@ -181,8 +183,8 @@ def test_options_take_effect_at_a_reload(upstream, teredown):
     learn(daemon, ["b.example.org"])
     script.mood = "silent"
     before = time.monotonic()
-    assert is_stale(daemon.ask("b.example.org"), 1)
-    assert time.monotonic() - before < CLIENT_TIMEOUT_S / 2
+    assert is_stale(daemon.ask("b.example.org", timeout_s=15), 1)
+    assert time.monotonic() - before < 9, "not after the upstream timeout"
 
 
 def test_longer_upstream_timeout_at_a_reload(upstream, teredown):
