@@ -28,6 +28,7 @@
 #include "resolver/daemon_gauges.h"
 #include "resolver/daemon_site.h"
 #include "resolver/descriptors.h"
+#include "resolver/telemetry/redis/name_servers.h"
 #include "resolver/telemetry/sinks/sink_target.h"
 #include "resolver/upstream/random.h"
 #include "resolver/upstream/tls.h"
@@ -252,6 +253,7 @@ struct rules *daemon_reload(struct daemon *daemon, uint8_t mode[POLICY_ZONES_MAX
 	reload_cookies(daemon->options);
 	cache_resize(daemon->cache, daemon->options->cache_size, daemon_mono_us());
 	daemon_watch_loops(daemon);
+	daemon_set_name_servers(daemon);
 	if (!daemon_site_follow(daemon))
 		log_error("reload: too little memory or descriptors to watch files");
 	if (!reload_clients(daemon))
@@ -479,6 +481,22 @@ static bool open_event_command(struct daemon *daemon)
 	return daemon->event_command != NULL;
 }
 
+void daemon_set_name_servers(struct daemon *daemon)
+{
+	struct endpoint servers[NAME_SERVERS_MAX];
+
+	name_servers_set(daemon->name_servers, servers,
+		options_plain_servers(daemon->options, servers, NAME_SERVERS_MAX));
+}
+
+static bool open_name_servers(struct daemon *daemon)
+{
+	daemon->name_servers = name_servers_new();
+	if (daemon->name_servers)
+		daemon_set_name_servers(daemon);
+	return daemon->name_servers != NULL;
+}
+
 static bool open_telemetry(struct daemon *daemon)
 {
 	const struct options *options = daemon->options;
@@ -508,8 +526,6 @@ static bool open_telemetry(struct daemon *daemon)
 		.returned_context = daemon->event_command};
 
 	access.name_servers = daemon->name_servers;
-	access.name_server_count =
-		options_plain_servers(options, daemon->name_servers, UPSTREAM_SERVERS_MAX);
 	seed_new(&config.seed);
 	config.identity = clients_identity(daemon->clients);
 	config.names = clients_names(daemon->clients);
@@ -673,7 +689,7 @@ bool daemon_open(struct daemon *daemon, struct options *options, const char *con
 	if (sockets_open(&daemon->sockets, options->listen, options->listen_count,
 		    options->workers) != TD_OK ||
 		!prepare_dirs(options) || !daemon_become_user(options) || !daemon_load_tls(daemon, options) ||
-		!(daemon->clients = clients_new(options, daemon->tls)) || !open_event_command(daemon) || !open_telemetry(daemon) || !open_policy(daemon))
+		!(daemon->clients = clients_new(options, daemon->tls)) || !open_event_command(daemon) || !open_name_servers(daemon) || !open_telemetry(daemon) || !open_policy(daemon))
 		return false;
 	seed_new(&seed);
 	daemon->cache = cache_new(options->cache_size, CACHE_SHARDS, &seed);
@@ -720,6 +736,7 @@ void daemon_close(struct daemon *daemon)
 		worker_free(daemon->workers[i]);
 	if (daemon->telemetry)
 		telemetry_stop(&daemon->telemetry, FLUSH_MS);
+	name_servers_free(daemon->name_servers);
 	loop_prober_free(daemon->loop_prober);
 	loop_watch_free(daemon->loops);
 	event_command_free(daemon->event_command);

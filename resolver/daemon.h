@@ -37,7 +37,7 @@ struct daemon {
 	struct mailbox replies; /* messages coming back from workers */
 	struct listen_sockets sockets;
 	uint64_t descriptors; /* that the system allows us */
-	struct endpoint name_servers[UPSTREAM_SERVERS_MAX]; /* for the names of Redis' hosts */
+	struct name_servers *name_servers; /* for the names of Redis' hosts */
 	struct tls_context *tls; /* for all threads */
 	struct keeper *keeper; /* NULL: Redis is not embedded */
 	struct clients *clients;
@@ -111,6 +111,9 @@ bool daemon_broadcast(
  */
 bool daemon_set_policy(struct daemon *daemon, struct rules *rules,
 	const uint8_t mode[POLICY_ZONES_MAX], broadcast_done_fn *done, void *context);
+
+/* Tells those who look up the names of Redis' hosts which upstream servers there are now. */
+void daemon_set_name_servers(struct daemon *daemon);
 
 /* Tells the watch for loops which upstream servers there are, at the start and when they change. Those
  * asked over TCP and TLS, and those of sections forward, are not watched. */

@@ -94,6 +94,7 @@ static void on_resolv_conf(void *context)
 	log_upstream(options);
 	clients_set_upstream(daemon->clients);
 	daemon_watch_loops(daemon);
+	daemon_set_name_servers(daemon);
 	put_in_force(daemon, feeds_site_upstream(options, daemon->site));
 }
 

@@ -31,6 +31,7 @@ resolver_telemetry_libtelemetry_a_SOURCES = \
 	resolver/telemetry/redis/ingest_store.c resolver/telemetry/redis/ingest_store.h \
 	resolver/telemetry/redis/keeper.c resolver/telemetry/redis/keeper.h \
 	resolver/telemetry/redis/lookup.c resolver/telemetry/redis/lookup.h \
+	resolver/telemetry/redis/name_servers.c resolver/telemetry/redis/name_servers.h \
 	resolver/telemetry/redis/marks.c resolver/telemetry/redis/marks.h \
 	resolver/telemetry/redis/reader.c resolver/telemetry/redis/reader.h \
 	resolver/telemetry/redis/reader_connection.c resolver/telemetry/redis/reader_connection.h \

@@ -239,6 +239,22 @@ def test_store_is_found_through_ourselves(serve, teredown, authority):
     until(lambda: "192.0.2.9" in daemon.log() or harness.number(daemon.status(), "answered") > 2, "and answered")
 
 
+def test_store_is_found_by_servers_of_a_reload(upstream, teredown, serve, authority):
+    """By other servers than at the start, and no longer in the clear when they are ones of TLS."""
+    nobody, found = upstream({}), upstream({"store9.example": "127.0.0.1"})
+    daemon = teredown(nobody.endpoint, tls_ca_file=authority.ca, redis="redis://store9.example:1")
+    until(lambda: nobody.count("store9.example"), "the name is asked for")
+    daemon.configure(upstream=[found.endpoint])
+    daemon.run("reload")
+    until(lambda: found.count("store9.example"), "the name is asked of the new server")
+    server = serve()
+    lost = teredown(nobody.endpoint, tls_ca_file=authority.ca, redis="redis://store8.example:1")
+    until(lambda: nobody.count("store8.example"), "the name is asked for")
+    lost.configure(upstream=[tls(server, NAME)])
+    lost.run("reload")
+    until(lambda: server.asked["store8.example."], "the name is asked for over TLS")
+
+
 def test_server_is_back(serve, teredown, authority, certificate):
     """Restarted with new keys: tickets of before are no hindrance, and nobody restarts anything."""
     first = serve()

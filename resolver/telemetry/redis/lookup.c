@@ -18,13 +18,14 @@
 #include <string.h>
 #include <strings.h>
 
+#include "resolver/telemetry/redis/name_servers.h"
+
 #define HOSTS_FILE "/etc/hosts"
 #define HOST_SIZE 256
 
 struct lookup {
 	struct event_base *base;
-	struct endpoint *servers;
-	size_t server_count;
+	struct name_servers *servers;
 	lookup_done *done;
 	void *context;
 	struct evdns_base *dns; /* while questions are out */
@@ -139,7 +140,7 @@ static void say_nothing(int is_warning, const char *text)
 	(void)text;
 }
 
-static bool ask_servers(struct lookup *lookup)
+static bool ask_servers(struct lookup *lookup, const struct endpoint servers[], size_t count)
 {
 	struct sockaddr_storage address;
 
@@ -150,8 +151,8 @@ static bool ask_servers(struct lookup *lookup)
 	evdns_base_set_option(lookup->dns, "timeout:", "1");
 	evdns_base_set_option(lookup->dns, "attempts:", "4");
 	evdns_base_set_option(lookup->dns, "max-timeouts:", "255");
-	for (size_t i = 0; i < lookup->server_count; i++) {
-		socklen_t length = endpoint_to_sockaddr(&lookup->servers[i], &address);
+	for (size_t i = 0; i < count; i++) {
+		socklen_t length = endpoint_to_sockaddr(&servers[i], &address);
 		evdns_base_nameserver_sockaddr_add(
 			lookup->dns, (struct sockaddr *)&address, length, 0);
 	}
@@ -171,9 +172,12 @@ static void begin(struct lookup *lookup)
 	lookup->v4_count = lookup->v6_count = 0;
 	snprintf(lookup->words, sizeof(lookup->words), "no address of %s was found", lookup->host);
 	if (!find_here(lookup)) {
-		if (lookup->server_count > 0 && ask_servers(lookup))
+		struct endpoint servers[NAME_SERVERS_MAX];
+		size_t count = name_servers_get(lookup->servers, servers);
+
+		if (count > 0 && ask_servers(lookup, servers, count))
 			return;
-		if (lookup->server_count == 0)
+		if (count == 0)
 			ask_system(lookup);
 	}
 	event_active(lookup->finish, EV_TIMEOUT, 0);
@@ -207,8 +211,8 @@ static void on_finish(evutil_socket_t fd, short what, void *context)
 
 /* --- public --- */
 
-struct lookup *lookup_new(struct event_base *base, const struct endpoint servers[], size_t count,
-	lookup_done *done, void *context)
+struct lookup *lookup_new(struct event_base *base, struct name_servers *servers, lookup_done *done,
+	void *context)
 {
 	struct lookup *lookup = calloc(1, sizeof(*lookup));
 
@@ -217,15 +221,10 @@ struct lookup *lookup_new(struct event_base *base, const struct endpoint servers
 	lookup->base = base;
 	lookup->done = done;
 	lookup->context = context;
-	lookup->server_count = count;
-	lookup->servers = calloc(count + 1, sizeof(*servers));
+	lookup->servers = servers;
 	lookup->finish = evtimer_new(base, on_finish, lookup);
-	if (!lookup->servers || !lookup->finish) {
+	if (!lookup->finish)
 		lookup_free(&lookup);
-		return NULL;
-	}
-	if (count > 0)
-		memcpy(lookup->servers, servers, count * sizeof(*servers));
 	return lookup;
 }
 
@@ -237,7 +236,6 @@ void lookup_free(struct lookup **lookup)
 		evdns_base_free((*lookup)->dns, 0);
 	if ((*lookup)->finish)
 		event_free((*lookup)->finish);
-	free((*lookup)->servers);
 	free(*lookup);
 	*lookup = NULL;
 }

@@ -15,6 +15,7 @@
 #include "lib/dns/address.h"
 
 struct event_base;
+struct name_servers;
 
 #define LOOKUP_ADDRESSES_MAX 8
 
@@ -24,9 +25,9 @@ typedef void lookup_done(
 
 struct lookup;
 
-/* servers are copied. NULL: out of memory. */
-struct lookup *lookup_new(struct event_base *base, const struct endpoint servers[], size_t count,
-	lookup_done *done, void *context);
+/* servers outlive it, may be NULL, and are read as a look-up begins. NULL: out of memory. */
+struct lookup *lookup_new(struct event_base *base, struct name_servers *servers, lookup_done *done,
+	void *context);
 void lookup_free(struct lookup *
 		*lookup); /* no callback; the loop does not run any more, or nothing is under way */
 

@@ -19,7 +19,7 @@
 
 #include "lib/base/error.h"
 
-struct endpoint;
+struct name_servers;
 
 #define REDIS_NODES_MAX 16
 #define REDIS_HOST_SIZE 256
@@ -58,10 +58,9 @@ struct redis_access {
 	const char *ca_file; /* PEM; "": the system's authorities */
 	const char *cert_file, *key_file; /* PEM, our own; "": none */
 	const char *tls_name; /* in the server's certificate; "": the host that was connected */
-	/* Names of hosts are asked of these; none: of the system's resolver, which may take its
-	 * time (commands). */
-	const struct endpoint *name_servers;
-	size_t name_server_count;
+	/* Names of hosts are asked of these, which outlive what is made with them; none, or NULL:
+	 * of the system's resolver, which may take its time (commands). */
+	struct name_servers *name_servers;
 };
 
 /* TD_INVALID with words in why (why_size bytes): what is wrong and what was expected. They never

@@ -340,9 +340,7 @@ struct resp *resp_new(struct event_base *base, const struct resp_settings *setti
 	resp->callbacks = *callbacks;
 	resp->context = context;
 	resp->timer = evtimer_new(base, on_timer, resp);
-	resp->lookup = lookup_new(
-		base, settings->name_servers, settings->name_server_count, on_looked_up, resp);
-	resp->settings.name_servers = NULL;
+	resp->lookup = lookup_new(base, settings->name_servers, on_looked_up, resp);
 	if (!resp->timer || !resp->lookup)
 		resp_free(&resp);
 	return resp;

@@ -30,8 +30,7 @@ struct resp_callbacks {
 
 struct resp_settings {
 	const struct redis_tls *tls;         /* NULL: plain; outlives the connection */
-	const struct endpoint *name_servers; /* of names of hosts, see lookup.h; copied */
-	size_t name_server_count;
+	struct name_servers *name_servers;   /* of names of hosts, see lookup.h */
 	size_t reply_bytes_max; /* a longer reply ends the connection */
 };
 

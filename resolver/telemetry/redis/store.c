@@ -631,10 +631,8 @@ static bool make_links(
 		.connect_timeout_ms = CONNECT_TIMEOUT_MS,
 		.reply_timeout_ms = REPLY_TIMEOUT_MS};
 
-	if (access) {
+	if (access)
 		settings.resp.name_servers = access->name_servers;
-		settings.resp.name_server_count = access->name_server_count;
-	}
 	store->link = redis_link_new(base, &settings, &callbacks, store);
 	if (store->address.kind != REDIS_SENTINEL && store->address.kind != REDIS_CLUSTER)
 		return store->link != NULL;
