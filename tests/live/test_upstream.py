@@ -186,6 +186,25 @@ def test_client_options_are_not_passed_on(upstream, teredown):
         assert b"12345678" not in message.options[0][1]
 
 
+def test_chain_option(upstream, teredown):
+    """EDNS option 13 (CHAIN, RFC 7901), on which the packet printers of ldns crash: in a query, in a reply, whole and cut short, with all that
+    prints what was answered."""
+    bodies = [b"", b"\0", b"\3org\0", b"\3or", b"\xc0\x0c", b"\x3f" * 64]
+
+    def script(packet, asked, tcp):
+        body = bodies[int(asked.qname[1])]
+        record = wire.rr(b"\xc0\x0c", wire.A, 60, bytes([192, 0, 2, 1]))
+        answer = wire.reply(packet, answers=[record], edns=False)
+        return [(0, answer[:10] + b"\0\1" + answer[12:] + wire.opt(options=wire.option(13, body)))]
+    daemon = teredown(upstream(script).endpoint, query_log="all", redis="off")
+    with udp_socket(daemon.port) as sock:
+        for index, body in enumerate(bodies):
+            sock.send(wire.header(index, wire.RD, additional=1) + wire.question("n%d.example.org" % index, wire.A) + wire.opt(options=wire.option(13, body)))
+            assert wire.parse(sock.recv(4096)).addresses == ["192.0.2.1"]
+    until(lambda: len([record for record in daemon.records() if record["addresses"] == ["192.0.2.1"]]) == len(bodies), "each is printed")
+    assert "192.0.2.1" in daemon.run("cache", "n2.example.org")
+
+
 SPECIAL = [("localhost", "A"), ("localhost", "AAAA"), ("a.localhost", "A"), ("x.invalid", "A"), ("duckduckgogg42xjoc72x3.onion", "A"),
     ("printer.home.arpa", "A"), ("name.alt", "A"), ("_dns.resolver.arpa", "SVCB"), ("1.0.0.127.in-addr.arpa", "PTR"),
     ("1.1.168.192.in-addr.arpa", "PTR"), ("4.3.2.10.in-addr.arpa", "PTR"), ("1.1.254.169.in-addr.arpa", "PTR"),
