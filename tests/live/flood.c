@@ -25,13 +25,14 @@
 #define WINDOW 128       /* below what a socket's default buffer holds of such packets */
 #define PATIENCE_MS 2000 /* without any answer: those that are open are lost */
 #define PACKET_MAX 64
+#define NXDOMAIN 3
 #define FIRST_CLIENT UINT32_C(0x7f010000) /* 127.1.0.0 */
 
 struct flood {
 	int socket;
 	struct sockaddr_in server;
 	uint64_t queries, clients, names, seed;
-	uint64_t sent, answered, lost;
+	uint64_t sent, answered, denied, lost;
 	struct mmsghdr out[BURST], in[BURST];
 	struct iovec out_parts[BURST], in_parts[BURST];
 	uint8_t packets[BURST][PACKET_MAX], replies[BURST][512];
@@ -50,7 +51,7 @@ static uint64_t scramble(uint64_t value)
 static size_t make_query(const struct flood *flood, uint64_t number, uint8_t packet[PACKET_MAX])
 {
 	static const uint8_t header[12] = {0, 0, 1, 0, 0, 1};
-	static const uint8_t tail[] = "\7invalid\0\0\1\0";
+	static const uint8_t tail[] = {7, 'i', 'n', 'v', 'a', 'l', 'i', 'd', 0, 0, 1, 0, 1};
 	char label[17];
 
 	memcpy(packet, header, sizeof(header));
@@ -114,6 +115,9 @@ static unsigned receive(struct flood *flood)
 	int count = recvmmsg(flood->socket, flood->in, BURST, MSG_DONTWAIT, NULL);
 	if (count <= 0)
 		return 0;
+	for (int i = 0; i < count; i++)
+		flood->denied +=
+			flood->in[i].msg_len > 3 && (flood->replies[i][3] & 15) == NXDOMAIN;
 	flood->answered += (unsigned)count;
 	return (unsigned)count;
 }
@@ -159,5 +163,10 @@ int main(int argc, char **argv)
 		return 1;
 	printf("sent %" PRIu64 " answered %" PRIu64 " lost %" PRIu64 "\n", flood.sent,
 		flood.answered, flood.lost);
+	if (flood.denied != flood.answered) {
+		fprintf(stderr, "flood: only %" PRIu64 " answers say that there is no such name\n",
+			flood.denied);
+		return 1;
+	}
 	return 0;
 }
