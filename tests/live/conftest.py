@@ -42,7 +42,15 @@ def pytest_configure(config):
     """SIGTERM ends the run as Ctrl-C does: every process that was started is ended too."""
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit("ended by SIGTERM", 1))
     config.addinivalue_line("markers", "alone: measures time, or loads the machine: not beside other tests")
+    config.addinivalue_line("markers", "timed: compares times, of servers or clients, with what the machine does at that moment: has three tries")
     config.addinivalue_line("markers", "waits: of those, what is slow because it waits, and may stand beside one of the others")
+
+
+def pytest_collection_modifyitems(items):
+    """What fails three times is no matter of a busy machine."""
+    for item in items:
+        if item.get_closest_marker("timed"):
+            item.add_marker(pytest.mark.flaky(reruns=2))
 
 
 @pytest.fixture(autouse=True)

@@ -445,9 +445,16 @@ class Teredown(Process):
         if not os.access(DAEMON, os.X_OK):
             raise Failure("%s is not there: build first, or set TEREDOWN_BUILD" % DAEMON)
         super().start()
-        if wait:
-            # A name that never leaves, asked from an address that no test counts.
-            self.until(lambda: ask(self.port, "localhost", source="127.9.9.9", timeout_s=0.5), "teredownd answers")
+        while wait:
+            try:
+                # A name that never leaves, asked from an address that no test counts.
+                self.until(lambda: ask(self.port, "localhost", source="127.9.9.9", timeout_s=0.5), "teredownd answers")
+                break
+            except Failure:
+                # Its port may be for a moment that of another daemon's question to an upstream server.
+                if self.running() or "Address already in use" not in self.log()[-400:]:
+                    raise
+                super().start()
         return self
 
     # --- talking to it ---

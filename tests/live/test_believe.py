@@ -16,6 +16,8 @@ import harness
 import wire
 from harness import addresses_of, number, rcode_of, udp_socket
 
+pytestmark = pytest.mark.timed
+
 COOKIE, BADCOOKIE = 10, 23
 NAME = "www.believe.example.org"
 

@@ -85,6 +85,7 @@ class TestNegative:
         until(asked_again, "upstream is asked again after a second")
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("workers", [1, 4, 8])
 def test_identical_questions_go_upstream_once(upstream, teredown, workers):
     """Two hundred clients ask the same at once: at most two questions leave, all are answered (CVE-2020-25686)."""
@@ -106,6 +107,7 @@ def test_identical_questions_go_upstream_once(upstream, teredown, workers):
     assert received == accounted and harness.number(status, "pending") == 0
 
 
+@pytest.mark.timed
 def test_variants_share_upstream_questions(upstream, teredown):
     """64 variants by letter case, CD, DO and ECS: at most four upstream questions (CVE-2025-5994)."""
     server = upstream({"variant.example.org": "192.0.2.1"}, delay=0.3)

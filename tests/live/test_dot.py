@@ -16,6 +16,8 @@ from chaos_faults import Clock
 from harness import addresses_of, rcode_of, until
 from stream_server import StreamServer, ask_all, at_once
 
+pytestmark = pytest.mark.timed
+
 NAME = "dns.example"
 EDNS_PADDING, EDNS_KEEPALIVE = 12, 11
 

@@ -17,6 +17,8 @@ import wire
 from harness import addresses_of, rcode_of, read_framed, send_framed, tcp_socket, udp_socket, until
 from test_transport import memory_kb, processor_s
 
+pytestmark = pytest.mark.timed
+
 
 def replies(sock, packets, silence_s=0.3, wanted=0):
     """Sends all packets, then reads until so many answers are there and nothing comes any more."""

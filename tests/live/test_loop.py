@@ -10,6 +10,8 @@ import harness
 import wire
 from harness import rcode_of
 
+pytestmark = pytest.mark.timed
+
 
 def loops(daemon):
     return "loop" in harness.flatten(daemon.status()["upstream"])

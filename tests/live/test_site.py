@@ -13,6 +13,8 @@ import harness
 import wire
 from harness import addresses_of, rcode_of, until
 
+pytestmark = pytest.mark.timed
+
 
 def telling(address):
     """A script: every A has this address, every PTR names it, the rest has no data."""

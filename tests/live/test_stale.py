@@ -11,6 +11,8 @@ import wire
 from harness import addresses_of, ede_codes, number, rcode_of, udp_socket, until
 from upstream import Upstream
 
+pytestmark = pytest.mark.timed
+
 CLIENT_TIMEOUT_S = 1.8
 STALE, STALE_NXDOMAIN, CACHED_ERROR, BLOCKED = 3, 19, 13, 15
 

@@ -11,6 +11,8 @@ from harness import addresses_of, rcode_of, until
 from stream_server import CLOSE, Raw, StreamServer, answer, ask_all, at_once
 from upstream import addresses
 
+pytestmark = pytest.mark.timed
+
 
 @pytest.fixture
 def serve():

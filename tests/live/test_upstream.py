@@ -12,6 +12,8 @@ import wire
 from harness import addresses_of, rcode_of, udp_socket, until
 from upstream import addresses
 
+pytestmark = pytest.mark.timed
+
 RIGHT = {"name.example.org": "192.0.2.1"}
 
 

@@ -12,6 +12,8 @@ import harness
 import wire
 from harness import addresses_of, until
 
+pytestmark = pytest.mark.timed
+
 NAMES = ("n%d.example.org" % number for number in itertools.count())
 
 
