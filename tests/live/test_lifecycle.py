@@ -215,6 +215,7 @@ class TestEnd:
         assert redis_server.client().hget(harness.key("client", "127.0.12.1"), "queries") == "20"
         assert len([record for record in daemon.records() if record["client"] == "127.0.12.1"]) == 20
 
+    @pytest.mark.timed
     def test_nobody_is_left_waiting(self, upstream, folder):
         """Clients ask on while it ends, some of them with a question pending upstream: each query is answered, or refused by the system."""
         server = upstream({"slow%d.example.org" % index: "192.0.2.1" for index in range(5)}, delay=0.5)

@@ -204,6 +204,7 @@ def ask_from(network, *words, **options):
     return probe_json(*words, before=network.enter("near"), **options)["hosts"][0]
 
 
+@pytest.mark.timed
 def test_miredo_server(network, folder, need):
     """The story of a finding: it answers, also at its second address; not to a private address; it is stopped; it is filtered."""
     need("miredo-server")
