@@ -548,10 +548,10 @@ enum td_error index_record_add(
 }
 
 /* *position is the record returned last, so that a call at the end stays at the end. */
-bool policy_rule_record(const struct policy_index *index, uint32_t rule, uint16_t type,
-	size_t *position, struct policy_record *out)
+bool policy_rule_record(const struct policy_index *index, const struct policy_match *match,
+	uint16_t type, size_t *position, struct policy_record *out)
 {
-	uint32_t at;
+	uint32_t rule = match->rule, at;
 
 	if (rule_kind(rule) != RULE_MORE)
 		return false;
@@ -712,7 +712,8 @@ static size_t search_result(
 		unsigned zone = (unsigned)__builtin_ctzll(zones);
 		bool named = search->named >> zone & 1;
 		out[count++] = (struct policy_match){
-			.zone = (uint16_t)zone,
+			.zone = (uint8_t)zone,
+			.trigger = TRIGGER_QUESTION,
 			.action = named ? search->by_name[zone].action : ACTION_NXDOMAIN,
 			.rule = named ? search->by_name[zone].rule
 				      : rule_number(RULE_PATTERN, search->by_pattern[zone]),
@@ -763,9 +764,11 @@ static void node_name(const struct policy_index *index, uint32_t node, struct na
 	out->length = (uint8_t)length;
 }
 
-size_t policy_rule_text(const struct policy_index *index, uint32_t rule, char *out)
+size_t policy_rule_text(
+	const struct policy_index *index, const struct policy_match *match, char *out)
 {
 	struct name name = {.length = 0};
+	uint32_t rule = match->rule;
 	bool wildcard;
 
 	if (rule_kind(rule) == RULE_PATTERN)
@@ -779,9 +782,10 @@ size_t policy_rule_text(const struct policy_index *index, uint32_t rule, char *o
 	return name_to_text(name.wire, out);
 }
 
-void policy_rule_apex(const struct policy_index *index, uint32_t rule,
+void policy_rule_apex(const struct policy_index *index, const struct policy_match *match,
 	const uint8_t *folded_question, size_t length, struct name *out)
 {
+	uint32_t rule = match->rule;
 	struct name question = {.length = (uint8_t)length};
 	bool wildcard;
 	uint32_t node;

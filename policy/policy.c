@@ -85,12 +85,13 @@ bool policy_zone_find(const struct policy_index *index, const char *name, size_t
 	return false;
 }
 
-static enum policy_mode match_mode(const struct policy_view *view, const struct policy_match *match)
+static enum policy_mode match_mode(const struct policy_view *view, const struct policy_client *client,
+	const struct policy_match *match)
 {
 	assert(match->zone < view->index->zone_count);
 	if (view->index->zones[match->zone].kind == ZONE_LOCAL)
 		return MODE_BLOCK;
-	return (enum policy_mode)view->mode[match->zone];
+	return (enum policy_mode)view->mode[client ? client->group : 0][match->zone];
 }
 
 /*
@@ -111,10 +112,10 @@ static void verdict_enforce(struct policy_verdict *verdict, const struct policy_
  * as well. The reply is the same.
  */
 static void verdict_look_behind(struct policy_verdict *verdict, const struct policy_view *view,
-	const struct policy_match *matches, size_t count)
+	const struct policy_client *client, const struct policy_match *matches, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		enum policy_mode mode = match_mode(view, &matches[i]);
+		enum policy_mode mode = match_mode(view, client, &matches[i]);
 		if (mode == MODE_BLOCK) {
 			if (matches[i].action == ACTION_NXDOMAIN)
 				verdict_enforce(verdict, view, &matches[i]);
@@ -125,22 +126,22 @@ static void verdict_look_behind(struct policy_verdict *verdict, const struct pol
 	}
 }
 
-struct policy_verdict policy_decide(
-	const struct policy_view *view, const struct policy_match *matches, size_t count)
+struct policy_verdict policy_decide(const struct policy_view *view,
+	const struct policy_client *client, const struct policy_match *matches, size_t count)
 {
 	struct policy_verdict verdict = {.action = ACTION_NONE};
 
 	for (size_t i = 0; i < count; i++) {
 		const struct policy_match *match = &matches[i];
-		enum policy_mode mode = match_mode(view, match);
+		enum policy_mode mode = match_mode(view, client, match);
 		if (mode == MODE_BLOCK && match->action == ACTION_PASSTHRU)
 			return verdict;
 		if (mode == MODE_BLOCK) {
 			verdict_enforce(&verdict, view, match);
 			if (match->action == ACTION_NXDOMAIN &&
 				view->index->zones[match->zone].kind == ZONE_LOCAL)
-				verdict_look_behind(
-					&verdict, view, &matches[i + 1], count - i - 1);
+				verdict_look_behind(&verdict, view, client, &matches[i + 1],
+					count - i - 1);
 			return verdict;
 		}
 		if (mode == MODE_WATCH && match->action != ACTION_PASSTHRU && !verdict.hit)

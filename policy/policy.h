@@ -21,6 +21,7 @@
 
 #define POLICY_ZONES_MAX     64
 #define POLICY_MATCHES_MAX   8  /* rules kept for one question: one a zone and trigger, in zone order; more are counted as dropped */
+#define POLICY_GROUPS_MAX    32 /* of clients; number 0 is who is in none */
 #define POLICY_ZONE_NAME_MAX 32 /* with its NUL; [a-z0-9-] */
 
 enum policy_mode { MODE_IGNORE, MODE_WATCH, MODE_BLOCK };
@@ -40,11 +41,19 @@ enum policy_action {
 };
 const char *policy_action_name(enum policy_action action);
 
+/* What a rule matched. */
+enum policy_trigger {
+	TRIGGER_CLIENT,   /* the address of who asks */
+	TRIGGER_QUESTION, /* the name that was asked for */
+	TRIGGER_CHAIN,    /* a later name of the answer's CNAME chain */
+	TRIGGER_ADDRESS,  /* an address of the answer */
+};
+
 struct policy_match {
-	uint16_t zone; /* position in policy order */
-	uint8_t action; /* enum policy_action */
-	bool on_answer; /* a name of the answer's CNAME chain matched, not the question */
-	uint32_t rule;  /* for policy_rule_* of the same index */
+	uint8_t zone;    /* position in policy order */
+	uint8_t action;  /* enum policy_action */
+	uint8_t trigger; /* enum policy_trigger */
+	uint32_t rule;   /* for policy_rule_* of the same index; a number within its zone */
 };
 
 struct policy_index; /* immutable */
@@ -131,25 +140,32 @@ size_t policy_zone_rules(const struct policy_index *index, size_t zone);
 bool policy_zone_find(const struct policy_index *index, const char *name, size_t *zone);
 
 /* The rule as a person wrote it: "teredo.ipv6.microsoft.com.", "*.x.", "win*.ipv6.microsoft.com."; out holds NAME_TEXT_MAX; returns its length. */
-size_t policy_rule_text(const struct policy_index *index, uint32_t rule, char *out);
+size_t policy_rule_text(const struct policy_index *index, const struct policy_match *match, char *out);
 
 /*
  * The name that owns the SOA of a denial made by this rule, so that clients cache it (RFC 2308): the rule's own name, the name
  * below which a wildcard applies, the fixed end of a pattern; the question itself where nothing is fixed. Always the question or an ancestor of it.
  */
-void policy_rule_apex(const struct policy_index *index, uint32_t rule, const uint8_t *folded_question, size_t length,
-	struct name *out);
+void policy_rule_apex(const struct policy_index *index, const struct policy_match *match,
+	const uint8_t *folded_question, size_t length, struct name *out);
 
 /* Local data: the next record of this type (TYPE_ANY: any type) after *position (start with 0). False at the end. */
-bool policy_rule_record(const struct policy_index *index, uint32_t rule, uint16_t type, size_t *position,
-	struct policy_record *out);
+bool policy_rule_record(const struct policy_index *index, const struct policy_match *match, uint16_t type,
+	size_t *position, struct policy_record *out);
 
 /* --- deciding: any thread --- */
 
 struct policy_view {
 	const struct policy_index *index;
 	uint64_t generation; /* of the index; matches kept elsewhere are valid for this one only */
-	uint8_t mode[POLICY_ZONES_MAX]; /* enum policy_mode by zone */
+	uint8_t mode[POLICY_GROUPS_MAX][POLICY_ZONES_MAX]; /* enum policy_mode, by group and zone */
+};
+
+/* What the policy knows of who asks: never kept with an answer, which others are given too. */
+struct policy_client {
+	uint8_t group;
+	uint8_t count; /* rules that match the client's address, in zone order */
+	struct policy_match matches[POLICY_MATCHES_MAX];
 };
 
 struct policy_verdict {
@@ -158,6 +174,11 @@ struct policy_verdict {
 	const struct policy_match *enforced; /* the rule that made `action`; NULL when ACTION_NONE. ZONE_LOCAL rules are enforced without being a hit */
 };
 
-/* Walks the matches in order: ignored zones are passed over, a watched hit is kept and the search goes on, the first enforced rule ends it.
- * PASSTHRU in a zone that enforces ends it with ACTION_NONE. Behind an NXDOMAIN of a ZONE_LOCAL the walk goes on for what is to be recorded. */
-struct policy_verdict policy_decide(const struct policy_view *view, const struct policy_match *matches, size_t count);
+/*
+ * Walks the matches in order, first those of the question in zone order, then those of the answer (chain, addresses) in zone order, so that
+ * a verdict is the same whether the answer was known or had to be asked for: ignored zones are passed over, a watched hit is kept and the
+ * search goes on, the first enforced rule ends it. PASSTHRU in a zone that enforces ends it with ACTION_NONE. Behind an NXDOMAIN of a
+ * ZONE_LOCAL the walk goes on for what is to be recorded. client may be NULL: nobody in particular.
+ */
+struct policy_verdict policy_decide(const struct policy_view *view, const struct policy_client *client,
+	const struct policy_match *matches, size_t count);

@@ -376,11 +376,12 @@ struct answer *answer_from_reply(const uint8_t *reply, size_t size,
 	return answer;
 }
 
-static void merge_matches(struct policy_match *into, size_t *count, const struct policy_match *more,
-	size_t more_count)
+/* Those of the answer, from the place `first` on: in zone order, the earlier name of a zone stays. */
+static void merge_matches(struct policy_match *into, size_t first, size_t *count,
+	const struct policy_match *more, size_t more_count)
 {
 	for (size_t i = 0; i < more_count; i++) {
-		size_t at = 0;
+		size_t at = first;
 		while (at < *count && into[at].zone < more[i].zone)
 			at++;
 		if ((at < *count && into[at].zone == more[i].zone) || at == POLICY_MATCHES_MAX)
@@ -388,7 +389,7 @@ static void merge_matches(struct policy_match *into, size_t *count, const struct
 		size_t tail = *count < POLICY_MATCHES_MAX ? *count - at : *count - at - 1;
 		memmove(&into[at + 1], &into[at], tail * sizeof into[0]);
 		into[at] = more[i];
-		into[at].on_answer = true;
+		into[at].trigger = TRIGGER_CHAIN;
 		if (*count < POLICY_MATCHES_MAX)
 			(*count)++;
 	}
@@ -408,12 +409,12 @@ size_t answer_match_copy(const uint8_t *message, size_t length, const struct pol
 	if (reader.error != TD_OK)
 		return 0;
 	name_fold(name.wire, name.wire, name.length);
-	size_t count = policy_match_name(view->index, name.wire, name.length, out);
+	size_t count = policy_match_name(view->index, name.wire, name.length, out), first = count;
 	for (unsigned i = 0; i < header.ancount && message_read_rr(&reader, &rr); i++) {
 		if (rr.type != TYPE_CNAME || !message_rdata_name(message, length, &rr, 0, &name))
 			continue;
 		name_fold(name.wire, name.wire, name.length);
-		merge_matches(out, &count, more,
+		merge_matches(out, first, &count, more,
 			policy_match_name(view->index, name.wire, name.length, more));
 	}
 	return count;

@@ -56,7 +56,7 @@ struct answer *answer_from_reply(const uint8_t *reply, size_t size,
 	const struct upstream_question *question, const struct answer_limits *limits,
 	int64_t now_us, uint64_t id, enum td_error *error);
 
-/* The rules of this index for the question and for each name of the chain, in zone order; replaces
+/* The rules of this index for the question, then those for the later names of the chain, both in zone order; replaces
  * matches and generation. */
 void answer_match(struct answer *answer, const struct policy_view *view);
 

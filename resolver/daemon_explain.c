@@ -19,7 +19,7 @@ static const char *match_mode(const struct policy_view *view, const struct polic
 {
 	if (policy_zone_kind(view->index, match->zone) == ZONE_LOCAL)
 		return "always";
-	return policy_mode_name((enum policy_mode)view->mode[match->zone]);
+	return policy_mode_name((enum policy_mode)view->mode[0][match->zone]);
 }
 
 void daemon_add_match(struct control_reply *reply, const char *key, const struct policy_view *view,
@@ -28,7 +28,7 @@ void daemon_add_match(struct control_reply *reply, const char *key, const struct
 	char rule[NAME_TEXT_MAX];
 	struct strbuf text;
 
-	policy_rule_text(view->index, match->rule, rule);
+	policy_rule_text(view->index, match, rule);
 	strbuf_init(&text);
 	strbuf_printf(&text, "%s mode=%s action=%s rule=%s",
 		policy_zone_name(view->index, match->zone), match_mode(view, match),
@@ -67,7 +67,7 @@ static void add_site_verdict(
 static void add_verdict(struct control_reply *reply, const struct policy_view *view,
 	const struct policy_match *matches, size_t count)
 {
-	struct policy_verdict verdict = policy_decide(view, matches, count);
+	struct policy_verdict verdict = policy_decide(view, NULL, matches, count);
 	const struct policy_match *passthru = find_passthru(view, matches, count);
 	const struct policy_match *decided = verdict.enforced ? verdict.enforced : verdict.hit;
 	const char *word = verdict.enforced && verdict.hit == verdict.enforced ? "block"
@@ -121,7 +121,7 @@ void daemon_explain(
 	control_reply_add(reply, "resolver", daemon->options->resolver_name);
 	if (count > 2)
 		add_access(daemon, reply, words[2]);
-	if ((place.host || place.never) && !policy_decide(view, matches, found).hit)
+	if ((place.host || place.never) && !policy_decide(view, NULL, matches, found).hit)
 		add_site_verdict(reply, &place, &name);
 	else
 		add_verdict(reply, view, matches, found);

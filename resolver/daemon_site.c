@@ -273,7 +273,7 @@ void daemon_site_explain(
 	size_t used = 0;
 
 	if (place.host) {
-		policy_rule_text(site->hosts->index, place.rule.rule, text);
+		policy_rule_text(site->hosts->index, &place.rule, text);
 		control_reply_add(reply, "host", text);
 		return;
 	}

@@ -315,7 +315,8 @@ struct query_policy *feeds_policy(struct rules *rules, struct site *site,
 	policy->view.generation =
 		site->generation > rules->generation ? site->generation : rules->generation;
 	policy->site = site;
-	memcpy(policy->view.mode, mode, POLICY_ZONES_MAX);
+	for (size_t i = 0; i < POLICY_GROUPS_MAX; i++)
+		memcpy(policy->view.mode[i], mode, POLICY_ZONES_MAX);
 	for (size_t i = 0; i < POLICY_ZONES_MAX; i++)
 		policy->zone_id[i] =
 			telemetry && i < policy_zone_count(rules->index)

@@ -59,7 +59,7 @@ void judge_note_hit(const struct query_engine *engine, struct query_slot *slot,
 
 	if (!hit)
 		return;
-	policy_rule_text(engine->policy->view.index, hit->rule, slot->rule);
+	policy_rule_text(engine->policy->view.index, hit, slot->rule);
 	slot->transaction.rule = slot->rule;
 	slot->transaction.zone = engine->policy->zone_id[hit->zone];
 	slot->transaction.action =
@@ -144,7 +144,7 @@ void judge_question(
 	out->place = site_find(policy->site, name, length);
 	count = site_overrule(
 		&out->place, policy->view.index, name, length, out->matches, count);
-	out->verdict = policy_decide(&policy->view, out->matches, count);
+	out->verdict = policy_decide(&policy->view, NULL, out->matches, count);
 	out->enforced = judge_applies(&out->verdict, slot->transaction.tcp);
 }
 
@@ -227,7 +227,7 @@ size_t judge_answer(struct query_engine *engine, struct query_slot *slot,
 		count = match_again(engine, &slot->request, reply, answer->length, renewed, &place);
 		matches = renewed;
 	}
-	verdict = policy_decide(&engine->policy->view, matches, count);
+	verdict = policy_decide(&engine->policy->view, NULL, matches, count);
 	enforced = judge_applies(&verdict, slot->transaction.tcp);
 	judge_note_hit(engine, slot, &verdict, enforced);
 	if (enforced)

@@ -156,14 +156,14 @@ static bool add_local_data(struct compose *compose, const struct request *reques
 	uint16_t type = request->qtype;
 
 	memcpy(owner.wire, request->qname, request->qname_length);
-	if (type != TYPE_ANY && !policy_rule_record(index, match->rule, type, &position, &record)) {
+	if (type != TYPE_ANY && !policy_rule_record(index, match, type, &position, &record)) {
 		type = TYPE_CNAME;
 		position = 0;
-		if (!policy_rule_record(index, match->rule, type, &position, &record))
+		if (!policy_rule_record(index, match, type, &position, &record))
 			return false;
 	}
 	position = 0;
-	while (policy_rule_record(index, match->rule, type, &position, &record))
+	while (policy_rule_record(index, match, type, &position, &record))
 		compose_rr(compose, SECTION_ANSWER, &owner, record.type, record.ttl_s, record.rdata,
 			record.rdata_length);
 	return compose->counts[1] > 0 || compose->writer.error != TD_OK;
@@ -181,7 +181,7 @@ size_t reply_policy(const struct request *request, uint8_t *reply, size_t capaci
 	begin(&compose, request, reply, capacity,
 		match->action == ACTION_NXDOMAIN ? RCODE_NXDOMAIN : RCODE_NOERROR);
 	if (match->action != ACTION_LOCAL_DATA || !add_local_data(&compose, request, index, match)) {
-		policy_rule_apex(index, match->rule, request->folded, request->qname_length, &apex);
+		policy_rule_apex(index, match, request->folded, request->qname_length, &apex);
 		add_denial_soa(&compose, &apex, ttl_s);
 	}
 	snprintf(text, sizeof text, "policy zone %s", zone_name);

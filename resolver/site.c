@@ -7,11 +7,11 @@ static bool stands_above(const struct site_place *place, const struct policy_ind
 {
 	struct name apex;
 
-	if (match->on_answer || policy_zone_kind(index, match->zone) != ZONE_LOCAL)
+	if (match->trigger != TRIGGER_QUESTION || policy_zone_kind(index, match->zone) != ZONE_LOCAL)
 		return false;
 	if (place->host)
 		return true;
-	policy_rule_apex(index, match->rule, folded, length, &apex);
+	policy_rule_apex(index, match, folded, length, &apex);
 	return place->zone_length > 0 && place->zone_length >= apex.length;
 }
 

@@ -36,20 +36,20 @@ static void check_match(
 	char text[NAME_TEXT_MAX];
 	struct policy_record record;
 	struct name apex;
-	size_t position = 0, records = 0, length = policy_rule_text(index, match->rule, text);
+	size_t position = 0, records = 0, length = policy_rule_text(index, match, text);
 
 	FUZZ_CHECK(length > 0 && length < sizeof(text) && strlen(text) == length);
-	policy_rule_apex(index, match->rule, name->wire, name->length, &apex);
+	policy_rule_apex(index, match, name->wire, name->length, &apex);
 	FUZZ_CHECK(name_wire_length(apex.wire, apex.length) == apex.length &&
 		   name_is_within(name, &apex));
-	while (policy_rule_record(index, match->rule, TYPE_ANY, &position, &record))
+	while (policy_rule_record(index, match, TYPE_ANY, &position, &record))
 		records++;
 	FUZZ_CHECK((records > 0) == (match->action == ACTION_LOCAL_DATA));
 }
 
 static void ask(const struct policy_index *index, const struct name *name)
 {
-	struct policy_view view = {.index = index, .mode = {MODE_WATCH, MODE_BLOCK}};
+	struct policy_view view = {.index = index, .mode = {{MODE_WATCH, MODE_BLOCK}}};
 	struct policy_match matches[POLICY_MATCHES_MAX];
 	size_t count = policy_match_name(index, name->wire, name->length, matches);
 
@@ -59,7 +59,7 @@ static void ask(const struct policy_index *index, const struct name *name)
 			   (i == 0 || matches[i].zone > matches[i - 1].zone));
 		check_match(index, &matches[i], name);
 	}
-	struct policy_verdict verdict = policy_decide(&view, matches, count);
+	struct policy_verdict verdict = policy_decide(&view, NULL, matches, count);
 	FUZZ_CHECK((verdict.action == ACTION_NONE) == (verdict.enforced == NULL));
 }
 

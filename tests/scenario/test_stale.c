@@ -297,7 +297,7 @@ static void test_stale_answer_is_judged_by_the_rules_of_now(void **state)
 	struct policy_index *index = policy_builder_finish(&builder);
 	changed.view.index = index;
 	changed.view.generation = 2;
-	changed.view.mode[0] = MODE_BLOCK;
+	changed.view.mode[0][0] = MODE_BLOCK;
 	query_set_policy(world.workers[0].engine, &changed);
 	world.unreachable = true;
 	assert_int_equal(world_rcode(world_ask(&world, 0, &query)), RCODE_NXDOMAIN);

@@ -116,7 +116,7 @@ static void open_policy(struct world *world, const char *tunnel_zone, const char
 	world->index = policy_builder_finish(&builder);
 	world->policy.view.index = world->index;
 	world->policy.view.generation = 1;
-	world->policy.view.mode[1] = MODE_WATCH;
+	world->policy.view.mode[0][1] = MODE_WATCH;
 	world->policy.allow = &world->allow;
 	world->policy.allow_count = 1;
 	world->policy.block_ttl_s = 60;
@@ -189,7 +189,7 @@ void world_assert_balance(const struct world *world)
 
 void world_set_mode(struct world *world, enum policy_mode mode)
 {
-	world->policy.view.mode[1] = (uint8_t)mode;
+	world->policy.view.mode[0][1] = (uint8_t)mode;
 }
 
 void world_advance_ms(struct world *world, int64_t ms)

@@ -78,9 +78,9 @@ void matches_to_text(const struct policy_index *index, const struct policy_match
 {
 	for (size_t i = 0; i < count; i++) {
 		char rule[NAME_TEXT_MAX];
-		size_t length = policy_rule_text(index, matches[i].rule, rule);
+		size_t length = policy_rule_text(index, &matches[i], rule);
 		assert_int_equal(length, strlen(rule));
-		assert_false(matches[i].on_answer);
+		assert_int_equal(matches[i].trigger, TRIGGER_QUESTION);
 		strbuf_printf(out, "%s%s:%s:%s", i ? " " : "",
 			policy_zone_name(index, matches[i].zone),
 			policy_action_name((enum policy_action)matches[i].action), rule);

@@ -56,7 +56,7 @@ static void assert_records(
 		return;
 	}
 	assert_int_equal(match.action, ACTION_LOCAL_DATA);
-	while (policy_rule_record(hosts->index, match.rule, type, &position, &record)) {
+	while (policy_rule_record(hosts->index, &match, type, &position, &record)) {
 		struct address address = {0};
 		size_t used = strlen(found);
 

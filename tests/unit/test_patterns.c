@@ -176,7 +176,7 @@ static void test_longest_pattern(void **state)
 	struct policy_index *index = one_list(text);
 	struct policy_match match = first_match(index, name);
 	char rule[NAME_TEXT_MAX];
-	assert_int_equal(policy_rule_text(index, match.rule, rule), length + 2);
+	assert_int_equal(policy_rule_text(index, &match, rule), length + 2);
 	policy_index_free(index);
 	struct policy_builder *builder = policy_builder_new();
 	struct policy_load load;

@@ -247,7 +247,7 @@ static void expect_apex(const struct policy_index *index, const char *matched, c
 	struct name name = folded(question), apex;
 	char text[NAME_TEXT_MAX];
 
-	policy_rule_apex(index, match.rule, name.wire, name.length, &apex);
+	policy_rule_apex(index, &match, name.wire, name.length, &apex);
 	name_to_text(apex.wire, text);
 	assert_string_equal(text, expected);
 	assert_true(name_is_within(&name, &apex));
@@ -281,15 +281,36 @@ static void test_apex(void **state)
 
 /* --- deciding --- */
 
+/* Modes by zone, and what they make of a name. */
 struct decision {
-	uint8_t mode[4]; /* of zones t1 t2 (tunnel), list, local */
+	uint8_t mode[4];
 	const char *name;
 	enum policy_action action;
-	int hit, enforced; /* zones, -1: none */
+	int hit, enforced; /* the zone, -1: none */
 };
+
+static void check_decisions(
+	const struct policy_index *index, const struct decision *decisions, size_t decision_count)
+{
+	for (size_t i = 0; i < decision_count; i++) {
+		struct policy_view view = {.index = index};
+		struct policy_match matches[POLICY_MATCHES_MAX];
+		struct name name = folded(decisions[i].name);
+		memcpy(view.mode[0], decisions[i].mode, sizeof(decisions[i].mode));
+		size_t count = policy_match_name(index, name.wire, name.length, matches);
+		struct policy_verdict verdict = policy_decide(&view, NULL, matches, count);
+		int hit = verdict.hit ? verdict.hit->zone : -1;
+		int enforced = verdict.enforced ? verdict.enforced->zone : -1;
+		if (verdict.action != decisions[i].action || hit != decisions[i].hit ||
+			enforced != decisions[i].enforced)
+			fail_msg("decision %zu: %s, hit %d, enforced %d", i,
+				policy_action_name(verdict.action), hit, enforced);
+	}
+}
 
 static void test_decide(void **state)
 {
+	/* modes of t1 t2 (tunnel), list, local */
 	static const struct decision decisions[] = {
 		/* nothing matches */
 		{{MODE_BLOCK, MODE_BLOCK, MODE_BLOCK, 0}, "none.", ACTION_NONE, -1, -1},
@@ -328,32 +349,15 @@ static void test_decide(void **state)
 		SOA "all A 192.0.2.1\nlocalpass CNAME rpz-passthru.\n");
 	struct policy_index *index = policy_builder_finish(&builder);
 
-	for (size_t i = 0; i < sizeof(decisions) / sizeof(decisions[0]); i++) {
-		struct policy_view view = {.index = index};
-		struct policy_match matches[POLICY_MATCHES_MAX];
-		struct name name = folded(decisions[i].name);
-		memcpy(view.mode, decisions[i].mode, sizeof(decisions[i].mode));
-		size_t count = policy_match_name(index, name.wire, name.length, matches);
-		struct policy_verdict verdict = policy_decide(&view, matches, count);
-		int hit = verdict.hit ? verdict.hit->zone : -1;
-		int enforced = verdict.enforced ? verdict.enforced->zone : -1;
-		if (verdict.action != decisions[i].action || hit != decisions[i].hit ||
-			enforced != decisions[i].enforced)
-			fail_msg("decision %zu: %s, hit %d, enforced %d", i,
-				policy_action_name(verdict.action), hit, enforced);
-	}
+	check_decisions(index, decisions, sizeof(decisions) / sizeof(decisions[0]));
 	policy_index_free(index);
 }
 
 /* A denial of our own is what the client gets; what else denies the name is what is recorded. */
 static void test_decide_behind_local(void **state)
 {
-	static const struct {
-		uint8_t mode[4]; /* of local, tunnel, list, last */
-		const char *name;
-		enum policy_action action;
-		int hit, enforced;
-	} decisions[] = {
+	/* modes of local, tunnel, list */
+	static const struct decision decisions[] = {
 		{{0, MODE_IGNORE, MODE_IGNORE}, "both.", ACTION_NXDOMAIN, -1, 0},
 		{{0, MODE_WATCH, MODE_IGNORE}, "both.", ACTION_NXDOMAIN, 1, 0},
 		{{0, MODE_BLOCK, MODE_IGNORE}, "both.", ACTION_NXDOMAIN, 1, 1},
@@ -374,20 +378,7 @@ static void test_decide_behind_local(void **state)
 	add_zone(builder, "list", ZONE_LIST, SOA "both CNAME rpz-drop.\npass CNAME .\n");
 	struct policy_index *index = policy_builder_finish(&builder);
 
-	for (size_t i = 0; i < sizeof(decisions) / sizeof(decisions[0]); i++) {
-		struct policy_view view = {.index = index};
-		struct policy_match matches[POLICY_MATCHES_MAX];
-		struct name name = folded(decisions[i].name);
-		memcpy(view.mode, decisions[i].mode, sizeof(decisions[i].mode));
-		size_t count = policy_match_name(index, name.wire, name.length, matches);
-		struct policy_verdict verdict = policy_decide(&view, matches, count);
-		int hit = verdict.hit ? verdict.hit->zone : -1;
-		int enforced = verdict.enforced ? verdict.enforced->zone : -1;
-		if (verdict.action != decisions[i].action || hit != decisions[i].hit ||
-			enforced != decisions[i].enforced)
-			fail_msg("decision %zu: %s, hit %d, enforced %d", i,
-				policy_action_name(verdict.action), hit, enforced);
-	}
+	check_decisions(index, decisions, sizeof(decisions) / sizeof(decisions[0]));
 	policy_index_free(index);
 }
 

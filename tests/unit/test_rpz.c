@@ -133,14 +133,14 @@ static void expect_records(
 	size_t position = 0;
 
 	strbuf_init(&got);
-	while (policy_rule_record(index, match.rule, type, &position, &record)) {
+	while (policy_rule_record(index, &match, type, &position, &record)) {
 		char type_text[TYPE_TEXT_MAX];
 		strbuf_printf(&got, "%s %u", type_to_text(record.type, type_text), record.ttl_s);
 		for (size_t i = 0; i < record.rdata_length; i++)
 			strbuf_printf(&got, "%s%02x", i ? "" : " ", record.rdata[i]);
 		strbuf_append_char(&got, '\n');
 	}
-	assert_false(policy_rule_record(index, match.rule, type, &position, &record));
+	assert_false(policy_rule_record(index, &match, type, &position, &record));
 	strbuf_append_char(&got, '\0');
 	assert_string_equal(got.data, expected);
 	strbuf_deinit(&got);

@@ -117,7 +117,7 @@ static void expect(const struct policy_index *index, const char *name, const cha
 
 	if (count != 1)
 		fail_msg("%s: %zu rules match", name, count);
-	policy_rule_text(index, matches[0].rule, text);
+	policy_rule_text(index, &matches[0], text);
 	if (strcmp(policy_zone_name(index, matches[0].zone), zone) != 0 ||
 		strcmp(text, rule) != 0 || matches[0].action != action)
 		fail_msg("%s: %s by %s of %s", name,
@@ -295,14 +295,14 @@ static void expect_address(const struct policy_index *index, const char *name, c
 
 	expect(index, name, "special-use", rule, ACTION_LOCAL_DATA);
 	match(index, name, matches);
-	assert_true(policy_rule_record(index, matches[0].rule, type, &position, &record));
+	assert_true(policy_rule_record(index, &matches[0], type, &position, &record));
 	assert_int_equal(record.rdata_length, type == TYPE_A ? 4 : 16);
 	got = type == TYPE_A ? address_v4(record.rdata) : address_v6(record.rdata);
 	assert_string_equal(address_to_text(&got, text), address);
 	assert_int_equal(record.ttl_s, 300);
-	assert_false(policy_rule_record(index, matches[0].rule, type, &position, &record));
+	assert_false(policy_rule_record(index, &matches[0], type, &position, &record));
 	position = 0;
-	assert_false(policy_rule_record(index, matches[0].rule, TYPE_MX, &position, &record));
+	assert_false(policy_rule_record(index, &matches[0], TYPE_MX, &position, &record));
 }
 
 static void test_localhost(void **state)
@@ -322,7 +322,7 @@ static void expect_pointer(const struct policy_index *index, const char *name)
 
 	expect(index, name, "special-use", name, ACTION_LOCAL_DATA);
 	match(index, name, matches);
-	assert_true(policy_rule_record(index, matches[0].rule, TYPE_PTR, &position, &record));
+	assert_true(policy_rule_record(index, &matches[0], TYPE_PTR, &position, &record));
 	assert_int_equal(record.rdata_length, 11);
 	assert_memory_equal(record.rdata, "\011localhost", 11);
 }
@@ -355,7 +355,8 @@ static void test_bare_isatap(void **state)
 	struct policy_match matches[POLICY_MATCHES_MAX];
 
 	memset(view.mode, MODE_WATCH, sizeof(view.mode));
-	struct policy_verdict verdict = policy_decide(&view, matches, match(*state, "isatap.", matches));
+	size_t count = match(*state, "isatap.", matches);
+	struct policy_verdict verdict = policy_decide(&view, NULL, matches, count);
 	assert_int_equal(verdict.action, ACTION_NXDOMAIN);
 	assert_string_equal(policy_zone_name(*state, verdict.enforced->zone), "special-use");
 	assert_non_null(verdict.hit);
@@ -376,7 +377,7 @@ static void expect_empty_zone(const struct policy_index *index, const char *zone
 	match(index, below, matches);
 	assert_int_equal(name_from_text(&question, below, strlen(below)), TD_OK);
 	assert_int_equal(name_from_text(&expected, zone, strlen(zone)), TD_OK);
-	policy_rule_apex(index, matches[0].rule, question.wire, question.length, &apex);
+	policy_rule_apex(index, &matches[0], question.wire, question.length, &apex);
 	assert_true(name_equal(&apex, &expected));
 }
 
