@@ -5,10 +5,11 @@ policy_libpolicy_a_SOURCES = \
 	policy/lines.c policy/lines.h \
 	policy/patterns.c \
 	policy/policy.c policy/policy.h \
+	policy/prefixes.c policy/prefixes.h \
 	policy/rpz.c
 
 if HAVE_CMOCKA
-POLICY_TESTS = tests/unit/test_patterns tests/unit/test_policy tests/unit/test_rpz tests/unit/test_zones
+POLICY_TESTS = tests/unit/test_patterns tests/unit/test_policy tests/unit/test_prefixes tests/unit/test_rpz tests/unit/test_zones
 check_PROGRAMS += $(POLICY_TESTS)
 TESTS += $(POLICY_TESTS)
 POLICY_RULES = tests/unit/policy_rules.c tests/unit/policy_rules.h
@@ -18,6 +19,9 @@ tests_unit_test_patterns_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)
 tests_unit_test_policy_SOURCES = tests/unit/test_policy.c $(POLICY_RULES)
 tests_unit_test_policy_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_policy_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)
+tests_unit_test_prefixes_SOURCES = tests/unit/test_prefixes.c
+tests_unit_test_prefixes_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_prefixes_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)
 tests_unit_test_rpz_SOURCES = tests/unit/test_rpz.c $(POLICY_RULES)
 tests_unit_test_rpz_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_rpz_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)
