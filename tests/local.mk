@@ -65,6 +65,7 @@ LIVE_MODULES = \
 	tests/live/test_subnet.py \
 	tests/live/test_timeline.py \
 	tests/live/test_transport.py \
+	tests/live/test_tunnels.py \
 	tests/live/test_upstream.py \
 	tests/live/test_upstream_choice.py \
 	tests/live/test_who.py \

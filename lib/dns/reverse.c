@@ -56,6 +56,74 @@ void reverse_name(const struct address *address, struct name *out)
 	write_zone(address, address->family == ADDRESS_V4 ? 4 : 32, 0, out);
 }
 
+/* The octet that a label of digits stands for, written as reverse_name writes it. */
+static bool octet_from_label(const uint8_t *label, uint8_t *out)
+{
+	unsigned value = 0;
+
+	if (label[0] < 1 || label[0] > 3 || (label[0] > 1 && label[1] == '0'))
+		return false;
+	for (unsigned i = 1; i <= label[0]; i++) {
+		if (label[i] < '0' || label[i] > '9')
+			return false;
+		value = value * 10 + (label[i] - '0');
+	}
+	*out = (uint8_t)value;
+	return value <= 0xff;
+}
+
+static bool nibble_from_label(const uint8_t *label, uint8_t *out)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *digit = label[0] == 1 && label[1] ? strchr(digits, label[1]) : NULL;
+
+	if (!digit)
+		return false;
+	*out = (uint8_t)(digit - digits);
+	return true;
+}
+
+static bool is_v4_name(const uint8_t *wire, size_t length)
+{
+	return length > sizeof("\7in-addr\4arpa") &&
+	       !memcmp(wire + length - sizeof("\7in-addr\4arpa"), "\7in-addr\4arpa",
+		       sizeof("\7in-addr\4arpa"));
+}
+
+/* Such a name has one length only. */
+static bool is_v6_name(const uint8_t *wire, size_t length)
+{
+	return length == 32 * 2 + sizeof("\3ip6\4arpa") &&
+	       !memcmp(wire + 32 * 2, "\3ip6\4arpa", sizeof("\3ip6\4arpa"));
+}
+
+bool reverse_to_address(const uint8_t *wire, size_t length, struct address *out)
+{
+	struct address address = {.family = ADDRESS_NONE};
+
+	if (is_v6_name(wire, length)) {
+		address.family = ADDRESS_V6;
+		for (unsigned step = 32; step-- > 0; wire += 2) {
+			uint8_t nibble;
+			if (!nibble_from_label(wire, &nibble))
+				return false;
+			address.octets[step / 2] |= (uint8_t)(step % 2 ? nibble : nibble << 4);
+		}
+	} else if (is_v4_name(wire, length)) {
+		const uint8_t *end = wire + length - sizeof("\7in-addr\4arpa");
+		address.family = ADDRESS_V4;
+		for (unsigned step = 4; step-- > 0; wire += 1 + wire[0])
+			if (wire >= end || !octet_from_label(wire, &address.octets[step]))
+				return false;
+		if (wire != end)
+			return false;
+	}
+	if (address.family == ADDRESS_NONE)
+		return false;
+	*out = address;
+	return true;
+}
+
 unsigned reverse_zone_count(const struct prefix *prefix)
 {
 	unsigned bits = step_bits(&prefix->address), rest = prefix->length % bits;

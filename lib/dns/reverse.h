@@ -3,6 +3,10 @@
  */
 #pragma once
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "lib/dns/address.h"
 #include "lib/dns/name.h"
 
@@ -12,6 +16,9 @@
 
 /* The name of an address of family 4 or 6, folded. */
 void reverse_name(const struct address *address, struct name *out);
+
+/* The address that this folded wire name is the name of. False for any other name, one of a network too. */
+bool reverse_to_address(const uint8_t *wire, size_t length, struct address *out);
 
 /* How many zones are together all names of this prefix: 1 to REVERSE_ZONES_MAX, 1 where it ends
  * with an octet or a nibble. */

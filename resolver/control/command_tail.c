@@ -13,6 +13,7 @@
 #include "resolver/control/cli.h"
 #include "resolver/control/export.h"
 #include "resolver/control/json_view.h"
+#include "resolver/control/known.h"
 
 #define LINES_DEFAULT 10
 #define LINES_MAX 10000
@@ -64,8 +65,13 @@ static void append_addresses(struct strbuf *out, const struct reader_record *rec
 	if (!json_find(record->json, record->json_length, "addresses", &list))
 		return;
 	for (const char *before = " -> "; json_each(list, &position, &item); before = ", ") {
+		struct address address;
 		strbuf_append_text(out, before);
 		output_text(out, json_text(item, text, sizeof(text)));
+		if (!address_from_text(&address, text))
+			continue;
+		struct tunnel tunnel = tunnel_decode(&address);
+		known_append_tunnel(&tunnel, out);
 	}
 }
 
@@ -106,6 +112,8 @@ static void append_record(struct cli *cli, const struct reader_record *record, c
 	append_field(out, record, "  ", "type");
 	strbuf_append_char(out, ' ');
 	output_text(out, query);
+	struct tunnel asked = known_tunnel_of_name(query);
+	known_append_tunnel(&asked, out);
 	bool blocked = field(record, "action", action) && strcmp(action, "block") == 0;
 	output_style(out, cli->colour, blocked ? STYLE_RED : STYLE_YELLOW);
 	append_field(out, record, "  ", "action");

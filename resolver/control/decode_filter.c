@@ -58,29 +58,6 @@ static void append_text(
 	}
 }
 
-static void append_explained(const struct tunnel *tunnel, struct strbuf *out)
-{
-	char text[ADDRESS_TEXT_MAX];
-	static const char digits[] = "0123456789abcdef";
-
-	if (tunnel->kind != TUNNEL_TEREDO) {
-		strbuf_append_text(out, tunnel->kind == TUNNEL_6TO4 ? " [6to4: " : " [ISATAP: ");
-		strbuf_append_text(out, address_to_text(&tunnel->client, text));
-		strbuf_append_char(out, ']');
-		return;
-	}
-	strbuf_append_text(out, " [Teredo: server ");
-	strbuf_append_text(out, address_to_text(&tunnel->server, text));
-	strbuf_append_text(out, ", client ");
-	strbuf_append_text(out, address_to_text(&tunnel->client, text));
-	strbuf_append_text(out, " port ");
-	strbuf_append_u64(out, tunnel->port);
-	strbuf_append_text(out, ", flags 0x");
-	for (int shift = 12; shift >= 0; shift -= 4)
-		strbuf_append_char(out, digits[tunnel->flags >> shift & 15]);
-	strbuf_append_char(out, ']');
-}
-
 static void append_json(
 	const struct decode_filter *filter, const struct address *address, struct strbuf *out)
 {
@@ -164,7 +141,7 @@ static void take_word(struct decode_filter *filter, const char *text, size_t siz
 	if (filter->form == DECODE_JSON)
 		append_json(filter, &address, out);
 	else
-		append_explained(&tunnel, out);
+		known_append_tunnel(&tunnel, out);
 	append_text(filter, text + before, size - before, out);
 }
 

@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "lib/dns/name.h"
+#include "lib/dns/reverse.h"
 #include "lib/dns/tunnel.h"
 
 /* Windows: netsh output and Microsoft's lists of required firewall exceptions and Delivery
@@ -155,10 +157,14 @@ bool known_describe(const struct address *address, bool names, struct strbuf *ou
 	return place || tunnel.kind != TUNNEL_NONE;
 }
 
-static void tunnel_json(const struct tunnel *tunnel, struct strbuf *out)
+void known_tunnel_json(const struct tunnel *tunnel, struct strbuf *out)
 {
 	char text[ADDRESS_TEXT_MAX];
 
+	if (tunnel->kind == TUNNEL_NONE) {
+		strbuf_append_text(out, "null");
+		return;
+	}
 	strbuf_append_char(out, '{');
 	strbuf_json_text(out, "kind", tunnel_kind_name(tunnel->kind));
 	if (tunnel->kind == TUNNEL_TEREDO)
@@ -192,8 +198,43 @@ void known_describe_json(const struct address *address, struct strbuf *out)
 		strbuf_append_text(out, "null");
 	}
 	strbuf_json_key(out, "tunnel");
-	if (tunnel.kind != TUNNEL_NONE)
-		tunnel_json(&tunnel, out);
-	else
-		strbuf_append_text(out, "null");
+	known_tunnel_json(&tunnel, out);
+}
+
+void known_append_tunnel(const struct tunnel *tunnel, struct strbuf *out)
+{
+	char text[ADDRESS_TEXT_MAX];
+	static const char digits[] = "0123456789abcdef";
+
+	if (tunnel->kind == TUNNEL_NONE)
+		return;
+	if (tunnel->kind != TUNNEL_TEREDO) {
+		strbuf_append_text(out, tunnel->kind == TUNNEL_6TO4 ? " [6to4: " : " [ISATAP: ");
+		strbuf_append_text(out, address_to_text(&tunnel->client, text));
+		strbuf_append_char(out, ']');
+		return;
+	}
+	strbuf_append_text(out, " [Teredo: server ");
+	strbuf_append_text(out, address_to_text(&tunnel->server, text));
+	strbuf_append_text(out, ", client ");
+	strbuf_append_text(out, address_to_text(&tunnel->client, text));
+	strbuf_append_text(out, " port ");
+	strbuf_append_u64(out, tunnel->port);
+	strbuf_append_text(out, ", flags 0x");
+	for (int shift = 12; shift >= 0; shift -= 4)
+		strbuf_append_char(out, digits[tunnel->flags >> shift & 15]);
+	strbuf_append_char(out, ']');
+}
+
+struct tunnel known_tunnel_of_name(const char *name)
+{
+	struct address address;
+	struct name wire;
+
+	if (name_from_text(&wire, name, strlen(name)) != TD_OK)
+		return (struct tunnel){.kind = TUNNEL_NONE};
+	name_fold(wire.wire, wire.wire, wire.length);
+	if (!reverse_to_address(wire.wire, wire.length, &address))
+		return (struct tunnel){.kind = TUNNEL_NONE};
+	return tunnel_decode(&address);
 }

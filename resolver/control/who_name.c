@@ -56,11 +56,25 @@ static enum td_error add_name_pairs(void *context, struct fleet_member *member)
 	return error == TD_OK ? fleet_append_pairs(arena, name_pairs->all, &pairs, member) : error;
 }
 
+/* Whose name it is, where that is the address of a tunnel: the host behind it. */
+static void append_reverse(struct who *who)
+{
+	struct tunnel tunnel = known_tunnel_of_name(who->name);
+	struct strbuf *out = &who->cli->out;
+
+	if (tunnel.kind == TUNNEL_NONE)
+		return;
+	strbuf_append_text(out, "It is the name of an address of a tunnel:");
+	known_append_tunnel(&tunnel, out);
+	strbuf_append_text(out, "\n");
+}
+
 static void append_known_name(struct who *who)
 {
 	const char *what = known_name(who->name);
 	if (what)
 		strbuf_printf(&who->cli->out, "It is %s.\n", what);
+	append_reverse(who);
 }
 
 static void append_unasked(struct who *who)
@@ -231,6 +245,9 @@ static void name_json(struct who *who, const struct name_view *view)
 
 	strbuf_json_text(&who->cli->out, "name", who->name);
 	strbuf_json_text(&who->cli->out, "known_name", what);
+	strbuf_json_key(&who->cli->out, "tunnel");
+	struct tunnel tunnel = known_tunnel_of_name(who->name);
+	known_tunnel_json(&tunnel, &who->cli->out);
 	who_append_story_json(who, &view->facts);
 	who_append_ranks_json(who, "clients", "client", &view->clients);
 	who_append_rules_json(who, &view->rules);

@@ -11,6 +11,7 @@
 
 #include "lib/dns/edns.h"
 #include "lib/dns/message.h"
+#include "lib/dns/reverse.h"
 #include "tests/unit/record_bed.h"
 
 static void the_example_of_the_design(void **state)
@@ -49,13 +50,47 @@ static void tunnels_are_decoded(void **state)
 	begin(bed, &qname, TYPE_AAAA, 0);
 	add_address(bed, "host.example.", "2001:0:4136:e378:8000:63bf:3fff:fdd2");
 	add_address(bed, "host.example.", "2002:c000:204::1");
+	add_address(bed, "host.example.", "2001:db8:1:2:200:5efe:c000:204");
 	add_address(bed, "host.example.", "2001:db8::1");
 	const char *line = finish(bed);
 	assert_non_null(strstr(line,
 		"\"data\":\"2001:0:4136:e378:8000:63bf:3fff:fdd2\",\"teredo\":{\"server\":"
 		"\"65.54.227.120\",\"client\":\"192.0.2.45\",\"port\":40000}}"));
 	assert_non_null(strstr(line, "\"data\":\"2002:c000:204::1\",\"sixtofour\":\"192.0.2.4\"}"));
+	assert_non_null(strstr(line,
+		"\"data\":\"2001:db8:1:2:200:5efe:c000:204\",\"isatap\":\"192.0.2.4\"}"));
 	assert_non_null(strstr(line, "\"data\":\"2001:db8::1\"}]}\n"));
+}
+
+/* The name of a tunnel's address in the question says as much as the address in an answer; only as
+ * the question for a name. */
+static void tunnels_in_the_question_are_decoded(void **state)
+{
+	static const struct {
+		const char *address, *expected;
+	} cases[] = {
+		{"2001:0:4136:e378:8000:63bf:3fff:fdd2",
+			"\"type\":\"PTR\",\"teredo\":{\"server\":\"65.54.227.120\",\"client\":"
+			"\"192.0.2.45\",\"port\":40000},\"rcode\":"},
+		{"2002:c000:204::1", "\"type\":\"PTR\",\"sixtofour\":\"192.0.2.4\",\"rcode\":"},
+		{"fe80::5efe:c000:204", "\"type\":\"PTR\",\"isatap\":\"192.0.2.4\",\"rcode\":"},
+		{"2001:1::1", "\"type\":\"PTR\",\"rcode\":"},
+		{"192.88.99.1", "\"type\":\"PTR\",\"rcode\":"},
+	};
+	struct bed *bed = *state;
+	struct address address;
+	struct name qname;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_true(address_from_text(&address, cases[i].address));
+		reverse_name(&address, &qname);
+		strbuf_clear(&bed->out);
+		begin(bed, &qname, TYPE_PTR, RCODE_NXDOMAIN);
+		assert_non_null(strstr(finish(bed), cases[i].expected));
+		strbuf_clear(&bed->out);
+		begin(bed, &qname, TYPE_TXT, RCODE_NXDOMAIN);
+		assert_non_null(strstr(finish(bed), "\"type\":\"TXT\",\"rcode\":"));
+	}
 }
 
 static void a_hostile_name_forges_nothing(void **state)
@@ -197,6 +232,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_example_of_the_design),
 		TEST(tunnels_are_decoded),
+		TEST(tunnels_in_the_question_are_decoded),
 		TEST(a_hostile_name_forges_nothing),
 		TEST(blocked_carries_its_ede),
 		TEST(rcode_has_its_upper_bits),

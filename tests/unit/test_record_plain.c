@@ -15,6 +15,7 @@
 
 #include "lib/dns/edns.h"
 #include "lib/dns/message.h"
+#include "lib/dns/reverse.h"
 #include "lib/dns/text.h"
 #include "lib/dns/tunnel.h"
 #include "tests/unit/record_bed.h"
@@ -115,6 +116,8 @@ static void plain_tunnel(struct strbuf *out, const struct address *address)
 		strbuf_append_char(out, '}');
 	} else if (tunnel.kind == TUNNEL_6TO4) {
 		plain_address(out, "sixtofour", &tunnel.client);
+	} else if (tunnel.kind == TUNNEL_ISATAP) {
+		plain_address(out, "isatap", &tunnel.client);
 	}
 }
 
@@ -178,6 +181,8 @@ static bool plain_list(const struct record *record, bool addresses, struct strbu
 
 static void plain_front(const struct record *record, uint64_t txn, struct strbuf *out)
 {
+	struct address asked;
+
 	strbuf_append_text(out, "{\"ts\":\"");
 	strbuf_append_time(out, record->wall_us);
 	strbuf_append_char(out, '"');
@@ -190,6 +195,9 @@ static void plain_front(const struct record *record, uint64_t txn, struct strbuf
 	if (record->qname_length) {
 		plain_name(out, "query", record_qname(record));
 		plain_type(out, record->qtype);
+		if (record->qtype == TYPE_PTR &&
+			reverse_to_address(record_qname(record), record->qname_length, &asked))
+			plain_tunnel(out, &asked);
 	} else {
 		strbuf_json_text(out, "query", NULL);
 		strbuf_json_text(out, "type", NULL);
@@ -253,7 +261,8 @@ static uint64_t next_random(uint64_t *state)
 static struct name random_name(uint64_t *random)
 {
 	static const char *const names[] = {"a.example.", "www.A.example.", "b.example.",
-		"_x-1.b.example.", "\\\"\\\\\\.\\@.\\000\\255.example.", "."};
+		"_x-1.b.example.", "\\\"\\\\\\.\\@.\\000\\255.example.", ".",
+		"2.d.d.f.f.f.f.3.f.b.3.6.d.3.c.2.6.7.e.9.7.3.1.4.0.0.0.0.1.0.0.2.ip6.arpa."};
 
 	return name_of(names[next_random(random) % (sizeof(names) / sizeof(names[0]))]);
 }
@@ -264,7 +273,7 @@ static void add_random_rr(struct bed *bed, enum compose_section section, uint64_
 		TYPE_HTTPS, 10, 200, 65280};
 	static const uint8_t v6[][16] = {{0x20, 1, 0x0d, 0xb8, [15] = 1},
 		{0x20, 1, 0, 0, 1, 2, 3, 4, 0x80, 0, 0xee, 0xee, 1, 2, 3, 4},
-		{0x20, 2, 192, 0, 2, 1, [15] = 1}};
+		{0x20, 2, 192, 0, 2, 1, [15] = 1}, {0xfe, 0x80, [10] = 0x5e, 0xfe, 192, 0, 2, 1}};
 	struct name owner = random_name(random), target = random_name(random);
 	uint32_t ttl = (uint32_t)(next_random(random) >> (next_random(random) % 33 + 31));
 	uint16_t type = types[next_random(random) % (sizeof(types) / sizeof(types[0]))];
@@ -273,7 +282,7 @@ static void add_random_rr(struct bed *bed, enum compose_section section, uint64_
 		compose_rr_name(&bed->compose, section, &owner,
 			next_random(random) % 4 ? TYPE_CNAME : TYPE_NS, ttl, &target);
 	else
-		compose_rr(&bed->compose, section, &owner, type, ttl, v6[next_random(random) % 3],
+		compose_rr(&bed->compose, section, &owner, type, ttl, v6[next_random(random) % 4],
 			type == TYPE_A ? 4 : 16);
 }
 
@@ -282,7 +291,7 @@ static void make_random_reply(struct bed *bed, uint64_t *random)
 	struct name qname = random_name(random);
 	uint16_t flags = next_random(random) % 4 ? 0 : DNS_FLAG_TC;
 
-	begin(bed, &qname, next_random(random) % 2 ? TYPE_A : 300,
+	begin(bed, &qname, next_random(random) % 3 == 0 ? TYPE_PTR : next_random(random) % 2 ? TYPE_A : 300,
 		(uint16_t)(flags | next_random(random) % 16));
 	for (uint64_t count = next_random(random) % 6; count > 0; count--)
 		add_random_rr(bed, SECTION_ANSWER, random);

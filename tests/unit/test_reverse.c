@@ -104,12 +104,72 @@ static void zones_are_the_prefix(void **state)
 	}
 }
 
+static bool read_back(const char *text, struct address *out)
+{
+	struct name name;
+
+	assert_int_equal(name_from_text(&name, text, strlen(text)), TD_OK);
+	name_fold(name.wire, name.wire, name.length);
+	return reverse_to_address(name.wire, name.length, out);
+}
+
+static void name_has_its_address(void **state)
+{
+	(void)state;
+	srand(11);
+	for (unsigned n = 0; n < 4000; n++) {
+		struct address address, back;
+		struct name name;
+		uint8_t octets[16];
+
+		for (size_t i = 0; i < 16; i++)
+			octets[i] = (uint8_t)(n % 3 ? rand() : rand() % 12);
+		address = n % 2 ? address_v6(octets) : address_v4(octets);
+		reverse_name(&address, &name);
+		assert_true(reverse_to_address(name.wire, name.length, &back));
+		assert_true(address_equal(&address, &back));
+	}
+}
+
+static void other_names_have_none(void **state)
+{
+	static const char *const names[] = {
+		".",
+		"arpa.",
+		"in-addr.arpa.",
+		"ip6.arpa.",
+		"2.0.192.in-addr.arpa.",
+		"1.7.2.0.192.in-addr.arpa.",
+		"256.2.0.192.in-addr.arpa.",
+		"07.2.0.192.in-addr.arpa.",
+		"0007.2.0.192.in-addr.arpa.",
+		"x.2.0.192.in-addr.arpa.",
+		"7.2.0.192.in-addr.arpa.example.",
+		"7.2.0.192.ip6.arpa.",
+		"0.0.0.0.1.0.0.2.ip6.arpa.",
+		"g.a.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa.",
+		"ba.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa.",
+		"\\000.a.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa.",
+		"0.b.a.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa.",
+		"www.example.",
+	};
+	struct address address;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (read_back(names[i], &address))
+			fail_msg("%s is the name of an address", names[i]);
+	assert_true(read_back("7.2.0.192.IN-ADDR.arpa.", &address));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(address_has_a_name),
 		cmocka_unit_test(network_is_zones),
 		cmocka_unit_test(zones_are_the_prefix),
+		cmocka_unit_test(name_has_its_address),
+		cmocka_unit_test(other_names_have_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

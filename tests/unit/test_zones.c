@@ -129,6 +129,8 @@ struct expectation {
 	const char *name, *zone, *rule; /* rule NULL: the name itself */
 };
 
+#define SIXTEEN_STARS ".*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*"
+
 static void test_tunnel_names(void **state)
 {
 	static const struct expectation names[] = {
@@ -184,6 +186,15 @@ static void test_tunnel_names(void **state)
 		{"tserv1.fmt2.he.net.", "tunnel-brokers", "tserv*.*.he.net."},
 		{"tserv15.he.net.", "tunnel-brokers", "tserv*.he.net."},
 		{"tb.netassist.ua.", "tunnel-brokers", NULL},
+		{"b.f.c.f.d.f.e.f.5.7.d.3.a.2.8.2.8.0.7.0.6.0.5.0.0.0.0.0.1.0.0.2.ip6.arpa.",
+			"teredo", "*.0.0.0.0.1.0.0.2.ip6.arpa."},
+		{"1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.4.0.2.0.0.0.0.c.2.0.0.2.ip6.arpa.",
+			"6to4", "*.2.0.0.2.ip6.arpa."},
+		{"1.99.88.192.in-addr.arpa.", "6to4", "*.99.88.192.in-addr.arpa."},
+		{"4.0.2.0.0.0.0.c.e.f.e.5.0.0.0.0.2.0.0.0.1.0.0.0.9.b.d.0.1.0.0.2.ip6.arpa.",
+			"isatap", "*.e.f.e.5.0.0.0.0" SIXTEEN_STARS ".ip6.arpa."},
+		{"4.0.2.0.0.0.0.c.e.f.e.5.0.0.2.0.2.0.0.0.1.0.0.0.9.b.d.0.1.0.0.2.ip6.arpa.",
+			"isatap", "*.e.f.e.5.0.0.2.0" SIXTEEN_STARS ".ip6.arpa."},
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -256,6 +267,15 @@ static void test_nothing_else(void **state)
 		"0.e.f.ip6.arpa.",
 		"c.e.f.ip6.arpa.",
 		"7.b.d.0.1.0.0.2.ip6.arpa.",
+		/* 2001::/32 and no more: 2001:1::1, 2001:0:: as a network, 2003::1 */
+		"1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.0.0.0.1.0.0.2.ip6.arpa.",
+		"0.0.0.0.1.0.0.2.ip6.arpa.",
+		"1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.3.0.0.2.ip6.arpa.",
+		/* 192.88.98.1, and other interface identifiers that have 5efe in them */
+		"1.98.88.192.in-addr.arpa.",
+		"4.0.2.0.0.0.0.c.e.f.e.5.1.0.0.0.2.0.0.0.1.0.0.0.9.b.d.0.1.0.0.2.ip6.arpa.",
+		"4.0.2.0.e.f.e.5.0.0.0.0.0.0.0.c.2.0.0.0.1.0.0.0.9.b.d.0.1.0.0.2.ip6.arpa.",
+		"4.0.2.0.0.0.0.c.0.0.0.0.0.0.0.0.e.f.e.5.0.0.0.0.9.b.d.0.1.0.0.2.ip6.arpa.",
 		"0.0.ip6.arpa.",
 		"ipv4only.arpa.",
 		"test.",

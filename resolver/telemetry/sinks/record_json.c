@@ -22,6 +22,7 @@
 #include "lib/dns/edns.h"
 #include "lib/dns/message.h"
 #include "lib/dns/name.h"
+#include "lib/dns/reverse.h"
 #include "lib/dns/text.h"
 #include "lib/dns/tunnel.h"
 #include "lib/dns/wire.h"
@@ -30,7 +31,7 @@
 
 /*
  * Room for the parts of a line that are written in place, names and what a strbuf holds not
- * counted: the literals below, at most five numbers, three addresses and a word's 16 octets.
+ * counted: the literals below, at most six numbers, four addresses and a word's 16 octets.
  */
 #define PIECE_MAX 512
 
@@ -332,7 +333,7 @@ static bool read_address(
 	return true;
 }
 
-/* Says what a tunnel wrote into an AAAA answer. */
+/* Says what a tunnel wrote into an address. */
 static char *put_tunnel(char *at, const struct address *address)
 {
 	if (address->family != 6)
@@ -349,8 +350,22 @@ static char *put_tunnel(char *at, const struct address *address)
 	} else if (tunnel.kind == TUNNEL_6TO4) {
 		at = PUT(at, ",\"sixtofour\":");
 		at = put_quoted_address(at, &tunnel.client);
+	} else if (tunnel.kind == TUNNEL_ISATAP) {
+		at = PUT(at, ",\"isatap\":");
+		at = put_quoted_address(at, &tunnel.client);
 	}
 	return at;
+}
+
+/* The same of the address whose name is asked for. */
+static char *put_asked_tunnel(char *at, const struct record *record)
+{
+	struct address address;
+
+	if (record->qtype != TYPE_PTR ||
+		!reverse_to_address(record_qname(record), record->qname_length, &address))
+		return at;
+	return put_tunnel(at, &address);
 }
 
 /* An address goes into both lists. */
@@ -521,7 +536,8 @@ static char *put_question(struct record_writer *writer, char *at, const struct r
 	at = PUT(at, ",\"query\":");
 	at = put_bytes(at, writer->question.json, writer->question.length);
 	at = PUT(at, ",\"type\":");
-	return put_type(writer, at, record->qtype);
+	at = put_type(writer, at, record->qtype);
+	return put_asked_tunnel(at, record);
 }
 
 /* Which rule of which zone it was. */
