@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "lib/dns/compose.h"
+#include "lib/dns/rdata.h"
 #include "resolver/rebinding.h"
 
 #define TTL_FIELDS_MAX 512 /* records kept of one reply; a larger one is not believed */
@@ -64,88 +65,15 @@ static enum td_error keep(struct build *build, size_t ttl_offset, uint32_t ttl_s
 	return TD_OK;
 }
 
-/* What stands in RDATA, in this order: octets, character strings, names, octets. */
-struct rdata_shape {
-	uint16_t type;
-	uint8_t fixed, strings, names, tail;
-};
-
-#define TAIL_ANY 255
-
-/* The types whose names may come compressed (RFC 3597, 4), besides those that compose writes; NULL
- * for all others. */
-static const struct rdata_shape *rdata_shape(uint16_t type)
-{
-	static const struct rdata_shape shapes[] = {{TYPE_MX, 2, 0, 1, 0}, {TYPE_SRV, 6, 0, 1, 0},
-		{TYPE_DNAME, 0, 0, 1, 0}, {TYPE_SOA, 0, 0, 2, 20}, {3 /* MD */, 0, 0, 1, 0},
-		{4 /* MF */, 0, 0, 1, 0}, {7 /* MB */, 0, 0, 1, 0}, {8 /* MG */, 0, 0, 1, 0},
-		{9 /* MR */, 0, 0, 1, 0}, {14 /* MINFO */, 0, 0, 2, 0}, {17 /* RP */, 0, 0, 2, 0},
-		{18 /* AFSDB */, 2, 0, 1, 0}, {21 /* RT */, 2, 0, 1, 0}, {24 /* SIG */, 18, 0, 1, TAIL_ANY},
-		{26 /* PX */, 2, 0, 2, 0}, {30 /* NXT */, 0, 0, 1, TAIL_ANY}, {35 /* NAPTR */, 4, 3, 1, 0},
-		{36 /* KX */, 2, 0, 1, 0}};
-
-	for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
-		if (shapes[i].type == type)
-			return &shapes[i];
-	return NULL;
-}
-
-static void copy_octets(struct wire_reader *from, struct wire_writer *to, size_t count)
-{
-	const uint8_t *octets = wire_read_bytes(from, count);
-
-	if (octets)
-		wire_write_bytes(to, octets, count);
-}
-
-static enum td_error rdata_decompress(const struct build *build, const struct message_rr *rr,
-	const struct rdata_shape *shape, uint8_t *out, size_t capacity, size_t *length)
-{
-	struct wire_reader reader =
-		wire_reader_init(build->reply, rr->rdata_offset + rr->rdata_length);
-	struct wire_writer writer = wire_writer_init(out, capacity);
-	struct name name;
-
-	reader.position = rr->rdata_offset;
-	copy_octets(&reader, &writer, shape->fixed);
-	for (unsigned i = 0; i < shape->strings && wire_left(&reader); i++)
-		copy_octets(&reader, &writer, 1u + reader.data[reader.position]);
-	for (unsigned i = 0; i < shape->names && reader.error == TD_OK; i++) {
-		name_read(&reader, &name);
-		if (reader.error == TD_OK)
-			name_write(&writer, &name);
-	}
-	if (shape->tail != TAIL_ANY && wire_left(&reader) != shape->tail)
-		return TD_MALFORMED;
-	copy_octets(&reader, &writer, wire_left(&reader));
-	*length = writer.position;
-	return reader.error != TD_OK ? TD_MALFORMED : writer.error;
-}
-
-static bool rdata_fits_type(const struct message_rr *rr)
-{
-	switch (rr->type) {
-	case TYPE_A:
-		return rr->rdata_length == 4;
-	case TYPE_AAAA:
-		return rr->rdata_length == 16;
-	default:
-		return true;
-	}
-}
-
 static enum td_error keep_rr(
 	struct build *build, enum compose_section section, const struct message_rr *rr)
 {
-	uint8_t rdata[4096]; /* more than any type with names inside needs */
-	const struct rdata_shape *shape = rdata_shape(rr->type);
-	const uint8_t *bytes = build->reply + rr->rdata_offset;
+	uint8_t scratch[RDATA_SCRATCH];
 	uint32_t ttl_s = ttl_clamp(build, rr->ttl);
-	size_t length = rr->rdata_length;
+	const uint8_t *rdata;
+	size_t length;
 	struct name target;
 
-	if (!rdata_fits_type(rr))
-		return TD_MALFORMED;
 	if (rr->type == TYPE_CNAME || rr->type == TYPE_NS || rr->type == TYPE_PTR) {
 		if (!message_rdata_name(build->reply, build->size, rr, 0, &target))
 			return TD_MALFORMED;
@@ -154,15 +82,12 @@ static enum td_error keep_rr(
 				&build->compose, section, &rr->owner, rr->type, ttl_s, &target),
 			ttl_s);
 	}
-	if (shape) {
-		enum td_error error =
-			rdata_decompress(build, rr, shape, rdata, sizeof rdata, &length);
-		if (error != TD_OK)
-			return error;
-		bytes = rdata;
-	}
+	enum td_error error =
+		rdata_plain(build->reply, build->size, rr, scratch, &rdata, &length);
+	if (error != TD_OK)
+		return error;
 	return keep(build,
-		compose_rr(&build->compose, section, &rr->owner, rr->type, ttl_s, bytes, length),
+		compose_rr(&build->compose, section, &rr->owner, rr->type, ttl_s, rdata, length),
 		ttl_s);
 }
 
