@@ -94,6 +94,13 @@ static enum policy_mode match_mode(const struct policy_view *view, const struct 
 	return (enum policy_mode)view->mode[client ? client->group : 0][match->zone];
 }
 
+void policy_client_find(const struct policy_view *view, const struct address *client,
+	const struct address *mac, struct policy_client *out)
+{
+	out->group = view->groups ? policy_groups_find(view->groups, client, mac) : 0;
+	out->count = 0;
+}
+
 /*
  * Local data is how the resolver answers, not something it caught: no hit of its own, an earlier
  * watched one stays.

@@ -17,7 +17,9 @@
 
 #include "lib/base/error.h"
 #include "lib/base/strbuf.h"
+#include "lib/dns/address.h"
 #include "lib/dns/name.h"
+#include "policy/groups.h"
 
 #define POLICY_ZONES_MAX     64
 #define POLICY_MATCHES_MAX   8  /* rules kept for one question: one a zone and trigger, in zone order; more are counted as dropped */
@@ -159,6 +161,7 @@ struct policy_view {
 	const struct policy_index *index;
 	uint64_t generation; /* of the index; matches kept elsewhere are valid for this one only */
 	uint8_t mode[POLICY_GROUPS_MAX][POLICY_ZONES_MAX]; /* enum policy_mode, by group and zone */
+	const struct policy_groups *groups; /* their numbers are below POLICY_GROUPS_MAX; NULL: there are none */
 };
 
 /* What the policy knows of who asks: never kept with an answer, which others are given too. */
@@ -167,6 +170,22 @@ struct policy_client {
 	uint8_t count; /* rules that match the client's address, in zone order */
 	struct policy_match matches[POLICY_MATCHES_MAX];
 };
+
+/* Whether anything depends on who asks; else policy_client_find need not be called. */
+static inline bool policy_knows_clients(const struct policy_view *view)
+{
+	return view->groups != NULL;
+}
+
+/* Whether it is worth knowing a client's MAC address. */
+static inline bool policy_knows_macs(const struct policy_view *view)
+{
+	return view->groups && policy_groups_have_macs(view->groups);
+}
+
+/* Who asks: an address, or what a forwarder says of its client; mac may be NULL or none. */
+void policy_client_find(const struct policy_view *view, const struct address *client,
+	const struct address *mac, struct policy_client *out);
 
 struct policy_verdict {
 	enum policy_action action;      /* ACTION_NONE: answer truthfully */

@@ -133,6 +133,27 @@ static bool judge_withholds(const struct query_engine *engine, const struct quer
 	       site_find(engine->policy->site, name, length).zone_length == 0;
 }
 
+/*
+ * Whom the policy is about: who asks, or behind a trusted forwarder whom it names. A forwarder that
+ * names somebody is not its own client, also where nobody knows that one. NULL: it does not matter.
+ */
+static const struct policy_client *judge_client(const struct query_engine *engine,
+	const struct query_slot *slot, struct policy_client *out)
+{
+	const struct query_policy *policy = engine->policy;
+	const struct forwarded *given = &slot->request.forwarded;
+	const struct address *client;
+	struct address mac = given->mac;
+
+	if (!policy_knows_clients(&policy->view))
+		return NULL;
+	client = forwarded_is_none(given) ? &slot->transaction.client.address : &given->client;
+	if (mac.family == ADDRESS_NONE && policy->neighbours && address_is_ip(client))
+		identity_find_neighbour(policy->neighbours, client, &mac);
+	policy_client_find(&policy->view, client, &mac, out);
+	return out;
+}
+
 void judge_question(
 	const struct query_engine *engine, const struct query_slot *slot, struct judge_question *out)
 {
@@ -144,7 +165,8 @@ void judge_question(
 	out->place = site_find(policy->site, name, length);
 	count = site_overrule(
 		&out->place, policy->view.index, name, length, out->matches, count);
-	out->verdict = policy_decide(&policy->view, NULL, out->matches, count);
+	out->verdict = policy_decide(&policy->view, judge_client(engine, slot, &out->client),
+		out->matches, count);
 	out->enforced = judge_applies(&out->verdict, slot->transaction.tcp);
 }
 
@@ -217,6 +239,7 @@ size_t judge_answer(struct query_engine *engine, struct query_slot *slot,
 	size_t capacity)
 {
 	struct policy_match renewed[POLICY_MATCHES_MAX];
+	struct policy_client client;
 	const struct policy_match *matches = answer->matches;
 	size_t count = answer->match_count;
 	struct site_place place = {0};
@@ -227,7 +250,8 @@ size_t judge_answer(struct query_engine *engine, struct query_slot *slot,
 		count = match_again(engine, &slot->request, reply, answer->length, renewed, &place);
 		matches = renewed;
 	}
-	verdict = policy_decide(&engine->policy->view, NULL, matches, count);
+	verdict = policy_decide(
+		&engine->policy->view, judge_client(engine, slot, &client), matches, count);
 	enforced = judge_applies(&verdict, slot->transaction.tcp);
 	judge_note_hit(engine, slot, &verdict, enforced);
 	if (enforced)

@@ -33,7 +33,8 @@ size_t judge_enforce(struct query_engine *engine, struct query_slot *slot,
 
 /* What becomes of a question before anybody is asked. */
 struct judge_question {
-	struct policy_match matches[POLICY_MATCHES_MAX]; /* the verdict points into it */
+	struct policy_match matches[POLICY_MATCHES_MAX]; /* the verdict points into these two */
+	struct policy_client client;
 	struct policy_verdict verdict;
 	bool enforced; /* the verdict makes the reply */
 	struct site_place place;

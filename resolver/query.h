@@ -26,6 +26,7 @@
 #include "resolver/rate_limit.h"
 #include "resolver/rebinding.h"
 #include "resolver/site.h"
+#include "resolver/telemetry/identity.h"
 #include "resolver/telemetry/transaction.h"
 
 #define QUERY_WORKERS_MAX 64
@@ -50,6 +51,7 @@ struct query_client {
 struct query_policy {
 	struct policy_view view;
 	uint16_t zone_id[POLICY_ZONES_MAX];
+	const struct identity_shared *neighbours; /* where groups have MAC addresses; NULL: not looked at */
 	const struct site *site;    /* hosts files and sections forward; NULL: none */
 	enum ede_code reason[POLICY_ZONES_MAX]; /* of what the zone blocks */
 	const struct prefix *allow; /* clients outside are refused */
