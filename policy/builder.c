@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Collects zones. The rules go straight into the index that will serve them, so that nothing is
+ * Collects zones. The rules go straight into the zone that will serve them, so that nothing is
  * stored twice while a million names load; what makes it a builder is that nobody else sees the
  * index before policy_builder_finish.
  */
@@ -15,7 +15,7 @@ struct policy_builder *policy_builder_new(void)
 
 	if (!builder)
 		return NULL;
-	builder->index = index_new();
+	builder->index = calloc(1, sizeof(*builder->index));
 	if (!builder->index) {
 		free(builder);
 		return NULL;
@@ -31,79 +31,146 @@ void policy_builder_free(struct policy_builder *builder)
 	free(builder);
 }
 
-static bool zone_name_is_valid(const char *name)
+/* The zone being filled is complete. */
+static bool builder_close_zone(struct policy_builder *builder)
 {
-	size_t length = strlen(name);
+	struct policy_zone *zone = builder->zone;
 
-	return length > 0 && length < POLICY_ZONE_NAME_MAX &&
-	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == length;
+	builder->zone = NULL;
+	return !zone || zone_seal(zone);
+}
+
+/* Whether another zone of this name can follow. */
+static enum td_error builder_check(const struct policy_builder *builder, const char *name)
+{
+	size_t length = strlen(name), same;
+
+	if (length == 0 || length >= POLICY_ZONE_NAME_MAX ||
+		strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != length ||
+		policy_zone_find(builder->index, name, &same))
+		return TD_INVALID;
+	return builder->index->zone_count == POLICY_ZONES_MAX ? TD_FULL : TD_OK;
 }
 
 enum td_error policy_builder_zone(
 	struct policy_builder *builder, const char *name, enum policy_zone_kind kind)
 {
 	struct policy_index *index = builder->index;
-	size_t same;
-
-	if (!zone_name_is_valid(name) || policy_zone_find(index, name, &same))
-		return TD_INVALID;
-	if (index->zone_count == POLICY_ZONES_MAX)
-		return TD_FULL;
-	struct index_zone *zone = &index->zones[index->zone_count++];
-	memcpy(zone->name, name, strlen(name) + 1);
-	zone->kind = kind;
-	return TD_OK;
-}
-
-enum td_error policy_builder_record(struct policy_builder *builder, const uint8_t *folded,
-	const struct policy_record *record)
-{
-	struct policy_index *index = builder->index;
-	uint32_t node, rule;
-	enum td_error error = index_node_add(index, folded, &node);
+	enum td_error error = builder_check(builder, name);
 
 	if (error)
 		return error;
-	rule = index_rule_find(index, node, false);
+	struct policy_zone *zone = builder_close_zone(builder) ? zone_new(name, kind) : NULL;
+	if (!zone)
+		return TD_NOMEM;
+	builder->zone = index->zones[index->zone_count++] = zone;
+	return TD_OK;
+}
+
+enum td_error policy_builder_keep(
+	struct policy_builder *builder, const struct policy_index *old, const char *name)
+{
+	struct policy_index *index = builder->index;
+	enum td_error error = builder_check(builder, name);
+	size_t place;
+
+	if (error)
+		return error;
+	if (!old || !policy_zone_find(old, name, &place))
+		return TD_NOT_FOUND;
+	if (!builder_close_zone(builder))
+		return TD_NOMEM;
+	atomic_fetch_add(&old->zones[place]->users, 1);
+	index->zones[index->zone_count++] = old->zones[place];
+	return TD_OK;
+}
+
+/* A rule on this name or all below it where there is none yet; *added is then set. */
+static enum td_error name_rule_add(struct policy_zone *zone, uint32_t node, bool wildcard,
+	enum policy_action action, unsigned line, bool *added)
+{
+	uint32_t rule;
+
+	if (zone_rule_find(zone, node, wildcard) != RULE_NONE)
+		return TD_OK;
+	*added = true;
+	return zone_rule_add(zone, node, wildcard, action, line, &rule);
+}
+
+enum td_error policy_builder_name(struct policy_builder *builder, const uint8_t *folded, bool below,
+	bool itself, enum policy_action action, unsigned line)
+{
+	struct policy_zone *zone = builder->zone;
+	bool added = false;
+	uint32_t node;
+
+	if (!zone || action == ACTION_NONE || action == ACTION_LOCAL_DATA)
+		return TD_INVALID;
+	enum td_error error = zone_node_add(zone, folded, &node);
+	if (!error && itself)
+		error = name_rule_add(zone, node, false, action, line, &added);
+	if (!error && below)
+		error = name_rule_add(zone, node, true, action, line, &added);
+	if (error)
+		return error;
+	return added ? TD_OK : TD_INVALID;
+}
+
+enum td_error policy_builder_record(
+	struct policy_builder *builder, const uint8_t *folded, const struct policy_record *record)
+{
+	struct policy_zone *zone = builder->zone;
+	uint32_t node, rule;
+
+	if (!zone)
+		return TD_REFUSED;
+	enum td_error error = zone_node_add(zone, folded, &node);
+	if (error)
+		return error;
+	rule = zone_rule_find(zone, node, false);
 	if (rule == RULE_NONE)
-		error = index_rule_add(index, node, false, ACTION_LOCAL_DATA, &rule);
-	else if (index_rule_action(index, rule) != ACTION_LOCAL_DATA)
+		error = zone_rule_add(zone, node, false, ACTION_LOCAL_DATA, 0, &rule);
+	else if (zone_rule_action(zone, rule) != ACTION_LOCAL_DATA)
 		error = TD_REFUSED;
-	return error ? error : index_record_add(index, rule, record);
+	return error ? error : zone_record_add(zone, rule, record);
 }
 
 bool policy_builder_has(struct policy_builder *builder, const uint8_t *folded)
 {
+	struct name_path path;
 	uint32_t node;
 
-	return index_node_find(builder->index, folded, &node) &&
-	       index_rule_find(builder->index, node, false) != RULE_NONE;
+	name_path_init(&path, folded);
+	return builder->zone && zone_node_find(builder->zone, &path, &node) &&
+	       zone_rule_find(builder->zone, node, false) != RULE_NONE;
 }
 
 struct policy_index *policy_builder_finish(struct policy_builder **builder)
 {
+	bool sealed = builder_close_zone(*builder);
 	struct policy_index *index = (*builder)->index;
 
 	free(*builder);
 	*builder = NULL;
-	if (index_seal(index))
+	if (sealed)
 		return index;
 	policy_index_free(index);
 	return NULL;
 }
 
-bool reading_begin(struct reading *reading, struct policy_builder *builder, const char *source,
-	policy_report_fn *report, void *context, struct policy_load *load)
+enum td_error reading_begin(struct reading *reading, struct policy_builder *builder,
+	const char *source, policy_report_fn *report, void *context, struct policy_load *load)
 {
 	*reading = (struct reading){
 		.builder = builder,
+		.zone = builder->zone,
 		.source = source,
 		.report = report,
 		.context = context,
 		.load = load ? load : &reading->unasked,
 	};
 	*reading->load = (struct policy_load){0};
-	return builder->index->zone_count > 0;
+	return builder->zone ? zone_source_add(builder->zone, source) : TD_INVALID;
 }
 
 void reading_skip(struct reading *reading, unsigned line, const char *words)

@@ -10,11 +10,13 @@
 
 struct policy_builder {
 	struct policy_index *index;
+	struct policy_zone *zone; /* opened last; NULL: none, or one that was kept as it is */
 };
 
 /* One text being read into the zone opened last. */
 struct reading {
 	struct policy_builder *builder;
+	struct policy_zone *zone; /* rules go here */
 	const char *source;
 	policy_report_fn *report; /* may be NULL */
 	void *context;
@@ -22,9 +24,9 @@ struct reading {
 	struct policy_load unasked; /* stands in where the caller gave no load */
 };
 
-/* False when no zone is open. Clears load. The reading must stay where it is. */
-bool reading_begin(struct reading *reading, struct policy_builder *builder, const char *source,
-	policy_report_fn *report, void *context, struct policy_load *load);
+/* TD_INVALID when no zone is open, TD_NOMEM. Clears load. The reading must stay where it is. */
+enum td_error reading_begin(struct reading *reading, struct policy_builder *builder,
+	const char *source, policy_report_fn *report, void *context, struct policy_load *load);
 
 /* Reports a line and counts it as skipped. */
 void reading_skip(struct reading *reading, unsigned line, const char *words);

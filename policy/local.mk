@@ -2,21 +2,33 @@ noinst_LIBRARIES += policy/libpolicy.a
 policy_libpolicy_a_SOURCES = \
 	policy/builder.c policy/builder.h \
 	policy/groups.c policy/groups.h \
-	policy/index.c policy/index.h \
+	policy/index.c policy/index.h policy/label_hash.h \
 	policy/lines.c policy/lines.h \
 	policy/patterns.c \
 	policy/policy.c policy/policy.h \
 	policy/prefixes.c policy/prefixes.h \
-	policy/rpz.c
+	policy/rpz.c \
+	policy/zone.c policy/zone.h policy/zone_private.h \
+	policy/zone_data.c policy/zone_match.c policy/zone_origin.c policy/zone_table.c
 
 if HAVE_CMOCKA
-POLICY_TESTS = tests/unit/test_groups tests/unit/test_patterns tests/unit/test_policy tests/unit/test_prefixes tests/unit/test_rpz tests/unit/test_zones
+POLICY_TESTS = \
+	tests/unit/test_groups \
+	tests/unit/test_index \
+	tests/unit/test_patterns \
+	tests/unit/test_policy \
+	tests/unit/test_prefixes \
+	tests/unit/test_rpz \
+	tests/unit/test_zones
 check_PROGRAMS += $(POLICY_TESTS)
 TESTS += $(POLICY_TESTS)
 POLICY_RULES = tests/unit/policy_rules.c tests/unit/policy_rules.h
 tests_unit_test_groups_SOURCES = tests/unit/test_groups.c
 tests_unit_test_groups_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_groups_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)
+tests_unit_test_index_SOURCES = tests/unit/test_index.c $(POLICY_RULES)
+tests_unit_test_index_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_index_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)
 tests_unit_test_patterns_SOURCES = tests/unit/test_patterns.c $(POLICY_RULES)
 tests_unit_test_patterns_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_patterns_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)

@@ -157,17 +157,15 @@ static void compile_fixed_end(const struct compile *compile, struct name *out)
 }
 
 static bool pattern_is_known(
-	const struct policy_index *index, const struct pattern *pattern, const uint16_t *atoms)
+	const struct policy_zone *zone, const struct pattern *pattern, const uint16_t *atoms)
 {
-	for (size_t i = index->pattern_count; i-- > 0;) {
-		const struct pattern *other = &index->patterns[i];
-		if (other->zone != pattern->zone)
-			break;
+	for (size_t i = zone->pattern_count; i-- > 0;) {
+		const struct pattern *other = &zone->patterns[i];
 		if (other->node != pattern->node || other->open_start != pattern->open_start ||
 			other->open_end != pattern->open_end ||
 			other->atom_count != pattern->atom_count)
 			continue;
-		if (!memcmp(index->atoms + other->atoms, atoms,
+		if (!memcmp(zone->atoms + other->atoms, atoms,
 			    pattern->atom_count * sizeof(*atoms)))
 			return true;
 	}
@@ -175,34 +173,45 @@ static bool pattern_is_known(
 }
 
 static enum td_error pattern_store(
-	struct policy_index *index, const struct pattern *pattern, const uint16_t *atoms)
+	struct policy_zone *zone, const struct pattern *pattern, const uint16_t *atoms)
 {
-	void *patterns = index->patterns, *pool = index->atoms;
+	void *patterns = zone->patterns, *pool = zone->atoms;
 	enum td_error error;
 
-	error = index_array_grow(&patterns, &index->pattern_capacity, index->pattern_count + 1,
-		sizeof(*index->patterns));
-	index->patterns = patterns;
+	error = array_grow(&patterns, &zone->pattern_capacity, zone->pattern_count + 1,
+		sizeof(*zone->patterns));
+	zone->patterns = patterns;
 	if (error)
 		return error;
 	/* One more than needed: a lone `*` has no atoms, and there is an array all the same. */
-	error = index_array_grow(&pool, &index->atom_capacity,
-		index->atom_count + pattern->atom_count + 1, sizeof(*index->atoms));
-	index->atoms = pool;
+	error = array_grow(&pool, &zone->atom_capacity,
+		zone->atom_count + pattern->atom_count + 1, sizeof(*zone->atoms));
+	zone->atoms = pool;
 	if (error)
 		return error;
-	memcpy(index->atoms + index->atom_count, atoms, pattern->atom_count * sizeof(*atoms));
-	index->atom_count += pattern->atom_count;
-	index->patterns[index->pattern_count++] = *pattern;
-	index->zones[pattern->zone].rules++;
+	memcpy(zone->atoms + zone->atom_count, atoms, pattern->atom_count * sizeof(*atoms));
+	zone->atom_count += pattern->atom_count;
+	zone->patterns[zone->pattern_count++] = *pattern;
+	zone->rules++;
 	return TD_OK;
 }
 
-enum td_error pattern_add(
-	struct policy_index *index, const char *text, size_t size, const char **why)
+/* Those without a fixed end are tried for every name, whatever the zone. */
+static size_t pattern_count(const struct policy_builder *builder)
 {
+	size_t count = 0;
+
+	for (size_t i = 0; i < builder->index->zone_count; i++)
+		count += builder->index->zones[i]->pattern_count;
+	return count;
+}
+
+enum td_error pattern_add(struct policy_builder *builder, const char *text, size_t size,
+	enum policy_action action, unsigned line, const char **why)
+{
+	struct policy_zone *zone = builder->zone;
 	struct compile compile = {.atom_count = 0};
-	struct pattern pattern = {.zone = (uint8_t)(index->zone_count - 1)};
+	struct pattern pattern = {.action = (uint8_t)action, .line = zone_line(zone, line)};
 	struct name end;
 
 	*why = compile_text(&compile, text, size);
@@ -210,23 +219,23 @@ enum td_error pattern_add(
 		return TD_MALFORMED;
 	compile_open_ends(&compile);
 	compile_fixed_end(&compile, &end);
-	enum td_error error = index_node_add(index, end.wire, &pattern.node);
+	enum td_error error = zone_node_add(zone, end.wire, &pattern.node);
 	if (error)
 		return error;
-	pattern.atoms = (uint32_t)index->atom_count;
+	pattern.atoms = (uint32_t)zone->atom_count;
 	pattern.atom_count = (uint16_t)compile.atom_count;
 	pattern.labels = (uint8_t)compile.labels;
 	pattern.open_start = compile.open_start;
 	pattern.open_end = compile.open_end;
-	if (pattern_is_known(index, &pattern, compile.atoms)) {
+	if (pattern_is_known(zone, &pattern, compile.atoms)) {
 		*why = "repeated: this pattern stands above already";
 		return TD_INVALID;
 	}
-	if (index->pattern_count == INDEX_PATTERNS_MAX) {
+	if (pattern_count(builder) == INDEX_PATTERNS_MAX) {
 		*why = "too many patterns: at most 4096 in all zones";
 		return TD_FULL;
 	}
-	return pattern_store(index, &pattern, compile.atoms);
+	return pattern_store(zone, &pattern, compile.atoms);
 }
 
 /* --- a list --- */
@@ -262,8 +271,9 @@ static enum td_error line_read(struct reading *reading, const char *line, size_t
 		if (is_blank(pattern[i]))
 			why = "one pattern a line";
 	if (!why) {
-		enum td_error error = pattern_add(reading->builder->index, pattern, size, &why);
-		if (error == TD_NOMEM)
+		enum td_error error = pattern_add(reading->builder, pattern, size,
+			ACTION_NXDOMAIN, reading->load->lines, &why);
+		if (error && !why)
 			return error;
 	}
 	if (why)
@@ -280,13 +290,14 @@ enum td_error policy_builder_patterns(struct policy_builder *builder, const char
 	struct reading reading;
 	size_t at = 0;
 
-	if (!reading_begin(&reading, builder, source, report, context, load))
-		return TD_INVALID;
+	enum td_error error = reading_begin(&reading, builder, source, report, context, load);
+	if (error)
+		return error;
 	while (at < size) {
 		const char *end = memchr(text + at, '\n', size - at);
 		size_t length = end ? (size_t)(end - text) - at : size - at;
 		reading.load->lines++;
-		enum td_error error = line_read(&reading, text + at, length);
+		error = line_read(&reading, text + at, length);
 		if (error)
 			return error;
 		at += length + 1;
@@ -325,7 +336,7 @@ static bool label_matches(const uint16_t *atom, const uint8_t *label)
 }
 
 static bool labels_match(
-	const uint16_t *atom, unsigned labels, const struct name_labels *name, unsigned first)
+	const uint16_t *atom, unsigned labels, const struct name_path *name, unsigned first)
 {
 	for (unsigned i = 0; i < labels; i++) {
 		if (!label_matches(atom, name->wire + name->at[first + i]))
@@ -336,10 +347,10 @@ static bool labels_match(
 	return true;
 }
 
-bool pattern_matches(const struct policy_index *index, const struct pattern *pattern,
-	const struct name_labels *name)
+bool pattern_matches(const struct policy_zone *zone, const struct pattern *pattern,
+	const struct name_path *name)
 {
-	const uint16_t *atoms = index->atoms + pattern->atoms;
+	const uint16_t *atoms = zone->atoms + pattern->atoms;
 	unsigned least = pattern->labels + pattern->open_start + pattern->open_end;
 
 	if (name->count < least ||
@@ -376,9 +387,9 @@ static size_t octet_to_text(uint8_t octet, char *out)
 }
 
 /* A pattern whose end is open has no final dot: what it ends in is not the root. */
-size_t pattern_to_text(const struct policy_index *index, const struct pattern *pattern, char *out)
+size_t pattern_to_text(const struct policy_zone *zone, const struct pattern *pattern, char *out)
 {
-	const uint16_t *atom = index->atoms + pattern->atoms, *end = atom + pattern->atom_count;
+	const uint16_t *atom = zone->atoms + pattern->atoms, *end = atom + pattern->atom_count;
 	size_t length = 0;
 
 	if (pattern->open_start) {

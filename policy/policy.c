@@ -59,25 +59,25 @@ size_t policy_zone_count(const struct policy_index *index)
 const char *policy_zone_name(const struct policy_index *index, size_t zone)
 {
 	assert(zone < index->zone_count);
-	return index->zones[zone].name;
+	return index->zones[zone]->name;
 }
 
 enum policy_zone_kind policy_zone_kind(const struct policy_index *index, size_t zone)
 {
 	assert(zone < index->zone_count);
-	return index->zones[zone].kind;
+	return index->zones[zone]->kind;
 }
 
 size_t policy_zone_rules(const struct policy_index *index, size_t zone)
 {
 	assert(zone < index->zone_count);
-	return index->zones[zone].rules;
+	return index->zones[zone]->rules;
 }
 
 bool policy_zone_find(const struct policy_index *index, const char *name, size_t *zone)
 {
 	for (size_t i = 0; i < index->zone_count; i++) {
-		if (strcmp(index->zones[i].name, name) != 0)
+		if (strcmp(index->zones[i]->name, name) != 0)
 			continue;
 		*zone = i;
 		return true;
@@ -89,7 +89,7 @@ static enum policy_mode match_mode(const struct policy_view *view, const struct 
 	const struct policy_match *match)
 {
 	assert(match->zone < view->index->zone_count);
-	if (view->index->zones[match->zone].kind == ZONE_LOCAL)
+	if (view->index->zones[match->zone]->kind == ZONE_LOCAL)
 		return MODE_BLOCK;
 	return (enum policy_mode)view->mode[client ? client->group : 0][match->zone];
 }
@@ -110,7 +110,7 @@ static void verdict_enforce(struct policy_verdict *verdict, const struct policy_
 {
 	verdict->action = (enum policy_action)match->action;
 	verdict->enforced = match;
-	if (view->index->zones[match->zone].kind != ZONE_LOCAL)
+	if (view->index->zones[match->zone]->kind != ZONE_LOCAL)
 		verdict->hit = match;
 }
 
@@ -146,7 +146,7 @@ struct policy_verdict policy_decide(const struct policy_view *view,
 		if (mode == MODE_BLOCK) {
 			verdict_enforce(&verdict, view, match);
 			if (match->action == ACTION_NXDOMAIN &&
-				view->index->zones[match->zone].kind == ZONE_LOCAL)
+				view->index->zones[match->zone]->kind == ZONE_LOCAL)
 				verdict_look_behind(&verdict, view, client, &matches[i + 1],
 					count - i - 1);
 			return verdict;

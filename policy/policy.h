@@ -102,6 +102,20 @@ enum td_error policy_builder_rpz(struct policy_builder *builder, const char *sou
 enum td_error policy_builder_patterns(struct policy_builder *builder, const char *source, const char *text, size_t size,
 	policy_report_fn *report, void *context, struct policy_load *load);
 
+/*
+ * Puts the zone of this name of an older index here, as it is: nothing is read, and both share it. Nothing can be added to it.
+ * TD_NOT_FOUND: old is NULL or has none; TD_FULL, TD_INVALID as for policy_builder_zone.
+ */
+enum td_error policy_builder_keep(struct policy_builder *builder, const struct policy_index *old, const char *name);
+
+/*
+ * For readers of other forms: a rule on exactly this name (folded), on the names below it, or both, in the zone opened last. `line` is one
+ * of the text being read, 0: unknown. TD_INVALID: all that is asked for is there already (the first rule stays); TD_NOMEM; TD_FULL: names
+ * chosen so that their hashes meet, the zone is not to be used.
+ */
+enum td_error policy_builder_name(struct policy_builder *builder, const uint8_t *folded, bool below, bool itself,
+	enum policy_action action, unsigned line);
+
 /* A record of local data. */
 struct policy_record {
 	uint16_t type;
@@ -143,6 +157,12 @@ bool policy_zone_find(const struct policy_index *index, const char *name, size_t
 
 /* The rule as a person wrote it: "teredo.ipv6.microsoft.com.", "*.x.", "win*.ipv6.microsoft.com."; out holds NAME_TEXT_MAX; returns its length. */
 size_t policy_rule_text(const struct policy_index *index, const struct policy_match *match, char *out);
+
+/*
+ * Where the rule stands: the source as its reader was told, and the line, 0 where there are no lines (a zone transfer). The text
+ * lives as long as the index. False: the rule was not read from anything.
+ */
+bool policy_rule_source(const struct policy_index *index, const struct policy_match *match, const char **source, uint32_t *line);
 
 /*
  * The name that owns the SOA of a denial made by this rule, so that clients cache it (RFC 2308): the rule's own name, the name

@@ -273,25 +273,23 @@ static enum td_error trigger_node(
 	struct rpz *rpz, const struct name *trigger, uint32_t *node, bool *wildcard)
 {
 	*wildcard = trigger->wire[0] == 1 && trigger->wire[1] == '*';
-	return index_node_add(
-		rpz->reading.builder->index, trigger->wire + (*wildcard ? 2 : 0), node);
+	return zone_node_add(rpz->reading.zone, trigger->wire + (*wildcard ? 2 : 0), node);
 }
 
 static enum td_error rule_add(
 	struct rpz *rpz, const struct name *trigger, enum policy_action action)
 {
-	struct policy_index *index = rpz->reading.builder->index;
 	uint32_t node, rule;
 	bool wildcard;
 
 	enum td_error error = trigger_node(rpz, trigger, &node, &wildcard);
 	if (error)
 		return error;
-	if (index_rule_find(index, node, wildcard) != RULE_NONE) {
+	if (zone_rule_find(rpz->reading.zone, node, wildcard) != RULE_NONE) {
 		rpz_skip(rpz, "repeated: the first rule for this name stays");
 		return TD_OK;
 	}
-	error = index_rule_add(index, node, wildcard, action, &rule);
+	error = zone_rule_add(rpz->reading.zone, node, wildcard, action, rpz->line, &rule);
 	if (!error)
 		rpz->reading.load->used++;
 	return error;
@@ -305,7 +303,7 @@ static enum td_error record_add(struct rpz *rpz, uint32_t rule, const struct tex
 		.rdata = rr->rdata,
 		.rdata_length = rr->rdata_length,
 	};
-	enum td_error error = index_record_add(rpz->reading.builder->index, rule, &record);
+	enum td_error error = zone_record_add(rpz->reading.zone, rule, &record);
 
 	if (error == TD_INVALID)
 		rpz_skip(rpz, "repeated: this record stands above already");
@@ -319,20 +317,21 @@ static enum td_error record_add(struct rpz *rpz, uint32_t rule, const struct tex
 static enum td_error local_data_add(
 	struct rpz *rpz, const struct name *trigger, const struct text_rr *rr)
 {
-	struct policy_index *index = rpz->reading.builder->index;
+	struct policy_zone *zone = rpz->reading.zone;
 	uint32_t node, rule;
 	bool wildcard;
 
 	enum td_error error = trigger_node(rpz, trigger, &node, &wildcard);
 	if (error)
 		return error;
-	rule = index_rule_find(index, node, wildcard);
+	rule = zone_rule_find(zone, node, wildcard);
 	if (rule == RULE_NONE) {
-		error = index_rule_add(index, node, wildcard, ACTION_LOCAL_DATA, &rule);
+		error = zone_rule_add(
+			zone, node, wildcard, ACTION_LOCAL_DATA, rpz->line, &rule);
 		if (error)
 			return error;
 		rpz->reading.load->used++;
-	} else if (index_rule_action(index, rule) != ACTION_LOCAL_DATA) {
+	} else if (zone_rule_action(zone, rule) != ACTION_LOCAL_DATA) {
 		rpz_skip(rpz, "repeated: the first rule for this name stays");
 		return TD_OK;
 	}
@@ -586,9 +585,10 @@ enum td_error policy_builder_rpz(struct policy_builder *builder, const char *sou
 {
 	struct rpz rpz = {.origin = {.length = 1}};
 
-	if (!reading_begin(&rpz.reading, builder, source, report, context, load))
-		return TD_INVALID;
-	enum td_error error = index_reserve(builder->index, nodes_expected(text, size));
+	enum td_error error = reading_begin(&rpz.reading, builder, source, report, context, load);
+	if (error)
+		return error;
+	error = zone_reserve(rpz.reading.zone, nodes_expected(text, size));
 	if (error)
 		return error;
 	lines_init(&rpz.lines, text, size);

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The edges of a zone's tree: a node by its parent and label.
+ *
+ * Slots are in groups of eight. The tags of a group are looked at in one go; a group with a free
+ * slot ends the search, so seven slots of eight can be taken. Nodes are never taken out (a node
+ * without rules does no harm), so there are no slots that were free once.
+ */
+#include <endian.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/label_hash.h"
+#include "policy/zone_private.h"
+
+#define GROUPS_FIRST 8
+#define TABLE_GROUP 8
+/* Groups between a node and its place. Chance does not get beyond some dozens. */
+#define DISTANCE_MAX 512
+
+static size_t group_of(uint64_t hash, size_t groups)
+{
+	return (size_t)(((hash >> 32) * (uint64_t)groups) >> 32);
+}
+
+static uint8_t tag_of(uint64_t hash)
+{
+	return (uint8_t)(hash & 0xff ? hash & 0xff : 1);
+}
+
+static size_t group_after(size_t group, size_t groups)
+{
+	return group + 1 == groups ? 0 : group + 1;
+}
+
+/* The top bit of each octet that is 0, no other bit. */
+static uint64_t octets_zero(uint64_t word)
+{
+	const uint64_t low = UINT64_C(0x7f7f7f7f7f7f7f7f);
+
+	return ~(((word & low) + low) | word | low);
+}
+
+static uint64_t group_tags(const struct policy_zone *zone, size_t group)
+{
+	uint64_t tags;
+
+	memcpy(&tags, zone->tags + group * TABLE_GROUP, sizeof(tags));
+	return le64toh(tags);
+}
+
+static bool node_is(
+	const struct policy_zone *zone, uint32_t number, uint32_t parent, const uint8_t *label)
+{
+	const struct node *node = node_at(zone, number);
+
+	return node_parent(node) == parent && node->label[0] == label[0] &&
+	       !memcmp(node->label + 1, label + 1, label[0]);
+}
+
+/* Where a probe ended: at the node, or at a group with a free slot, where it would belong. */
+struct probe {
+	size_t group;
+	unsigned distance; /* groups from where it began */
+	uint32_t node;     /* NODE_ROOT: not found */
+};
+
+/* Ends because an eighth of the slots is free. */
+static struct probe table_probe(
+	const struct policy_zone *zone, uint64_t hash, uint32_t parent, const uint8_t *label)
+{
+	struct probe probe = {.group = group_of(hash, zone->groups), .node = NODE_ROOT};
+	uint64_t wanted = tag_of(hash) * UINT64_C(0x0101010101010101);
+
+	for (;; probe.group = group_after(probe.group, zone->groups), probe.distance++) {
+		uint64_t tags = group_tags(zone, probe.group);
+		for (uint64_t same = octets_zero(tags ^ wanted); same; same &= same - 1) {
+			size_t slot =
+				probe.group * TABLE_GROUP + (unsigned)__builtin_ctzll(same) / 8;
+			if (!node_is(zone, zone->slots[slot], parent, label))
+				continue;
+			probe.node = zone->slots[slot];
+			return probe;
+		}
+		if (octets_zero(tags))
+			return probe;
+	}
+}
+
+static void table_put(struct policy_zone *zone, size_t group, uint64_t hash, uint32_t node)
+{
+	uint64_t free_slots = octets_zero(group_tags(zone, group));
+	size_t slot = group * TABLE_GROUP + (unsigned)__builtin_ctzll(free_slots) / 8;
+
+	zone->tags[slot] = tag_of(hash);
+	zone->slots[slot] = node;
+}
+
+/* Hashes of nodes that have children, as they come up again and again when a table is filled. */
+struct parent_hashes {
+	uint32_t node[256];
+	uint64_t hash[256];
+};
+
+static uint64_t node_hash(
+	const struct policy_zone *zone, uint32_t number, struct parent_hashes *known)
+{
+	if (number == NODE_ROOT)
+		return LABEL_HASH_ROOT;
+	size_t place = number * UINT32_C(0x9e3779b1) >> 24;
+	if (known->node[place] == number)
+		return known->hash[place];
+	const struct node *node = node_at(zone, number);
+	uint64_t hash = label_hash(node_hash(zone, node_parent(node), known), node->label);
+	known->node[place] = number;
+	known->hash[place] = hash;
+	return hash;
+}
+
+/* Fills an empty table from the nodes, which lie one behind the other. */
+static void table_fill(struct policy_zone *zone)
+{
+	struct parent_hashes known = {.node = {0}};
+	size_t at = node_size(0); /* behind the root */
+
+	while (at < zone->nodes.used) {
+		const struct node *node = node_at(zone, (uint32_t)at);
+		uint64_t hash = label_hash(node_hash(zone, node_parent(node), &known), node->label);
+		size_t group = group_of(hash, zone->groups);
+		while (!octets_zero(group_tags(zone, group)))
+			group = group_after(group, zone->groups);
+		table_put(zone, group, hash, (uint32_t)at);
+		at += node_size(node->label[0]);
+	}
+}
+
+static bool table_resize(struct policy_zone *zone, size_t groups)
+{
+	uint8_t *tags = groups > UINT32_MAX / TABLE_GROUP ? NULL : calloc(groups, TABLE_GROUP);
+	uint32_t *slots = tags ? malloc(groups * TABLE_GROUP * sizeof(*slots)) : NULL;
+
+	if (!slots) {
+		free(tags);
+		return false;
+	}
+	free(zone->tags);
+	free(zone->slots);
+	zone->tags = tags;
+	zone->slots = slots;
+	zone->groups = groups;
+	table_fill(zone);
+	return true;
+}
+
+static size_t groups_for(size_t nodes)
+{
+	return (nodes + nodes / 7) / TABLE_GROUP + 1;
+}
+
+enum td_error zone_reserve(struct policy_zone *zone, size_t nodes)
+{
+	size_t groups = groups_for(zone->node_count + nodes);
+
+	if (groups <= zone->groups)
+		return TD_OK;
+	return table_resize(zone, groups) ? TD_OK : TD_NOMEM;
+}
+
+static bool node_new(struct policy_zone *zone, uint32_t parent, const uint8_t *label, uint32_t *out)
+{
+	if (!pool_take(&zone->nodes, node_size(label[0]), out))
+		return false;
+	struct node *node = node_at(zone, *out);
+	memcpy(node->parent, &parent, sizeof(parent));
+	node->actions = 0;
+	node->line = 0;
+	memcpy(node->label, label, (size_t)1 + label[0]);
+	return true;
+}
+
+enum td_error edge_add(struct policy_zone *zone, uint64_t hash, uint32_t parent,
+	const uint8_t *label, uint32_t *child)
+{
+	if (groups_for(zone->node_count + 1) > zone->groups &&
+		!table_resize(zone, zone->groups ? zone->groups * 2 : GROUPS_FIRST))
+		return TD_NOMEM;
+	struct probe probe = table_probe(zone, hash, parent, label);
+	*child = probe.node;
+	if (probe.node != NODE_ROOT)
+		return TD_OK;
+	if (probe.distance > DISTANCE_MAX)
+		return TD_FULL;
+	if (!node_new(zone, parent, label, child))
+		return TD_NOMEM;
+	table_put(zone, probe.group, hash, *child);
+	zone->node_count++;
+	return TD_OK;
+}
+
+uint32_t edge_find(
+	const struct policy_zone *zone, uint64_t hash, uint32_t parent, const uint8_t *label)
+{
+	return zone->groups ? table_probe(zone, hash, parent, label).node : NODE_ROOT;
+}
+
+void edges_trim(struct policy_zone *zone)
+{
+	size_t groups = groups_for(zone->node_count);
+
+	if (zone->groups > groups + groups / 4)
+		(void)table_resize(zone, groups);
+}
