@@ -20,6 +20,8 @@ resolver_upstream_libupstream_a_SOURCES = \
 if HAVE_CMOCKA
 UPSTREAM_TESTS = \
 	tests/unit/test_exchange \
+	tests/unit/test_exchange_hedge \
+	tests/unit/test_exchange_trust \
 	tests/unit/test_exchange_stream \
 	tests/unit/test_loop_watch \
 	tests/unit/test_packet \
@@ -34,12 +36,19 @@ UPSTREAM_TESTS = \
 check_PROGRAMS += $(UPSTREAM_TESTS)
 TESTS += $(UPSTREAM_TESTS)
 FAKE_SERVER = tests/unit/fake_server.c tests/unit/fake_server.h
-tests_unit_test_exchange_stream_SOURCES = tests/unit/test_exchange_stream.c
+tests_unit_test_exchange_stream_SOURCES = tests/unit/test_exchange_stream.c $(EXCHANGE_BED)
 tests_unit_test_exchange_stream_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_exchange_stream_LDADD = $(LIB_UPSTREAM) $(CMOCKA_LIBS)
-tests_unit_test_exchange_SOURCES = tests/unit/test_exchange.c
+EXCHANGE_BED = tests/unit/exchange_bed.c tests/unit/exchange_bed.h
+tests_unit_test_exchange_SOURCES = tests/unit/test_exchange.c $(EXCHANGE_BED)
 tests_unit_test_exchange_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_exchange_LDADD = $(LIB_UPSTREAM) $(CMOCKA_LIBS)
+tests_unit_test_exchange_hedge_SOURCES = tests/unit/test_exchange_hedge.c $(EXCHANGE_BED)
+tests_unit_test_exchange_hedge_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_exchange_hedge_LDADD = $(LIB_UPSTREAM) $(CMOCKA_LIBS)
+tests_unit_test_exchange_trust_SOURCES = tests/unit/test_exchange_trust.c $(EXCHANGE_BED)
+tests_unit_test_exchange_trust_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_exchange_trust_LDADD = $(LIB_UPSTREAM) $(CMOCKA_LIBS)
 tests_unit_test_loop_watch_SOURCES = tests/unit/test_loop_watch.c
 tests_unit_test_loop_watch_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_loop_watch_LDADD = $(LIB_UPSTREAM) $(CMOCKA_LIBS)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Upstream servers that lead back to us (checklist: noticed, and no storm)."""
+"""Upstream servers that lead back to us are noticed, and make no storm."""
 
 import socket
 import threading

@@ -154,7 +154,7 @@ def test_dead_upstream_is_not_waited_for(teredown):
 
 
 def test_blocked_by_now_is_not_stale(upstream, teredown):
-    """Checklist 10."""
+    """What became blocked meanwhile is not answered from what expired."""
     script = Moody()
     daemon = teredown(upstream(script).endpoint)
     learn(daemon, ["teredo.ipv6.microsoft.com"])

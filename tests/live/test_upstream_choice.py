@@ -186,7 +186,7 @@ def test_no_client_tries_out_who_returns(upstream, teredown):
 
 
 def test_one_failure_marks_nobody(upstream, teredown):
-    """A SERVFAIL, a packet that is no reply, one that is lost: the server stays in use (checklist 3, 8)."""
+    """A SERVFAIL, a packet that is no reply, one that is lost: the server stays in use."""
     def script(packet, asked, tcp):
         if asked.qname.startswith("servfail"):
             return [(0, wire.reply(packet, wire.SERVFAIL))]

@@ -9,26 +9,15 @@
 
 #include <cmocka.h>
 
-#include "tests/scenario/world.h"
+#include "tests/scenario/bed.h"
 
 static const char local_zone[] =
-	"$TTL 300\n@ SOA localhost. nobody.invalid. 1 3600 600 86400 60\n@ NS localhost.\n"
-	"localhost A 127.0.0.1\n";
-
-static struct world world;
+	ZONE_HEAD "localhost A 127.0.0.1\n";
 
 static int setup(void **state)
 {
 	(void)state;
 	world_open(&world, NULL, local_zone);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	world_assert_balance(&world);
-	world_close(&world);
 	return 0;
 }
 

@@ -9,10 +9,8 @@
 
 #include <cmocka.h>
 
-#include "tests/scenario/world.h"
+#include "tests/scenario/bed.h"
 
-#define ZONE_HEAD \
-	"$TTL 300\n@ SOA localhost. nobody.invalid. 1 3600 600 86400 60\n@ NS localhost.\n"
 static const char tunnel_zone[] =
 	ZONE_HEAD "teredo.test CNAME .\n*.wild.test CNAME .\nnodata.test CNAME *.\nquiet.test "
 		  "CNAME rpz-drop.\n"
@@ -21,21 +19,10 @@ static const char tunnel_zone[] =
 static const char local_zone[] =
 	ZONE_HEAD "localhost A 127.0.0.1\nonion CNAME .\n*.onion CNAME .\n";
 
-static struct world world;
-
 static int setup(void **state)
 {
 	(void)state;
 	world_open(&world, tunnel_zone, local_zone);
-	return 0;
-}
-
-/* Whatever a test did: what was received is accounted for. */
-static int teardown(void **state)
-{
-	(void)state;
-	world_assert_balance(&world);
-	world_close(&world);
 	return 0;
 }
 

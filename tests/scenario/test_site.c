@@ -9,16 +9,13 @@
 
 #include <cmocka.h>
 
-#include "tests/scenario/world.h"
+#include "tests/scenario/bed.h"
 
-#define ZONE_HEAD \
-	"$TTL 300\n@ SOA localhost. nobody.invalid. 1 3600 600 86400 60\n@ NS localhost.\n"
 static const char tunnel_zone[] = ZONE_HEAD "isatap.lan CNAME .\n";
 static const char local_zone[] =
 	ZONE_HEAD "home.arpa CNAME *.\n*.home.arpa CNAME .\n168.192.in-addr.arpa CNAME *.\n"
 		  "*.168.192.in-addr.arpa CNAME .\n";
 
-static struct world world;
 static struct site site;
 
 static int setup(void **state)
@@ -30,11 +27,9 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
+static int teardown_site(void **state)
 {
-	(void)state;
-	world_assert_balance(&world);
-	world_close(&world);
+	teardown(state);
 	hosts_free(site.hosts);
 	site.hosts = NULL;
 	route_table_free(site.routes);
@@ -218,7 +213,7 @@ static void test_names_that_are_never_forwarded(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown_site)
 	const struct CMUnitTest tests[] = {
 		TEST(test_host_is_answered_without_asking),
 		TEST(test_host_goes_before_the_cache),
