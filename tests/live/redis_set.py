@@ -185,6 +185,10 @@ class Sentinels(_Set):
             return None
         return until(found, "a master", 40)
 
+    def failovers(self):
+        """How often another master was chosen since the start, as the sentinel knows that heard of most: a slow machine adds some of its own."""
+        return max(int(sentinel.client().sentinel_master(self.NAME)["config-epoch"]) for sentinel in self.sentinels if sentinel.running())
+
     def client(self):
         return self.master().client()
 
