@@ -55,7 +55,6 @@ const char *const option_reason_words[] = {"blocked", "censored", "filtered", NU
 const char *const option_format_words[] = {"rpz", "patterns", NULL};
 static const char *const journal_fsync_words[] = {"never", "batch", "second", NULL};
 static const char *const switch_words[] = {"off", "on", NULL};
-static const char *const redis_tls_words[] = {"off", "on", NULL};
 static const char *const upstream_order_words[] = {"fastest", "strict", NULL};
 static const char *const query_log_words[] = {"off", "watched", "all", NULL};
 static const char *const client_identity_words[] = {"address", "prefix", "mac", NULL};
@@ -626,7 +625,7 @@ const struct option_row option_rows[] = {
 		.type = OPTION_WORD,
 		FIELD(redis_tls),
 		.initial = "off",
-		.words = redis_tls_words,
+		.words = switch_words,
 		.help = "Whether the servers of sentinel:// and cluster://, and the sentinels, "
 			"speak TLS (1.2 or later). One server is said to by rediss://."},
 	{.name = "redis-ca-file",
