@@ -24,8 +24,9 @@
 #include "config.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
-#include "resolver/cookie_file.h"
+#include "resolver/compile.h"
 #include "resolver/daemon_gauges.h"
+#include "resolver/daemon_reload.h"
 #include "resolver/daemon_site.h"
 #include "resolver/descriptors.h"
 #include "resolver/telemetry/redis/name_servers.h"
@@ -142,7 +143,7 @@ bool daemon_set_policy(struct daemon *daemon, struct rules *rules,
 	if (!policy) {
 		free(broadcast);
 		if (rules != daemon->rules)
-			feeds_policy_free(rules, NULL, NULL);
+			rules_free(rules);
 		return false;
 	}
 	broadcast->old_site = daemon->site;
@@ -163,125 +164,6 @@ bool daemon_set_policy(struct daemon *daemon, struct rules *rules,
 	return true;
 }
 
-/* --- reload --- */
-
-/* A mode changed by command stays, unless the file says something new about the zone. */
-static void keep_changed_modes(const struct daemon *daemon, const struct options *options,
-	const struct rules *rules, uint8_t mode[POLICY_ZONES_MAX])
-{
-	uint8_t before[POLICY_ZONES_MAX];
-	size_t old;
-
-	feeds_modes(daemon->options, daemon->rules, before);
-	feeds_modes(options, rules, mode);
-	for (size_t zone = 0; zone < policy_zone_count(rules->index); zone++)
-		if (policy_zone_find(
-			    daemon->rules->index, policy_zone_name(rules->index, zone), &old) &&
-			before[old] == mode[zone])
-			mode[zone] = daemon->mode[old];
-}
-
-/* A file that can no longer be read leaves the secrets as they are. */
-static void reload_cookies(struct options *options)
-{
-	char why[256];
-
-	if (options->cookie_secret_file[0] && !cookie_file_read(options->cookie_secret_file,
-						      &options->cookie_secrets, why, sizeof why))
-		log_error("reload: cookie-secret-file: \"%s\": %s; the old secrets stay",
-			options->cookie_secret_file, why);
-}
-
-static void apply_cache_options(const struct daemon *daemon)
-{
-	const struct options *options = daemon->options;
-	const struct cache_settings settings = {
-		.stale_us = (int64_t)options->serve_stale_s * US_PER_S,
-		.failure_us = (int64_t)options->failure_ttl_s * US_PER_S,
-		.prefetch = options->prefetch};
-
-	cache_set(daemon->cache, &settings);
-}
-
-/* What follows from the options that were just taken. */
-static bool reload_clients(struct daemon *daemon)
-{
-	const struct identity_config config = clients_identity(daemon->clients);
-	bool good = clients_reload(daemon->clients);
-	struct identity_rules *rules = identity_rules_new(&config);
-
-	if (rules) {
-		identity_rules_free(daemon->next_identity);
-		daemon->next_identity = rules;
-	}
-	return rules && good;
-}
-
-struct rules *daemon_reload(struct daemon *daemon, uint8_t mode[POLICY_ZONES_MAX], char *restart,
-	size_t restart_size, const char **why)
-{
-	struct options *options = options_load_without_passwords(daemon->config_path);
-	struct rules *rules;
-
-	restart[0] = '\0';
-	*why = "the configuration has faults, see the daemon's log; the old one stays";
-	if (!options)
-		return NULL;
-	*why = "a zone cannot be read, see the daemon's log; the old rules stay";
-	rules = feeds_load(options, ++daemon->generation);
-	if (!rules) {
-		options_free(options);
-		return NULL;
-	}
-	struct site *site =
-		daemon_load_tls(daemon, options) ? daemon_site_reload(daemon, options) : NULL;
-	if (!site) {
-		feeds_policy_free(rules, NULL, NULL);
-		options_free(options);
-		return NULL;
-	}
-	feeds_site_free(daemon->next_site);
-	daemon->next_site = site;
-	keep_changed_modes(daemon, options, rules, mode);
-	options_describe_restart(daemon->options, options, restart, restart_size);
-	if (restart[0])
-		log_warning("reload: these options take effect at a restart: %s", restart);
-	/* Running parts point into the options they were made with. */
-	options_exchange_reloadable(daemon->options, options);
-	apply_cache_options(daemon);
-	options_free(options);
-	reload_cookies(daemon->options);
-	cache_resize(daemon->cache, daemon->options->cache_size, daemon_mono_us());
-	daemon_watch_loops(daemon);
-	daemon_set_name_servers(daemon);
-	if (!daemon_site_follow(daemon))
-		log_error("reload: too little memory or descriptors to watch files");
-	if (!reload_clients(daemon))
-		log_error("reload: too little memory or descriptors for exclude and client-names");
-	telemetry_reopen(daemon->telemetry);
-	return rules;
-}
-
-static void on_reloaded(struct daemon *daemon, struct broadcast *broadcast)
-{
-	(void)broadcast;
-	log_info("reloaded: %zu rules in %zu zones, %zu lines skipped", daemon->rules->rule_count,
-		policy_zone_count(daemon->rules->index), daemon->rules->skipped);
-}
-
-static void reload_by_signal(struct daemon *daemon)
-{
-	uint8_t mode[POLICY_ZONES_MAX];
-	char restart[256];
-	const char *why;
-	struct rules *rules = daemon_reload(daemon, mode, restart, sizeof restart, &why);
-
-	if (!rules)
-		log_error("reload failed: %s", why);
-	else if (!daemon_set_policy(daemon, rules, mode, on_reloaded, NULL))
-		log_error("reload failed: out of memory");
-}
-
 /* --- signals --- */
 
 static void on_stopped(struct daemon *daemon, struct broadcast *broadcast)
@@ -297,7 +179,7 @@ static void on_signal(evutil_socket_t number, short what, void *context)
 	(void)what;
 	if (number == SIGHUP) {
 		if (!daemon->stopping)
-			reload_by_signal(daemon);
+			daemon_reload(daemon, NULL);
 		return;
 	}
 	if (daemon->stopping)
@@ -544,7 +426,7 @@ static bool open_telemetry(struct daemon *daemon)
 
 static bool open_policy(struct daemon *daemon)
 {
-	daemon->rules = feeds_load(daemon->options, ++daemon->generation);
+	daemon->rules = compile_now(daemon->options, daemon->zone_feed, ++daemon->generation);
 	if (!daemon->rules)
 		return false;
 	daemon->site = feeds_site(daemon->options, ++daemon->generation);
@@ -676,6 +558,17 @@ static void log_ready(const struct daemon *daemon)
 							: "off");
 }
 
+void daemon_apply_cache_options(const struct daemon *daemon)
+{
+	const struct options *options = daemon->options;
+	const struct cache_settings settings = {
+		.stale_us = (int64_t)options->serve_stale_s * US_PER_S,
+		.failure_us = (int64_t)options->failure_ttl_s * US_PER_S,
+		.prefetch = options->prefetch};
+
+	cache_set(daemon->cache, &settings);
+}
+
 bool daemon_open(struct daemon *daemon, struct options *options, const char *config_path)
 {
 	struct hash_seed seed;
@@ -700,9 +593,10 @@ bool daemon_open(struct daemon *daemon, struct options *options, const char *con
 		log_error("not enough memory or file descriptors");
 		return false;
 	}
-	apply_cache_options(daemon);
+	daemon_apply_cache_options(daemon);
 	if (!open_control(daemon) || !open_workers(daemon) || !start_threads(daemon) ||
-		!daemon_gauges_start(daemon) || !daemon_site_start(daemon))
+		!daemon_gauges_start(daemon) || !daemon_site_start(daemon) ||
+		!daemon_reload_start(daemon))
 		return false;
 	daemon_cache_load(daemon);
 	log_ready(daemon);
@@ -731,6 +625,7 @@ void daemon_close(struct daemon *daemon)
 {
 	stop_started_workers(daemon);
 	control_server_close(daemon->control);
+	daemon_reload_stop(daemon);
 	daemon_site_stop(daemon);
 	for (unsigned i = 0; i < QUERY_WORKERS_MAX; i++)
 		worker_free(daemon->workers[i]);

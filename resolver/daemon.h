@@ -22,8 +22,10 @@
 #include "resolver/telemetry/telemetry.h"
 #include "resolver/worker.h"
 
+struct daemon_reload;
 struct event;
 struct event_base;
+struct zone_feed;
 
 struct daemon {
 	const char *config_path; /* NULL: defaults */
@@ -52,6 +54,8 @@ struct daemon {
 	struct site *site;      /* in force, or on its way */
 	struct site *next_site; /* for the next policy; or NULL */
 	struct daemon_site *watches;
+	struct daemon_reload *reload;
+	const struct zone_feed *zone_feed; /* of zones that are in no file; NULL: none */
 	struct query_policy *policy; /* in force, or on its way to the workers */
 	uint8_t mode[POLICY_ZONES_MAX];
 	uint64_t generation;
@@ -97,7 +101,7 @@ bool daemon_become_user(const struct options *options);
 /*
  * `-t` (daemon_check.c): becomes that user and looks at what a start would open and the options do
  * not say of themselves: zones, the files of TLS, the places of logs. Makes and changes nothing.
- * Every fault is logged. NULL where there is one; else the rules, for feeds_policy_free.
+ * Every fault is logged. NULL where there is one; else the rules, for rules_free.
  */
 struct rules *daemon_check(const struct options *options);
 
@@ -122,10 +126,8 @@ void daemon_watch_loops(struct daemon *daemon);
 /* Reads what TLS to upstream servers needs, once some server is one of TLS; false and said. */
 bool daemon_load_tls(struct daemon *daemon, const struct options *options);
 
-/* Reads configuration and zones again. NULL and *why on a fault (the old ones stay), else the new
- * rules with the modes to use. */
-struct rules *daemon_reload(struct daemon *daemon, uint8_t mode[POLICY_ZONES_MAX], char *restart,
-	size_t restart_size, const char **why);
+/* What the cache is told of the options, at the start and when they change. */
+void daemon_apply_cache_options(const struct daemon *daemon);
 
 /* The handler of the control socket (daemon_control.c); context is the daemon. */
 control_handler_fn daemon_control;

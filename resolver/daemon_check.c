@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "lib/base/log.h"
+#include "resolver/compile.h"
 #include "resolver/daemon.h"
 #include "resolver/telemetry/redis/redis_link.h"
 #include "resolver/telemetry/redis/redis_tls.h"
@@ -125,12 +126,12 @@ struct rules *daemon_check(const struct options *options)
 	good &= check_tls(options);
 	good &= check_logs(options);
 	good &= check_event_command(options);
-	struct rules *rules = feeds_load(options, 1);
+	struct rules *rules = compile_now(options, NULL, 1);
 	struct site *site = feeds_site(options, 1);
 	good &= site != NULL;
 	feeds_site_free(site);
 	if (rules && !good) {
-		feeds_policy_free(rules, NULL, NULL);
+		rules_free(rules);
 		rules = NULL;
 	}
 	return rules;

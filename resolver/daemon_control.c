@@ -12,6 +12,7 @@
 #include "lib/base/log.h"
 #include "resolver/daemon.h"
 #include "resolver/daemon_gauges.h"
+#include "resolver/daemon_reload.h"
 #include "resolver/daemon_site.h"
 #include "resolver/telemetry/redis/forget.h"
 #include "resolver/upstream/server_status.h"
@@ -128,6 +129,7 @@ static void on_status(struct daemon *daemon, struct broadcast *broadcast)
 	add_upstreams(daemon, broadcast, now_us, reply);
 	daemon_site_status(daemon, broadcast, reply);
 	add_zones(daemon, reply);
+	daemon_reload_status(daemon, reply);
 	add_figures(daemon, broadcast, &telemetry, reply);
 	add_sinks(&telemetry, reply);
 	add_suspects(&telemetry, reply);
@@ -221,34 +223,12 @@ static void request_mode(
 
 /* --- reload --- */
 
-static void on_reloaded(struct daemon *daemon, struct broadcast *broadcast)
-{
-	struct control_reply *reply = broadcast->context;
-
-	control_reply_add_u64(reply, "zones", policy_zone_count(daemon->rules->index));
-	control_reply_add_u64(reply, "rules", daemon->rules->rule_count);
-	control_reply_add_u64(reply, "skipped", daemon->rules->skipped);
-	control_reply_end(reply);
-}
-
 static void request_reload(
 	struct daemon *daemon, struct control_reply *reply, unsigned count, char *const words[])
 {
-	uint8_t mode[POLICY_ZONES_MAX];
-	char restart[256];
-	const char *why;
-	struct rules *rules = daemon_reload(daemon, mode, restart, sizeof restart, &why);
-
 	(void)count;
 	(void)words;
-	if (!rules) {
-		control_reply_fail(reply, why);
-		return;
-	}
-	if (restart[0])
-		control_reply_add(reply, "restart", restart);
-	if (!daemon_set_policy(daemon, rules, mode, on_reloaded, reply))
-		control_reply_fail(reply, "out of memory");
+	daemon_reload(daemon, reply);
 }
 
 /* --- forget --- */

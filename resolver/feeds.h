@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * From zone files to the policy that workers use. Main thread. A set of rules (the compiled index)
- * outlives several policies, which differ in modes only.
+ * From rules (rules.h) and what the options say to the policy that workers use. Main thread.
  */
 #pragma once
 
@@ -12,20 +11,7 @@
 #include "lib/base/error.h"
 #include "resolver/options.h"
 #include "resolver/query.h"
-
-struct rules {
-	struct policy_index *index;
-	uint64_t generation;
-	size_t rule_count, skipped; /* over all zones */
-	unsigned users;             /* policies made from it that still exist */
-};
-
-/*
- * Reads and compiles every zone of the options. Bad lines are logged with file and line and
- * skipped. NULL when a required file cannot be read or is not a zone (logged, each), or memory ran
- * out.
- */
-struct rules *feeds_load(const struct options *options, uint64_t generation);
+#include "resolver/rules.h"
 
 /* The modes of the options, by zone of the index. */
 void feeds_modes(

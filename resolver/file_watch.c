@@ -14,22 +14,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "resolver/file_mark.h"
 
 #define LOOK_S 5
 #define LOOK_BLIND_S 1 /* where inotify is not to be had */
 #define LINKS_MAX 16   /* symbolic links followed from one path */
-#define ROUNDS_MAX 40  /* a file that is written all the time is told of after two seconds */
 #define EVENTS (IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ONLYDIR)
-
-/* All zero: there is no such file. */
-struct mark {
-	dev_t device;
-	ino_t inode;
-	off_t size;
-	struct timespec modified, changed;
-};
 
 struct file_watch {
 	struct event_base *base;
@@ -37,45 +29,35 @@ struct file_watch {
 	void *context;
 	char *paths[FILE_WATCH_MAX];
 	size_t count;
-	struct mark known[FILE_WATCH_MAX]; /* as they were told of last */
-	struct mark seen[FILE_WATCH_MAX];  /* as they were when a change was noticed */
+	struct file_mark known[FILE_WATCH_MAX]; /* as they were told of last */
+	struct file_mark seen[FILE_WATCH_MAX];  /* as they were when a change was noticed */
 	unsigned rounds;                   /* since then, 0: none was */
+	unsigned settle_ms, rounds_max;
 	int fd;                            /* of inotify, -1: none */
 	struct event *readable, *look, *settle;
 };
 
 /* --- looking --- */
 
-static struct mark mark_of(const char *path)
-{
-	struct mark mark;
-	struct stat status;
-
-	memset(&mark, 0, sizeof(mark)); /* padding too: marks are compared as octets */
-	if (stat(path, &status) != 0)
-		return mark;
-	mark.device = status.st_dev;
-	mark.inode = status.st_ino;
-	mark.size = status.st_size;
-	mark.modified = status.st_mtim;
-	mark.changed = status.st_ctim;
-	return mark;
-}
-
-static void look_at_all(const struct file_watch *watch, struct mark *out)
+static void look_at_all(const struct file_watch *watch, struct file_mark *out)
 {
 	for (size_t i = 0; i < watch->count; i++)
-		out[i] = mark_of(watch->paths[i]);
+		out[i] = file_mark_of(watch->paths[i]);
 }
 
-static bool marks_equal(const struct file_watch *watch, const struct mark *a, const struct mark *b)
+static bool marks_equal(
+	const struct file_watch *watch, const struct file_mark *a, const struct file_mark *b)
 {
-	return memcmp(a, b, watch->count * sizeof(*a)) == 0;
+	for (size_t i = 0; i < watch->count; i++)
+		if (!file_mark_equal(&a[i], &b[i]))
+			return false;
+	return true;
 }
 
 static void wait_until_settled(struct file_watch *watch)
 {
-	static const struct timeval settle = {.tv_usec = FILE_WATCH_SETTLE_MS * 1000};
+	const struct timeval settle = {.tv_sec = watch->settle_ms / 1000,
+		.tv_usec = watch->settle_ms % 1000 * 1000};
 
 	watch->rounds++;
 	event_add(watch->settle, &settle);
@@ -184,12 +166,12 @@ static void on_look(evutil_socket_t fd, short what, void *context)
 static void on_settled(evutil_socket_t fd, short what, void *context)
 {
 	struct file_watch *watch = context;
-	struct mark now[FILE_WATCH_MAX];
+	struct file_mark now[FILE_WATCH_MAX];
 
 	(void)fd;
 	(void)what;
 	look_at_all(watch, now);
-	if (!marks_equal(watch, now, watch->seen) && watch->rounds < ROUNDS_MAX) {
+	if (!marks_equal(watch, now, watch->seen) && watch->rounds < watch->rounds_max) {
 		memcpy(watch->seen, now, sizeof(now[0]) * watch->count);
 		wait_until_settled(watch);
 		return;
@@ -215,6 +197,7 @@ struct file_watch *file_watch_new(struct event_base *base, file_watch_fn *change
 	watch->changed = changed;
 	watch->context = context;
 	watch->fd = -1;
+	file_watch_set_times(watch, FILE_WATCH_SETTLE_MS, FILE_WATCH_PATIENCE_MS);
 	watch->look = event_new(base, -1, 0, on_look, watch);
 	watch->settle = event_new(base, -1, 0, on_settled, watch);
 	if (watch->look && watch->settle)
@@ -245,6 +228,12 @@ void file_watch_free(struct file_watch *watch)
 	if (watch->settle)
 		event_free(watch->settle);
 	free(watch);
+}
+
+void file_watch_set_times(struct file_watch *watch, unsigned settle_ms, unsigned patience_ms)
+{
+	watch->settle_ms = settle_ms;
+	watch->rounds_max = patience_ms / settle_ms;
 }
 
 bool file_watch_set(struct file_watch *watch, const char *const *paths, size_t count)

@@ -11,8 +11,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define FILE_WATCH_MAX 64
+#define FILE_WATCH_MAX 512
 #define FILE_WATCH_SETTLE_MS 50 /* how long a file has to stay as it is before it is told of */
+#define FILE_WATCH_PATIENCE_MS 2000 /* one that is written all the time is told of then */
 
 struct event_base;
 struct file_watch;
@@ -23,6 +24,9 @@ typedef void file_watch_fn(void *context);
 /* Watches nothing yet. NULL: out of memory. */
 struct file_watch *file_watch_new(struct event_base *base, file_watch_fn *changed, void *context);
 void file_watch_free(struct file_watch *watch); /* NULL is fine */
+
+/* Other times than those above, from the next change on; settle_ms is at least 1. */
+void file_watch_set_times(struct file_watch *watch, unsigned settle_ms, unsigned patience_ms);
 
 /*
  * Watches these files in place of those before; paths are copied. At most FILE_WATCH_MAX. Those

@@ -8,12 +8,15 @@ resolver_libresolver_a_SOURCES = \
 	resolver/cache_walk.c resolver/cache_walk.h \
 	resolver/client_names.c resolver/client_names.h \
 	resolver/clients.c resolver/clients.h \
+	resolver/compile.c resolver/compile.h \
+	resolver/compiler.c resolver/compiler.h \
 	resolver/cookie_file.c resolver/cookie_file.h \
 	resolver/counters.h \
 	resolver/descriptors.c resolver/descriptors.h \
 	resolver/event_command.c resolver/event_command.h \
 	resolver/failures.c resolver/failures.h \
-	resolver/feeds.c resolver/feeds.h \
+	resolver/feeds.c resolver/feeds.h resolver/feeds_policy.c \
+	resolver/file_mark.c resolver/file_mark.h \
 	resolver/file_watch.c resolver/file_watch.h \
 	resolver/hosts.c resolver/hosts.h \
 	resolver/listen_tcp.c resolver/listen_tcp.h \
@@ -29,6 +32,7 @@ resolver_libresolver_a_SOURCES = \
 	resolver/rebinding.c resolver/rebinding.h \
 	resolver/reply.c resolver/reply.h \
 	resolver/resolv_conf.c resolver/resolv_conf.h \
+	resolver/rules.c resolver/rules.h \
 	resolver/site.c resolver/site.h \
 	resolver/sockets.c resolver/sockets.h \
 	resolver/text_file.c resolver/text_file.h \
@@ -47,6 +51,7 @@ teredownd_SOURCES = \
 	resolver/daemon_explain.c \
 	resolver/daemon_gauges.c resolver/daemon_gauges.h \
 	resolver/loop_prober.c resolver/loop_prober.h \
+	resolver/daemon_reload.c resolver/daemon_reload.h \
 	resolver/daemon_site.c resolver/daemon_site.h \
 	resolver/main.c
 teredownd_LDADD = $(LIB_CONTROL) $(CONFUSE_LIBS) $(DNSTAP_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS)

@@ -95,7 +95,7 @@ static int test(const struct options *options)
 		return EXIT_FAULT;
 	printf("configuration good: %zu rules in %zu zones, %zu lines skipped\n", rules->rule_count,
 		policy_zone_count(rules->index), rules->skipped);
-	feeds_policy_free(rules, NULL, NULL);
+	rules_free(rules);
 	return EXIT_OK;
 }
 

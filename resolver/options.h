@@ -48,6 +48,7 @@ struct options {
 	char *resolver_name;
 	char *state_dir;
 	char *zone_dir;
+	unsigned zone_watch; /* 0 or 1 */
 	char *user;          /* to run as after the sockets are open; "" = stay */
 	unsigned workers;    /* 1 … 64; default the number of cores */
 	uint64_t cache_size; /* bytes */

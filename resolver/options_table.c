@@ -105,6 +105,16 @@ const struct option_row option_rows[] = {
 		.reloadable = true,
 		.help = "The directory of the shipped zones, and of any zone file named without a "
 			"leading slash."},
+	{.name = "zone-watch",
+		.type = OPTION_WORD,
+		FIELD(zone_watch),
+		.initial = "on",
+		.words = switch_words,
+		.reloadable = true,
+		.help = "Whether a zone file that changes is read without being asked, a quarter "
+			"of a second after its last change; off: at a reload only. Write a new "
+			"file aside and rename it: one that is written in place may be read while "
+			"it is half there."},
 	{.name = "user",
 		.type = OPTION_TEXT,
 		.unit = "the name of a user",

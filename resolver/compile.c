@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A job is a copy of what the options say of zones, so that nothing it reads can change or go under
+ * it. Whether a zone has to be read is told by the marks of its files, not by what changed on the
+ * way here: whoever asks for a compilation need not know, and a change that nobody noticed is found
+ * by the next one for whatever reason. One zone at a time is read and built, each fault costs its
+ * zone only.
+ */
+#include "resolver/compile.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "resolver/text_file.h"
+
+#define COMPLAINTS_SHOWN 20 /* of one zone; the rest is counted */
+#define READS_MAX 3         /* of a file that changes while it is read */
+
+static int64_t clock_us(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return (int64_t)ts.tv_sec * US_PER_S + ts.tv_nsec / 1000;
+}
+
+/* --- the job --- */
+
+static bool add_source(
+	struct compile_zone *zone, const char *path, enum zone_format format, bool required)
+{
+	struct zone_source *source = &zone->sources[zone->source_count];
+
+	*source =
+		(struct zone_source){.path = strdup(path), .format = format, .required = required};
+	zone->source_count += source->path != NULL;
+	return source->path != NULL;
+}
+
+static bool zone_take(
+	struct compile_zone *zone, const struct zone_options *options, const struct zone_feed *feed)
+{
+	memcpy(zone->name, options->name, sizeof(zone->name));
+	zone->kind = options->kind;
+	if (feed && feed->snapshot(feed->context, zone->name, &zone->snapshot, &zone->version))
+		return true;
+	zone->sources = calloc(2, sizeof(*zone->sources));
+	return zone->sources && add_source(zone, options->file, options->format, true) &&
+	       (!options->patterns || add_source(zone, options->patterns, FORMAT_PATTERNS, false));
+}
+
+struct compile_job *compile_job_new(
+	const struct options *options, struct rules *old, const struct zone_feed *feed)
+{
+	struct compile_job *job = calloc(1, sizeof(*job));
+
+	if (!job)
+		return NULL;
+	job->feed = feed;
+	job->old = old;
+	if (old)
+		old->users++;
+	job->zones = calloc(options->zone_count + 1, sizeof(*job->zones));
+	for (size_t i = 0; job->zones && i < options->zone_count; i++) {
+		job->zone_count++;
+		if (zone_take(&job->zones[i], &options->zones[i], feed))
+			continue;
+		compile_job_free(job);
+		return NULL;
+	}
+	if (job->zones)
+		return job;
+	compile_job_free(job);
+	return NULL;
+}
+
+void compile_job_free(struct compile_job *job)
+{
+	if (!job)
+		return;
+	for (size_t i = 0; i < job->zone_count; i++) {
+		struct compile_zone *zone = &job->zones[i];
+
+		zone_sources_free(zone->sources, zone->source_count);
+		if (zone->version)
+			job->feed->release(job->feed->context, zone->snapshot);
+	}
+	free(job->zones);
+	rules_free(job->rules);
+	if (job->old && --job->old->users == 0)
+		rules_free(job->old);
+	free(job);
+}
+
+/* --- reading --- */
+
+/* What is compiled, and how far it came. */
+struct compilation {
+	struct compile_job *job;
+	struct policy_builder *builder;
+	struct rules *rules;
+	int64_t wall_us;
+	const char *path; /* what is being read, for complaints */
+	unsigned complaints;
+};
+
+static void complain(
+	void *context, const char *source, unsigned line, bool skipped, const char *words)
+{
+	struct compilation *compilation = context;
+
+	if (compilation->complaints++ < COMPLAINTS_SHOWN)
+		log_warning("%s:%u: %s%s", source, line, words, skipped ? " (line skipped)" : "");
+}
+
+static void end_complaints(struct compilation *compilation, const char *source)
+{
+	if (compilation->complaints > COMPLAINTS_SHOWN)
+		log_warning("%s: %u more lines like these", source,
+			compilation->complaints - COMPLAINTS_SHOWN);
+	compilation->complaints = 0;
+}
+
+__attribute__((format(printf, 3, 4))) static enum td_error fault(
+	struct rules_zone *zone, enum td_error error, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(zone->fault, sizeof(zone->fault), format, arguments);
+	va_end(arguments);
+	return error;
+}
+
+static enum td_error read_text(struct compilation *compilation, struct rules_zone *zone,
+	const struct zone_source *source, const struct text *text)
+{
+	struct policy_load load = {0};
+	enum td_error error;
+
+	if (source->format == FORMAT_RPZ)
+		error = policy_builder_rpz(compilation->builder, source->path, text->data,
+			text->size, complain, compilation, &load);
+	else
+		error = policy_builder_patterns(compilation->builder, source->path, text->data,
+			text->size, complain, compilation, &load);
+	end_complaints(compilation, source->path);
+	zone->load.lines += load.lines;
+	zone->load.used += load.used;
+	zone->load.skipped += load.skipped;
+	if (error == TD_MALFORMED)
+		return fault(zone, error, "%s: not a zone: no SOA record", source->path);
+	return error ? fault(zone, error, "%s: %s", source->path, error_text(error)) : TD_OK;
+}
+
+/* A file that somebody writes in place may be read while it is half there. */
+static bool read_whole(struct zone_source *source, struct text *text)
+{
+	for (unsigned i = 0; i < READS_MAX; i++) {
+		struct file_mark after;
+
+		source->mark = file_mark_of(source->path);
+		if (!text_file_read(text, source->path, TEXT_FILE_MAX))
+			return false;
+		after = file_mark_of(source->path);
+		if (file_mark_equal(&source->mark, &after))
+			return true;
+		if (i + 1 < READS_MAX) {
+			free(text->data);
+			continue;
+		}
+	}
+	source->fresh = true;
+	return true;
+}
+
+static enum td_error read_source(
+	struct compilation *compilation, struct rules_zone *zone, struct zone_source *source)
+{
+	struct text text;
+
+	if (!read_whole(source, &text)) {
+		if (!source->required && errno == ENOENT)
+			return TD_OK;
+		return fault(zone, TD_IO, "%s: cannot be read: %s", source->path, strerror(errno));
+	}
+	source->fresh |= file_mark_is_fresh(&source->mark, compilation->wall_us);
+	enum td_error error = read_text(compilation, zone, source, &text);
+	free(text.data);
+	return error;
+}
+
+static enum td_error read_sources(
+	struct compilation *compilation, const struct compile_zone *from, struct rules_zone *zone)
+{
+	enum td_error error = policy_builder_zone(compilation->builder, from->name, from->kind);
+
+	if (error == TD_FULL)
+		return fault(zone, error, "too many zones, at most %d", POLICY_ZONES_MAX);
+	if (error)
+		return fault(zone, error, "%s", error_text(error));
+	for (size_t i = 0; !error && i < zone->source_count; i++)
+		error = read_source(compilation, zone, &zone->sources[i]);
+	return error;
+}
+
+static enum td_error fill(
+	struct compilation *compilation, const struct compile_zone *from, struct rules_zone *zone)
+{
+	const struct compile_job *job = compilation->job;
+	const struct rules_zone *before = rules_zone_find(job->old, from->name);
+	struct zone_fill fill = {.builder = compilation->builder,
+		.zone = from->name,
+		.kind = from->kind,
+		.old = before ? job->old->index : NULL,
+		.old_version = before ? before->version : 0,
+		.report = complain,
+		.report_context = compilation};
+	enum td_error error = job->feed->fill(job->feed->context, from->snapshot, &fill);
+
+	end_complaints(compilation, from->name);
+	zone->version = from->version;
+	zone->load = fill.load;
+	if (error)
+		return fault(zone, error, "%s", fill.why[0] ? fill.why : error_text(error));
+	return TD_OK;
+}
+
+/* --- keeping --- */
+
+static bool sources_unchanged(const struct compile_zone *zone, const struct rules_zone *before)
+{
+	if (zone->source_count != before->source_count)
+		return false;
+	for (size_t i = 0; i < zone->source_count; i++) {
+		const struct zone_source *now = &zone->sources[i], *then = &before->sources[i];
+		struct file_mark mark = file_mark_of(now->path);
+
+		if (then->fresh || strcmp(now->path, then->path) != 0 ||
+			now->format != then->format || now->required != then->required ||
+			!file_mark_equal(&mark, &then->mark))
+			return false;
+	}
+	return true;
+}
+
+/* Whether what the zone says now is what was compiled before. */
+static bool is_unchanged(const struct compile_job *job, const struct compile_zone *zone)
+{
+	const struct rules_zone *before = rules_zone_find(job->old, zone->name);
+	size_t position;
+
+	if (!before || before->fault[0] || before->version != zone->version ||
+		!policy_zone_find(job->old->index, zone->name, &position) ||
+		policy_zone_kind(job->old->index, position) != zone->kind)
+		return false;
+	return zone->version || sources_unchanged(zone, before);
+}
+
+static bool all_unchanged(const struct compile_job *job)
+{
+	if (!job->old || job->old->zone_count != job->zone_count)
+		return false;
+	for (size_t i = 0; i < job->zone_count; i++)
+		if (strcmp(job->zones[i].name, job->old->zones[i].name) != 0 ||
+			!is_unchanged(job, &job->zones[i]))
+			return false;
+	return true;
+}
+
+/* --- compiling --- */
+
+static void log_fault(const struct compile_job *job, const struct rules_zone *zone)
+{
+	if (job->strict)
+		log_error("zone \"%s\": %s", zone->name, zone->fault);
+	else
+		log_error("zone \"%s\": %s; the rules stay as they were", zone->name, zone->fault);
+}
+
+static enum td_error compile_zone(
+	struct compilation *compilation, const struct compile_zone *from, struct rules_zone *zone)
+{
+	enum td_error error;
+
+	memcpy(zone->name, from->name, sizeof(zone->name));
+	zone->read_us = compilation->wall_us;
+	zone->sources = zone_sources_copy(from->sources, from->source_count);
+	if (from->source_count && !zone->sources)
+		return TD_NOMEM;
+	zone->source_count = from->source_count;
+	compilation->job->read_count++;
+	error = from->version ? fill(compilation, from, zone)
+			      : read_sources(compilation, from, zone);
+	if (error)
+		log_fault(compilation->job, zone);
+	compilation->rules->rule_count += zone->load.used;
+	compilation->rules->skipped += zone->load.skipped;
+	return error;
+}
+
+static enum td_error compile_zones(struct compilation *compilation, const atomic_bool *cancelled)
+{
+	struct compile_job *job = compilation->job;
+	enum td_error worst = TD_OK;
+
+	compilation->rules->zones = calloc(job->zone_count + 1, sizeof(struct rules_zone));
+	if (!compilation->rules->zones)
+		return TD_NOMEM;
+	for (size_t i = 0; i < job->zone_count; i++) {
+		if (cancelled && atomic_load_explicit(cancelled, memory_order_relaxed))
+			return TD_REFUSED;
+		compilation->rules->zone_count++;
+		enum td_error error =
+			compile_zone(compilation, &job->zones[i], &compilation->rules->zones[i]);
+		if (error == TD_NOMEM)
+			return error;
+		if (error)
+			worst = TD_MALFORMED;
+	}
+	return worst;
+}
+
+static enum td_error compile(struct compile_job *job, const atomic_bool *cancelled)
+{
+	struct compilation compilation = {.job = job,
+		.builder = policy_builder_new(),
+		.rules = calloc(1, sizeof(*compilation.rules)),
+		.wall_us = clock_us(CLOCK_REALTIME)};
+	enum td_error error = TD_NOMEM;
+
+	if (compilation.builder && compilation.rules)
+		error = compile_zones(&compilation, cancelled);
+	if (error == TD_OK) {
+		compilation.rules->index = policy_builder_finish(&compilation.builder);
+		error = compilation.rules->index ? TD_OK : TD_NOMEM;
+	}
+	policy_builder_free(compilation.builder);
+	if (error == TD_OK)
+		job->rules = compilation.rules;
+	else
+		rules_free(compilation.rules);
+	return error;
+}
+
+void compile_run(struct compile_job *job, atomic_bool *cancelled)
+{
+	int64_t began_us = clock_us(CLOCK_MONOTONIC);
+
+	if (!all_unchanged(job))
+		job->error = compile(job, cancelled);
+	if (job->error == TD_NOMEM)
+		log_error("out of memory while reading zones");
+	job->took_us = clock_us(CLOCK_MONOTONIC) - began_us;
+}
+
+struct rules *compile_now(
+	const struct options *options, const struct zone_feed *feed, uint64_t generation)
+{
+	struct compile_job *job = compile_job_new(options, NULL, feed);
+	struct rules *rules;
+
+	if (!job) {
+		log_error("out of memory while reading zones");
+		return NULL;
+	}
+	job->strict = true;
+	compile_run(job, NULL);
+	rules = job->rules;
+	job->rules = NULL;
+	compile_job_free(job);
+	if (rules)
+		rules->generation = generation;
+	return rules;
+}

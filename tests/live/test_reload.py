@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Zones read again: on request, when a file changes, and beside everything else that goes on."""
+
+import os
+import subprocess
+import threading
+
+import pytest
+
+import harness
+from harness import rcode_of, until
+
+NAMES = ["first.example.org", "second.example.org", "two.example.org"]
+HEAD = "$TTL 300\n@ SOA localhost. nobody.invalid. ( 1 3600 900 604800 300 )\n  NS localhost.\n"
+
+
+def rpz(*names):
+    return HEAD + "".join("%s CNAME .\n" % name for name in names)
+
+
+def blocked(daemon):
+    return [name for name in NAMES if rcode_of(daemon.ask(name)) == "NXDOMAIN"]
+
+
+def until_blocked(daemon, names):
+    until(lambda: blocked(daemon) == names, "blocked are %r" % names)
+
+
+def write(path, text):
+    with open(path, "w") as out:
+        out.write(text)
+
+
+def replace(path, text):
+    """As a tool should: written aside and renamed."""
+    write(path + ".new", text)
+    os.rename(path + ".new", path)
+
+
+def big(path, count=1000000):
+    write(path, HEAD + "".join("n%d.big.example CNAME .\n" % number for number in range(count)))
+
+
+@pytest.fixture
+def path(folder):
+    return folder.write("mine.rpz", rpz("first.example.org"))
+
+
+class TestWatch:
+    """Nobody asks for a reload here."""
+
+    def test_renamed_over_and_written_in_place(self, teredown, nsd, path):
+        daemon = teredown(nsd.endpoint, zones={"mine": {"file": path, "mode": "block"}})
+        assert blocked(daemon) == ["first.example.org"]
+        replace(path, rpz("second.example.org"))
+        until_blocked(daemon, ["second.example.org"])
+        write(path, rpz("two.example.org"))
+        until_blocked(daemon, ["two.example.org"])
+        assert "zones changed" in daemon.log() and daemon.running()
+
+    def test_behind_a_symbolic_link(self, teredown, nsd, folder):
+        for name in ("a", "b"):
+            os.mkdir(os.path.join(folder.path, name))
+        first, second = folder.write("a/list", rpz("first.example.org")), folder.write("b/list", rpz("second.example.org"))
+        link = os.path.join(folder.path, "link.rpz")
+        os.symlink(first, link)
+        daemon = teredown(nsd.endpoint, zones={"mine": {"file": link, "mode": "block"}})
+        replace(first, rpz("two.example.org"))
+        until_blocked(daemon, ["two.example.org"])
+        os.symlink(second, link + ".new")
+        os.rename(link + ".new", link)
+        until_blocked(daemon, ["second.example.org"])
+
+    def test_pattern_list_that_comes_and_goes(self, teredown, nsd, path):
+        daemon = teredown(nsd.endpoint, zones={"mine": {"file": path, "mode": "block"}})
+        patterns = path.replace(".rpz", ".patterns")
+        replace(patterns, "sec*.example.org\n")
+        until_blocked(daemon, ["first.example.org", "second.example.org"])
+        os.unlink(patterns)
+        until_blocked(daemon, ["first.example.org"])
+
+    def test_file_that_vanishes(self, teredown, nsd, path):
+        daemon = teredown(nsd.endpoint, zones={"mine": {"file": path, "mode": "block"}})
+        os.unlink(path)
+        until(lambda: "mine.rpz" in daemon.log() and "No such file" in daemon.log(), "it is said")
+        assert blocked(daemon) == ["first.example.org"]
+        replace(path, rpz("second.example.org"))
+        until_blocked(daemon, ["second.example.org"])
+
+    def test_modes_stay(self, teredown, nsd, path):
+        daemon = teredown(nsd.endpoint, zones={"mine": {"file": path, "mode": "watch"}})
+        daemon.run("mode", "block", "--zone", "mine")
+        replace(path, rpz("second.example.org"))
+        until_blocked(daemon, ["second.example.org"])
+
+    def test_off(self, teredown, nsd, path):
+        daemon = teredown(nsd.endpoint, zones={"mine": {"file": path, "mode": "block"}}, zone_watch="off")
+        replace(path, rpz("second.example.org"))
+        daemon.configure(zone_watch="on")
+        assert blocked(daemon) == ["first.example.org"]
+        daemon.run("reload")
+        assert blocked(daemon) == ["second.example.org"]
+        replace(path, rpz("two.example.org"))
+        until_blocked(daemon, ["two.example.org"])
+
+
+def compiling(daemon):
+    return daemon.status()["compiling"] == "yes"
+
+
+class TestBeside:
+    """A million names are compiled; status, mode, and other reloads come meanwhile."""
+
+    @pytest.fixture
+    def daemon(self, teredown, nsd, path, folder):
+        self.list = os.path.join(folder.path, "big.rpz")
+        big(self.list, 10)
+        return teredown(nsd.endpoint, zone_watch="off",
+            zones={"mine": {"file": path, "mode": "watch"}, "big": {"file": self.list, "mode": "block"}})
+
+    def reload(self, daemon):
+        """Begins one; when this returns the names are being compiled, and a status was answered meanwhile."""
+        before = daemon.status()
+        assert before["compiling"] == "no"
+        process = subprocess.Popen([harness.COMMAND, "-c", daemon.config, "reload", "--json"], stdout=subprocess.PIPE, text=True)
+        until(lambda: compiling(daemon), "the list is being compiled", interval_s=0)
+        return process
+
+    def test_status_and_mode(self, daemon):
+        big(self.list)
+        process = self.reload(daemon)
+        daemon.run("mode", "block", "--zone", "mine")
+        assert blocked(daemon) == ["first.example.org"]
+        during = compiling(daemon)
+        output = process.communicate()[0]
+        assert process.returncode == 0 and '"rules":1000' in output
+        assert during, "the list was compiled before a mode was set: it proves nothing"
+        # A mode that was set while the new rules were made holds with them.
+        assert harness.zones_of(daemon.status())["mine"]["mode"] == "block" and blocked(daemon) == ["first.example.org"]
+        assert rcode_of(daemon.ask("n999999.big.example")) == "NXDOMAIN"
+
+    def test_reloads_are_merged(self, daemon, path):
+        big(self.list)
+        process = self.reload(daemon)
+        replace(path, rpz("second.example.org"))
+        others = [threading.Thread(target=daemon.run, args=("reload",)) for _ in range(6)]
+        for thread in others:
+            thread.start()
+        for thread in others:
+            thread.join()
+        assert process.wait() == 0 and daemon.log().count("reloaded:") == 2
+        daemon.run("mode", "block", "--zone", "mine")
+        assert blocked(daemon) == ["second.example.org"], "who asked later sees what there was when it was asked"
+
+    def test_a_stop_meanwhile(self, daemon):
+        big(self.list)
+        process = self.reload(daemon)
+        daemon.stop()
+        assert process.wait() == 1
+
+
+def test_nothing_changed_nothing_read(teredown, nsd, path):
+    daemon = teredown(nsd.endpoint, zones={"mine": {"file": path, "mode": "block"}})
+    until(lambda: daemon.json("reload")["read"] == 0, "files are old enough to be known by their marks")
+    assert blocked(daemon) == ["first.example.org"]
