@@ -15,7 +15,8 @@ resolver_upstream_libupstream_a_SOURCES = \
 	resolver/upstream/stream_message.c resolver/upstream/stream_message.h \
 	resolver/upstream/tls.c resolver/upstream/tls.h \
 	resolver/upstream/trust.c resolver/upstream/trust.h \
-	resolver/upstream/upstream.c resolver/upstream/upstream.h
+	resolver/upstream/upstream.c resolver/upstream/upstream.h \
+	resolver/upstream/upstream_private.h resolver/upstream/upstream_request.c
 
 if HAVE_CMOCKA
 UPSTREAM_TESTS = \
