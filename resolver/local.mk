@@ -36,6 +36,9 @@ resolver_libresolver_a_SOURCES = \
 	resolver/site.c resolver/site.h \
 	resolver/sockets.c resolver/sockets.h \
 	resolver/text_file.c resolver/text_file.h \
+	resolver/transfer.c resolver/transfer.h \
+	resolver/transfer_copy.c resolver/transfer_copy.h resolver/transfer_copy_private.h resolver/transfer_copy_read.c \
+	resolver/transfer_stream.c resolver/transfer_stream.h \
 	resolver/waiter.c resolver/waiter.h \
 	resolver/tcp_clients.c resolver/tcp_clients.h \
 	resolver/waiting.c resolver/waiting.h \
@@ -137,4 +140,20 @@ tests_unit_test_waiting_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS)
 tests_scenario_test_load_SOURCES = tests/scenario/test_load.c $(SCENARIO_BED)
 tests_scenario_test_load_CFLAGS = $(TEST_CFLAGS)
 tests_scenario_test_load_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
+endif
+
+if HAVE_CMOCKA
+TRANSFER_TESTS = tests/unit/test_transfer tests/unit/test_transfer_copy tests/unit/test_transfer_stream
+check_PROGRAMS += $(TRANSFER_TESTS)
+TESTS += $(TRANSFER_TESTS)
+TRANSFER_TEST_LIBS = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS) $(TLS_LIBS)
+tests_unit_test_transfer_SOURCES = tests/unit/test_transfer.c tests/unit/zone_answer.c tests/unit/zone_answer.h
+tests_unit_test_transfer_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_transfer_LDADD = $(TRANSFER_TEST_LIBS)
+tests_unit_test_transfer_copy_SOURCES = tests/unit/test_transfer_copy.c tests/unit/zone_answer.c tests/unit/zone_answer.h
+tests_unit_test_transfer_copy_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_transfer_copy_LDADD = $(TRANSFER_TEST_LIBS)
+tests_unit_test_transfer_stream_SOURCES = tests/unit/test_transfer_stream.c tests/unit/zone_answer.c tests/unit/zone_answer.h
+tests_unit_test_transfer_stream_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_transfer_stream_LDADD = $(TRANSFER_TEST_LIBS)
 endif
