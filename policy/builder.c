@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/dns/message.h"
+
 struct policy_builder *policy_builder_new(void)
 {
 	struct policy_builder *builder = calloc(1, sizeof(*builder));
@@ -34,10 +36,20 @@ void policy_builder_free(struct policy_builder *builder)
 /* The zone being filled is complete. */
 static bool builder_close_zone(struct policy_builder *builder)
 {
-	struct policy_zone *zone = builder->zone;
+	struct policy_zone **zone;
 
+	if (!builder->zone)
+		return true;
 	builder->zone = NULL;
-	return !zone || zone_seal(zone);
+	zone = &builder->index->zones[builder->index->zone_count - 1];
+	if (zone_is_sparse(*zone)) {
+		struct policy_zone *dense = zone_compact(*zone);
+		if (!dense)
+			return false;
+		zone_release(*zone);
+		*zone = dense;
+	}
+	return zone_seal(*zone);
 }
 
 /* Whether another zone of this name can follow. */
@@ -67,10 +79,10 @@ enum td_error policy_builder_zone(
 	return TD_OK;
 }
 
-enum td_error policy_builder_keep(
-	struct policy_builder *builder, const struct policy_index *old, const char *name)
+/* The zone of this name of another index, where one can be put here. */
+static enum td_error builder_find(const struct policy_builder *builder,
+	const struct policy_index *old, const char *name, struct policy_zone **zone)
 {
-	struct policy_index *index = builder->index;
 	enum td_error error = builder_check(builder, name);
 	size_t place;
 
@@ -78,10 +90,39 @@ enum td_error policy_builder_keep(
 		return error;
 	if (!old || !policy_zone_find(old, name, &place))
 		return TD_NOT_FOUND;
+	*zone = old->zones[place];
+	return TD_OK;
+}
+
+enum td_error policy_builder_keep(
+	struct policy_builder *builder, const struct policy_index *old, const char *name)
+{
+	struct policy_index *index = builder->index;
+	struct policy_zone *zone;
+	enum td_error error = builder_find(builder, old, name, &zone);
+
+	if (error)
+		return error;
 	if (!builder_close_zone(builder))
 		return TD_NOMEM;
-	atomic_fetch_add(&old->zones[place]->users, 1);
-	index->zones[index->zone_count++] = old->zones[place];
+	atomic_fetch_add(&zone->users, 1);
+	index->zones[index->zone_count++] = zone;
+	return TD_OK;
+}
+
+enum td_error policy_builder_patch(
+	struct policy_builder *builder, const struct policy_index *old, const char *name)
+{
+	struct policy_index *index = builder->index;
+	struct policy_zone *zone;
+	enum td_error error = builder_find(builder, old, name, &zone);
+
+	if (error)
+		return error;
+	zone = builder_close_zone(builder) ? zone_clone(zone) : NULL;
+	if (!zone)
+		return TD_NOMEM;
+	builder->zone = index->zones[index->zone_count++] = zone;
 	return TD_OK;
 }
 
@@ -135,14 +176,48 @@ enum td_error policy_builder_record(
 	return error ? error : zone_record_add(zone, rule, record);
 }
 
-bool policy_builder_has(struct policy_builder *builder, const uint8_t *folded)
+/* The rule on this name or all below it. */
+static uint32_t builder_rule(
+	const struct policy_builder *builder, const uint8_t *folded, bool below)
 {
 	struct name_path path;
 	uint32_t node;
 
 	name_path_init(&path, folded);
-	return builder->zone && zone_node_find(builder->zone, &path, &node) &&
-	       zone_rule_find(builder->zone, node, false) != RULE_NONE;
+	return builder->zone && zone_node_find(builder->zone, &path, &node)
+		       ? zone_rule_find(builder->zone, node, below)
+		       : RULE_NONE;
+}
+
+enum td_error policy_builder_name_remove(struct policy_builder *builder, const uint8_t *folded,
+	bool below, enum policy_action action)
+{
+	uint32_t rule = builder_rule(builder, folded, below);
+
+	if (rule == RULE_NONE || zone_rule_action(builder->zone, rule) != action)
+		return TD_NOT_FOUND;
+	zone_rule_remove(builder->zone, rule);
+	return TD_OK;
+}
+
+enum td_error policy_builder_record_remove(struct policy_builder *builder, const uint8_t *folded,
+	bool below, const struct policy_record *record)
+{
+	uint32_t rule = builder_rule(builder, folded, below);
+	struct policy_record left;
+	size_t position = 0;
+
+	if (rule == RULE_NONE || zone_rule_action(builder->zone, rule) != ACTION_LOCAL_DATA)
+		return TD_NOT_FOUND;
+	enum td_error error = zone_record_remove(builder->zone, rule, record);
+	if (!error && !zone_record_next(builder->zone, rule, TYPE_ANY, &position, &left))
+		zone_rule_remove(builder->zone, rule);
+	return error;
+}
+
+bool policy_builder_has(struct policy_builder *builder, const uint8_t *folded)
+{
+	return builder_rule(builder, folded, false) != RULE_NONE;
 }
 
 struct policy_index *policy_builder_finish(struct policy_builder **builder)

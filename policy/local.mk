@@ -9,12 +9,13 @@ policy_libpolicy_a_SOURCES = \
 	policy/prefixes.c policy/prefixes.h \
 	policy/rpz.c \
 	policy/zone.c policy/zone.h policy/zone_private.h \
-	policy/zone_data.c policy/zone_match.c policy/zone_origin.c policy/zone_table.c
+	policy/zone_data.c policy/zone_match.c policy/zone_origin.c policy/zone_patch.c policy/zone_table.c
 
 if HAVE_CMOCKA
 POLICY_TESTS = \
 	tests/unit/test_groups \
 	tests/unit/test_index \
+	tests/unit/test_index_model \
 	tests/unit/test_patterns \
 	tests/unit/test_policy \
 	tests/unit/test_prefixes \
@@ -29,6 +30,9 @@ tests_unit_test_groups_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)
 tests_unit_test_index_SOURCES = tests/unit/test_index.c $(POLICY_RULES)
 tests_unit_test_index_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_index_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)
+tests_unit_test_index_model_SOURCES = tests/unit/test_index_model.c $(POLICY_RULES)
+tests_unit_test_index_model_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_index_model_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)
 tests_unit_test_patterns_SOURCES = tests/unit/test_patterns.c $(POLICY_RULES)
 tests_unit_test_patterns_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_patterns_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)

@@ -63,6 +63,7 @@ struct policy_index; /* immutable */
 /* --- building: one thread --- */
 
 struct policy_builder;
+struct policy_record;
 
 enum policy_zone_kind {
 	ZONE_TUNNEL, /* follows the option `mode` and `block on|off` */
@@ -107,6 +108,19 @@ enum td_error policy_builder_patterns(struct policy_builder *builder, const char
  * TD_NOT_FOUND: old is NULL or has none; TD_FULL, TD_INVALID as for policy_builder_zone.
  */
 enum td_error policy_builder_keep(struct policy_builder *builder, const struct policy_index *old, const char *name);
+
+/*
+ * The same, but as a copy of its own, which rules can be added to and removed from until the next zone is opened: a change of ten names
+ * in a million costs the copy. Removed by name, as they were added.
+ */
+enum td_error policy_builder_patch(struct policy_builder *builder, const struct policy_index *old, const char *name);
+
+/* Removes the rule on this name (folded), or on all below it, from the zone opened last. TD_NOT_FOUND: there is none with this action. */
+enum td_error policy_builder_name_remove(struct policy_builder *builder, const uint8_t *folded, bool below, enum policy_action action);
+
+/* Removes a record of local data, whatever its TTL; with the last one goes the rule. TD_NOT_FOUND. */
+enum td_error policy_builder_record_remove(struct policy_builder *builder, const uint8_t *folded, bool below,
+	const struct policy_record *record);
 
 /*
  * For readers of other forms: a rule on exactly this name (folded), on the names below it, or both, in the zone opened last. `line` is one

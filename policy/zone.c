@@ -201,15 +201,21 @@ uint32_t zone_rule_find(const struct policy_zone *zone, uint32_t node, bool wild
 		       : RULE_NONE;
 }
 
-enum td_error zone_rule_add(struct policy_zone *zone, uint32_t node, bool wildcard,
-	enum policy_action action, unsigned line, uint32_t *rule)
+enum td_error zone_rule_put(struct policy_zone *zone, uint32_t node, bool wildcard,
+	enum policy_action action, uint32_t line, uint32_t *rule)
 {
 	*rule = rule_of_name(node, wildcard);
-	if (!zone_line_note(zone, *rule, zone_line(zone, line)))
+	if (!zone_line_note(zone, *rule, line))
 		return TD_NOMEM;
 	node_at(zone, node)->actions |= (uint8_t)(action << (wildcard ? ACTION_WILD_SHIFT : 0));
 	zone->rules++;
 	return TD_OK;
+}
+
+enum td_error zone_rule_add(struct policy_zone *zone, uint32_t node, bool wildcard,
+	enum policy_action action, unsigned line, uint32_t *rule)
+{
+	return zone_rule_put(zone, node, wildcard, action, zone_line(zone, line), rule);
 }
 
 enum policy_action zone_rule_action(const struct policy_zone *zone, uint32_t rule)

@@ -107,7 +107,7 @@ struct policy_zone {
 	struct data_slot *data;
 	size_t data_count, data_capacity;
 	struct origins origins;
-	size_t rules;
+	size_t rules, removed;
 	atomic_uint users; /* indexes it is part of; touched when these are made and freed */
 	enum policy_zone_kind kind;
 	char name[POLICY_ZONE_NAME_MAX];
@@ -152,6 +152,10 @@ enum policy_action zone_rule_action(const struct policy_zone *zone, uint32_t rul
 enum td_error zone_record_add(
 	struct policy_zone *zone, uint32_t rule, const struct policy_record *record);
 
+/* Takes a record out of a rule; the TTL is not looked at. TD_NOT_FOUND. */
+enum td_error zone_record_remove(
+	struct policy_zone *zone, uint32_t rule, const struct policy_record *record);
+
 /* Like policy_rule_record. */
 bool zone_record_next(const struct policy_zone *zone, uint32_t rule, uint16_t type,
 	size_t *position, struct policy_record *out);
@@ -178,6 +182,20 @@ void zone_node_name(const struct policy_zone *zone, uint32_t node, struct name *
 
 /* Like policy_rule_text. */
 size_t zone_rule_text(const struct policy_zone *zone, uint32_t rule, char *out);
+
+/* --- zone_patch.c --- */
+
+/* A copy that rules can be added to and taken out of, for one user. NULL: out of memory. */
+struct policy_zone *zone_clone(const struct policy_zone *zone);
+
+/* Takes out a rule on a name, its records too. */
+void zone_rule_remove(struct policy_zone *zone, uint32_t rule);
+
+/* Whether so many rules were taken out that the zone is worth putting together anew. */
+bool zone_is_sparse(const struct policy_zone *zone);
+
+/* The same rules without what was left of others, not sealed, for one user. NULL: out of memory. */
+struct policy_zone *zone_compact(struct policy_zone *zone);
 
 /* --- zone_origin.c --- */
 

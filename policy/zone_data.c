@@ -25,10 +25,15 @@ static struct record *record_at(const struct policy_zone *zone, uint32_t record)
 	return (struct record *)(void *)(zone->records.bytes + record);
 }
 
+static size_t data_home(size_t capacity, uint32_t rule)
+{
+	return (size_t)(((rule * UINT32_C(0x9e3779b1)) * (uint64_t)capacity) >> 32);
+}
+
 /* The slot of this rule, or the free one where it belongs. There is a free one. */
 static struct data_slot *data_find(struct data_slot *slots, size_t capacity, uint32_t rule)
 {
-	size_t slot = (size_t)(((rule * UINT32_C(0x9e3779b1)) * (uint64_t)capacity) >> 32);
+	size_t slot = data_home(capacity, rule);
 
 	while (slots[slot].first && slots[slot].rule != rule)
 		slot = slot + 1 == capacity ? 0 : slot + 1;
@@ -53,6 +58,12 @@ static bool data_reserve(struct policy_zone *zone)
 	return true;
 }
 
+static bool record_is(const struct record *at, const struct policy_record *record)
+{
+	return at->type == record->type && at->length == record->rdata_length &&
+	       !memcmp(at->rdata, record->rdata, record->rdata_length);
+}
+
 /* May record stand beside those from first on? *last is the last of them, 0 where there is none. */
 static enum td_error records_check(const struct policy_zone *zone, uint32_t first,
 	const struct policy_record *record, uint32_t *last)
@@ -62,8 +73,7 @@ static enum td_error records_check(const struct policy_zone *zone, uint32_t firs
 	*last = 0;
 	for (uint32_t i = first; i; i = record_at(zone, i)->next) {
 		const struct record *other = record_at(zone, i);
-		if (other->type == record->type && other->length == record->rdata_length &&
-			!memcmp(other->rdata, record->rdata, record->rdata_length))
+		if (record_is(other, record))
 			return TD_INVALID;
 		if (other->type == TYPE_CNAME || record->type == TYPE_CNAME)
 			return TD_REFUSED;
@@ -114,6 +124,55 @@ enum td_error zone_record_add(
 		*slot = (struct data_slot){rule, added};
 		zone->data_count++;
 	}
+	return TD_OK;
+}
+
+/* Frees a slot; those behind it that were kept from their place by it move up. */
+static void data_free(struct policy_zone *zone, size_t slot)
+{
+	size_t capacity = zone->data_capacity, at = slot;
+
+	for (;;) {
+		at = at + 1 == capacity ? 0 : at + 1;
+		if (!zone->data[at].first)
+			break;
+		size_t home = data_home(capacity, zone->data[at].rule);
+		if ((at + capacity - home) % capacity < (at + capacity - slot) % capacity)
+			continue;
+		zone->data[slot] = zone->data[at];
+		slot = at;
+	}
+	zone->data[slot].first = 0;
+	zone->data_count--;
+}
+
+void zone_records_drop(struct policy_zone *zone, uint32_t rule)
+{
+	struct data_slot *slot;
+
+	if (!zone->data_capacity)
+		return;
+	slot = data_find(zone->data, zone->data_capacity, rule);
+	if (slot->first)
+		data_free(zone, (size_t)(slot - zone->data));
+}
+
+enum td_error zone_record_remove(
+	struct policy_zone *zone, uint32_t rule, const struct policy_record *record)
+{
+	if (!zone->data_capacity)
+		return TD_NOT_FOUND;
+	struct data_slot *slot = data_find(zone->data, zone->data_capacity, rule);
+	uint32_t *link = &slot->first;
+	while (*link && !record_is(record_at(zone, *link), record))
+		link = &record_at(zone, *link)->next;
+	if (!*link)
+		return TD_NOT_FOUND;
+	uint32_t next = record_at(zone, *link)->next;
+	if (link == &slot->first && !next)
+		data_free(zone, (size_t)(slot - zone->data));
+	else
+		*link = next;
 	return TD_OK;
 }
 

@@ -59,9 +59,19 @@ void origins_free(struct origins *origins)
 	free(origins->listed);
 }
 
+/* Of a source without lines it makes no difference how often it is named. */
+static bool source_goes_on(const struct origins *origins, const char *text)
+{
+	return origins->source_count && origins->last == origins->first &&
+	       strcmp(origins->sources[origins->source_count - 1].text, text) == 0;
+}
+
 enum td_error zone_source_add(struct policy_zone *zone, const char *text)
 {
 	struct origins *origins = &zone->origins;
+
+	if (source_goes_on(origins, text))
+		return TD_OK;
 	void *sources = origins->sources;
 	enum td_error error = array_grow(&sources, &origins->source_capacity,
 		origins->source_count + 1, sizeof(*origins->sources));
@@ -124,27 +134,91 @@ bool zone_line_note(struct policy_zone *zone, uint32_t rule, uint32_t line)
 	return true;
 }
 
+void zone_line_forget(struct node *node, uint32_t rule)
+{
+	node->line &= (uint8_t) ~(PLACE_MASK << (rule & 1 ? WILD_SHIFT : NAME_SHIFT));
+}
+
+/* Of one rule, taken out and put in again, the last one counts: it is the furthest down. */
 static int listed_compare(const void *a, const void *b)
 {
 	const struct line_listed *x = a, *y = b;
 
-	return x->rule < y->rule ? -1 : x->rule > y->rule;
+	if (x->rule != y->rule)
+		return x->rule < y->rule ? -1 : 1;
+	return x->line > y->line ? -1 : x->line < y->line;
 }
 
 void origins_seal(struct origins *origins)
 {
-	if (origins->listed_count)
-		qsort(origins->listed, origins->listed_count, sizeof(*origins->listed),
-			listed_compare);
+	size_t kept = 0;
+
+	if (!origins->listed_count)
+		return;
+	qsort(origins->listed, origins->listed_count, sizeof(*origins->listed), listed_compare);
+	for (size_t i = 0; i < origins->listed_count; i++)
+		if (!kept || origins->listed[kept - 1].rule != origins->listed[i].rule)
+			origins->listed[kept++] = origins->listed[i];
+	origins->listed_count = kept;
+}
+
+static bool array_copy(void **out, const void *items, size_t count, size_t size)
+{
+	*out = count ? malloc(count * size) : NULL;
+	if (*out)
+		memcpy(*out, items, count * size);
+	return *out || !count;
+}
+
+bool origins_copy_sources(struct origins *to, const struct origins *origins)
+{
+	*to = (struct origins){.first = origins->first, .last = origins->last};
+	to->sources =
+		origins->source_count ? calloc(origins->source_count, sizeof(*to->sources)) : NULL;
+	if (!to->sources)
+		return !origins->source_count;
+	to->source_capacity = origins->source_count;
+	for (size_t i = 0; i < origins->source_count; i++) {
+		char *text = strdup(origins->sources[i].text);
+		if (!text)
+			return false;
+		to->sources[to->source_count++] =
+			(struct line_source){text, origins->sources[i].first};
+	}
+	return true;
+}
+
+bool origins_copy(struct origins *to, const struct origins *origins)
+{
+	void *marks, *listed;
+
+	if (!origins_copy_sources(to, origins))
+		return false;
+	bool good = array_copy(&marks, origins->marks, origins->mark_count, sizeof(*to->marks));
+	good &= array_copy(&listed, origins->listed, origins->listed_count, sizeof(*to->listed));
+	to->marks = marks;
+	to->mark_count = to->mark_capacity = origins->mark_count;
+	to->listed = listed;
+	to->listed_count = to->listed_capacity = origins->listed_count;
+	to->walked = origins->walked;
+	to->walked_node = origins->walked_node;
+	return good;
 }
 
 /* --- looking up --- */
 
+static int listed_compare_rule(const void *rule, const void *item)
+{
+	const uint32_t *x = rule;
+	const struct line_listed *y = item;
+
+	return *x < y->rule ? -1 : *x > y->rule;
+}
+
 static uint32_t listed_line(const struct origins *origins, uint32_t rule)
 {
-	const struct line_listed wanted = {.rule = rule};
 	const struct line_listed *found = bsearch(
-		&wanted, origins->listed, origins->listed_count, sizeof(wanted), listed_compare);
+		&rule, origins->listed, origins->listed_count, sizeof(*found), listed_compare_rule);
 
 	assert(found);
 	return found->line;
@@ -178,7 +252,7 @@ static uint32_t node_line(const struct policy_zone *zone, uint32_t wanted)
 	return line;
 }
 
-static uint32_t rule_line(const struct policy_zone *zone, uint32_t rule)
+uint32_t zone_rule_line(const struct policy_zone *zone, uint32_t rule)
 {
 	if (rule_kind(rule) == RULE_PATTERN)
 		return zone->patterns[rule_place(rule)].line;
@@ -197,7 +271,7 @@ bool zone_rule_source(
 
 	if (!i)
 		return false;
-	uint32_t number = rule_line(zone, rule);
+	uint32_t number = zone_rule_line(zone, rule);
 	while (i > 1 && origins->sources[i - 1].first > number)
 		i--;
 	*source = origins->sources[i - 1].text;

@@ -9,6 +9,8 @@
 /* A node's offset has to fit a rule's number: enough for some 25 million names. */
 #define POOL_MAX ((size_t)1 << 29)
 
+#define TABLE_GROUP 8 /* slots */
+
 #define RULE_KIND_SHIFT 30
 enum rule_kind { RULE_NAME, RULE_PATTERN };
 
@@ -93,9 +95,29 @@ uint64_t path_hash(struct name_path *path, unsigned depth);
 /* The label that those begin with. */
 const uint8_t *path_label(const struct name_path *path, unsigned depth);
 
+/* Like zone_rule_add; the line counted through all sources. */
+enum td_error zone_rule_put(struct policy_zone *zone, uint32_t node, bool wildcard,
+	enum policy_action action, uint32_t line, uint32_t *rule);
+
+/* --- zone_data.c --- */
+
+/* Forgets the records of a rule. */
+void zone_records_drop(struct policy_zone *zone, uint32_t rule);
+
 /* --- zone_origin.c --- */
 
 /* Remembers the line (zone_line) of a rule on a name that was just added. False: out of memory. */
 bool zone_line_note(struct policy_zone *zone, uint32_t rule, uint32_t line);
+
+/* The line of a rule, counted through all sources. */
+uint32_t zone_rule_line(const struct policy_zone *zone, uint32_t rule);
+
+/* A rule on a name was taken out of this node. */
+void zone_line_forget(struct node *node, uint32_t rule);
+
+/* False: out of memory; what was copied is to be freed all the same. The second takes the sources
+ * alone. */
+bool origins_copy(struct origins *to, const struct origins *origins);
+bool origins_copy_sources(struct origins *to, const struct origins *origins);
 void origins_seal(struct origins *origins);
 void origins_free(struct origins *origins);

@@ -3,8 +3,9 @@
  * The edges of a zone's tree: a node by its parent and label.
  *
  * Slots are in groups of eight. The tags of a group are looked at in one go; a group with a free
- * slot ends the search, so seven slots of eight can be taken. Nodes are never taken out (a node
- * without rules does no harm), so there are no slots that were free once.
+ * slot ends the search, so seven slots of eight can be taken (fifteen of sixteen after changes).
+ * Nodes are never taken out (a node without rules does no harm), so there are no slots that were
+ * free once.
  */
 #include <endian.h>
 #include <stdlib.h>
@@ -14,7 +15,6 @@
 #include "policy/zone_private.h"
 
 #define GROUPS_FIRST 8
-#define TABLE_GROUP 8
 /* Groups between a node and its place. Chance does not get beyond some dozens. */
 #define DISTANCE_MAX 512
 
@@ -65,7 +65,7 @@ struct probe {
 	uint32_t node;     /* NODE_ROOT: not found */
 };
 
-/* Ends because an eighth of the slots is free. */
+/* Ends because a sixteenth of the slots is free. */
 static struct probe table_probe(
 	const struct policy_zone *zone, uint64_t hash, uint32_t parent, const uint8_t *label)
 {
@@ -166,6 +166,15 @@ enum td_error zone_reserve(struct policy_zone *zone, size_t nodes)
 	return table_resize(zone, groups) ? TD_OK : TD_NOMEM;
 }
 
+/* A table for as many nodes as there are has room for a sixteenth more, so that a few changes do
+ * not fill another one. */
+static bool table_is_full(const struct policy_zone *zone)
+{
+	size_t slots = zone->groups * TABLE_GROUP;
+
+	return zone->node_count + 1 >= slots - slots / 16;
+}
+
 static bool node_new(struct policy_zone *zone, uint32_t parent, const uint8_t *label, uint32_t *out)
 {
 	if (!pool_take(&zone->nodes, node_size(label[0]), out))
@@ -181,8 +190,8 @@ static bool node_new(struct policy_zone *zone, uint32_t parent, const uint8_t *l
 enum td_error edge_add(struct policy_zone *zone, uint64_t hash, uint32_t parent,
 	const uint8_t *label, uint32_t *child)
 {
-	if (groups_for(zone->node_count + 1) > zone->groups &&
-		!table_resize(zone, zone->groups ? zone->groups * 2 : GROUPS_FIRST))
+	if (table_is_full(zone) &&
+		!table_resize(zone, zone->groups + zone->groups / 2 + GROUPS_FIRST))
 		return TD_NOMEM;
 	struct probe probe = table_probe(zone, hash, parent, label);
 	*child = probe.node;
