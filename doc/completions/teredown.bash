@@ -76,7 +76,7 @@ _teredown()
 	"") COMPREPLY=($(compgen -W "$commands $options --version" -- "$cur")) ;;
 	help) COMPREPLY=($(compgen -W "${commands% help}" -- "$cur")) ;;
 	status) COMPREPLY=($(compgen -W "$reads $options" -- "$cur")) ;;
-	top) COMPREPLY=($(compgen -W "clients names watched --lines --days --once $reads $options" -- "$cur")) ;;
+	top) COMPREPLY=($(compgen -W "clients names watched rules --lines --days --once $reads $options" -- "$cur")) ;;
 	who) COMPREPLY=($(compgen -W "--lines $reads $options" -- "$cur")) ;;
 	drops) COMPREPLY=($(compgen -W "--lines --since --until --csv $reads $options" -- "$cur")) ;;
 	timeline) COMPREPLY=($(compgen -W "--since --until --span --by --scale --csv --address $reads $options" -- "$cur")) ;;

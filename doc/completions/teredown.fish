@@ -29,7 +29,7 @@ complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a decode -d
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a probe -d 'does a Teredo server listen there'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a help -d 'help of a command'
 
-complete -c teredown -n '__fish_seen_subcommand_from top' -a 'clients names watched'
+complete -c teredown -n '__fish_seen_subcommand_from top' -a 'clients names watched rules'
 complete -c teredown -n '__fish_seen_subcommand_from top' -s d -l days -x -d 'count the last N days'
 complete -c teredown -n '__fish_seen_subcommand_from top who drops tail' -s n -l lines -x -d 'at most N rows'
 complete -c teredown -n '__fish_seen_subcommand_from top tail' -s 1 -l once -d 'print once and end'

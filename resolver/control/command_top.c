@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #include "resolver/control/cli.h"
+#include "resolver/control/rule_hits.h"
+#include "resolver/control/told_teredo.h"
 #include "resolver/telemetry/redis/schema.h"
 
 #define ROWS_DEFAULT 20
@@ -63,16 +65,21 @@ static void append_json_open(struct cli *cli, const struct ranking *ranking)
 static const char *const client_columns[] = {"queries", "watched", "blocked", "nxdomain", "cached"};
 #define CLIENT_COLUMNS (sizeof(client_columns) / sizeof(client_columns[0]))
 
-/* Its name, and whether it looks like a forwarder: never in place of the client. */
+/* Its name, whether it looks like a forwarder, and since when it knows a Teredo server: never in place of
+ * the client. */
 static const char *client_words(struct cli *cli, const struct reader_fields *fields)
 {
 	const char *name = reader_field_text(fields, "name");
-	bool forwarder = reader_field_text(fields, "forwarder") != NULL;
-	char words[300];
+	struct strbuf words;
 
-	int length = snprintf(words, sizeof(words), "%s%s%s", name ? name : "",
-		name && forwarder ? " " : "", forwarder ? "(looks like a forwarder)" : "");
-	const char *copy = arena_copy(&cli->arena, words, (size_t)length + 1);
+	strbuf_init(&words);
+	strbuf_append_text(&words, name ? name : "");
+	if (reader_field_text(fields, "forwarder"))
+		strbuf_printf(&words, "%s(looks like a forwarder)", words.length ? " " : "");
+	told_teredo_words(fields, words.length ? " (" : "(", ")", &words);
+	const char *copy =
+		words.failed ? NULL : arena_copy(&cli->arena, words.data, words.length + 1);
+	strbuf_deinit(&words);
 	return copy ? copy : "";
 }
 
@@ -85,6 +92,7 @@ static void client_words_json(struct cli *cli, const struct reader_fields *field
 		strbuf_json_text(&cli->out, "name", name);
 	if (forwarder)
 		strbuf_json_text(&cli->out, "forwarder", forwarder);
+	told_teredo_json(fields, &cli->out);
 }
 
 static void client_row(
@@ -219,7 +227,7 @@ static enum td_error append_names(
 	for (size_t d = 0; d < extent->days && error == TD_OK && all.count; d++) {
 		char date[16];
 		day_text(cli, d, date);
-		error = fleet_day_at_most(fleet, date, most, all.count);
+		error = fleet_at_most(fleet, READER_DAY_NAMES, date, most, all.count);
 	}
 	name_rows(cli, &all, most);
 	outcome->empty = all.count == 0;
@@ -292,10 +300,27 @@ static enum td_error append_watched(
 	return TD_OK;
 }
 
+/* --- rules --- */
+
+static enum td_error append_rules(
+	struct cli *cli, struct fleet *fleet, const struct extent *extent, struct outcome *outcome)
+{
+	struct rule_hits hits;
+	enum td_error error = rule_hits_load(cli, fleet, NULL, extent->limit, &hits);
+
+	if (error != TD_OK)
+		return error;
+	rule_hits_append(cli, &hits);
+	outcome->empty = hits.count == 0;
+	outcome->exact = hits.exact;
+	return TD_OK;
+}
+
 static const struct ranking rankings[] = {
 	{"clients", "Clients by queries", append_clients},
 	{"names", "Names by queries", append_names},
 	{"watched", "Clients by hits of watched and blocked zones", append_watched},
+	{"rules", "Rules of watched and blocked zones by hits", append_rules},
 };
 
 /* --- one frame --- */
@@ -308,7 +333,7 @@ static void explain_empty(struct cli *cli, const struct ranking *ranking,
 	if (strcmp(ranking->name, "names") == 0 && !cli->option[CLI_DAYS]) {
 		strbuf_append_text(out, "No name has been asked since midnight UTC.\n");
 		cli_next(cli, out, "top names --days 8", "The days before");
-	} else if (strcmp(ranking->name, "watched") == 0) {
+	} else if (strcmp(ranking->name, "watched") == 0 || strcmp(ranking->name, "rules") == 0) {
 		strbuf_append_text(
 			out, "No client has asked for a name of a watched or blocked zone.\nTry: ");
 		cli_query_line(cli, out, "teredo.ipv6.microsoft.com");
@@ -508,10 +533,10 @@ static int top_run(struct cli *cli, int count, char **words)
 	struct extent extent;
 
 	if (count > 1)
-		return cli_usage(cli, &command_top, "takes one of clients, names, watched");
+		return cli_usage(cli, &command_top, "takes one of clients, names, watched, rules");
 	for (size_t i = 0; count == 1 && i <= sizeof(rankings) / sizeof(rankings[0]); i++) {
 		if (i == sizeof(rankings) / sizeof(rankings[0]))
-			return cli_usage(cli, &command_top, "takes one of clients, names, watched");
+			return cli_usage(cli, &command_top, "takes one of clients, names, watched, rules");
 		ranking = &rankings[i];
 		if (strcmp(words[0], ranking->name) == 0)
 			break;
@@ -534,11 +559,11 @@ static int top_run(struct cli *cli, int count, char **words)
 
 const struct command command_top = {
 	.name = "top",
-	.arguments = "[clients|names|watched]",
+	.arguments = "[clients|names|watched|rules]",
 	.summary = "who asks most, what is asked most, who asks for tunnels",
 	.help = "Rankings of what was recorded: clients by queries (the default), names by queries "
-		"today, or the clients\n"
-		"that asked for watched or blocked names. In a terminal it refreshes every second "
+		"today, the clients\n"
+		"that asked for watched or blocked names, or the rules that they hit. In a terminal it refreshes every second "
 		"until q or Ctrl-C;\n"
 		"into a pipe it prints once. With --fleet the figures are sums over all "
 		"resolvers that record in this Redis.\n\n"

@@ -174,8 +174,22 @@ struct client_sum {
 	size_t known;
 	int64_t counters[CLIENT_COUNTER_COUNT];
 	int64_t first_ms, last_ms;
-	const char *name, *forwarder;
+	int64_t told_ms, told_last_ms; /* 0: never */
+	const char *name, *forwarder, *server;
 };
+
+static void add_told(struct client_sum *sum, const struct reader_fields *fields)
+{
+	int64_t first = reader_field_i64(fields, "told_teredo", 0);
+	int64_t last = reader_field_i64(fields, "told_teredo_last", 0);
+
+	if (first > 0 && (!sum->told_ms || first < sum->told_ms))
+		sum->told_ms = first;
+	if (first <= 0 || last < sum->told_last_ms)
+		return;
+	sum->told_last_ms = last;
+	sum->server = reader_field_text(fields, "told_teredo_server");
+}
 
 static enum td_error add_client(void *context, struct fleet_member *member)
 {
@@ -199,6 +213,7 @@ static enum td_error add_client(void *context, struct fleet_member *member)
 		sum->forwarder = reader_field_text(&fields, "forwarder");
 	if (last > sum->last_ms)
 		sum->last_ms = last;
+	add_told(sum, &fields);
 	sum->fields = fields;
 	sum->known++;
 	return TD_OK;
@@ -218,7 +233,7 @@ static bool put_number(
 
 static enum td_error write_sum(const struct client_sum *sum, struct reader_fields *out)
 {
-	out->rows = arena_alloc(sum->arena, (CLIENT_COUNTER_COUNT + 4) * sizeof(*out->rows));
+	out->rows = arena_alloc(sum->arena, (CLIENT_COUNTER_COUNT + 7) * sizeof(*out->rows));
 	if (!out->rows)
 		return TD_NOMEM;
 	bool ok = true;
@@ -227,6 +242,11 @@ static enum td_error write_sum(const struct client_sum *sum, struct reader_field
 				   sum->counters[c]);
 	ok = ok && put_number(sum->arena, out, "first_seen", sum->first_ms) &&
 	     put_number(sum->arena, out, "last_seen", sum->last_ms);
+	if (ok && sum->told_ms)
+		ok = put_number(sum->arena, out, "told_teredo", sum->told_ms) &&
+		     put_number(sum->arena, out, "told_teredo_last", sum->told_last_ms);
+	if (ok && sum->told_ms && sum->server)
+		out->rows[out->count++] = (struct reader_field){"told_teredo_server", sum->server};
 	if (ok && sum->name)
 		out->rows[out->count++] = (struct reader_field){"name", sum->name};
 	if (ok && sum->forwarder)
@@ -471,25 +491,26 @@ enum td_error fleet_ranks(struct fleet *fleet, struct arena *arena, enum reader_
 	}
 }
 
-struct day_names {
-	const char *day;
+struct bounded_list {
+	enum reader_ranking ranking;
+	const char *of;
 	struct reader_rank *rows;
 	size_t count;
 };
 
-static enum td_error add_day_at_most(void *context, struct fleet_member *member)
+static enum td_error add_at_most(void *context, struct fleet_member *member)
 {
-	const struct day_names *names = context;
+	const struct bounded_list *list = context;
 
-	return reader_day_at_most(member->reader, names->day, names->rows, names->count);
+	return reader_at_most(member->reader, list->ranking, list->of, list->rows, list->count);
 }
 
-enum td_error fleet_day_at_most(
-	struct fleet *fleet, const char *day, struct reader_rank *rows, size_t count)
+enum td_error fleet_at_most(struct fleet *fleet, enum reader_ranking ranking, const char *of,
+	struct reader_rank *rows, size_t count)
 {
-	struct day_names names = {day, rows, count};
+	struct bounded_list list = {ranking, of, rows, count};
 
-	return fleet_each(fleet, add_day_at_most, &names);
+	return fleet_each(fleet, add_at_most, &list);
 }
 
 /* --- hits of zones --- */
@@ -516,6 +537,17 @@ static enum td_error add_scores(void *context, struct fleet_member *member)
 		reader_scores(member->reader, sum->ranking, sum->of, scores, sum->count);
 	for (size_t i = 0; error == TD_OK && i < sum->count; i++)
 		sum->rows[i].value = together(sum->rows[i].value, scores[i].value, sum->newest);
+	return error;
+}
+
+enum td_error fleet_score(struct fleet *fleet, struct arena *arena, enum reader_ranking ranking,
+	const char *of, const char *member, int64_t *value)
+{
+	struct reader_rank row = {member, 0};
+	struct score_sum sum = {arena, ranking, of, false, &row, 1};
+	enum td_error error = fleet_each(fleet, add_scores, &sum);
+
+	*value = row.value;
 	return error;
 }
 

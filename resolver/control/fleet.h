@@ -50,7 +50,8 @@ size_t fleet_missing(const struct fleet *fleet);
 typedef enum td_error fleet_visit_fn(void *context, struct fleet_member *member);
 enum td_error fleet_each(struct fleet *fleet, fleet_visit_fn *visit, void *context);
 
-/* As reader_client: counters are sums, first_seen is the least, last_seen the greatest. */
+/* As reader_client: counters are sums, first_seen and told_teredo are the least, last_seen and
+ * told_teredo_last the greatest. */
 enum td_error fleet_client(
 	struct fleet *fleet, struct arena *arena, const char *client, struct reader_fields *out);
 
@@ -65,9 +66,13 @@ enum td_error fleet_client(
 enum td_error fleet_ranks(struct fleet *fleet, struct arena *arena, enum reader_ranking ranking,
 	const char *of, size_t limit, struct reader_ranks *out, bool *exact);
 
-/* As reader_day_at_most, over all resolvers. */
-enum td_error fleet_day_at_most(
-	struct fleet *fleet, const char *day, struct reader_rank *rows, size_t count);
+/* As reader_at_most, over all resolvers. */
+enum td_error fleet_at_most(struct fleet *fleet, enum reader_ranking ranking, const char *of,
+	struct reader_rank *rows, size_t count);
+
+/* The value of one member, summed over the resolvers; 0 where none has it. */
+enum td_error fleet_score(struct fleet *fleet, struct arena *arena, enum reader_ranking ranking,
+	const char *of, const char *member, int64_t *value);
 
 /* Hits of a policy zone by client, most hits first. */
 struct fleet_hit {

@@ -58,6 +58,8 @@ resolver_control_libcontrol_a_SOURCES = \
 	resolver/control/probe_report.c resolver/control/probe_report.h \
 	resolver/control/protocol.c resolver/control/protocol.h \
 	resolver/control/ratio.c resolver/control/ratio.h \
+	resolver/control/rule_hits.c resolver/control/rule_hits.h \
+	resolver/control/told_teredo.c resolver/control/told_teredo.h \
 	resolver/control/remediate/remediate.h \
 	resolver/control/remediate/remediate_firewall.c \
 	resolver/control/remediate/remediate_hosts.c \

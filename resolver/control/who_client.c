@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "resolver/control/told_teredo.h"
 #include "resolver/control/who.h"
 
 struct client_pairs {
@@ -261,6 +262,7 @@ static void append_client(struct who *who, const struct client_view *view)
 	}
 	who_append_period(who, &seen);
 	append_counters(who, &view->fields);
+	told_teredo_words(&view->fields, "  It was ", "\n", out);
 }
 
 static void client_text(struct who *who, const struct client_view *view)
@@ -296,6 +298,7 @@ static void client_json(struct who *who, const struct client_view *view)
 		strbuf_json_text(out, "name", called);
 	if (forwarder)
 		strbuf_json_text(out, "forwarder", forwarder);
+	told_teredo_json(&view->fields, out);
 	strbuf_json_key(out, "counters");
 	strbuf_append_char(out, '{');
 	for (int c = 0; c < CLIENT_COUNTER_COUNT; c++) {

@@ -109,6 +109,19 @@ static bool ask_with_owner(struct who *who, const char *name, const struct reade
 	return true;
 }
 
+/* Of the rule, by whichever name it was hit: what was counted for certain. */
+static enum td_error load_hits(struct who *who, struct who_rule *rule)
+{
+	int64_t hits = 0;
+	enum td_error error = TD_OK;
+
+	if (rule->verdict != VERDICT_NONE)
+		error = fleet_score(who->fleet, &who->cli->arena, READER_RULES, rule->zone,
+			rule->rule, &hits);
+	rule->hits = hits > 0 ? (uint64_t)hits : 0;
+	return error;
+}
+
 enum td_error who_load_rules(struct who *who, const struct who_list *names,
 	const struct reader_pairs *pairs, const char *client, struct who_rules *out)
 {
@@ -124,7 +137,10 @@ enum td_error who_load_rules(struct who *who, const struct who_list *names,
 			ask_with_owner(who, names->words[i], pairs, client, &out->rows[out->count]))
 			out->count++;
 	out->known = out->count > 0;
-	return TD_OK;
+	enum td_error error = TD_OK;
+	for (size_t i = 0; i < out->count && error == TD_OK; i++)
+		error = load_hits(who, &out->rows[i]);
+	return error;
 }
 
 void who_append_rules(struct who *who, const struct who_rules *rules)
@@ -142,7 +158,7 @@ void who_append_rules(struct who *who, const struct who_rules *rules)
 		output_text(out, resolver);
 	}
 	strbuf_append_text(out, ":\n");
-	grid_init(&grid, "NAME|MODE|ZONE|RULE|A QUESTION IS");
+	grid_init(&grid, "NAME|MODE|ZONE|RULE|>HITS|A QUESTION IS");
 	for (size_t i = 0; i < rules->count; i++) {
 		const struct who_rule *rule = &rules->rows[i];
 		bool matches = rule->verdict != VERDICT_NONE;
@@ -150,6 +166,10 @@ void who_append_rules(struct who *who, const struct who_rules *rules)
 		grid_cell(&grid, matches ? rule->mode : "-");
 		grid_cell(&grid, matches ? rule->zone : "-");
 		grid_cell(&grid, matches ? rule->rule : "-");
+		if (rule->hits)
+			grid_cell_u64(&grid, rule->hits);
+		else
+			grid_cell(&grid, "-");
 		grid_cell(&grid, who_verdict_words(rule));
 	}
 	grid_print(&grid, out, 0, who->cli->colour);
@@ -184,6 +204,7 @@ void who_append_rules_json(struct who *who, const struct who_rules *rules)
 		append_known(out, "zone", rule->zone);
 		append_known(out, "rule", rule->rule);
 		append_known(out, "action", rule->action);
+		strbuf_json_u64(out, "hits", rule->hits);
 		strbuf_append_char(out, '}');
 	}
 	strbuf_append_char(out, ']');

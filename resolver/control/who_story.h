@@ -42,6 +42,7 @@ struct who_rule {
 	char zone[POLICY_ZONE_NAME_MAX]; /* and these: "" for VERDICT_NONE */
 	char mode[16], action[16];
 	char rule[NAME_TEXT_MAX];
+	uint64_t hits; /* of the rule, by any name and client, as far as Redis counts them */
 	bool refused; /* the client is not served at all */
 };
 

@@ -223,6 +223,33 @@ static void put_field(struct batch *batch, const struct pending_item *item)
 	arg_text(batch, text);
 }
 
+/* The hits of "*other" may be any rule's. */
+static void put_rule(
+	struct batch *batch, const struct zone_ids *zones, const struct pending_item *item)
+{
+	const char *zone = zone_ids_name(zones, item->key.zone);
+	char text[PENDING_FIELD_MAX + 1];
+
+	pending_rule_text(item, text);
+	arg_text(batch, "r");
+	arg_text(batch, zone ? zone : SCHEMA_OTHER);
+	arg_text(batch, item->key.name_length ? text : SCHEMA_OTHER);
+	arg_u64(batch, item->counts[PENDING_COUNT_HITS]);
+	arg_ms(batch, item->last_us);
+}
+
+static void put_told(struct batch *batch, const struct pending_item *item)
+{
+	char text[PENDING_FIELD_MAX + 1];
+
+	pending_field_text(item, text);
+	arg_text(batch, "s");
+	arg_address(batch, &item->key.client);
+	arg_ms(batch, item->first_us);
+	arg_ms(batch, item->last_us);
+	arg_text(batch, text);
+}
+
 static void put_gauges(struct batch *batch, struct pending *pending)
 {
 	const struct gauges *gauges = &pending->gauges;
@@ -265,6 +292,12 @@ static void put_item(struct batch *batch, const struct pending *pending,
 	case PENDING_FIELD:
 		put_field(batch, item);
 		break;
+	case PENDING_RULE:
+		put_rule(batch, zones, item);
+		break;
+	case PENDING_TOLD:
+		put_told(batch, item);
+		break;
 	}
 }
 
@@ -281,6 +314,8 @@ static size_t cost_of(enum pending_kind kind)
 		[PENDING_TIMELINE] = 2,
 		[PENDING_ZONE] = 4,
 		[PENDING_FIELD] = 2,
+		[PENDING_RULE] = 3,
+		[PENDING_TOLD] = 3,
 	};
 
 	return costs[kind];

@@ -558,8 +558,9 @@ static bool make_store(struct delivery *delivery, const struct delivery_settings
 }
 
 static void make_plain_parts(
-	struct delivery *delivery, const struct telemetry_config *config, int64_t slept_us)
+	struct delivery *delivery, const struct delivery_settings *settings, int64_t slept_us)
 {
+	const struct telemetry_config *config = settings->config;
 	const struct pending_limits limits = {
 		.clients = config->clients_max,
 		.tops = config->details_max / 4 + 1,
@@ -569,6 +570,7 @@ static void make_plain_parts(
 	};
 
 	pending_init(&delivery->pending, &limits, &config->seed);
+	delivery->pending.teredo = zone_ids_add(settings->zones, ZONE_TEREDO);
 	strbuf_init(&delivery->octets);
 	strbuf_init(&delivery->replayed.text);
 	clock_watch_init(&delivery->clock, delivery->now, slept_us);
@@ -585,7 +587,7 @@ struct delivery *delivery_new(const struct delivery_settings *settings)
 	delivery->callbacks = *settings->callbacks;
 	delivery->context = settings->context;
 	delivery->now = settings->now;
-	make_plain_parts(delivery, config, settings->slept_us);
+	make_plain_parts(delivery, settings, settings->slept_us);
 	delivery->resolver_name = strdup(config->resolver_name);
 	delivery->version = strdup(config->version);
 	if (!delivery->resolver_name || !delivery->version ||

@@ -312,6 +312,37 @@ static void add_other(struct pending *pending, uint32_t day, uint64_t queries, u
 	other->counts[PENDING_COUNT_UNNAMED] += unnamed;
 }
 
+/* --- texts --- */
+
+/* Text as labels of a name, which is what an owner and the end of a key are: the log of what is pending
+ * need not know. At most PENDING_FIELD_MAX octets of it. */
+static size_t text_to_wire(const void *text, size_t size, uint8_t *wire)
+{
+	const uint8_t *at = text;
+	size_t left = size < PENDING_FIELD_MAX ? size : PENDING_FIELD_MAX, length = 0;
+
+	while (left > 0) {
+		size_t part = left < NAME_LABEL_MAX ? left : NAME_LABEL_MAX;
+		wire[length++] = (uint8_t)part;
+		memcpy(wire + length, at, part);
+		length += part;
+		at += part;
+		left -= part;
+	}
+	wire[length++] = 0;
+	return length;
+}
+
+static void wire_to_text(const uint8_t *wire, char *out)
+{
+	while (wire && *wire) {
+		memcpy(out, wire + 1, *wire);
+		out += *wire;
+		wire += 1 + *wire;
+	}
+	*out = '\0';
+}
+
 /* --- merging a tally --- */
 
 /* True when the client has an item of its own, false when it is counted under "*other": it found no
@@ -393,6 +424,81 @@ static bool add_told(struct pending *pending, const struct tally *tally,
 	return complete;
 }
 
+/* The rule that was hit; one that finds no room, or has no text, is one of the zone's others. */
+static bool add_rule(
+	struct pending *pending, const struct tally *tally, const struct tally_detail *from)
+{
+	struct pending_key key = {.kind = PENDING_RULE, .zone = from->zone};
+
+	if (from->rule_length) {
+		key.name_length = (uint8_t)text_to_wire(
+			tally->bytes + from->rule, from->rule_length, key.name);
+		if (add_detail(pending, &key, from))
+			return true;
+		key.name_length = 0;
+		memset(key.name, 0, sizeof(key.name));
+	}
+	struct pending_item *other = upsert(pending, &key, true);
+	if (!other)
+		return false;
+	other->counts[PENDING_COUNT_QUERIES] += from->queries;
+	other->counts[PENDING_COUNT_HITS] += from->queries;
+	item_seen(other, from->first_us, from->last_us);
+	return true;
+}
+
+/* The first address of IPv4 that the reply told; NULL: none. */
+static const struct address *told_v4(const struct tally *tally, const struct tally_detail *from)
+{
+	const struct tally_told *told = (const void *)(tally->bytes + from->told);
+
+	for (unsigned i = 0; i < from->told_count; i++)
+		if (told[i].address.family == ADDRESS_V4)
+			return &told[i].address;
+	return NULL;
+}
+
+/* The server told last stands for all of them. */
+static void set_server(struct pending_item *item, int64_t last_us, const uint8_t *server)
+{
+	if (last_us >= item->last_us)
+		set_owner(item, server, name_wire_length(server, NAME_WIRE_MAX));
+}
+
+/* Answered truthfully while a rule of the zone of Teredo servers matched, by its name or by the address
+ * itself, and an address of IPv4 was told: from here on the client knows a server. */
+static bool add_told_teredo(struct pending *pending, const struct tally *tally,
+	const struct tally_detail *from, struct address client)
+{
+	const struct pending_key key = {.kind = PENDING_TOLD, .client = client};
+	const struct address *server = from->zone == pending->teredo && from->action == TRANSACTION_WATCH
+					       ? told_v4(tally, from)
+					       : NULL;
+	char text[ADDRESS_TEXT_MAX];
+	uint8_t wire[NAME_WIRE_MAX];
+
+	if (!server || client.family == ADDRESS_NONE)
+		return true;
+	struct pending_item *item = upsert(pending, &key, false);
+	if (!item)
+		return false;
+	address_to_text(server, text);
+	text_to_wire(text, strlen(text), wire);
+	set_server(item, from->last_us, wire);
+	item_seen(item, from->first_us, from->last_us);
+	return item->owner != NULL;
+}
+
+static bool add_hit(struct pending *pending, const struct tally *tally,
+	const struct tally_detail *from, struct address client)
+{
+	struct pending_key zone = {.kind = PENDING_ZONE, .zone = from->zone, .client = client};
+	bool complete = add_detail(pending, &zone, from);
+
+	complete = add_rule(pending, tally, from) && complete;
+	return add_told_teredo(pending, tally, from, client) && complete;
+}
+
 static void merge_detail(struct pending *pending, const struct tally *tally,
 	const struct tally_detail *from, struct address client)
 {
@@ -405,11 +511,8 @@ static void merge_detail(struct pending *pending, const struct tally *tally,
 
 	key.when = 0;
 	complete = add_told(pending, tally, from, &key) && complete;
-	if (from->action != TRANSACTION_NONE && from->zone != ZONE_ID_NONE) {
-		struct pending_key zone = {
-			.kind = PENDING_ZONE, .zone = from->zone, .client = client};
-		complete = add_detail(pending, &zone, from) && complete;
-	}
+	if (from->action != TRANSACTION_NONE && from->zone != ZONE_ID_NONE)
+		complete = add_hit(pending, tally, from, client) && complete;
 	if (!complete)
 		pending->details_dropped += from->queries;
 }
@@ -441,7 +544,7 @@ static void merge_tops(struct pending *pending, const struct tally *tally)
 void pending_init(
 	struct pending *pending, const struct pending_limits *limits, const struct hash_seed *seed)
 {
-	*pending = (struct pending){.seed = *seed, .limits = *limits};
+	*pending = (struct pending){.seed = *seed, .limits = *limits, .teredo = ZONE_ID_NONE};
 	/* The classes have limits of their own; what is forced beyond them ("*other" of an hour)
 	 * needs room too. */
 	table_init(&pending->table, limits->clients + 2 * limits->tops + limits->details + 65536);
@@ -537,9 +640,11 @@ static void put_detail(struct pending *pending, const struct pending_key *key,
 	}
 	for (size_t i = 0; i < PENDING_COUNTS; i++)
 		item->counts[i] += counts[i];
-	item_seen(item, first_us, last_us);
-	if (owner)
+	if (owner && key->kind == PENDING_TOLD)
+		set_server(item, last_us, owner);
+	else if (owner)
 		set_owner(item, owner, name_wire_length(owner, NAME_WIRE_MAX));
+	item_seen(item, first_us, last_us);
 }
 
 void pending_put(struct pending *pending, const struct pending_key *key, const uint64_t *counts,
@@ -553,23 +658,6 @@ void pending_put(struct pending *pending, const struct pending_key *key, const u
 		put_detail(pending, key, counts, first_us, last_us, owner);
 }
 
-/* As labels of a name, which is what an owner is: the log of what is pending need not know. */
-static size_t field_to_wire(const char *text, uint8_t *wire)
-{
-	size_t left = strnlen(text, PENDING_FIELD_MAX), length = 0;
-
-	while (left > 0) {
-		size_t part = left < NAME_LABEL_MAX ? left : NAME_LABEL_MAX;
-		wire[length++] = (uint8_t)part;
-		memcpy(wire + length, text, part);
-		length += part;
-		text += part;
-		left -= part;
-	}
-	wire[length++] = 0;
-	return length;
-}
-
 bool pending_set_field(struct pending *pending, const struct address *client,
 	enum pending_field field, const char *text)
 {
@@ -579,20 +667,18 @@ bool pending_set_field(struct pending *pending, const struct address *client,
 
 	if (!item)
 		return false;
-	set_owner(item, wire, field_to_wire(text, wire));
+	set_owner(item, wire, text_to_wire(text, strlen(text), wire));
 	return item->owner != NULL;
 }
 
 void pending_field_text(const struct pending_item *item, char out[PENDING_FIELD_MAX + 1])
 {
-	const uint8_t *wire = item->owner;
+	wire_to_text(item->owner, out);
+}
 
-	while (wire && *wire) {
-		memcpy(out, wire + 1, *wire);
-		out += *wire;
-		wire += 1 + *wire;
-	}
-	*out = '\0';
+void pending_rule_text(const struct pending_item *item, char out[PENDING_FIELD_MAX + 1])
+{
+	wire_to_text(item->key.name_length ? item->key.name : NULL, out);
 }
 
 void pending_set_gauges(struct pending *pending, const struct gauges *gauges)

@@ -38,6 +38,10 @@ enum pending_kind {
 	PENDING_TIMELINE, /* address, hour: told */
 	PENDING_ZONE,     /* zone, client: hits */
 	PENDING_FIELD,    /* client, which field (in `when`): the text in owner */
+	PENDING_RULE,     /* zone, rule (its text as the labels of a name; length 0 stands for
+			     "*other"): hits */
+	PENDING_TOLD,     /* client that was told the address of a Teredo server: when, and which in
+			     owner */
 	PENDING_KINDS
 };
 
@@ -72,7 +76,8 @@ struct pending_item {
 	uint64_t hash;
 	int64_t first_us, last_us;
 	uint8_t *owner;   /* PENDING_PAIR: a folded wire name, newest first told; PENDING_FIELD: the
-			     newest text, as the labels of a name; else NULL */
+			     newest text, PENDING_TOLD: the newest server, as the labels of a name;
+			     else NULL */
 	uint64_t *counts; /* CLIENT_COUNTER_COUNT of PENDING_CLIENT, PENDING_TOP_COUNTS of
 			     PENDING_TOP, else PENDING_COUNTS; within the same allocation */
 	/* For the log that outlives the process (pending_log.h). */
@@ -114,6 +119,8 @@ struct pending_queue {
 struct pending {
 	struct hash_seed seed;
 	struct pending_limits limits;
+	uint16_t teredo; /* the number of ZONE_TEREDO; ZONE_ID_NONE, as pending_init leaves it: nobody
+			    is told of a server */
 	struct table table;
 	struct pending_queue clients, tops, details;
 	struct sketch sketch;        /* names of this generation */
@@ -174,8 +181,9 @@ void pending_add_line(struct pending *pending, enum pending_stream stream, int64
 bool pending_set_field(struct pending *pending, const struct address *client,
 	enum pending_field field, const char *text);
 
-/* The text of a PENDING_FIELD item. */
+/* The text of a PENDING_FIELD or PENDING_TOLD item, and that of a PENDING_RULE. */
 void pending_field_text(const struct pending_item *item, char out[PENDING_FIELD_MAX + 1]);
+void pending_rule_text(const struct pending_item *item, char out[PENDING_FIELD_MAX + 1]);
 
 /* These go with the next batch, in place of any that none has taken yet. They are no counts: what
  * ends here with the process is of no use to the next one. */

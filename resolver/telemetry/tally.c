@@ -257,6 +257,43 @@ static bool put_told(
 
 /* --- details --- */
 
+/* What is not a hit has none, and pays for none. */
+static size_t rule_length(const struct transaction *transaction)
+{
+	if (transaction->action == TRANSACTION_NONE || !transaction->rule)
+		return 0;
+	size_t length = strlen(transaction->rule);
+	return length <= TALLY_RULE_MAX ? length : 0;
+}
+
+static bool same_rule(const struct tally *tally, const struct tally_detail *detail,
+	const struct transaction *transaction, size_t length)
+{
+	return detail->rule_length == length &&
+	       (length == 0 ||
+		       memcmp(tally->bytes + detail->rule, transaction->rule, length) == 0);
+}
+
+/* Stores the rule's text, unless the detail before has the same: one rule is hit by many. */
+static bool put_rule(
+	struct tally *tally, struct tally_detail *detail, const struct transaction *transaction)
+{
+	size_t length = rule_length(transaction);
+
+	if (length == 0)
+		return true;
+	if (tally->detail_count && same_rule(tally, detail - 1, transaction, length)) {
+		detail->rule = detail[-1].rule;
+	} else {
+		uint8_t *room = bytes_append(tally, length, 1, &detail->rule);
+		if (!room)
+			return false;
+		memcpy(room, transaction->rule, length);
+	}
+	detail->rule_length = (uint8_t)length;
+	return true;
+}
+
 static uint64_t detail_hash(
 	const struct hash_seed *seed, uint32_t client, const struct transaction *transaction)
 {
@@ -271,7 +308,8 @@ static bool detail_equal(const struct tally *tally, const struct tally_detail *d
 	uint32_t client, const struct transaction *transaction)
 {
 	if (detail->answer_id != transaction->answer_id || detail->client != client ||
-		detail->zone != transaction->zone || detail->action != transaction->action)
+		detail->zone != transaction->zone || detail->action != transaction->action ||
+		!same_rule(tally, detail, transaction, rule_length(transaction)))
 		return false;
 	return transaction->answer_id != 0 ||
 	       (detail->qname_length == transaction->qname_length &&
@@ -293,6 +331,8 @@ static bool detail_fill(struct tally *tally, struct tally_detail *detail, uint32
 	if (!name)
 		return false;
 	memcpy(name, transaction->qname, transaction->qname_length);
+	if (!put_rule(tally, detail, transaction))
+		return false;
 	return transaction->answer_id == 0 || put_told(tally, detail, transaction);
 }
 
@@ -472,6 +512,8 @@ static bool detail_is_sound(const struct tally *tally, const struct tally_detail
 	return detail->client < tally->client_count && detail->action <= TRANSACTION_BLOCK &&
 	       detail->queries <= tally->queries &&
 	       name_is_sound(tally, detail->qname, detail->qname_length) &&
+	       detail->rule_length <= TALLY_RULE_MAX &&
+	       is_inside(tally, detail->rule, detail->rule_length) &&
 	       told_is_sound(tally, detail);
 }
 

@@ -21,6 +21,7 @@
 #define TALLY_CLIENTS 1024 /* entry 0 is "*other": what the table turned away */
 #define TALLY_DETAILS 2048
 #define TALLY_BYTES (128 * 1024)
+#define TALLY_RULE_MAX 240 /* octets of a rule's text; a longer one is counted as one of the others */
 #define TALLY_SLOTS(entries) (2 * (entries))
 
 #define US_PER_HOUR INT64_C(3600000000)
@@ -38,8 +39,8 @@ struct tally_client {
 };
 
 /*
- * One question of one client with one outcome. The key is (client, answer, zone, action), and the
- * name where answer_id is 0; the type is not part of it, because nothing later keeps it apart:
+ * One question of one client with one outcome. The key is (client, answer, zone, action, rule), and
+ * the name where answer_id is 0; the type is not part of it, because nothing later keeps it apart:
  * addresses imply it.
  */
 struct tally_detail {
@@ -50,8 +51,10 @@ struct tally_detail {
 	uint32_t slot;
 	uint32_t qname; /* offset in bytes[] */
 	uint32_t told;  /* offset in bytes[] of told_count struct tally_told */
+	uint32_t rule;  /* offset in bytes[] of its text */
 	uint16_t told_count;
 	uint16_t zone;
+	uint8_t rule_length; /* 0: none, or too long */
 	uint8_t qname_length;
 	uint8_t action;
 };

@@ -9,6 +9,8 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#define ZONE_TEREDO "teredo" /* the zone of the names and addresses of Teredo servers, as shipped */
+
 #define ZONE_IDS_MAX 255
 #define ZONE_IDS_NAME_SIZE 64 /* of what is kept; a longer name is cut there */
 

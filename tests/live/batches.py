@@ -80,6 +80,12 @@ class Batches:
     def hit(self, zone, client, hits=1, ms=None):
         return ["z", zone, client, hits, self.now_ms if ms is None else ms]
 
+    def rule(self, zone, rule, hits=1, ms=None):
+        return ["r", zone, rule, hits, self.now_ms if ms is None else ms]
+
+    def told(self, client, server, first=None, last=None):
+        return ["s", client, self.now_ms if first is None else first, self.now_ms if last is None else last, server]
+
     def top(self, name, count=1, weight=None, day=None):
         return ["n", self.hour // 24 if day is None else day, name, count, count if weight is None else weight]
 

@@ -38,7 +38,7 @@ def totals(store):
     sums = {}
     for name in store.scan_iter(match=key("*"), count=1000):
         rest = name[len(key("")):]
-        if re.match(r"(clients|hour:\d+|watch):[^:]+$|name:.*:clients$", rest) and store.type(name) == "zset" and not rest.endswith(":last"):
+        if re.match(r"(clients|hour:\d+|watch|rules):[^:]+$|name:.*:clients$", rest) and store.type(name) == "zset" and not rest.endswith(":last"):
             sums[rest] = sum(zset(store, name).values())
         elif rest.startswith("pair:"):
             sums[rest] = sum(int(value.split()[2]) for value in store.hvals(name))

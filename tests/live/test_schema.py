@@ -162,22 +162,25 @@ class TestFullTable:
 # --- heavy hitters ---
 
 class Tops:
-    """Sends names with a truth kept beside."""
+    """Sends names of a day, or rules of a zone, with a truth kept beside."""
 
-    def __init__(self, store, most, now_s=1_800_000_000):
-        self.store, self.most, self.truth = store, most, collections.Counter()
+    def __init__(self, store, most, now_s=1_800_000_000, family="top"):
+        self.store, self.most, self.truth, self.family = store, most, collections.Counter(), family
         self.batches = Batches(store, top=most, now_s=now_s)
-        self.day = "20270115"
+        self.of = "20270115" if family == "top" else "list"
+
+    def item(self, name, count):
+        return self.batches.top(name, count) if self.family == "top" else self.batches.rule("list", name, count)
 
     def send(self, asked):
         asked = list(asked.items())
-        for start in range(0, len(asked), 90):
-            self.batches.send([self.batches.top(name, count) for name, count in asked[start:start + 90]])
+        for start in range(0, len(asked), 45):
+            self.batches.send([self.item(name, count) for name, count in asked[start:start + 45]])
         self.truth.update(dict(asked))
 
     def check(self):
-        counted, estimates = scores(self.store, "top", self.day), scores(self.store, "top", self.day, "estimate")
-        total, missed = sum(self.truth.values()), int(self.store.hget(key("top", self.day, "error"), "missed") or 0)
+        counted, estimates = scores(self.store, self.family, self.of), scores(self.store, self.family, self.of, "estimate")
+        total, missed = sum(self.truth.values()), int(self.store.hget(key(self.family, self.of, "error"), "missed") or 0)
         assert sum(counted.values()) == total, "the sum is exact"
         assert set(counted) - {"*other"} == set(estimates) and len(estimates) <= self.most
         for name, estimate in estimates.items():
@@ -188,24 +191,26 @@ class Tops:
         return counted, estimates
 
 
-def test_top_names_zipf(store):
-    tops, chance = Tops(store, 50), random.Random(7)
+@pytest.mark.parametrize("family", ["top", "rules"])
+def test_top_names_zipf(store, family):
+    tops, chance = Tops(store, 50, family=family), random.Random(7)
     weights = [1 / (rank + 1) for rank in range(3000)]
     for _ in range(40):
         tops.send(collections.Counter("n%d.example." % name for name in chance.choices(range(3000), weights, k=400)))
     counted, estimates = tops.check()
-    assert max(estimates, key=estimates.get) == "n0.example." and store.ttl(key("top", tops.day, "estimate")) > 0
+    assert max(estimates, key=estimates.get) == "n0.example." and store.ttl(key(family, tops.of, "estimate")) > 0
 
 
-def test_top_names_that_come_late(store):
+@pytest.mark.parametrize("family", ["top", "rules"])
+def test_top_names_that_come_late(store, family):
     """All places are taken by names asked once or twice; then one is asked often."""
-    tops = Tops(store, 50)
+    tops = Tops(store, 50, family=family)
     for start in range(0, 2000, 100):
         tops.send({"r%d.example." % n: 1 + n % 2 for n in range(start, start + 100)})
     tops.send({"late.example.": 500})
     counted, estimates = tops.check()
     assert counted["late.example."] == 500 and estimates["late.example."] - 500 <= 3000 / 50
-    assert int(store.hget(key("meta"), "dropped_top")) >= 1900
+    assert int(store.hget(key("meta"), "dropped_" + family)) >= 1900
 
 
 def test_top_names_says_what_is_not_certain(store, redis_server, folder, nsd):
@@ -219,6 +224,45 @@ def test_top_names_says_what_is_not_certain(store, redis_server, folder, nsd):
         {"name": "c.example.", "queries": 7, "at_most": 13}]
     text = daemon.run("top", "names")
     assert "AT MOST" in text and "13" in text
+
+
+def test_rules_live_as_long_as_their_zone_is_hit(store):
+    """Until pair-retention after the last hit of any rule, all three keys together."""
+    batches = Batches(store, now_s=1_800_000_000, pair_retention_s=86400)
+    batches.send([batches.rule("list", "a.example."), batches.rule("list", "*other", 2)])
+    batches.now_s += 7200
+    batches.send([batches.rule("list", "b.example.")])
+    ends = {int(store.execute_command("EXPIRETIME", key("rules", "list", *part))) for part in ((), ("estimate",), ("error",))}
+    assert ends == {1_800_000_000 + 7200 + 86400}
+    assert scores(store, "rules", "list") == {"a.example.": 1, "b.example.": 1, "*other": 2}
+
+
+def test_told_a_teredo_server(store):
+    """The first and the last time and the last server, in whatever order batches come; a client that is not known yet becomes known."""
+    batches = Batches(store)
+    now = batches.now_ms
+
+    def told():
+        return store.hmget(key("client", "192.0.2.7"), "told_teredo", "told_teredo_last", "told_teredo_server")
+    batches.send([batches.told("192.0.2.7", "198.51.100.1", now - 5000, now - 4000)])
+    assert told() == [str(now - 5000), str(now - 4000), "198.51.100.1"] and store.ttl(key("client", "192.0.2.7")) > 0
+    batches.send([batches.client("192.0.2.7"), batches.told("192.0.2.7", "198.51.100.2", now - 9000, now - 8000)])
+    assert told() == [str(now - 9000), str(now - 4000), "198.51.100.1"]
+    batches.send([batches.told("192.0.2.7", "198.51.100.3", now - 3000, now - 1000), batches.told("*other", "198.51.100.4")])
+    assert told() == [str(now - 9000), str(now - 1000), "198.51.100.3"]
+    assert not store.hexists(key("client", "*other"), "told_teredo")
+    assert store.hget(key("client", "192.0.2.7"), "queries") == "1" and store.ttl(key("client", "192.0.2.7")) > 0
+
+
+def test_told_a_teredo_server_is_not_folded(store):
+    """Who makes room leaves its counters to *other, and not what it was told."""
+    batches = Batches(store, clients=1)
+    batches.send([batches.client("192.0.2.7"), batches.told("192.0.2.7", "198.51.100.1")])
+    batches.now_s += 10000
+    batches.send([batches.client("192.0.2.8")])
+    other = store.hgetall(key("client", "*other"))
+    assert other["queries"] == "1" and not [field for field in other if field.startswith("told")]
+    assert not store.exists(key("client", "192.0.2.7"))
 
 
 def test_top_names_of_version_1_batches(store):

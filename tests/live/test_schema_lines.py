@@ -35,7 +35,7 @@ def answer(redis_server, need):
     for now_s in (time.time() // 86400 * 86400 - 10 * 3600, time.time()):
         batches = Batches(store, boot="%016x" % int(now_s), now_s=now_s, resolver="gw1")
         batches.send([batches.client(CLIENT, queries=3, watched=2), batches.total(queries=3, watched=2), batches.query(CLIENT, WATCHED, 2, 2),
-            batches.pair(ADDRESS, CLIENT, WATCHED, 2), batches.timeline(ADDRESS, 2), batches.hit("teredo", CLIENT, 2), batches.top(WATCHED, 3),
+            batches.pair(ADDRESS, CLIENT, WATCHED, 2), batches.timeline(ADDRESS, 2), batches.hit("teredo", CLIENT, 2), batches.rule("teredo", WATCHED, 2), batches.told(CLIENT, ADDRESS), batches.top(WATCHED, 3),
             batches.top("*other", 1, 1), batches.line("x", '{"txn":1}'), batches.gauges(received=12, cache_hits=5), ["k", batches.hour - 1]])
         batches.send([["k", batches.hour]])
         batches.lease(0)

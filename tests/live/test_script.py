@@ -89,6 +89,8 @@ KINDS = {
     "pairs": lambda b, n: [b.pair(address(i, 192), address(i), name(i)) for i in n.take(how_many("PAIR"))],
     "hours of addresses": lambda b, n: [b.timeline(address(i, 192)) for i in n.take(how_many("TIMELINE"))],
     "hits of zones": lambda b, n: [b.hit("teredo", address(i)) for i in n.take(how_many("ZONE"))],
+    "rules": lambda b, n: [b.rule("list", name(i)) for i in n.take(how_many("RULE"))],
+    "told a server": lambda b, n: [b.told(address(i), "192.0.2.9") for i in n.take(how_many("TOLD"))],
     "top names": lambda b, n: [b.top(name(i)) for i in n.take(how_many("TOP"))],
     "lines": lambda b, n: [b.line("x", '{"json":"%s"}' % ("x" * 500)) for i in n.take(100)],
     "gauges": lambda b, n: [b.gauges(" ".join(["192.0.2.53:53=ok"] * 60), **{"figure%d" % (i % 64): i for i in n.take(64)})],

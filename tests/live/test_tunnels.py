@@ -2,11 +2,13 @@
 """Tunnels by what is answered: each class has its zone and its mode; what an address has inside is shown."""
 
 import json
+import re
+import time
 
 import dns.reversename
 import pytest
 
-from harness import ede_codes, rcode_of, until
+from harness import ede_codes, key, rcode_of, until
 
 PTR = "PTR"
 # Of each class: the zone, and an address whose name is asked for, with what it has inside.
@@ -62,3 +64,91 @@ def test_a_person_sees_the_host_behind(teredown, nsd):
     assert "server 65.55.158.118, client 192.0.2.45 port 40000" in text
     view = json.loads(daemon.run("who", name_of(teredo), "--json"))["views"][0]
     assert view["tunnel"] == {"kind": "teredo", "server": "65.55.158.118", "client": "192.0.2.45", "port": 40000, "flags": 0x2c3d}
+
+
+class TestToldATeredoServer:
+    SERVER = "65.55.158.118"
+    TEREDO = "teredo.ipv6.microsoft.com"
+
+    @staticmethod
+    def fields(daemon, client):
+        return {name: value for name, value in daemon.store().hgetall(key("client", client)).items() if name.startswith("told_")}
+
+    def test_since_when(self, teredown, nsd):
+        """The first time stays, the last one moves; what was told none, a blocked question or another type of record, is no such thing."""
+        daemon = teredown(nsd.endpoint, redis="embedded")
+        before = time.time() * 1000
+        daemon.ask(self.TEREDO, source="127.0.31.1")
+        daemon.ask(self.TEREDO, "AAAA", source="127.0.31.2")
+        daemon.ask("6to4.ipv6.microsoft.com", source="127.0.31.2")
+        daemon.run("block", "on")
+        daemon.ask(self.TEREDO, source="127.0.31.3")
+        daemon.until_counted(4)
+        told = self.fields(daemon, "127.0.31.1")
+        first = int(told["told_teredo"])
+        assert before - 1 <= first == int(told["told_teredo_last"]) <= time.time() * 1000 and told["told_teredo_server"] == self.SERVER
+        assert not self.fields(daemon, "127.0.31.2") and not self.fields(daemon, "127.0.31.3")
+        daemon.run("block", "off")
+        daemon.ask("win10.ipv6.microsoft.com", source="127.0.31.1")
+        daemon.until_counted(5)
+        told = self.fields(daemon, "127.0.31.1")
+        assert int(told["told_teredo"]) == first < int(told["told_teredo_last"]) and told["told_teredo_server"] == "40.81.94.43"
+
+        for text in (daemon.run("who", "127.0.31.1"), daemon.run("top", "--once")):
+            assert text.count("told a Teredo server since 20") == 1 and "40.81.94.43" in text
+        assert "told a Teredo server" not in daemon.run("who", "127.0.31.2")
+        view = daemon.json("who", "127.0.31.1")["views"][0]
+        assert view["told_teredo"]["server"] == "40.81.94.43" and view["told_teredo"]["since"] < view["told_teredo"]["last"]
+        rows = {row["client"]: row.get("told_teredo") for row in daemon.json("top")["rows"]}
+        assert rows["127.0.31.1"] == view["told_teredo"] and rows["127.0.31.2"] is None and rows["127.0.31.3"] is None
+
+    def test_survives_a_kill(self, teredown, nsd):
+        """What was answered and not stored is found in memory by the next process, and first and last time with it."""
+        daemon = teredown(nsd.endpoint, redis="embedded")
+        daemon.ask(self.TEREDO, source="127.0.31.1")
+        daemon.until_counted(1)
+        told = self.fields(daemon, "127.0.31.1")
+        daemon.ask(self.TEREDO, source="127.0.31.1")
+        daemon.ask(self.TEREDO, source="127.0.31.4")
+        daemon.kill()
+        daemon.start()
+        until(lambda: self.fields(daemon, "127.0.31.4"), "the client that was told before the kill")
+        after = self.fields(daemon, "127.0.31.1")
+        assert after["told_teredo"] == told["told_teredo"] and int(after["told_teredo_last"]) > int(told["told_teredo_last"])
+
+    def test_forgotten_and_under_a_pseudonym(self, teredown, nsd):
+        daemon = teredown(nsd.endpoint, redis="embedded")
+        daemon.ask(self.TEREDO, source="127.0.31.1")
+        daemon.ask(self.TEREDO, source="127.0.31.2")
+        daemon.until_counted(2)
+        assert daemon.run("forget", "127.0.31.1", "--yes")
+        assert not self.fields(daemon, "127.0.31.1") and not self.fields(daemon, "*other") and self.fields(daemon, "127.0.31.2")
+        daemon = teredown(nsd.endpoint, redis="embedded", anonymize="hash")
+        daemon.ask(self.TEREDO, source="127.0.31.1")
+        daemon.until_counted(1)
+        store = daemon.store()
+        told = [store.hget(name, "told_teredo_server") for name in store.scan_iter(key("client", "anon-*")) if not name.endswith(":names")]
+        assert [server for server in told if server] == [self.SERVER] and not self.fields(daemon, "127.0.31.1")
+
+
+def test_hits_by_rule(teredown, nsd, folder):
+    """Each watched and blocked answer under its rule, by names of a zone, its wildcards and patterns, over a reload; shown by top and who."""
+    path = folder.write("ads.rpz", "$TTL 60\n@ SOA . . 1 1 1 1 1\nwww.example.org CNAME .\n*.wild.example.org CNAME .\n")
+    daemon = teredown(nsd.endpoint, redis="embedded", zones={"ads": {"file": path, "mode": "block"}})
+    for name in ["teredo.ipv6.microsoft.com"] * 3 + ["win1.ipv6.microsoft.com", "win2.ipv6.microsoft.com", "www.example.org"] \
+            + ["a.wild.example.org", "b.wild.example.org", "first.example.org"]:
+        daemon.ask(name)
+    daemon.until_counted(9)
+    expected = [{"zone": "teredo", "rule": "teredo.ipv6.microsoft.com.", "hits": 3}, {"zone": "ads", "rule": "*.wild.example.org.", "hits": 2},
+        {"zone": "teredo", "rule": "win*.ipv6.microsoft.com.", "hits": 2}, {"zone": "ads", "rule": "www.example.org.", "hits": 1}]
+    assert daemon.json("top", "rules")["rows"] == expected
+    assert daemon.store().zrange(key("rules", "ads"), 0, -1, withscores=True) == [("www.example.org.", 1), ("*.wild.example.org.", 2)]
+    folder.write("ads.rpz", "$TTL 60\n@ SOA . . 2 1 1 1 1\n*.example.org CNAME .\n")
+    daemon.run("reload")
+    daemon.ask("www.example.org")
+    daemon.ask("a.wild.example.org")
+    daemon.until_counted(11)
+    assert daemon.json("top", "rules")["rows"] == [expected[0], {"zone": "ads", "rule": "*.example.org.", "hits": 2}] + expected[1:]
+    assert "HITS" in daemon.run("top", "rules", "--once")
+    assert daemon.json("who", "www.example.org")["views"][0]["policy"][0]["hits"] == 2
+    assert re.search(r"\*\.example\.org\. +2 ", daemon.run("who", "www.example.org"))

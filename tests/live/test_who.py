@@ -205,7 +205,7 @@ class TestStory:
         assert [(row["client"], row["count"], row["certain"]) for row in view["history"]] == [(HOSTS[0], 21, True), ("192.0.2.200", 3, False)]
         assert view["hosts"][HOSTS[0]]["eventlog"]["state"] == "active" and view["hosts"][HOSTS[1]]["remediated"]["by"] == "root"
         assert {row["period_ms"] for row in view["pairs"]} == {30000} and {row["period_of"] for row in view["pairs"]} == {"hours"}
-        assert view["policy"] == [{"name": TEREDO + ".", "verdict": "watch", "mode": "watch", "zone": "teredo", "rule": TEREDO + ".", "action": "nxdomain"}]
+        assert view["policy"] == [{"name": TEREDO + ".", "verdict": "watch", "mode": "watch", "zone": "teredo", "rule": TEREDO + ".", "action": "nxdomain", "hits": 0}]
 
     def test_name_and_client(self, daemon):
         store = daemon.store()

@@ -102,6 +102,24 @@ static void apply_counters(struct redis *redis, struct cursor *cursor, const cha
 	}
 }
 
+static void apply_told(struct redis *redis, struct cursor *cursor)
+{
+	char key[128];
+
+	take(cursor, 1);
+	uint64_t first = take_number(cursor), last = take_number(cursor);
+	take(cursor, 2);
+	assert_true(first <= last);
+	snprintf(key, sizeof(key), "sf %.60s", cursor->text[1]);
+	uint64_t *earliest = map_at(redis->map, key);
+	*earliest = *earliest && *earliest < first ? *earliest : first;
+	snprintf(key, sizeof(key), "sl %.60s", cursor->text[1]);
+	uint64_t *latest = map_at(redis->map, key);
+	*latest = *latest > last ? *latest : last;
+	struct address server;
+	assert_true(address_from_text(&server, cursor->text[2]));
+}
+
 static void apply_item(struct redis *redis, struct cursor *cursor)
 {
 	const char *kind = take(cursor, 0);
@@ -153,6 +171,16 @@ static void apply_item(struct redis *redis, struct cursor *cursor)
 		map_add(redis->map, take_number(cursor), "z %s %s", cursor->text[1],
 			cursor->text[2]);
 		take_number(cursor);
+		return;
+	case 'r':
+		take(cursor, 1);
+		take(cursor, 2);
+		map_add(redis->map, take_number(cursor), "r %s %s", cursor->text[1],
+			cursor->text[2]);
+		take_number(cursor);
+		return;
+	case 's':
+		apply_told(redis, cursor);
 		return;
 	case 'n':
 		take(cursor, 1);

@@ -82,6 +82,7 @@ static void bed_open(struct bed *bed, const struct pending_limits *limits)
 	bed->tally = tally_new();
 	bed->truth = calloc(1, sizeof(*bed->truth));
 	bed->redis.map = calloc(1, sizeof(*bed->redis.map));
+	bed->pending.teredo = 0;
 	assert_true(bed->tally && bed->truth && bed->redis.map);
 }
 
@@ -93,6 +94,20 @@ static void bed_close(struct bed *bed)
 	zone_ids_deinit(&bed->zones);
 	map_free(bed->truth);
 	map_free(bed->redis.map);
+}
+
+/* Times are in milliseconds there. */
+static void add_told_truth(struct map *truth, const char *client, int64_t wall_us)
+{
+	uint64_t ms = (uint64_t)(wall_us / 1000), *time;
+	char key[ADDRESS_TEXT_MAX + 8];
+
+	snprintf(key, sizeof(key), "sf %s", client);
+	time = map_at(truth, key);
+	*time = *time && *time < ms ? *time : ms;
+	snprintf(key, sizeof(key), "sl %s", client);
+	time = map_at(truth, key);
+	*time = *time > ms ? *time : ms;
 }
 
 static void add_truth(struct map *truth, const struct question *question,
@@ -115,6 +130,12 @@ static void add_truth(struct map *truth, const struct question *question,
 	map_add(truth, 1, "d %" PRId64 " %s", hour / 24, question->text);
 	if (hit)
 		map_add(truth, 1, "z %s %s", transaction->zone ? "isatap" : "teredo", client);
+	if (hit)
+		map_add(truth, 1, "r %s %s", transaction->zone ? "isatap" : "teredo",
+			transaction->rule ? transaction->rule : "*other");
+	if (transaction->zone == 0 && transaction->action == TRANSACTION_WATCH &&
+		question->addresses)
+		add_told_truth(truth, client, wall_us);
 	for (unsigned i = 0; i < question->addresses; i++) {
 		struct address told =
 			address_v4((const uint8_t[]){192, 0, 2, (uint8_t)(question->tail + i)});
@@ -160,6 +181,8 @@ static uint32_t random_next(uint32_t *state)
 
 static void sums_are_exact_over_resends(void **state)
 {
+	static const char *const rules[] = {
+		"a.example.", "*.example.", "32.zz.2001.rpz-ip.", "win*.example.", NULL};
 	static struct question questions[QUESTIONS];
 	struct bed bed;
 	uint32_t random = 42;
@@ -181,6 +204,9 @@ static void sums_are_exact_over_resends(void **state)
 				which % 7 == 0 ? random_next(&random) % 3 : TRANSACTION_NONE;
 			if (transaction.action != TRANSACTION_NONE)
 				transaction.zone = which % 2;
+			/* Of the same name now this rule, now that one: the zone was loaded anew. */
+			if (transaction.action != TRANSACTION_NONE)
+				transaction.rule = rules[random_next(&random) % 5];
 			tally_add(bed.tally, &seed, &transaction, now.wall_us);
 			add_truth(bed.truth, question, &transaction, now.wall_us);
 		}
@@ -245,6 +271,111 @@ static size_t find_field(const struct batch *batch, const char *field, const cha
 			return at;
 	}
 	return 0;
+}
+
+/* The place of an item "s" of the client 10.0.0.1; 0: there is none. */
+static size_t find_told(const struct batch *batch)
+{
+	for (size_t at = BATCH_ARGV_HEADER + BATCH_HEADER_COUNT; at + 4 < batch->argc; at++)
+		if (arg_is(batch, at, "s") && arg_is(batch, at + 1, "10.0.0.1"))
+			return at;
+	return 0;
+}
+
+static void tell(struct bed *bed, const char *name, unsigned address,
+	enum transaction_action action, uint16_t zone, int64_t wall_us)
+{
+	struct answer answer;
+
+	make_answer(&answer, name, address);
+	struct transaction transaction = transaction_of(&answer, 1, address);
+	transaction.action = action;
+	transaction.zone = zone;
+	transaction.rule = "rule.";
+	tally_add(bed->tally, &seed, &transaction, wall_us);
+	pending_merge(&bed->pending, bed->tally);
+	tally_clear(bed->tally);
+}
+
+/* First and last time that a server was told, and the server told last, in whatever order tallies come;
+ * a denied question, an answer without an address and another zone's tell none. */
+static void told_a_teredo_server(void **state)
+{
+	const struct now now = {.wall_us = NOON};
+	struct bed bed;
+	(void)state;
+
+	bed_open(&bed, &wide);
+	tell(&bed, "a.", 1, TRANSACTION_NONE, ZONE_ID_NONE, NOON);
+	tell(&bed, "b.", 2, TRANSACTION_BLOCK, 0, NOON);
+	tell(&bed, "c.", 3, TRANSACTION_WATCH, 1, NOON);
+	tell(&bed, "d.", 0, TRANSACTION_WATCH, 0, NOON);
+	struct batch *batch = batch_cut(&bed.batcher, &bed.pending, &now, false);
+	assert_int_equal(find_told(batch), 0);
+	assert_true(batch_acknowledged(&bed.batcher, batch->number));
+	while ((batch = batch_cut(&bed.batcher, &bed.pending, &now, false)) != NULL)
+		assert_true(batch_acknowledged(&bed.batcher, batch->number));
+
+	tell(&bed, "e.", 5, TRANSACTION_WATCH, 0, NOON + 5000);
+	tell(&bed, "g.", 7, TRANSACTION_WATCH, 0, NOON + 9000);
+	tell(&bed, "f.", 6, TRANSACTION_WATCH, 0, NOON + 2000);
+	batch = batch_cut(&bed.batcher, &bed.pending, &now, false);
+	size_t at = find_told(batch);
+	char first[24], last[24];
+	snprintf(first, sizeof(first), "%" PRId64, NOON / 1000 + 2);
+	snprintf(last, sizeof(last), "%" PRId64, NOON / 1000 + 9);
+	assert_true(at && arg_is(batch, at + 2, first) && arg_is(batch, at + 3, last) &&
+		    arg_is(batch, at + 4, "192.0.2.7"));
+	bed_close(&bed);
+}
+
+/* What finds no room is one of the zone's others, and so is a rule without a text or with a huge one. */
+static void hits_of_rules_are_all_counted(void **state)
+{
+	static const struct pending_limits narrow = {
+		.clients = 10, .tops = 5, .details = 20, .lines = 3, .line_bytes = 100};
+	char rule[TALLY_RULE_MAX + 2], key[300];
+	uint64_t named = 0;
+	struct answer answer;
+	struct bed bed;
+	(void)state;
+
+	bed_open(&bed, &narrow);
+	make_answer(&answer, "a.", 0);
+	struct transaction transaction = transaction_of(&answer, 1, 0);
+	transaction.action = TRANSACTION_BLOCK;
+	transaction.zone = 1;
+	for (unsigned i = 0; i < 400; i++) {
+		snprintf(rule, sizeof(rule), "r%u.", i % 100);
+		transaction.rule = rule;
+		tally_add(bed.tally, &seed, &transaction, NOON);
+	}
+	transaction.rule = NULL;
+	tally_add(bed.tally, &seed, &transaction, NOON);
+	memset(rule, 'x', sizeof(rule));
+	rule[sizeof(rule) - 1] = '\0';
+	transaction.rule = rule;
+	tally_add(bed.tally, &seed, &transaction, NOON);
+	rule[TALLY_RULE_MAX] = '\0';
+	pending_merge(&bed.pending, bed.tally);
+	struct now now = {.wall_us = NOON};
+	while (send_one(&bed, &now, 4))
+		;
+	for (unsigned i = 0; i < 100; i++) {
+		snprintf(key, sizeof(key), "r isatap r%u.", i);
+		named += *map_at(bed.redis.map, key);
+	}
+	assert_true(named > 0 && named < 400);
+	assert_int_equal(named + *map_at(bed.redis.map, "r isatap *other"), 402);
+
+	tally_clear(bed.tally);
+	tally_add(bed.tally, &seed, &transaction, NOON);
+	pending_merge(&bed.pending, bed.tally);
+	while (send_one(&bed, &now, 4))
+		;
+	snprintf(key, sizeof(key), "r isatap %s", rule);
+	assert_int_equal(*map_at(bed.redis.map, key), 1);
+	bed_close(&bed);
 }
 
 /* Of a client's field the newest text is sent, whatever its length. */
@@ -576,6 +707,8 @@ int main(void)
 		cmocka_unit_test(sums_are_exact_over_resends),
 		cmocka_unit_test(merges_while_nothing_is_sent),
 		cmocka_unit_test(newest_field_is_sent),
+		cmocka_unit_test(told_a_teredo_server),
+		cmocka_unit_test(hits_of_rules_are_all_counted),
 		cmocka_unit_test(newest_gauges_are_sent),
 		cmocka_unit_test(overflow_goes_to_other_or_is_counted),
 		cmocka_unit_test(oldest_lines_go),

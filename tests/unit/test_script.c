@@ -52,8 +52,9 @@ static void bed_open(struct bed *bed, const struct batch_bounds *bounds)
 	bed->now.wall_us = (int64_t)time(NULL) * US_PER_S;
 	settings.started_us = bed->now.wall_us;
 	zone_ids_init(&bed->zones);
-	zone_ids_add(&bed->zones, "teredo");
+	uint16_t teredo = zone_ids_add(&bed->zones, ZONE_TEREDO);
 	pending_init(&bed->pending, &wide, &seed);
+	bed->pending.teredo = teredo;
 	assert_true(batcher_init(&bed->batcher, &settings));
 	bed->tally = tally_new();
 	assert_non_null(bed->tally);
@@ -141,6 +142,7 @@ static void every_field_of_the_schema(void **state)
 			   second = transaction_of(&watched, 2, 2);
 	second.action = TRANSACTION_WATCH;
 	second.zone = 0;
+	second.rule = "*.example.";
 	for (unsigned i = 0; i < 3; i++)
 		count(&bed, &first);
 	count(&bed, &second);
@@ -176,6 +178,12 @@ static void every_field_of_the_schema(void **state)
 		"1");
 	assert_text(ask("ZSCORE teredown:{t}:watch:teredo 10.0.0.2"), "1");
 	assert_int_equal(number_of(ask("ZSCORE teredown:{t}:watch:teredo:last 10.0.0.2")), ms);
+	assert_text(ask("ZSCORE teredown:{t}:rules:teredo *.example."), "1");
+	assert_text(ask("ZSCORE teredown:{t}:rules:teredo:estimate *.example."), "1");
+	assert_int_equal(number_of(ask("HGET teredown:{t}:client:10.0.0.2 told_teredo")), ms);
+	assert_int_equal(number_of(ask("HGET teredown:{t}:client:10.0.0.2 told_teredo_last")), ms);
+	assert_text(ask("HGET teredown:{t}:client:10.0.0.2 told_teredo_server"), "192.0.2.2");
+	assert_int_equal(number_of(ask("HEXISTS teredown:{t}:client:10.0.0.1 told_teredo")), 0);
 	snprintf(expected, sizeof(expected), "%" PRId64 " %" PRId64 " 3 www.example.", ms, ms);
 	assert_text(ask("HGET teredown:{t}:pair:192.0.2.1 %s", "10.0.0.1 www.example."), expected);
 	assert_int_equal(number_of(ask("HLEN teredown:{t}:pair:192.0.2.1")), 1);

@@ -137,6 +137,39 @@ static void keeps_what_was_told_with_its_owner(void **state)
 	assert_int_equal(told[1].owner, told[0].owner); /* stored once */
 }
 
+/* Another rule is another detail; the same rule's text is stored once; what is no hit has none. */
+static void keeps_the_rule_of_a_hit(void **state)
+{
+	struct tally *tally = *state;
+	struct answer a, b;
+	make_answer(&a, "a.example.", 1);
+	make_answer(&b, "b.example.", 2);
+	struct transaction first = transaction_of(&a, 1, 5), second = transaction_of(&b, 1, 6);
+	first.action = second.action = TRANSACTION_WATCH;
+	first.zone = second.zone = 3;
+	first.rule = second.rule = "*.example.";
+	struct transaction other = first, none = first;
+	other.rule = "*.exampl.";
+	none.action = TRANSACTION_NONE;
+	none.zone = ZONE_ID_NONE;
+
+	for (unsigned i = 0; i < 2; i++) {
+		tally_add(tally, &seed, &first, NOON);
+		tally_add(tally, &seed, &second, NOON);
+		tally_add(tally, &seed, &other, NOON);
+		tally_add(tally, &seed, &none, NOON);
+	}
+	assert_int_equal(tally->detail_count, 4);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(tally->details[i].queries, 2);
+	assert_int_equal(tally->details[0].rule_length, 10);
+	assert_memory_equal(tally->bytes + tally->details[0].rule, "*.example.", 10);
+	assert_int_equal(tally->details[1].rule, tally->details[0].rule);
+	assert_int_equal(tally->details[2].rule_length, 9);
+	assert_memory_equal(tally->bytes + tally->details[2].rule, "*.exampl.", 9);
+	assert_int_equal(tally->details[3].rule_length, 0);
+}
+
 static void same_answer_to_two_clients_is_two_details(void **state)
 {
 	struct tally *tally = *state;
@@ -311,6 +344,7 @@ int main(void)
 		TEST(counts_each_outcome),
 		TEST(counts_truncated_as_no_nodata),
 		TEST(keeps_what_was_told_with_its_owner),
+		TEST(keeps_the_rule_of_a_hit),
 		TEST(same_answer_to_two_clients_is_two_details),
 		TEST(v4_and_v6_of_equal_octets_differ),
 		TEST(more_clients_than_fit_are_other),

@@ -94,6 +94,11 @@ static void read_address(struct log_cursor *cursor, struct address *address)
 		memcpy(address->octets, octets, octets_of(*family));
 }
 
+static bool is_of_a_zone(enum pending_kind kind)
+{
+	return kind == PENDING_ZONE || kind == PENDING_RULE;
+}
+
 /* --- writing --- */
 
 static void write_key(
@@ -104,9 +109,9 @@ static void write_key(
 	write_name(out, key->name, key->name_length);
 	write_address(out, &key->client);
 	write_address(out, &key->address);
-	if (key->kind == PENDING_ZONE && !zones) {
+	if (is_of_a_zone(key->kind) && !zones) {
 		log_write(out, key->zone);
-	} else if (key->kind == PENDING_ZONE) {
+	} else if (is_of_a_zone(key->kind)) {
 		const char *zone = zone_ids_name(zones, key->zone);
 		write_name(out, (const uint8_t *)zone, zone ? strlen(zone) : 0);
 	}
@@ -253,7 +258,7 @@ static bool read_key(struct log_cursor *cursor, struct pending_key *key, struct 
 	memcpy(key->name, name, length);
 	read_address(cursor, &key->client);
 	read_address(cursor, &key->address);
-	if (key->kind == PENDING_ZONE)
+	if (is_of_a_zone(key->kind))
 		key->zone = read_zone(cursor, zones);
 	return !cursor->failed;
 }

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #define MAGIC 0x524d4454u /* "TDMR" */
-#define VERSION 1         /* raised when a tally of equal size would mean something else */
+#define VERSION 2         /* raised when a tally of equal size would mean something else */
 #define PAGE ((size_t)4096)
 #define TALLIES_OFFSET ((sizeof(struct region_header) + PAGE - 1) & ~(PAGE - 1))
 #define NAME_ROOM 64

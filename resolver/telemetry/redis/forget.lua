@@ -58,7 +58,8 @@ local function outlive(key, from)
 	if left == -1 then redis.call('PERSIST', key) elseif own < left and own ~= -1 then redis.call('PEXPIRE', key, left) end
 end
 
-local WORDS = { name = true, forwarder = true } -- a host may be called 17
+-- No counters: a host may be called 17, and nobody else was told of a server.
+local WORDS = { name = true, forwarder = true, told_teredo = true, told_teredo_last = true, told_teredo_server = true }
 
 local function fold_counters(key)
 	local other = prefix .. 'client:' .. OTHER

@@ -97,6 +97,8 @@ enum reader_ranking {
 	READER_ZONE_CLIENTS,   /* clients by hits of a policy zone: the zone */
 	READER_ZONE_LAST,      /* clients by their last hit (Unix ms): the zone */
 	READER_HOUR,           /* clients by a counter in an hour: "YYYYMMDDHH:watched" */
+	READER_RULES,          /* rules by hits: the policy zone */
+	READER_RULE_ESTIMATES, /* the same rules by what decides which of them stay */
 };
 enum td_error reader_ranks(struct reader *reader, struct arena *arena, enum reader_ranking ranking,
 	const char *of, size_t limit, struct reader_ranks *out);
@@ -105,10 +107,10 @@ enum td_error reader_ranks(struct reader *reader, struct arena *arena, enum read
 enum td_error reader_scores(struct reader *reader, enum reader_ranking ranking, const char *of,
 	struct reader_rank *rows, size_t count);
 
-/* The most that these names can have been asked on a day, whose bounded list may have lost something
- * of them: added to their values. */
-enum td_error reader_day_at_most(
-	struct reader *reader, const char *day, struct reader_rank *rows, size_t count);
+/* The most that these names can have been asked on a day (READER_DAY_NAMES), or these rules hit
+ * (READER_RULES), as a bounded list may have lost something of them: added to their values. */
+enum td_error reader_at_most(struct reader *reader, enum reader_ranking ranking, const char *of,
+	struct reader_rank *rows, size_t count);
 
 /* Who was told an address, by which question: never projected apart. */
 struct reader_pair {

@@ -33,6 +33,10 @@ static bool make_ranking_key(struct reader *reader, char key[READER_KEY_MAX],
 		return reader_make_key(reader, key, KEY_WATCH_LAST, reader->resolver, of);
 	case READER_HOUR:
 		return reader_make_key(reader, key, KEY_HOUR, reader->resolver, of);
+	case READER_RULES:
+		return reader_make_key(reader, key, KEY_RULES, reader->resolver, of);
+	case READER_RULE_ESTIMATES:
+		return reader_make_key(reader, key, KEY_RULES_ESTIMATE, reader->resolver, of);
 	}
 	return false;
 }
@@ -185,14 +189,16 @@ enum td_error reader_scores(struct reader *reader, enum reader_ranking ranking, 
 	return error;
 }
 
-/* What any name may lack, and what one may that is not in the list: fields of KEY_TOP_ERROR. */
-static enum td_error read_day_error(
-	struct reader *reader, const char *day, int64_t *missed, int64_t *evicted)
+/* What any member may lack, and what one may that is not in the list. */
+static enum td_error read_error(struct reader *reader, enum reader_ranking ranking, const char *of,
+	int64_t *missed, int64_t *evicted)
 {
 	char key[READER_KEY_MAX];
 	enum td_error error = TD_OK;
 
-	if (!reader_make_key(reader, key, KEY_TOP_ERROR, reader->resolver, day))
+	if (!(ranking == READER_RULES
+			    ? reader_make_key(reader, key, KEY_RULES_ERROR, reader->resolver, of)
+			    : reader_make_key(reader, key, KEY_TOP_ERROR, reader->resolver, of)))
 		return TD_TOO_LONG;
 	READER_PUT(reader, "HMGET", key, "missed", "evicted");
 	redisReply *reply = reader_take(reader, REDIS_REPLY_ARRAY, REDIS_REPLY_ARRAY, &error);
@@ -211,18 +217,19 @@ static void add_at_most(struct reader_rank *rows, const struct reader_rank *esti
 		rows[i].value += missed + (estimates[i].value ? estimates[i].value : evicted);
 }
 
-enum td_error reader_day_at_most(
-	struct reader *reader, const char *day, struct reader_rank *rows, size_t count)
+enum td_error reader_at_most(struct reader *reader, enum reader_ranking ranking, const char *of,
+	struct reader_rank *rows, size_t count)
 {
+	enum reader_ranking by = ranking == READER_RULES ? READER_RULE_ESTIMATES : READER_DAY_ESTIMATES;
 	struct reader_rank *estimates = malloc((count + 1) * sizeof(*estimates));
 	int64_t missed = 0, evicted = 0;
 
 	if (!estimates)
 		return TD_NOMEM;
 	memcpy(estimates, rows, count * sizeof(*estimates));
-	enum td_error error = reader_scores(reader, READER_DAY_ESTIMATES, day, estimates, count);
+	enum td_error error = reader_scores(reader, by, of, estimates, count);
 	if (error == TD_OK)
-		error = read_day_error(reader, day, &missed, &evicted);
+		error = read_error(reader, ranking, of, &missed, &evicted);
 	if (error == TD_OK)
 		add_at_most(rows, estimates, count, missed, evicted);
 	free(estimates);

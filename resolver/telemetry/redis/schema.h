@@ -27,6 +27,9 @@
 #define KEY_TIMELINE           "teredown:{%s}:timeline:%s"
 #define KEY_TRANSACTIONS       "teredown:{%s}:transactions"
 #define KEY_EVENTS             "teredown:{%s}:events"
+#define KEY_RULES              "teredown:{%s}:rules:%s"
+#define KEY_RULES_ESTIMATE     "teredown:{%s}:rules:%s:estimate"
+#define KEY_RULES_ERROR        "teredown:{%s}:rules:%s:error"
 #define KEY_TOP                "teredown:{%s}:top:%s"
 #define KEY_TOP_ESTIMATE       "teredown:{%s}:top:%s:estimate"
 #define KEY_TOP_ERROR          "teredown:{%s}:top:%s:error"
@@ -56,6 +59,7 @@
 #define SCHEMA_PAIRS_MAX          10000  /* pairs of an address */
 #define SCHEMA_HOUR_NAMES_MAX     2000   /* watched (client, name) of an hour */
 #define SCHEMA_TOP_MAX            5000   /* names of a day */
+#define SCHEMA_RULES_MAX          1000   /* rules of a zone with hits; script.lua has it too */
 #define SCHEMA_STREAM_MAX         10000  /* entries of a stream: the oldest go */
 #define SCHEMA_REMEDIATED_MAX     10000  /* marked clients */
 #define SCHEMA_HOUR_DROPS_MAX     2000   /* dropped (client, address, kind) of an hour */

@@ -12,6 +12,8 @@
 --   p address client name first last count owner      who was told what
 --   t address hour source count                       when
 --   z zone client hits last                           hits of a policy zone
+--   r zone rule hits last                             hits of a rule
+--   s client first last server                        when it was told the address of a Teredo server
 --   m client field text                               what is known of a client beside its counters: name, forwarder; '' takes it away
 --   g upstreams N (gauge value)*N                  the daemon's own figures, as they are now
 --   n day name count weight                           top names; weight is of their estimate, for "*other" what any name may lack
@@ -31,7 +33,7 @@
 local OTHER = '*other'
 local SCHEMA = 2
 -- s text, n number, i hour or day, C counters
-local ITEMS = { c = 'sinnC', h = 'iC', q = 'ssinnn', p = 'sssnnns', t = 'sisn', z = 'ssnn', n = 'isnn', d = 'isn', x = 'ns', e = 'ns', k = 'i', m = 'sss', g = 'sC' }
+local ITEMS = { c = 'sinnC', h = 'iC', q = 'ssinnn', p = 'sssnnns', t = 'sisn', z = 'ssnn', n = 'isnn', d = 'isn', x = 'ns', e = 'ns', k = 'i', m = 'sss', g = 'sC', r = 'ssnn', s = 'snns' }
 local HEADER = 'snnsnnnnnnnnnnnnnn'
 
 local FIRST = 4 -- where the header begins
@@ -321,6 +323,7 @@ local bound = {}
 for k, name in ipairs({ 'clients', 'client_names', 'names', 'name_clients', 'name_addresses', 'addresses', 'pairs', 'hour_names', 'top', 'stream' }) do
 	bound[name] = tonumber(ARGV[FIRST + 7 + k])
 end
+bound.rules = math.min(1000, bound.top) -- of a zone
 
 -- Once ---------------------------------------------------------------------
 
@@ -404,6 +407,7 @@ local addresses = new_index('addresses', pair_retention, 600000, REMOVALS)
 local folded, names_left = { counters = {} }, 200
 local ZSETS = { queries = true, watched = true, blocked = true }
 local CLIENT_FIELDS = { name = true, forwarder = true } -- words, and no counters
+local TOLD_FIELDS = { told_teredo = true, told_teredo_last = true, told_teredo_server = true } -- nor are these, and they are nobody else's
 
 -- A client's counters, totals and names become a part of "*other", exactly; what stands under an hour, an address or a name remains.
 -- False when it is not to go yet: only one that has asked little makes room within its idle time.
@@ -412,7 +416,7 @@ local function fold_client(client, idle)
 	local fields = call('HGETALL', key) or {}
 	local counters, size = {}, call('ZCARD', key .. ':names') or 0
 	for k = 1, #fields, 2 do
-		if not CLIENT_FIELDS[fields[k]] then counters[fields[k]] = tonumber(fields[k + 1]) end
+		if not CLIENT_FIELDS[fields[k]] and not TOLD_FIELDS[fields[k]] then counters[fields[k]] = tonumber(fields[k + 1]) end
 	end
 	if not fields[1] then -- it has expired, its places in the rankings do not
 		for counter in pairs(ZSETS) do counters[counter] = tonumber(call('ZSCORE', prefix .. 'clients:' .. counter, client) or nil) end
@@ -677,6 +681,21 @@ function apply.m(at)
 	end
 end
 
+-- First and last time only ever move apart, so what is written twice or late changes nothing. What was folded into *other is nobody's.
+function apply.s(at)
+	local first, last_ms = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+	local client, seen = admit(clients, ARGV[at], last_ms)
+	if client == OTHER then return end
+	local key = prefix .. 'client:' .. client
+	local old = call('HMGET', key, 'told_teredo', 'told_teredo_last') or {}
+	local old_first, old_last = tonumber(old[1] or nil), tonumber(old[2] or nil)
+	local set = { 'told_teredo', string.format('%.0f', math.min(first, old_first or first)) }
+	if last_ms >= (old_last or 0) then
+		for _, word in ipairs({ 'told_teredo_last', string.format('%.0f', last_ms), 'told_teredo_server', ARGV[at + 3] }) do set[#set + 1] = word end
+	end
+	expire_with(key, seen, pair_retention, call('HSET', key, unpack(set)) == #set / 2)
+end
+
 -- Under names that begin so, whatever the daemon calls them. Those that an earlier boot left are no news.
 function apply.g(at)
 	if sender ~= '' and sender ~= boot then return end
@@ -843,19 +862,19 @@ function apply.z(at)
 	end
 end
 
--- Heavy hitters: a Space-Saving sketch. `top:<day>` holds what was counted for certain, so its sum with *other is exact; `:estimate` that and
--- what the name may have lost before it had a place. Beside them, `:error` says what any name may have lost besides: `missed` in the daemon
--- (of every name), `evicted` here, the largest estimate that had to go (of a newcomer: it is in its estimate already).
-local days = {}
-local function sketch_of(day)
-	local sketch = days[day]
+-- Heavy hitters: a Space-Saving sketch. A key (`top:<day>`, `rules:<zone>`) holds what was counted for certain, so its sum with *other is exact;
+-- `:estimate` that and what the name may have lost before it had a place. Beside them, `:error` says what any name may have lost besides: `missed`
+-- in the daemon (of every name), `evicted` here, the largest estimate that had to go (of a newcomer: it is in its estimate already).
+local sketches = {}
+local function sketch_of(key, family)
+	local sketch = sketches[key]
 	if sketch then return sketch end
-	local key = prefix .. 'top:' .. day_text(day)
 	local evicted = call('HGET', key .. ':error', 'evicted')
-	sketch = { key = key, size = call('ZCARD', key .. ':estimate') or 0, evicted = tonumber(evicted or nil) or 0, other = 0, missed = 0, day = day }
+	sketch = { key = key, size = call('ZCARD', key .. ':estimate') or 0, evicted = tonumber(evicted or nil) or 0, other = 0, missed = 0, at = 0,
+		family = family, most = bound[family] }
 	sketch.before = sketch.evicted
 	sketch.created = sketch.size == 0
-	days[day] = sketch
+	sketches[key] = sketch
 	return sketch
 end
 
@@ -866,19 +885,18 @@ local function evict_name(sketch)
 	sketch.other = sketch.other + tonumber(call('ZSCORE', sketch.key, least[1]) or 0)
 	call('ZREM', sketch.key, least[1])
 	sketch.size = sketch.size - 1
-	drop('top')
+	drop(sketch.family)
 end
 
-local function add_top(day, name, count, weight)
-	local sketch = sketch_of(day)
+local function add_heavy(sketch, name, count, weight)
 	if name == OTHER then
 		sketch.other, sketch.missed = sketch.other + count, sketch.missed + weight
 		return
 	end
 	local known = call('ZSCORE', sketch.key .. ':estimate', name)
 	if not known then
-		if sketch.size >= bound.top or pressure > 0 then evict_name(sketch) end
-		if sketch.size >= bound.top then evict_name(sketch) end -- the bound was lowered: two go for each that comes
+		if sketch.size >= sketch.most or pressure > 0 then evict_name(sketch) end
+		if sketch.size >= sketch.most then evict_name(sketch) end -- the bound was lowered: two go for each that comes
 		if pressure > 0 and sketch.size == 0 then
 			sketch.other, sketch.missed = sketch.other + count, sketch.missed + weight
 			return
@@ -888,6 +906,12 @@ local function add_top(day, name, count, weight)
 	end
 	call('ZINCRBY', sketch.key .. ':estimate', string.format('%.0f', weight), name)
 	call('ZINCRBY', sketch.key, count, name)
+end
+
+local function add_top(day, name, count, weight)
+	local sketch = sketch_of(prefix .. 'top:' .. day_text(day), 'top')
+	sketch.at = (day + 1) * 86400 + retention
+	add_heavy(sketch, name, count, weight)
 end
 
 function apply.n(at)
@@ -900,14 +924,22 @@ function apply.d(at)
 	add_top(tonumber(ARGV[at]), name, count, name == OTHER and 0 or count)
 end
 
+-- The rules of a zone live as long as its clients: from the last hit of any.
+function apply.r(at)
+	local hits = tonumber(ARGV[at + 2])
+	local sketch = sketch_of(prefix .. 'rules:' .. ARGV[at], 'rules')
+	sketch.at = math.max(sketch.at, tonumber(ARGV[at + 3]) / 1000 + pair_retention)
+	sketch.prolonged = true
+	add_heavy(sketch, ARGV[at + 1], hits, hits)
+end
+
 local function store_sketch(sketch)
-	local at = (sketch.day + 1) * 86400 + retention
 	if sketch.other > 0 then call('ZINCRBY', sketch.key, string.format('%.0f', sketch.other), OTHER) end
 	if sketch.missed > 0 then call('HINCRBY', sketch.key .. ':error', 'missed', string.format('%.0f', sketch.missed)) end
 	if sketch.evicted > sketch.before then call('HSET', sketch.key .. ':error', 'evicted', string.format('%.0f', sketch.evicted)) end
-	if sketch.created or sketch.other > 0 then expire(sketch.key, at) end
-	if sketch.created then expire(sketch.key .. ':estimate', at) end
-	if sketch.missed > 0 or sketch.evicted > sketch.before then expire(sketch.key .. ':error', at) end
+	if sketch.created or sketch.prolonged or sketch.other > 0 then expire(sketch.key, sketch.at) end
+	if sketch.created or sketch.prolonged then expire(sketch.key .. ':estimate', sketch.at) end
+	if sketch.missed > 0 or sketch.evicted > sketch.before or sketch.prolonged then expire(sketch.key .. ':error', sketch.at) end
 end
 
 function apply.x(at)
@@ -1017,7 +1049,7 @@ if not invalid then
 	for _, index in ipairs({ clients, names, addresses }) do store_index(index) end
 	for key, zset in pairs(zsets) do store_zset(key, zset) end
 	for key, known in pairs(last_told) do store_times(key, known) end
-	for _, sketch in pairs(days) do store_sketch(sketch) end
+	for _, sketch in pairs(sketches) do store_sketch(sketch) end
 	store_folded()
 	for key, when in pairs(expiry) do call('EXPIREAT', key, when) end
 end
