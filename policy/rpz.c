@@ -254,9 +254,7 @@ static enum policy_action action_from_cname(
 		return ACTION_PASSTHRU;
 	for (size_t at = 0; target[at]; at += (size_t)1 + target[at])
 		last = at;
-	if (target[0] == 1 && target[1] == '*')
-		*why = "a CNAME to a wildcard is not supported";
-	else if (target[last] > 4 && !memcmp(target + last + 1, "rpz-", 4))
+	if (target[last] > 4 && !memcmp(target + last + 1, "rpz-", 4))
 		*why = "not a known action";
 	return *why ? ACTION_NONE : ACTION_LOCAL_DATA;
 }

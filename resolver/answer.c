@@ -179,20 +179,10 @@ static enum td_error keep_chain(struct build *build, size_t start, unsigned coun
 
 static enum td_error keep_soa(struct build *build, const struct message_rr *rr)
 {
-	struct wire_reader reader =
-		wire_reader_init(build->reply, rr->rdata_offset + rr->rdata_length);
 	struct compose_soa soa;
 	uint32_t ttl_s = message_ttl_s(rr->ttl);
 
-	reader.position = rr->rdata_offset;
-	name_read(&reader, &soa.mname);
-	name_read(&reader, &soa.rname);
-	soa.serial = wire_read_u32(&reader);
-	soa.refresh_s = wire_read_u32(&reader);
-	soa.retry_s = wire_read_u32(&reader);
-	soa.expire_s = wire_read_u32(&reader);
-	soa.minimum_s = wire_read_u32(&reader);
-	if (reader.error != TD_OK)
+	if (!compose_read_soa(build->reply, build->size, rr, &soa))
 		return TD_MALFORMED;
 	if (soa.minimum_s < ttl_s)
 		ttl_s = soa.minimum_s;

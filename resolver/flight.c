@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "resolver/judge.h"
+#include "resolver/question.h"
 #include "resolver/waiter.h"
 
 #define FOREIGN_RETRIES_MAX 3
@@ -75,13 +76,6 @@ static void flight_add(struct query_flight *flight, struct waiter *waiter)
 	TAILQ_INSERT_TAIL(&flight->waiters, waiter, next);
 }
 
-/* The waiter is done with. */
-static void flight_remove(struct waiter *waiter)
-{
-	TAILQ_REMOVE(&waiter->flight->waiters, waiter, next);
-	waiter_free(waiter);
-}
-
 static void flight_free(struct query_flight *flight)
 {
 	struct query_engine *engine = flight->engine;
@@ -90,20 +84,32 @@ static void flight_free(struct query_flight *flight)
 	table_remove(&engine->flights, flight->key.hash, flight_equal, &flight->key);
 	TAILQ_REMOVE(&engine->by_age, flight, newer);
 	engine->own_count -= flight->own;
-	while ((waiter = TAILQ_FIRST(&flight->waiters)))
-		flight_remove(waiter);
+	while ((waiter = TAILQ_FIRST(&flight->waiters))) {
+		TAILQ_REMOVE(&flight->waiters, waiter, next);
+		waiter_free(waiter);
+	}
 	engine->background -= flight->background;
 	free(flight);
 }
 
-/* The waiter is done with. A flight goes on without any, unless another worker is asking. */
-static void flight_leave(struct waiter *waiter)
+static void waiter_finish(struct waiter *waiter, const struct now *now);
+
+/* The waiter has been told, or moves on. */
+static void flight_done(struct waiter *waiter, const struct now *now)
+{
+	TAILQ_REMOVE(&waiter->flight->waiters, waiter, next);
+	waiter_finish(waiter, now);
+}
+
+/* The same; the flight goes on without any, unless another worker is asking. */
+static void flight_leave(struct waiter *waiter, const struct now *now)
 {
 	struct query_flight *flight = waiter->flight;
 
-	flight_remove(waiter);
+	TAILQ_REMOVE(&flight->waiters, waiter, next);
 	if (TAILQ_EMPTY(&flight->waiters) && !flight->handle)
 		flight_free(flight);
+	waiter_finish(waiter, now);
 }
 
 static void mail(struct query_engine *engine, unsigned worker, const struct query_letter *content)
@@ -156,7 +162,7 @@ static void flight_fail(struct query_flight *flight, const struct failure *failu
 	while ((waiter = TAILQ_FIRST(&flight->waiters))) {
 		if (waiter_serve_cached(waiter, &flight->key, now) == WAITER_NOT_SERVED)
 			waiter_fail(waiter, failure, cached, now);
-		flight_remove(waiter);
+		flight_done(waiter, now);
 	}
 	flight_free(flight);
 }
@@ -207,7 +213,7 @@ static bool flight_answer(
 		if ((int32_t)(waiter->epoch - answer->epoch) > 0)
 			return false;
 		waiter_answer(waiter, answer, now);
-		flight_remove(waiter);
+		flight_done(waiter, now);
 	}
 	return true;
 }
@@ -224,9 +230,11 @@ static void waiter_give_way(struct waiter *waiter, const struct now *now)
 	const struct failure full = {.error = TD_FULL, .rcode = RCODE_SERVFAIL};
 
 	waiter->engine->config.counters->gave_way++;
+	waiter->engine->giving_way = true;
 	if (waiter_serve_cached(waiter, &waiter->flight->key, now) == WAITER_NOT_SERVED)
 		waiter_fail(waiter, &full, false, now);
-	flight_remove(waiter);
+	waiter->engine->giving_way = false;
+	flight_done(waiter, now);
 }
 
 /* Ends the oldest flight, or the oldest that asks upstream. False: there is none. */
@@ -245,7 +253,9 @@ static bool flight_give_way(struct query_engine *engine, bool asking, const stru
 	flight->handle = NULL;
 	TAILQ_FOREACH(waiter, &flight->waiters, next)
 		engine->config.counters->gave_way++;
+	engine->giving_way = true;
 	flight_fail(flight, &full, false, now);
+	engine->giving_way = false;
 	return true;
 }
 
@@ -311,7 +321,7 @@ static void flight_serve_cached(struct query_flight *flight, const struct now *n
 	while ((waiter = TAILQ_FIRST(&flight->waiters))) {
 		if (waiter_serve_cached(waiter, &flight->key, now) == WAITER_NOT_SERVED)
 			waiter_fail(waiter, &gone, false, now);
-		flight_remove(waiter);
+		flight_done(waiter, now);
 	}
 	flight_tell_subscribers(flight, TD_NOT_FOUND, 0, NULL);
 	flight_free(flight);
@@ -359,18 +369,6 @@ static void flight_launch(struct query_flight *flight, const struct now *now)
 
 /* --- the engine's side --- */
 
-static struct upstream_question question_of(const struct request *request)
-{
-	struct upstream_question question = {.qname.length = request->qname_length,
-		.qtype = request->qtype,
-		.dnssec_ok = request->edns.dnssec_ok,
-		.checking_disabled = request->flags & DNS_FLAG_CD,
-		.subnet = request->subnet};
-
-	memcpy(question.qname.wire, request->folded, request->qname_length);
-	return question;
-}
-
 /* The same query a second time, from the client's own impatience: one answer will do. */
 static bool is_repeated(const struct query_flight *flight, const struct query_client *client,
 	const struct request *request)
@@ -384,7 +382,9 @@ static bool is_repeated(const struct query_flight *flight, const struct query_cl
 	{
 		if (waiter->request.id == request->id && !query_is_tcp(&waiter->client) &&
 			endpoint_equal(&waiter->client.peer, &client->peer) &&
-			endpoint_equal(&waiter->client.origin, &client->origin))
+			endpoint_equal(&waiter->client.origin, &client->origin) &&
+			name_wire_equal(waiter->request.folded, waiter->request.qname_length,
+				request->folded, request->qname_length))
 			return true;
 		if (--left == 0)
 			break;
@@ -403,17 +403,32 @@ static void make_room(
 }
 
 /*
- * A key that no other question has. An answer for one subnet is neither kept by its scope nor shared: with
- * the clients' subnets in keys, whoever asks could fill the cache, and have one name asked as often as
- * there are subnets (CVE-2025-5994).
+ * The waiter joins the flight of this key, or begins one. False: no memory for one. Whoever is led
+ * here takes no place of those that wait for another worker: his own flight, which is being answered,
+ * may look like one of them.
  */
-static void make_own(struct query_engine *engine, struct cache_key *key)
+static bool flight_join(struct waiter *waiter, const struct cache_key *key, bool own,
+	const struct now *now)
 {
-	uint64_t serial = ++engine->own_serial;
+	struct query_engine *engine = waiter->engine;
+	struct query_flight *flight = flight_find(engine, key);
 
-	memcpy(key->octets + key->length, &serial, sizeof serial);
-	key->length += sizeof serial;
-	key->hash ^= hash_bytes(&engine->config.seed, &serial, sizeof serial);
+	if (flight) {
+		engine->config.counters->coalesced++;
+		flight_add(flight, waiter);
+		return true;
+	}
+	const struct upstream_question question = question_make(&waiter->request, waiter->redirect);
+	if (engine->flights.count >= engine->config.questions_max)
+		flight_give_way(engine, waiter->redirect != NULL, now);
+	flight = flight_new(engine, key, &question);
+	if (!flight)
+		return false;
+	flight->own = own;
+	engine->own_count += own;
+	flight_add(flight, waiter);
+	flight_launch(flight, now);
+	return true;
 }
 
 void flight_wait(struct query_engine *engine, const struct query_client *client,
@@ -427,7 +442,7 @@ void flight_wait(struct query_engine *engine, const struct query_client *client,
 		slot->request.subnet.sent_length = 0;
 	if (own) {
 		own_key = *asked;
-		make_own(engine, &own_key);
+		question_make_own(&engine->config.seed, ++engine->own_serial, &own_key);
 		key = &own_key;
 	}
 	struct query_flight *flight = flight_find(engine, key);
@@ -444,32 +459,41 @@ void flight_wait(struct query_engine *engine, const struct query_client *client,
 	struct waiter *waiter = waiter_new(engine, client, slot, now->mono_us);
 	if (!waiter)
 		return;
-	if (flight) {
-		engine->config.counters->coalesced++;
-		slot->waits = true;
-		flight_add(flight, waiter);
-		return;
-	}
-	struct upstream_question question = question_of(&slot->request);
-	if (engine->flights.count >= engine->config.questions_max)
-		flight_give_way(engine, false, now);
-	flight = flight_new(engine, key, &question);
-	if (!flight) {
+	slot->waits = true;
+	if (!flight_join(waiter, key, own, now)) {
+		slot->waits = false;
 		engine->config.counters->dropped_overload++;
+		waiter_free(waiter);
+	}
+}
+
+/* A waiter that is told the answer is done with; one that is led elsewhere waits on. */
+static void waiter_finish(struct waiter *waiter, const struct now *now)
+{
+	struct query_engine *engine = waiter->engine;
+	struct worker_counters *counters = engine->config.counters;
+	struct cache_key key;
+
+	if (waiter->moves && engine->stopping) {
+		counters->dropped_gone++;
+	} else if (waiter->moves) {
+		waiter->moves = false;
+		question_key(engine->config.cache, &waiter->request, waiter->redirect, &key);
+		if (flight_join(waiter, &key, false, now))
+			return;
+		counters->dropped_overload++;
+	} else {
 		waiter_free(waiter);
 		return;
 	}
-	flight->own = own;
-	engine->own_count += own;
-	slot->waits = true;
-	flight_add(flight, waiter);
-	flight_launch(flight, now);
+	waiter_dismiss(waiter);
+	waiter_free(waiter);
 }
 
 bool flight_need_not_wait(const struct query_engine *engine, const struct request *request,
 	const struct cache_hit *stale)
 {
-	const struct upstream_question question = question_of(request);
+	const struct upstream_question question = question_make(request, NULL);
 
 	return stale->failing || engine->policy->stale_wait_us == 0 ||
 	       is_unreachable(engine, &question);
@@ -485,7 +509,7 @@ void flight_refresh(struct query_engine *engine, const struct request *request,
 	const struct cache_key *key, enum flight_reason reason, const struct now *now)
 {
 	struct worker_counters *counters = engine->config.counters;
-	struct upstream_question question = question_of(request);
+	struct upstream_question question = question_make(request, NULL);
 	struct query_flight *flight;
 	unsigned owner;
 
@@ -574,7 +598,7 @@ static void offer_stale(struct waiter *waiter, const struct now *now)
 	case WAITER_SERVED:
 		break;
 	}
-	flight_leave(waiter);
+	flight_leave(waiter, now);
 }
 
 void query_tick(struct query_engine *engine, const struct now *now)
@@ -587,7 +611,7 @@ void query_tick(struct query_engine *engine, const struct now *now)
 			waiter->received_us + engine->policy->wait_max_us <= now->mono_us) {
 			engine->config.counters->dropped_late++;
 			waiter_dismiss(waiter);
-			flight_leave(waiter);
+			flight_leave(waiter, now);
 		} else {
 			offer_stale(TAILQ_FIRST(&engine->fresh), now);
 		}
@@ -595,17 +619,6 @@ void query_tick(struct query_engine *engine, const struct now *now)
 }
 
 /* --- what comes from upstream and other workers --- */
-
-/* What the reply says of a subnet, if anything, is about the one that was sent (RFC 7871, 7.3). */
-static bool subnet_is_right(
-	const struct upstream_question *question, const uint8_t *reply, size_t size)
-{
-	struct edns edns;
-
-	return !edns_find(reply, size, &edns) || edns.subnet_length == 0 ||
-	       subnet_answers(
-		       &question->subnet, reply + edns.subnet_offset, edns.subnet_length);
-}
 
 void query_answered(struct query_engine *engine, struct query_flight *flight, enum td_error error,
 	const uint8_t *reply, size_t size, const struct endpoint *server, const struct now *now)
@@ -617,7 +630,7 @@ void query_answered(struct query_engine *engine, struct query_flight *flight, en
 		flight_fail_asked(flight, error, RCODE_SERVFAIL, now);
 		return;
 	}
-	if (flight->own && !subnet_is_right(&flight->question, reply, size)) {
+	if (flight->own && !question_subnet_is_right(&flight->question, reply, size)) {
 		flight_fail_asked(flight, TD_MALFORMED, RCODE_SERVFAIL, now);
 		return;
 	}

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "resolver/redirect.h"
 #include "resolver/reply.h"
 
 void judge_begin(
@@ -85,6 +86,8 @@ size_t judge_enforce(struct query_engine *engine, struct query_slot *slot,
 		engine->config.counters->dropped_policy++;
 		return 0;
 	}
+	if (verdict->action == ACTION_LOCAL_DATA && redirect_begin(engine, slot, match))
+		return 0;
 	if (verdict->action == ACTION_LOCAL_DATA)
 		slot->transaction.answer_id = query_next_answer_id(engine);
 	if (verdict->action == ACTION_TCP_ONLY)

@@ -27,7 +27,8 @@ void judge_note_hit(const struct query_engine *engine, struct query_slot *slot,
 /* Whether the verdict makes the reply; "TCP only" does not over TCP. */
 bool judge_applies(const struct policy_verdict *verdict, bool tcp);
 
-/* The reply that an enforced rule makes; 0 when it is silence. */
+/* The reply that an enforced rule makes; 0 when it is silence, or with slot->redirect when it depends on
+ * another name's answer: so for all below. */
 size_t judge_enforce(struct query_engine *engine, struct query_slot *slot,
 	const struct policy_verdict *verdict, uint8_t *reply, size_t capacity);
 

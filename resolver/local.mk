@@ -28,8 +28,10 @@ resolver_libresolver_a_SOURCES = \
 	resolver/options_redis.c resolver/options_table.c resolver/options_value.c \
 	resolver/flight.c resolver/flight.h resolver/judge.c resolver/judge.h \
 	resolver/query.c resolver/query.h resolver/query_private.h \
+	resolver/question.c resolver/question.h \
 	resolver/rate_limit.c resolver/rate_limit.h \
 	resolver/rebinding.c resolver/rebinding.h \
+	resolver/redirect.c resolver/redirect.h \
 	resolver/reply.c resolver/reply.h \
 	resolver/resolv_conf.c resolver/resolv_conf.h \
 	resolver/rules.c resolver/rules.h \
@@ -61,7 +63,7 @@ teredownd_LDADD = $(LIB_CONTROL) $(CONFUSE_LIBS) $(DNSTAP_LIBS) $(REDIS_LIBS) $(
 
 if HAVE_CMOCKA
 SCENARIO_BED = tests/scenario/bed.c tests/scenario/bed.h tests/scenario/world.c tests/scenario/world.h
-RESOLVER_TESTS = tests/unit/test_cache tests/unit/test_cache_eviction tests/unit/test_cache_walk tests/unit/test_ttl tests/unit/test_cache_file tests/unit/test_failures tests/scenario/test_query \
+RESOLVER_TESTS = tests/unit/test_cache tests/unit/test_cache_eviction tests/unit/test_cache_walk tests/unit/test_ttl tests/unit/test_cache_file tests/unit/test_failures tests/scenario/test_query tests/scenario/test_redirect \
 	tests/scenario/test_stale tests/scenario/test_refresh tests/scenario/test_failure tests/scenario/test_one_question
 check_PROGRAMS += $(RESOLVER_TESTS)
 TESTS += $(RESOLVER_TESTS)
@@ -103,6 +105,9 @@ tests_unit_test_cache_walk_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS) -
 tests_unit_test_failures_SOURCES = tests/unit/test_failures.c
 tests_unit_test_failures_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_failures_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
+tests_scenario_test_redirect_SOURCES = tests/scenario/test_redirect.c $(SCENARIO_BED)
+tests_scenario_test_redirect_CFLAGS = $(TEST_CFLAGS)
+tests_scenario_test_redirect_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
 tests_scenario_test_stale_SOURCES = tests/scenario/test_stale.c $(SCENARIO_BED)
 tests_scenario_test_stale_CFLAGS = $(TEST_CFLAGS)
 tests_scenario_test_stale_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)

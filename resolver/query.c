@@ -12,6 +12,8 @@
 #include "lib/dns/proxy.h"
 #include "resolver/flight.h"
 #include "resolver/judge.h"
+#include "resolver/question.h"
+#include "resolver/redirect.h"
 #include "resolver/reply.h"
 #include "resolver/upstream/loop_watch.h"
 #include "resolver/waiter.h"
@@ -172,10 +174,7 @@ static size_t answer_question(struct query_engine *engine, const struct query_cl
 	struct cache_hit hit;
 	unsigned owner;
 
-	cache_key_make(engine->config.cache, &key, request->folded, request->qname_length,
-		request->qtype,
-		(uint8_t)((request->edns.dnssec_ok ? CACHE_DNSSEC_OK : 0) |
-			  (request->flags & DNS_FLAG_CD ? CACHE_CHECKING_DISABLED : 0)));
+	question_key(engine->config.cache, request, NULL, &key);
 	if (request->subnet.sent_length) { /* the answer is for this subnet: neither kept nor shared */
 		counters->cache_misses++;
 		return answer_uncached(engine, client, &key, now, slot, reply, limit);
@@ -195,6 +194,23 @@ static size_t answer_question(struct query_engine *engine, const struct query_cl
 	if (result == CACHE_FAILED)
 		return answer_failed(engine, &hit.failure, slot, reply, limit);
 	return answer_uncached(engine, client, &key, now, slot, reply, limit);
+}
+
+/* A rule leads to another name: known, or to be asked. What is judged meanwhile, to make room, may be led
+ * elsewhere too. */
+static size_t answer_redirected(struct query_engine *engine, const struct query_client *client,
+	const struct now *now, struct query_slot *slot, uint8_t *reply, size_t limit)
+{
+	struct cache_key key;
+	size_t length = redirect_resolve(engine, slot, now, reply, limit, &key);
+
+	if (length == 0) {
+		const struct redirect redirect = *slot->redirect;
+		slot->redirect = &redirect;
+		flight_wait(engine, client, slot, &key, now);
+	}
+	slot->redirect = NULL;
+	return bound_any(slot, reply, length, limit);
 }
 
 /* Outsiders ask with whatever sender address they like: what they are told is for few of them. */
@@ -268,6 +284,7 @@ size_t query_handle(struct query_engine *engine, const uint8_t *packet, size_t s
 
 	engine->config.counters->received++;
 	slot->waits = false;
+	slot->redirect = NULL;
 	if (verdict == REQUEST_DROP) {
 		engine->config.counters->dropped_malformed++;
 		return 0;
@@ -288,7 +305,8 @@ size_t query_handle(struct query_engine *engine, const uint8_t *packet, size_t s
 	if (verdict == REQUEST_ERROR)
 		return refuse(slot, reply, limit, rcode, EDE_NONE,
 			rcode == RCODE_REFUSED ? SOURCE_LOCAL : SOURCE_ERROR);
-	return answer_question(engine, client, now, slot, reply, limit);
+	size_t length = answer_question(engine, client, now, slot, reply, limit);
+	return slot->redirect ? answer_redirected(engine, client, now, slot, reply, limit) : length;
 }
 
 void query_sent(struct query_engine *engine, struct query_slot *slot, const struct now *now)
@@ -323,6 +341,11 @@ struct query_engine *query_engine_new(const struct query_config *config)
 
 	if (!engine)
 		return NULL;
+	engine->redirect = malloc(sizeof *engine->redirect);
+	if (!engine->redirect) {
+		free(engine);
+		return NULL;
+	}
 	engine->config = *config;
 	if (engine->config.questions_max == 0)
 		engine->config.questions_max = config->waiters_max;
@@ -341,5 +364,6 @@ void query_engine_free(struct query_engine *engine)
 	engine->config.counters->dropped_gone += engine->waiting.count;
 	flight_end_all(engine);
 	table_deinit(&engine->flights);
+	free(engine->redirect);
 	free(engine);
 }

@@ -81,6 +81,7 @@ struct query_slot {
 	struct transaction transaction;
 	struct request request;
 	char rule[NAME_TEXT_MAX];
+	const struct redirect *redirect; /* of judge.c, while the query is judged; NULL: none */
 	bool waits; /* set by query_handle: io.respond is or was called for it, once */
 };
 

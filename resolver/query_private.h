@@ -2,7 +2,7 @@
 /*
  * One worker's query engine, shared by the files that are its code: query.c (the path of a query),
  * judge.c (what a client is told, and what is recorded of it), flight.c (questions that are
- * pending), waiter.c (clients that wait for their answers).
+ * pending), waiter.c (clients that wait for their answers), redirect.c (rules that lead elsewhere).
  */
 #pragma once
 
@@ -12,6 +12,7 @@
 
 struct query_flight;
 struct waiter;
+struct redirect;
 
 struct query_engine {
 	struct query_config config;
@@ -22,6 +23,8 @@ struct query_engine {
 	struct waiting waiting; /* queries pending */
 	TAILQ_HEAD(, waiter) fresh; /* of those: yet to be offered a stale answer, the oldest first */
 	bool stopping;
+	bool giving_way; /* who is told so now is not led elsewhere, to wait again */
+	struct redirect *redirect; /* of the query being judged (redirect.h) */
 	uint64_t answer_serial;
 	uint64_t own_serial; /* of flights that nobody joins */
 	unsigned own_count;

@@ -93,7 +93,7 @@ static size_t finish_with_opt(struct compose *compose, const struct request *req
 	return compose_finish(compose);
 }
 
-static void begin(struct compose *compose, const struct request *request, uint8_t *reply,
+void reply_begin(struct compose *compose, const struct request *request, uint8_t *reply,
 	size_t capacity, uint16_t flags)
 {
 	compose_begin(compose, reply, capacity, request->id, reply_flags(request, flags),
@@ -121,7 +121,7 @@ size_t reply_error(const struct request *request, uint8_t *reply, size_t capacit
 
 	if (request->qname_length == 0)
 		return reply_headless(request, reply, capacity, flags);
-	begin(&compose, request, reply, capacity, flags);
+	reply_begin(&compose, request, reply, capacity, flags);
 	return finish_with_opt(&compose, request, (uint8_t)(rcode >> 4), code, text);
 }
 
@@ -129,7 +129,7 @@ size_t reply_truncated(const struct request *request, uint8_t *reply, size_t cap
 {
 	struct compose compose;
 
-	begin(&compose, request, reply, capacity, DNS_FLAG_TC);
+	reply_begin(&compose, request, reply, capacity, DNS_FLAG_TC);
 	return finish_with_opt(&compose, request, 0, EDE_NONE, NULL);
 }
 
@@ -169,23 +169,30 @@ static bool add_local_data(struct compose *compose, const struct request *reques
 	return compose->counts[1] > 0 || compose->writer.error != TD_OK;
 }
 
+size_t reply_finish_policy(struct compose *compose, const struct request *request,
+	enum ede_code code, const char *zone_name)
+{
+	char text[POLICY_ZONE_NAME_MAX + 16];
+
+	snprintf(text, sizeof text, "policy zone %s", zone_name);
+	return finish_with_opt(compose, request, 0, code, text);
+}
+
 size_t reply_policy(const struct request *request, uint8_t *reply, size_t capacity,
 	const struct policy_index *index, const struct policy_match *match, uint32_t ttl_s,
 	enum ede_code code, const char *zone_name)
 {
 	struct compose compose;
-	char text[POLICY_ZONE_NAME_MAX + 16];
 	struct name apex;
 	size_t length;
 
-	begin(&compose, request, reply, capacity,
+	reply_begin(&compose, request, reply, capacity,
 		match->action == ACTION_NXDOMAIN ? RCODE_NXDOMAIN : RCODE_NOERROR);
 	if (match->action != ACTION_LOCAL_DATA || !add_local_data(&compose, request, index, match)) {
 		policy_rule_apex(index, match, request->folded, request->qname_length, &apex);
 		add_denial_soa(&compose, &apex, ttl_s);
 	}
-	snprintf(text, sizeof text, "policy zone %s", zone_name);
-	length = finish_with_opt(&compose, request, 0, code, text);
+	length = reply_finish_policy(&compose, request, code, zone_name);
 	return length ? length : reply_truncated(request, reply, capacity);
 }
 
@@ -196,7 +203,7 @@ size_t reply_no_data(const struct request *request, uint8_t *reply, size_t capac
 	struct compose compose;
 
 	memcpy(apex.wire, request->qname, request->qname_length);
-	begin(&compose, request, reply, capacity, RCODE_NOERROR);
+	reply_begin(&compose, request, reply, capacity, RCODE_NOERROR);
 	add_denial_soa(&compose, &apex, ttl_s);
 	size_t length = finish_with_opt(&compose, request, 0, code, text);
 
@@ -208,7 +215,7 @@ size_t reply_denial(const struct request *request, uint8_t *reply, size_t capaci
 {
 	struct compose compose;
 
-	begin(&compose, request, reply, capacity, rcode);
+	reply_begin(&compose, request, reply, capacity, rcode);
 	add_denial_soa(&compose, apex, ttl_s);
 	return finish_with_opt(&compose, request, 0, EDE_NONE, NULL);
 }
@@ -220,7 +227,7 @@ size_t reply_minimal_any(const struct request *request, uint8_t *reply, size_t c
 	struct compose compose;
 
 	memcpy(owner.wire, request->qname, request->qname_length);
-	begin(&compose, request, reply, capacity, RCODE_NOERROR);
+	reply_begin(&compose, request, reply, capacity, RCODE_NOERROR);
 	compose_rr(&compose, SECTION_ANSWER, &owner, TYPE_HINFO, ANY_TTL_S, hinfo, sizeof hinfo);
 	return finish_with_opt(&compose, request, 0, EDE_NONE, NULL);
 }

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/dns/compose.h"
 #include "lib/dns/request.h"
 #include "policy/policy.h"
 
@@ -37,11 +38,18 @@ size_t reply_truncated(const struct request *request, uint8_t *reply, size_t cap
 
 /*
  * The answer a rule makes: NXDOMAIN and NODATA with an SOA that makes clients cache the denial for
- * ttl_s (RFC 2308), local data of the type asked. zone_name goes into the Extended DNS Error of
+ * ttl_s (RFC 2308), local data of the type asked or the rule's CNAME. zone_name goes into the Extended DNS Error of
  * code (EDE_NONE: none).
  */
 size_t reply_policy(const struct request *request, uint8_t *reply, size_t capacity,
 	const struct policy_index *index, const struct policy_match *match, uint32_t ttl_s,
+	enum ede_code code, const char *zone_name);
+
+/* A reply in parts: header and question; then records; then our OPT, with the zone's name in the Extended
+ * DNS Error of code. Length 0: it did not fit. */
+void reply_begin(struct compose *compose, const struct request *request, uint8_t *reply,
+	size_t capacity, uint16_t flags);
+size_t reply_finish_policy(struct compose *compose, const struct request *request,
 	enum ede_code code, const char *zone_name);
 
 /* NOERROR or NXDOMAIN with an SOA of apex, so that clients cache it for ttl_s. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "resolver/judge.h"
+#include "resolver/redirect.h"
 #include "resolver/reply.h"
 
 struct waiter *waiter_new(struct query_engine *engine, const struct query_client *client,
@@ -24,6 +25,13 @@ struct waiter *waiter_new(struct query_engine *engine, const struct query_client
 	}
 	waiter->engine = engine;
 	waiter->flight = NULL;
+	waiter->moves = false;
+	waiter->redirect = slot->redirect ? redirect_keep(slot->redirect) : NULL;
+	if (slot->redirect && !waiter->redirect) {
+		engine->config.counters->dropped_overload++;
+		free(waiter);
+		return NULL;
+	}
 	waiter->client = *client;
 	waiter->received_us = now_us;
 	waiter->epoch = cache_epoch(engine->config.cache);
@@ -51,6 +59,7 @@ void waiter_free(struct waiter *waiter)
 {
 	waiter_note_offered(waiter);
 	waiting_remove(&waiter->engine->waiting, &waiter->entry);
+	free(waiter->redirect);
 	free(waiter);
 }
 
@@ -66,6 +75,14 @@ static void transaction_resume(struct query_slot *slot, const struct waiter *wai
 	judge_begin(&slot->transaction, &slot->request, &waiter->client);
 	judge_keep_query(waiter->engine, &slot->transaction, &waiter->client.path, waiter->query,
 		waiter->query_length);
+	slot->redirect = NULL;
+	if (waiter->redirect)
+		redirect_resume(slot, waiter->redirect);
+}
+
+static size_t waiter_limit(const struct waiter *waiter)
+{
+	return reply_limit(&waiter->request, query_is_tcp(&waiter->client));
 }
 
 void waiter_dismiss(const struct waiter *waiter)
@@ -75,12 +92,34 @@ void waiter_dismiss(const struct waiter *waiter)
 	io->respond(io->context, &waiter->client, NULL, 0);
 }
 
+/* What it waited for leads elsewhere: the reply, or 0 and it moves on. */
+static size_t waiter_redirect(
+	struct waiter *waiter, struct query_slot *slot, const struct now *now)
+{
+	struct query_engine *engine = waiter->engine;
+	struct cache_key key;
+	size_t length = redirect_resolve(
+		engine, slot, now, engine->buffer, waiter_limit(waiter), &key);
+
+	if (length == 0 && !engine->giving_way)
+		waiter->redirect = redirect_keep(slot->redirect);
+	waiter->moves = waiter->redirect != NULL;
+	if (length || waiter->moves)
+		return length;
+	return redirect_fail(engine, slot, RCODE_SERVFAIL, EDE_NO_REACHABLE_AUTHORITY, NULL,
+		engine->buffer, waiter_limit(waiter));
+}
+
 static void waiter_reply(
-	const struct waiter *waiter, struct query_slot *slot, size_t length, const struct now *now)
+	struct waiter *waiter, struct query_slot *slot, size_t length, const struct now *now)
 {
 	struct query_engine *engine = waiter->engine;
 	struct worker_counters *counters = engine->config.counters;
 
+	if (slot->redirect && !waiter->redirect)
+		length = waiter_redirect(waiter, slot, now);
+	if (waiter->moves)
+		return;
 	if (length == 0) { /* dropped by policy, counted there */
 		waiter_dismiss(waiter);
 		return;
@@ -99,7 +138,7 @@ static void waiter_reply(
 	}
 }
 
-void waiter_answer(const struct waiter *waiter, const struct answer *answer, const struct now *now)
+void waiter_answer(struct waiter *waiter, const struct answer *answer, const struct now *now)
 {
 	struct query_engine *engine = waiter->engine;
 	struct query_slot slot;
@@ -111,6 +150,13 @@ void waiter_answer(const struct waiter *waiter, const struct answer *answer, con
 
 	transaction_resume(&slot, waiter);
 	slot.transaction.upstream = answer->upstream;
+	if (waiter->redirect) {
+		waiter_reply(waiter, &slot,
+			redirect_answer(engine, &slot, answer, now, engine->buffer,
+				waiter_limit(waiter)),
+			now);
+		return;
+	}
 	memcpy(hit.matches, answer->matches, sizeof hit.matches);
 	hit.length = answer_write(answer, now->mono_us, engine->buffer,
 		reply_room(&slot.request, tcp), &hit.truncated);
@@ -120,8 +166,24 @@ void waiter_answer(const struct waiter *waiter, const struct answer *answer, con
 		now);
 }
 
+static enum waiter_served waiter_serve_target(
+	struct waiter *waiter, const struct cache_key *key, const struct now *now)
+{
+	struct query_engine *engine = waiter->engine;
+	struct query_slot slot;
+	enum cache_result result;
+
+	transaction_resume(&slot, waiter);
+	size_t length = redirect_cached(
+		engine, &slot, key, now, engine->buffer, waiter_limit(waiter), &result);
+	if (length == 0)
+		return WAITER_NOT_SERVED;
+	waiter_reply(waiter, &slot, length, now);
+	return result == CACHE_STALE ? WAITER_SERVED_STALE : WAITER_SERVED;
+}
+
 enum waiter_served waiter_serve_cached(
-	const struct waiter *waiter, const struct cache_key *key, const struct now *now)
+	struct waiter *waiter, const struct cache_key *key, const struct now *now)
 {
 	struct query_engine *engine = waiter->engine;
 	bool tcp = query_is_tcp(&waiter->client);
@@ -129,6 +191,8 @@ enum waiter_served waiter_serve_cached(
 	struct cache_hit hit;
 	unsigned owner;
 
+	if (waiter->redirect)
+		return waiter_serve_target(waiter, key, now);
 	transaction_resume(&slot, waiter);
 	enum cache_result result = cache_lookup(engine->config.cache, key, now->mono_us, false, 0,
 		engine->buffer, reply_room(&slot.request, tcp), &hit, &owner);
@@ -160,7 +224,7 @@ enum ede_code failure_code(const struct failure *failure, bool cached, const cha
 	}
 }
 
-void waiter_fail(const struct waiter *waiter, const struct failure *failure, bool cached,
+void waiter_fail(struct waiter *waiter, const struct failure *failure, bool cached,
 	const struct now *now)
 {
 	struct query_engine *engine = waiter->engine;
@@ -170,7 +234,7 @@ void waiter_fail(const struct waiter *waiter, const struct failure *failure, boo
 
 	transaction_resume(&slot, waiter);
 	waiter_reply(waiter, &slot,
-		judge_error(engine, &slot, failure->rcode, code, text, engine->buffer,
-			reply_limit(&slot.request, query_is_tcp(&waiter->client))),
+		(waiter->redirect ? redirect_fail : judge_error)(engine, &slot, failure->rcode,
+			code, text, engine->buffer, waiter_limit(waiter)),
 		now);
 }

@@ -15,6 +15,8 @@ struct waiter {
 	struct query_engine *engine;
 	struct query_flight *flight; /* NULL: none yet */
 	bool is_fresh;
+	bool moves; /* a reply was due, and now the answer for its redirect's target is */
+	struct redirect *redirect; /* its flight is for the target of a rule; NULL: for its question */
 	struct query_client client;
 	int64_t received_us;
 	uint32_t epoch; /* of the cache when it began to wait */
@@ -40,16 +42,17 @@ struct waiter *waiter_oldest(const struct query_engine *engine);
 /* There was no stale answer for this one: it waits on. */
 void waiter_note_offered(struct waiter *waiter);
 
-/* One reply each; the waiter is the caller's to free. */
-void waiter_answer(const struct waiter *waiter, const struct answer *answer, const struct now *now);
+/* One reply each, or waiter->moves: it is to wait for the target of waiter->redirect. The waiter is the
+ * caller's to free, or to move. */
+void waiter_answer(struct waiter *waiter, const struct answer *answer, const struct now *now);
 
 /* What the cache has by now, stale or not. WAITER_NOT_SERVED: nothing, and nothing was sent. */
 enum waiter_served { WAITER_NOT_SERVED, WAITER_SERVED, WAITER_SERVED_STALE };
 enum waiter_served waiter_serve_cached(
-	const struct waiter *waiter, const struct cache_key *key, const struct now *now);
+	struct waiter *waiter, const struct cache_key *key, const struct now *now);
 
 /* An error. cached: of a failure before this client asked. */
-void waiter_fail(const struct waiter *waiter, const struct failure *failure, bool cached,
+void waiter_fail(struct waiter *waiter, const struct failure *failure, bool cached,
 	const struct now *now);
 
 /* No reply at all; the caller counts it. */

@@ -177,6 +177,24 @@ size_t compose_rr_soa(struct compose *compose, enum compose_section section,
 	return end_rr(compose, section, ttl_offset);
 }
 
+bool compose_read_soa(
+	const uint8_t *message, size_t size, const struct message_rr *rr, struct compose_soa *out)
+{
+	if (rr->rdata_offset > size || rr->rdata_length > size - rr->rdata_offset)
+		return false;
+	struct wire_reader reader =
+		wire_reader_init(message, rr->rdata_offset + rr->rdata_length);
+	reader.position = rr->rdata_offset;
+	name_read(&reader, &out->mname);
+	name_read(&reader, &out->rname);
+	out->serial = wire_read_u32(&reader);
+	out->refresh_s = wire_read_u32(&reader);
+	out->retry_s = wire_read_u32(&reader);
+	out->expire_s = wire_read_u32(&reader);
+	out->minimum_s = wire_read_u32(&reader);
+	return reader.error == TD_OK;
+}
+
 size_t compose_finish(struct compose *compose)
 {
 	struct wire_writer *writer = &compose->writer;

@@ -46,5 +46,8 @@ struct compose_soa {
 size_t compose_rr_soa(struct compose *compose, enum compose_section section, const struct name *owner, uint32_t ttl_s,
 	const struct compose_soa *soa);
 
+/* The SOA record rr of a message. False when it is malformed. */
+bool compose_read_soa(const uint8_t *message, size_t size, const struct message_rr *rr, struct compose_soa *out);
+
 /* Puts the counts into the header. The message's length, or 0 when anything did not fit. */
 size_t compose_finish(struct compose *compose);

@@ -154,6 +154,7 @@ static void test_local_data(void **state)
 						  "*.host A 192.0.2.3\n"
 						  "gone CNAME .\n"
 						  "alias CNAME garden.example.net.\n"
+						  "below CNAME *.garden.example.net.\n"
 						  "$TTL 1h30m\n"
 						  "mail MX 10 alias\n");
 
@@ -170,6 +171,9 @@ static void test_local_data(void **state)
 	expect_records(index, "alias.", TYPE_A, "");
 	expect_records(
 		index, "alias.", TYPE_CNAME, "CNAME 60 0667617264656e076578616d706c65036e657400\n");
+	expect(index, "below.", "a:local-data:below.");
+	expect_records(index, "below.", TYPE_CNAME,
+		"CNAME 60 012a0667617264656e076578616d706c65036e657400\n");
 	expect_records(index, "mail.", TYPE_MX, "MX 5400 000a05616c69617300\n");
 	policy_index_free(index);
 }
@@ -221,7 +225,7 @@ static void test_complaints(void **state)
 			       "a..b CNAME .\n"                               /* 14 */
 			       "lonely\n"                                     /* 15 */
 			       "x CNAME rpz-log.\n"                           /* 16 */
-			       "x CNAME *.garden.example.\n"                  /* 17 */
+			       "y CNAME a.rpz-x.\n"                           /* 17 */
 			       "x NS localhost.\n"                            /* 18 */
 			       "local A 192.0.2.1\n"
 			       "local A 192.0.2.1\n"  /* 20 */
@@ -245,7 +249,7 @@ static void test_complaints(void **state)
 		"f:14: not a domain name\n"
 		"f:15: a name without a record\n"
 		"f:16: not a known action\n"
-		"f:17: a CNAME to a wildcard is not supported\n"
+		"f:17: not a known action\n"
 		"f:18: records of this type cannot be local data\n"
 		"f:20: repeated: this record stands above already\n"
 		"f:21: a CNAME cannot stand beside other records of its name\n"
