@@ -248,9 +248,16 @@ enum td_error reading_begin(struct reading *reading, struct policy_builder *buil
 	return builder->zone ? zone_source_add(builder->zone, source) : TD_INVALID;
 }
 
-void reading_skip(struct reading *reading, unsigned line, const char *words)
+void reading_fault(
+	struct reading *reading, unsigned line, enum policy_fault fault, const char *words)
 {
 	reading->load->skipped++;
+	reading->load->faults[fault]++;
 	if (reading->report)
 		reading->report(reading->context, reading->source, line, true, words);
+}
+
+void reading_skip(struct reading *reading, unsigned line, const char *words)
+{
+	reading_fault(reading, line, FAULT_FORM, words);
 }

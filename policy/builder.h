@@ -28,5 +28,7 @@ struct reading {
 enum td_error reading_begin(struct reading *reading, struct policy_builder *builder,
 	const char *source, policy_report_fn *report, void *context, struct policy_load *load);
 
-/* Reports a line and counts it as skipped. */
+/* Reports a line and counts it as skipped, for this reason or as not of the format. */
+void reading_fault(
+	struct reading *reading, unsigned line, enum policy_fault fault, const char *words);
 void reading_skip(struct reading *reading, unsigned line, const char *words);

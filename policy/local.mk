@@ -1,8 +1,15 @@
 noinst_LIBRARIES += policy/libpolicy.a
 policy_libpolicy_a_SOURCES = \
 	policy/builder.c policy/builder.h \
+	policy/format.c \
 	policy/groups.c policy/groups.h \
 	policy/index.c policy/index.h policy/label_hash.h \
+	policy/list.c policy/list.h \
+	policy/list_adblock.c \
+	policy/list_dnsmasq.c \
+	policy/list_domains.c \
+	policy/list_exceptions.c policy/list_exceptions.h \
+	policy/list_hosts.c \
 	policy/lines.c policy/lines.h \
 	policy/patterns.c \
 	policy/policy.c policy/policy.h \
@@ -16,6 +23,7 @@ POLICY_TESTS = \
 	tests/unit/test_groups \
 	tests/unit/test_index \
 	tests/unit/test_index_model \
+	tests/unit/test_lists \
 	tests/unit/test_patterns \
 	tests/unit/test_policy \
 	tests/unit/test_prefixes \
@@ -33,6 +41,9 @@ tests_unit_test_index_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)
 tests_unit_test_index_model_SOURCES = tests/unit/test_index_model.c $(POLICY_RULES)
 tests_unit_test_index_model_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_index_model_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)
+tests_unit_test_lists_SOURCES = tests/unit/test_lists.c $(POLICY_RULES)
+tests_unit_test_lists_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_lists_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)
 tests_unit_test_patterns_SOURCES = tests/unit/test_patterns.c $(POLICY_RULES)
 tests_unit_test_patterns_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_patterns_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)

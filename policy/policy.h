@@ -80,11 +80,51 @@ enum td_error policy_builder_zone(struct policy_builder *builder, const char *na
 /* Takes one complaint about a line: source and line as passed in, and words. `skipped`: the line has no effect. */
 typedef void policy_report_fn(void *context, const char *source, unsigned line, bool skipped, const char *words);
 
-struct policy_load {
-	unsigned lines;   /* lines read, empty ones and comments too */
-	unsigned used;    /* rules in effect */
-	unsigned skipped; /* lines reported and without effect */
+enum policy_fault {
+	FAULT_FORM,        /* not a line of this format */
+	FAULT_NAME,        /* no domain name */
+	FAULT_UNSUPPORTED, /* means something that cannot be done here */
+	FAULT_FULL,        /* one of a kind of which there are too many */
+	POLICY_FAULTS,
 };
+/* "not of this format", …: for a sum of such lines. */
+const char *policy_fault_name(enum policy_fault fault);
+
+struct policy_load {
+	unsigned lines;     /* lines read, empty ones and comments too */
+	unsigned used;      /* rules in effect */
+	unsigned skipped;   /* lines reported and without effect */
+	unsigned repeated;  /* rules that stand above already; those of an RPZ zone and of patterns are reported, and in skipped */
+	unsigned foreign;   /* rules for something else than DNS, not reported */
+	unsigned overruled; /* rules that an exception of the same list takes away */
+	unsigned faults[POLICY_FAULTS]; /* skipped, by kind */
+};
+
+/* Sums up the texts of a zone. */
+void policy_load_add(struct policy_load *sum, const struct policy_load *load);
+#define LOAD_TEXT_MAX 320
+/* "17 lines, 9 rules; 3 repeated, 2 not for DNS, 3 skipped: 2 no domain name, 1 not supported"; out holds LOAD_TEXT_MAX; returns out. */
+const char *policy_load_text(const struct policy_load *load, char *out);
+
+/* How a zone's text is written. */
+enum zone_format {
+	FORMAT_RPZ,       /* policy_builder_rpz */
+	FORMAT_PATTERNS,  /* policy_builder_patterns */
+	FORMAT_HOSTS,     /* "0.0.0.0 NAME": NXDOMAIN for that name; any other address is its local data */
+	FORMAT_DOMAINS,   /* a name a line, for itself; "*.NAME" also for all below it */
+	FORMAT_WILDCARDS, /* a name a line, for itself and all below it; with "*." or "." in front or without */
+	FORMAT_DNSMASQ,   /* lines address=/NAME/…, local=/NAME/, server=/NAME/ of dnsmasq's configuration */
+	FORMAT_ADBLOCK,   /* "||NAME^" and what else of Adblock syntax is for DNS */
+	ZONE_FORMATS,
+};
+const char *policy_format_name(enum zone_format format);
+
+/*
+ * Adds a text of any of these formats to the zone opened last. A bad line costs that line only; text of FORMAT_RPZ may fail as a whole
+ * (TD_MALFORMED: no SOA). TD_INVALID: no zone is open; TD_NOMEM.
+ */
+enum td_error policy_builder_read(struct policy_builder *builder, enum zone_format format, const char *source,
+	const char *text, size_t size, policy_report_fn *report, void *context, struct policy_load *load);
 
 /*
  * Adds the rules of an RPZ zone in master file format (draft-vixie-dnsop-dns-rpz) to the zone opened last. Triggers: QNAME and

@@ -50,9 +50,14 @@ static bool zone_take(
 	zone->kind = options->kind;
 	if (feed && feed->snapshot(feed->context, zone->name, &zone->snapshot, &zone->version))
 		return true;
-	zone->sources = calloc(2, sizeof(*zone->sources));
-	return zone->sources && add_source(zone, options->file, options->format, true) &&
-	       (!options->patterns || add_source(zone, options->patterns, FORMAT_PATTERNS, false));
+	zone->sources = calloc(2 * options->file_count + 1, sizeof(*zone->sources));
+	bool good = zone->sources != NULL;
+	for (size_t i = 0; good && i < options->file_count; i++) {
+		const struct zone_file *file = &options->files[i];
+		good = add_source(zone, file->path, options->format, true) &&
+		       (!file->patterns || add_source(zone, file->patterns, FORMAT_PATTERNS, false));
+	}
+	return good;
 }
 
 struct compile_job *compile_job_new(
@@ -138,22 +143,24 @@ __attribute__((format(printf, 3, 4))) static enum td_error fault(
 	return error;
 }
 
-static enum td_error read_text(struct compilation *compilation, struct rules_zone *zone,
-	const struct zone_source *source, const struct text *text)
+/* The lines that were passed over, by reason; nothing where there were none. */
+static void log_load(const char *path, const struct policy_load *load)
 {
-	struct policy_load load = {0};
-	enum td_error error;
+	char words[LOAD_TEXT_MAX];
 
-	if (source->format == FORMAT_RPZ)
-		error = policy_builder_rpz(compilation->builder, source->path, text->data,
-			text->size, complain, compilation, &load);
-	else
-		error = policy_builder_patterns(compilation->builder, source->path, text->data,
-			text->size, complain, compilation, &load);
+	if (load->skipped || load->repeated || load->foreign || load->overruled)
+		log_info("%s: %s", path, policy_load_text(load, words));
+}
+
+static enum td_error read_text(struct compilation *compilation, struct rules_zone *zone,
+	struct zone_source *source, const struct text *text)
+{
+	enum td_error error = policy_builder_read(compilation->builder, source->format, source->path,
+		text->data, text->size, complain, compilation, &source->load);
+
 	end_complaints(compilation, source->path);
-	zone->load.lines += load.lines;
-	zone->load.used += load.used;
-	zone->load.skipped += load.skipped;
+	log_load(source->path, &source->load);
+	policy_load_add(&zone->load, &source->load);
 	if (error == TD_MALFORMED)
 		return fault(zone, error, "%s: not a zone: no SOA record", source->path);
 	return error ? fault(zone, error, "%s: %s", source->path, error_text(error)) : TD_OK;

@@ -134,11 +134,12 @@ static bool follow_files(struct daemon *daemon)
 	size_t count = 0;
 
 	for (size_t i = 0; options->zone_watch && i < options->zone_count; i++) {
-		if (count + 2 > FILE_WATCH_MAX)
-			break;
-		paths[count++] = options->zones[i].file;
-		if (options->zones[i].patterns)
-			paths[count++] = options->zones[i].patterns;
+		const struct zone_options *zone = &options->zones[i];
+		for (size_t k = 0; k < zone->file_count && count + 2 <= FILE_WATCH_MAX; k++) {
+			paths[count++] = zone->files[k].path;
+			if (zone->files[k].patterns)
+				paths[count++] = zone->files[k].patterns;
+		}
 	}
 	return file_watch_set(daemon->reload->files, paths, count);
 }

@@ -267,6 +267,21 @@ static enum policy_mode zone_default_mode(
 	return MODE_IGNORE;
 }
 
+static void check_files(const struct zone_section *section, struct faults *faults)
+{
+	for (size_t i = 0; i < section->files.count; i++) {
+		const char *file = section->files.items[i].text;
+		if (file[0] != '\0' && strlen(file) <= ZONE_FILE_MAX && !option_has_control(file))
+			continue;
+		zone_complain(section, ZONE_FIELD_FILE, faults, "this is not the path of a file",
+			"1 to 1024 printable bytes");
+		return;
+	}
+	if (section->files.count > ZONE_FILES_MAX)
+		zone_complain(section, ZONE_FIELD_FILE, faults, "these are too many files",
+			"at most 32");
+}
+
 static void check_section(const struct zone_section *section, const struct shipped_zone *shipped,
 	struct faults *faults)
 {
@@ -277,12 +292,44 @@ static void check_section(const struct zone_section *section, const struct shipp
 	if (!file && !shipped)
 		zone_complain(
 			section, ZONE_FIELD_COUNT, faults, "no file is named", "file = \"PATH\"");
-	if (file && (file[0] == '\0' || strlen(file) > ZONE_FILE_MAX || option_has_control(file)))
-		zone_complain(section, ZONE_FIELD_FILE, faults, "this is not the path of a file",
-			"1 to 1024 printable bytes");
+	check_files(section, faults);
 	if (section->fields[ZONE_FIELD_MODE].text && shipped && shipped->kind == ZONE_LOCAL)
 		zone_complain(section, ZONE_FIELD_MODE, faults,
 			"this zone is local data and always in force", "no mode here");
+}
+
+static bool name_file(
+	const char *directory, struct zone_options *zone, const char *name, const char *ending)
+{
+	struct zone_file *file = &zone->files[zone->file_count++];
+	bool is_rpz = zone->format == FORMAT_RPZ;
+	file->path = join_path(directory, name, ending);
+	file->patterns = is_rpz && file->path ? patterns_beside(file->path) : NULL;
+	return file->path && (!is_rpz || file->patterns);
+}
+
+/* Those of the section, or (NULL) that of a shipped zone. False: out of memory. */
+static bool name_files(const char *directory, struct zone_options *zone,
+	const struct zone_section *section)
+{
+	size_t count = section ? section->files.count : 1;
+	zone->files = calloc(count, sizeof(zone->files[0]));
+	bool good = zone->files != NULL;
+	if (!section)
+		return good && name_file(directory, zone, zone->name,
+				       zone->format == FORMAT_RPZ ? ".rpz" : ".patterns");
+	for (size_t i = 0; good && i < count; i++)
+		good = name_file(directory, zone, section->files.items[i].text, "");
+	return good;
+}
+
+static void forget_files(struct zone_options *zone)
+{
+	for (size_t i = 0; i < zone->file_count; i++) {
+		free(zone->files[i].path);
+		free(zone->files[i].patterns);
+	}
+	free(zone->files);
 }
 
 /* Puts the next zone in order: shipped, from a section of the file, or both. */
@@ -290,7 +337,7 @@ static void append_zone(struct options *options, const struct shipped_zone *ship
 	const struct zone_section *section, struct faults *faults)
 {
 	struct zone_options *zone = &options->zones[options->zone_count];
-	const char *file = section ? section->fields[ZONE_FIELD_FILE].text : NULL;
+	bool named = section && section->files.count;
 	if (section)
 		check_section(section, shipped, faults);
 	if (options->zone_count == POLICY_ZONES_MAX) {
@@ -305,19 +352,14 @@ static void append_zone(struct options *options, const struct shipped_zone *ship
 	options->zone_count++;
 	snprintf(zone->name, sizeof(zone->name), "%s", shipped ? shipped->name : section->name);
 	zone->kind = shipped ? shipped->kind : ZONE_LIST;
-	zone->required = file != NULL;
+	zone->required = named;
 	zone->format =
 		zone_word(section, ZONE_FIELD_FORMAT, option_format_words, FORMAT_RPZ, faults);
 	zone->mode = zone_word(section, ZONE_FIELD_MODE, option_mode_words,
 		zone_default_mode(options, shipped), faults);
 	zone->reason = EDE_BLOCKED + (int)zone_word(section, ZONE_FIELD_REASON,
 					     option_reason_words, 0, faults);
-	const char *directory = options->zone_dir ? options->zone_dir : "";
-	bool is_rpz = zone->format == FORMAT_RPZ;
-	zone->file = file ? join_path(directory, file, "")
-			  : join_path(directory, zone->name, is_rpz ? ".rpz" : ".patterns");
-	zone->patterns = is_rpz && zone->file ? patterns_beside(zone->file) : NULL;
-	if (!zone->file || (is_rpz && !zone->patterns))
+	if (!name_files(options->zone_dir ? options->zone_dir : "", zone, named ? section : NULL))
 		faults->no_memory = true;
 }
 
@@ -402,10 +444,8 @@ void options_free(struct options *options)
 {
 	if (!options)
 		return;
-	for (size_t i = 0; i < options->zone_count; i++) {
-		free(options->zones[i].file);
-		free(options->zones[i].patterns);
-	}
+	for (size_t i = 0; i < options->zone_count; i++)
+		forget_files(&options->zones[i]);
 	free(options->zones);
 	options_forget_forwards(options);
 	option_fields_free(options);

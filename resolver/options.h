@@ -20,18 +20,24 @@
 #include "resolver/upstream/server_address.h"
 
 enum upstream_order { UPSTREAM_FASTEST, UPSTREAM_STRICT };
-enum zone_format { FORMAT_RPZ, FORMAT_PATTERNS };
+
+#define ZONE_FILES_MAX 32 /* of one zone */
+
+struct zone_file {
+	char *path;     /* absolute, or relative to zone-dir, already joined */
+	char *patterns; /* the pattern list beside it (same path, ending .patterns), or NULL if
+			   there is no such file name to try */
+};
 
 /* A zone after defaults: the shipped ones come first in their order unless a section names them,
  * then the file's own in its order. */
 struct zone_options {
 	char name[POLICY_ZONE_NAME_MAX];
 	enum policy_zone_kind kind;
-	char *file;     /* absolute path, or relative to zone-dir, already joined */
-	char *patterns; /* the pattern list beside it (same path, ending .patterns), or NULL if
-			   there is no such file name to try */
-	bool required;  /* the configuration names the file: that it is missing is an error; a
-			   pattern list may be missing */
+	struct zone_file *files;
+	size_t file_count;
+	bool required; /* the configuration names the files: that one is missing is an error; a
+			  pattern list may be missing */
 	enum zone_format format;
 	enum policy_mode mode;
 	enum ede_code reason; /* EDE_BLOCKED, EDE_CENSORED or EDE_FILTERED */

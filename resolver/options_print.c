@@ -29,12 +29,23 @@ static void print_row(const struct options *options, const struct option_row *ro
 	fputc('\n', out);
 }
 
+static void print_files(const struct zone_options *zone, FILE *out)
+{
+	bool list = zone->file_count > 1;
+
+	fputs(list ? "{ " : "", out);
+	for (size_t i = 0; i < zone->file_count; i++) {
+		fputs(i ? ", " : "", out);
+		option_print_quoted(zone->files[i].path, out);
+	}
+	fputs(list ? " }\n" : "\n", out);
+}
+
 static void print_zone(const struct zone_options *zone, FILE *out)
 {
 	fprintf(out, "\nzone \"%s\" {\n\tformat = %s\n\t%sfile = ", zone->name,
 		option_format_words[zone->format], zone->required ? "" : "# ");
-	option_print_quoted(zone->file, out);
-	fputc('\n', out);
+	print_files(zone, out);
 	if (zone->kind != ZONE_LOCAL)
 		fprintf(out, "\tmode = %s\n\treason = %s\n", option_mode_words[zone->mode],
 			option_reason_words[zone->reason - EDE_BLOCKED]);

@@ -158,6 +158,8 @@ struct zone_section {
 	char *name;
 	unsigned line;
 	struct setting fields[ZONE_FIELD_COUNT]; /* text NULL: not given */
+	struct row_settings files; /* all that `file` names; the first is its field */
+	bool files_again; /* the file gives them a second time: what comes is dropped */
 };
 
 struct forward_section {

@@ -263,6 +263,7 @@ static void settings_clear(struct settings *settings)
 		free(settings->zones[i].name);
 		for (size_t k = 0; k < ZONE_FIELD_COUNT; k++)
 			free(settings->zones[i].fields[k].text);
+		row_settings_clear(&settings->zones[i].files);
 	}
 	free(settings->zones);
 	settings->zones = NULL;
@@ -404,6 +405,22 @@ static enum zone_field zone_field_of(const char *name)
 	return field;
 }
 
+/*
+ * `file` may be a list. libconfuse empties it before the first value of `=`, and keeps it for `+=`.
+ * True when nothing is left to do: another one of the list.
+ */
+static bool take_file(
+	struct zone_section *zone, const cfg_opt_t *opt, const char *value, unsigned line)
+{
+	if (opt->nvalues == 1 && zone->fields[ZONE_FIELD_FILE].text) {
+		zone->files_again = true;
+		return false;
+	}
+	if (!zone->files_again && !row_settings_append(&zone->files, value, line))
+		read_out_of_memory();
+	return opt->nvalues > 1;
+}
+
 /* The first call of a section is that of format's default, made when libconfuse opens the section.
  */
 static int on_zone_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
@@ -421,7 +438,10 @@ static int on_zone_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *re
 			read_out_of_memory();
 		return 0;
 	}
-	struct setting *setting = &zone->fields[zone_field_of(opt->name)];
+	enum zone_field field = zone_field_of(opt->name);
+	struct setting *setting = &zone->fields[field];
+	if (field == ZONE_FIELD_FILE && take_file(zone, opt, value, line))
+		return 0;
 	if (setting->text) {
 		faults_add(reading->faults, line,
 			"zone \"%.40s\": %s: given again, expected once (first on line %u)",
@@ -615,8 +635,11 @@ static size_t unknown_options(cfg_opt_t *out, const char *section)
 static void zone_options(cfg_opt_t *out)
 {
 	for (size_t i = 0; i < ZONE_FIELD_COUNT; i++)
-		*out++ = (cfg_opt_t)CFG_STR_CB(
-			zone_rows[i].name, NULL, CFGF_NODEFAULT, on_zone_value);
+		*out++ = i == ZONE_FIELD_FILE
+				 ? (cfg_opt_t)CFG_STR_LIST_CB(zone_rows[i].name, NULL,
+					   CFGF_NODEFAULT, on_zone_value)
+				 : (cfg_opt_t)CFG_STR_CB(zone_rows[i].name, NULL,
+					   CFGF_NODEFAULT, on_zone_value);
 	out += unknown_options(out, "zone");
 	*out = (cfg_opt_t)CFG_END();
 }

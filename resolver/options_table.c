@@ -52,7 +52,10 @@ static void compute_cores(char *out, size_t size)
 
 const char *const option_mode_words[] = {"ignore", "watch", "block", NULL};
 const char *const option_reason_words[] = {"blocked", "censored", "filtered", NULL};
-const char *const option_format_words[] = {"rpz", "patterns", NULL};
+const char *const option_format_words[] = {
+	"rpz", "patterns", "hosts", "domains", "wildcards", "dnsmasq", "adblock", NULL};
+_Static_assert(sizeof(option_format_words) / sizeof(option_format_words[0]) == ZONE_FORMATS + 1,
+	"a word a format");
 static const char *const journal_fsync_words[] = {"never", "batch", "second", NULL};
 static const char *const switch_words[] = {"off", "on", NULL};
 static const char *const upstream_order_words[] = {"fastest", "strict", NULL};
@@ -938,12 +941,11 @@ const struct option_row option_rows[] = {
 const size_t option_row_count = sizeof(option_rows) / sizeof(option_rows[0]);
 
 const struct zone_row zone_rows[ZONE_FIELD_COUNT] = {
-	[ZONE_FIELD_FORMAT] = {"format", "rpz|patterns",
-		"How the file is written: a Response Policy Zone in master file format, or one "
-		"name pattern a line. Default: rpz."},
-	[ZONE_FIELD_FILE] = {"file", "string",
-		"The zone's file, absolute or within zone-dir. Needed unless the zone is a shipped "
-		"one. Beside an RPZ zone \"NAME.rpz\", a pattern list \"NAME.patterns\" is read "
+	[ZONE_FIELD_FORMAT] = {"format", "rpz|patterns|hosts|domains|wildcards|dnsmasq|adblock",
+		"How the files are written, see LISTS. Default: rpz."},
+	[ZONE_FIELD_FILE] = {"file", "string or { string, ... }",
+		"The zone's file, or up to 32 of one format, absolute or within zone-dir. Needed "
+		"unless the zone is a shipped one. Beside an RPZ zone \"NAME.rpz\", a pattern list \"NAME.patterns\" is read "
 		"where there is one."},
 	[ZONE_FIELD_MODE] = {"mode", "watch|block|ignore",
 		"As the option of that name, for this zone. Default: that option for the tunnel "

@@ -23,6 +23,7 @@ struct zone_source {
 	bool required;         /* that it is missing is a fault */
 	struct file_mark mark; /* as it was when it was read, or when that was tried */
 	bool fresh; /* it may have been written again with the same mark: it is read again */
+	struct policy_load load; /* of this file */
 };
 
 struct rules_zone {

@@ -90,9 +90,12 @@ void assert_same_zones(const struct options *a, const struct options *b)
 	for (size_t i = 0; i < a->zone_count; i++) {
 		const struct zone_options *x = &a->zones[i], *y = &b->zones[i];
 		assert_string_equal(x->name, y->name);
-		assert_string_equal(x->file, y->file);
-		assert_string_equal(
-			x->patterns ? x->patterns : "none", y->patterns ? y->patterns : "none");
+		assert_int_equal(x->file_count, y->file_count);
+		for (size_t k = 0; k < x->file_count; k++) {
+			const char *of_x = x->files[k].patterns, *of_y = y->files[k].patterns;
+			assert_string_equal(x->files[k].path, y->files[k].path);
+			assert_string_equal(of_x ? of_x : "none", of_y ? of_y : "none");
+		}
 		assert_int_equal(x->kind, y->kind);
 		assert_int_equal(x->required, y->required);
 		assert_int_equal(x->format, y->format);

@@ -482,11 +482,12 @@ static void assert_zone(const struct options *options, size_t position, const ch
 	assert_in_range(position, 0, options->zone_count - 1);
 	const struct zone_options *zone = &options->zones[position];
 	assert_string_equal(zone->name, name);
-	assert_string_equal(zone->file, file);
+	assert_int_equal(zone->file_count, 1);
+	assert_string_equal(zone->files[0].path, file);
 	if (patterns)
-		assert_string_equal(zone->patterns, patterns);
+		assert_string_equal(zone->files[0].patterns, patterns);
 	else
-		assert_null(zone->patterns);
+		assert_null(zone->files[0].patterns);
 	assert_int_equal(zone->mode, mode);
 }
 
@@ -545,6 +546,41 @@ static void test_zones_override(void **state)
 	assert_int_equal(o->zones[7].reason, EDE_CENSORED);
 	assert_round_trip(o);
 	options_free(o);
+}
+
+static void test_zones_of_several_files(void **state)
+{
+	(void)state;
+	struct options *o = load_good(NO_RESOLV_CONF
+		"zone-dir = \"/z\"\n"
+		"zone \"ads\" { format = hosts file = { \"a\", \"/b\" } mode = block }\n"
+		"zone \"own\" { file = c.rpz\n file += { \"d\" } }\n");
+	const struct zone_options *ads = &o->zones[6], *own = &o->zones[7];
+
+	assert_int_equal(ads->format, FORMAT_HOSTS);
+	assert_int_equal(ads->file_count, 2);
+	assert_string_equal(ads->files[0].path, "/z/a");
+	assert_string_equal(ads->files[1].path, "/b");
+	assert_null(ads->files[1].patterns);
+	assert_int_equal(own->file_count, 2);
+	assert_string_equal(own->files[0].patterns, "/z/c.patterns");
+	assert_string_equal(own->files[1].path, "/z/d");
+	assert_round_trip(o);
+	options_free(o);
+}
+
+/* Every format has a word, in the order of enum zone_format. */
+static void test_zone_formats(void **state)
+{
+	(void)state;
+	for (unsigned format = 0; format < ZONE_FORMATS; format++) {
+		char text[128];
+		snprintf(text, sizeof(text), NO_RESOLV_CONF "zone \"a\" { file = x format = %s }",
+			policy_format_name((enum zone_format)format));
+		struct options *o = load_good(text);
+		assert_int_equal(o->zones[6].format, format);
+		options_free(o);
+	}
 }
 
 static void test_zones_bound(void **state)
@@ -724,6 +760,8 @@ int main(void)
 		cmocka_unit_test(test_resolv_conf_only_us),
 		cmocka_unit_test(test_zones_shipped),
 		cmocka_unit_test(test_zones_override),
+		cmocka_unit_test(test_zones_of_several_files),
+		cmocka_unit_test(test_zone_formats),
 		cmocka_unit_test(test_zones_bound),
 		cmocka_unit_test(test_event_command),
 		cmocka_unit_test(test_describe_restart),

@@ -211,13 +211,19 @@ static const struct {
 		"t.conf:2: zone \"abcdefghijklmnopqrstuvwxyz123456\": this is not a zone's name, "
 		"expected 1 to 31 of a to "
 		"z, 0 to 9 and -\n"},
-	{"\nzone \"ads\" { file = x\n format = hosts\n mode = blok }",
-		"t.conf:3: zone \"ads\": format: \"hosts\" is not known, expected rpz or patterns\n"
+	{"\nzone \"ads\" { file = x\n format = host\n mode = blok }",
+		"t.conf:3: zone \"ads\": format: \"host\" is not known, expected rpz, patterns, "
+		"hosts, domains, wildcards, dnsmasq or adblock\n"
 		"t.conf:4: zone \"ads\": mode: \"blok\" is not known, expected ignore, watch or "
 		"block\n"},
 	{"zone \"ads\" { file = \"\" }", "t.conf:1: zone \"ads\": file: this is not the path of a "
 					 "file, expected 1 to 1024 printable bytes\n"},
 	{"zone \"ads\" { file = a\nfile = b }",
+		"t.conf:2: zone \"ads\": file: given again, expected once (first on line 1)\n"},
+	{"zone \"ads\" { file = { a, \"\" } }",
+		"t.conf:1: zone \"ads\": file: this is not the path of a file, expected 1 to 1024 "
+		"printable bytes\n"},
+	{"zone \"ads\" { file = { a, b }\nfile = { c, d } }",
 		"t.conf:2: zone \"ads\": file: given again, expected once (first on line 1)\n"},
 	{"\nzone \"ads\" { file = x colour = red\n mode = x }",
 		"t.conf:2: colour: unknown option, expected one of teredown.conf(5)\n"

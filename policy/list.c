@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Lists that people have, other than RPZ: hosts files, domains, wildcards, dnsmasq lines, Adblock.
+ * A reader a format stands in a file of its own; here is what they share.
+ *
+ * Such files come from the web as they are, so nothing in them is taken on trust and nothing ends
+ * the reading: a line that cannot be used costs itself. It is reported, unless it is merely
+ * repeated or a rule for something else than DNS (half of a list for browsers is): those are only
+ * counted, or the one line that deserves a look would drown.
+ *
+ * Names go through a reader of their own instead of name_from_text: what has a blank, a slash or a
+ * colon in it is no name here, but a page that somebody saved under the name of a list.
+ */
+#include "policy/list.h"
+
+#include <string.h>
+
+#include "config.h"
+#include "lib/dns/message.h"
+#ifdef HAVE_LIBIDN2
+#include <idn2.h>
+#include <stdlib.h>
+#endif
+
+static const char not_a_name[] = "not a domain name";
+
+/* --- text --- */
+
+bool list_is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\f' || c == '\v';
+}
+
+void list_rewind(struct list *list, const char *text, size_t size)
+{
+	static const char mark[3] = "\xef\xbb\xbf";
+
+	list->at = text;
+	list->end = text + size;
+	if (size >= sizeof(mark) && !memcmp(text, mark, sizeof(mark)))
+		list->at += sizeof(mark);
+	list->reading.load->lines = 0;
+}
+
+enum td_error list_begin(struct list *list, struct policy_builder *builder, const char *source,
+	const char *text, size_t size, policy_report_fn *report, void *context,
+	struct policy_load *load)
+{
+	list->line = list->address_text = (struct span){"", 0};
+	list->address_good = false;
+	enum td_error error = reading_begin(&list->reading, builder, source, report, context, load);
+	if (!error)
+		list_rewind(list, text, size);
+	return error;
+}
+
+struct span span_trim(struct span span)
+{
+	while (span.length && list_is_blank(span.text[0]))
+		span = span_behind(span, 1);
+	while (span.length && list_is_blank(span.text[span.length - 1]))
+		span.length--;
+	return span;
+}
+
+bool list_next(struct list *list)
+{
+	do {
+		if (list->at >= list->end)
+			return false;
+		const char *end = memchr(list->at, '\n', (size_t)(list->end - list->at));
+		if (!end)
+			end = list->end;
+		list->line = span_trim((struct span){list->at, (size_t)(end - list->at)});
+		list->at = end + 1;
+		list->reading.load->lines++;
+	} while (!list->line.length);
+	return true;
+}
+
+struct span span_behind(struct span span, size_t count)
+{
+	return (struct span){span.text + count, span.length - count};
+}
+
+struct span span_word(struct span *rest)
+{
+	size_t start = 0, end;
+
+	while (start < rest->length && list_is_blank(rest->text[start]))
+		start++;
+	for (end = start; end < rest->length && !list_is_blank(rest->text[end]); end++)
+		;
+	struct span word = {rest->text + start, end - start};
+	*rest = span_behind(*rest, end);
+	return word;
+}
+
+struct span span_without_comment(struct span line)
+{
+	const char *from = line.text, *end = line.text + line.length, *sign;
+
+	while (from < end && (sign = memchr(from, '#', (size_t)(end - from)))) {
+		if (sign == line.text || list_is_blank(sign[-1]))
+			return span_trim((struct span){line.text, (size_t)(sign - line.text)});
+		from = sign + 1;
+	}
+	return line;
+}
+
+static char to_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c + 'a' - 'A') : c;
+}
+
+bool span_starts(struct span span, const char *start)
+{
+	size_t i;
+
+	for (i = 0; start[i]; i++)
+		if (i == span.length || to_lower(span.text[i]) != start[i])
+			return false;
+	return true;
+}
+
+bool span_is(struct span span, const char *word)
+{
+	return strlen(word) == span.length && span_starts(span, word);
+}
+
+bool span_has(struct span span, char c)
+{
+	return span.length && memchr(span.text, c, span.length) != NULL;
+}
+
+/* --- names --- */
+
+/* The octet as it stands in a name; 0: it cannot. */
+static uint8_t name_octet(char c)
+{
+	c = to_lower(c);
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ? (uint8_t)c
+											: 0;
+}
+
+static bool label_is_number(const uint8_t *label)
+{
+	for (size_t i = 1; i <= label[0]; i++)
+		if (label[i] < '0' || label[i] > '9')
+			return false;
+	return true;
+}
+
+/* Of ASCII characters. NULL, or what is wrong. */
+static const char *read_ascii(struct span text, struct name *out)
+{
+	size_t label = 0, length = 1;
+
+	if (text.length && text.text[text.length - 1] == '.')
+		text.length--;
+	if (!text.length)
+		return not_a_name;
+	for (size_t i = 0; i <= text.length; i++) {
+		bool ends = i == text.length || text.text[i] == '.';
+		uint8_t octet = ends ? 0 : name_octet(text.text[i]);
+		if (length == NAME_WIRE_MAX)
+			return "longer than a name can be";
+		if (!ends && !octet)
+			return not_a_name;
+		if (!ends) {
+			out->wire[length++] = octet;
+			continue;
+		}
+		if (length - label - 1 == 0 || length - label - 1 > NAME_LABEL_MAX)
+			return length - label - 1 ? "a label is longer than 63 octets" : not_a_name;
+		out->wire[label] = (uint8_t)(length - label - 1);
+		if (i < text.length)
+			label = length++;
+	}
+	if (label_is_number(out->wire + label))
+		return "an address, not a name";
+	out->wire[length++] = 0;
+	out->length = (uint8_t)length;
+	return NULL;
+}
+
+#ifdef HAVE_LIBIDN2
+static const char *read_idn(struct span text, struct name *out)
+{
+	char copy[NAME_TEXT_MAX];
+	uint8_t *found = NULL;
+
+	if (text.length >= sizeof(copy))
+		return "longer than a name can be";
+	memcpy(copy, text.text, text.length);
+	copy[text.length] = '\0';
+	if (strlen(copy) != text.length ||
+		idn2_lookup_u8((const uint8_t *)copy, &found,
+			IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) != IDN2_OK)
+		return not_a_name;
+	const char *why =
+		read_ascii((struct span){(const char *)found, strlen((const char *)found)}, out);
+	idn2_free(found);
+	return why;
+}
+#else
+static const char *read_idn(struct span text, struct name *out)
+{
+	(void)text;
+	(void)out;
+	return "not in ASCII: its form that begins with xn-- is needed";
+}
+#endif
+
+static bool is_ascii(struct span text)
+{
+	for (size_t i = 0; i < text.length; i++)
+		if ((unsigned char)text.text[i] >= 0x80)
+			return false;
+	return true;
+}
+
+const char *list_name(struct span text, struct name *out)
+{
+	const char *why = read_ascii(text, out);
+
+	return why && !is_ascii(text) ? read_idn(text, out) : why;
+}
+
+/* --- what becomes of a line --- */
+
+void list_fault(struct list *list, enum policy_fault fault, const char *words)
+{
+	reading_fault(&list->reading, list->reading.load->lines, fault, words);
+}
+
+void list_bad_name(struct list *list, const char *words)
+{
+	list_fault(list, FAULT_NAME, words);
+}
+
+void list_foreign(struct list *list)
+{
+	list->reading.load->foreign++;
+}
+
+/* --- rules --- */
+
+void list_count(struct list *list, unsigned added)
+{
+	if (added)
+		list->reading.load->used++;
+	else
+		list->reading.load->repeated++;
+}
+
+/* What adding gave, counted; only TD_NOMEM is left. */
+static enum td_error settle(struct list *list, enum td_error error, const char *too_many)
+{
+	if (error == TD_FULL)
+		list_fault(list, FAULT_FULL, too_many);
+	else if (error != TD_NOMEM)
+		list_count(list, error == TD_OK);
+	return error == TD_NOMEM ? TD_NOMEM : TD_OK;
+}
+
+enum td_error list_rule(
+	struct list *list, const struct name *folded, unsigned where, enum policy_action action)
+{
+	return settle(list,
+		policy_builder_name(list->reading.builder, folded->wire, where & LIST_BELOW,
+			where & LIST_ITSELF, action, list->reading.load->lines),
+		"names that were chosen to be slow to find");
+}
+
+/* TD_INVALID: it is there, or the name has another rule. */
+static enum td_error part_data(
+	struct list *list, uint32_t node, bool below, const struct policy_record *record)
+{
+	struct policy_zone *zone = list->reading.zone;
+	uint32_t rule = zone_rule_find(zone, node, below);
+
+	if (rule == RULE_NONE) {
+		enum td_error error = zone_rule_add(
+			zone, node, below, ACTION_LOCAL_DATA, list->reading.load->lines, &rule);
+		if (error)
+			return error;
+	} else if (zone_rule_action(zone, rule) != ACTION_LOCAL_DATA) {
+		return TD_INVALID;
+	}
+	return zone_record_add(zone, rule, record);
+}
+
+enum td_error list_data(
+	struct list *list, const struct name *folded, unsigned where, const struct address *address)
+{
+	const struct policy_record record = {
+		.type = address->family == ADDRESS_V4 ? TYPE_A : TYPE_AAAA,
+		.ttl_s = LIST_TTL_S,
+		.rdata = address->octets,
+		.rdata_length = (uint16_t)address_octets(address),
+	};
+	uint32_t node;
+	enum td_error itself = TD_INVALID, below = TD_INVALID,
+		      error = zone_node_add(list->reading.zone, folded->wire, &node);
+
+	if (!error && where & LIST_ITSELF)
+		itself = part_data(list, node, false, &record);
+	if (!error && where & LIST_BELOW && itself != TD_NOMEM)
+		below = part_data(list, node, true, &record);
+	if (!error)
+		error = itself == TD_NOMEM || below == TD_NOMEM ? TD_NOMEM
+			: itself == TD_OK || below == TD_OK     ? TD_OK
+			: itself == TD_FULL || below == TD_FULL ? TD_FULL
+								: TD_INVALID;
+	return settle(list, error, "too many addresses for one name: at most 100");
+}
+
+enum td_error list_pattern(struct list *list, struct span text)
+{
+	const char *why = NULL;
+	enum td_error error = TD_MALFORMED;
+
+	for (size_t i = 0; i < text.length && !why; i++)
+		if (!name_octet(text.text[i]) && text.text[i] != '.' && text.text[i] != '*')
+			why = not_a_name;
+	if (!why)
+		error = pattern_add(list->reading.builder, text.text, text.length, ACTION_NXDOMAIN,
+			list->reading.load->lines, &why);
+	if (error && error != TD_NOMEM && error != TD_INVALID)
+		list_fault(list, error == TD_FULL ? FAULT_FULL : FAULT_NAME,
+			why ? why : "names that were chosen to be slow to find");
+	return error;
+}
+
+/* --- one way into all formats --- */
+
+/*
+ * About how many nodes the text makes: a list has a name a line, and names share what is above
+ * them. Too few makes the table grow once more, too many is given back.
+ */
+static size_t nodes_expected(const char *text, size_t size)
+{
+	size_t lines = 1;
+
+	for (const char *at = text, *end = text + size;
+		at < end && (at = memchr(at, '\n', (size_t)(end - at))); at++)
+		lines++;
+	return lines + lines / 5;
+}
+
+static enum td_error read_lines(
+	struct list *list, enum zone_format format, const char *text, size_t size)
+{
+	switch (format) {
+	case FORMAT_HOSTS:
+		return list_read_hosts(list);
+	case FORMAT_DOMAINS:
+		return list_read_domains(list);
+	case FORMAT_WILDCARDS:
+		return list_read_wildcards(list);
+	case FORMAT_DNSMASQ:
+		return list_read_dnsmasq(list);
+	case FORMAT_ADBLOCK:
+		return list_read_adblock(list, text, size);
+	case FORMAT_RPZ:
+	case FORMAT_PATTERNS:
+	case ZONE_FORMATS:
+		break;
+	}
+	return TD_UNSUPPORTED;
+}
+
+enum td_error policy_builder_read(struct policy_builder *builder, enum zone_format format,
+	const char *source, const char *text, size_t size, policy_report_fn *report, void *context,
+	struct policy_load *load)
+{
+	struct list list;
+
+	if (format == FORMAT_RPZ)
+		return policy_builder_rpz(builder, source, text, size, report, context, load);
+	if (format == FORMAT_PATTERNS)
+		return policy_builder_patterns(builder, source, text, size, report, context, load);
+	enum td_error error = list_begin(&list, builder, source, text, size, report, context, load);
+	if (!error)
+		error = zone_reserve(list.reading.zone, nodes_expected(text, size));
+	return error ? error : read_lines(&list, format, text, size);
+}
