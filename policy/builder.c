@@ -126,6 +126,19 @@ enum td_error policy_builder_patch(
 	return TD_OK;
 }
 
+void policy_builder_drop(struct policy_builder *builder, const char *name)
+{
+	struct policy_index *index = builder->index;
+	size_t last = index->zone_count - 1;
+
+	if (index->zone_count == 0 || strcmp(index->zones[last]->name, name) != 0)
+		return;
+	zone_release(index->zones[last]);
+	index->zones[last] = NULL;
+	index->zone_count = last;
+	builder->zone = NULL;
+}
+
 /* A rule on this name or all below it where there is none yet; *added is then set. */
 static enum td_error name_rule_add(struct policy_zone *zone, uint32_t node, bool wildcard,
 	enum policy_action action, unsigned line, bool *added)

@@ -149,6 +149,9 @@ enum td_error policy_builder_patterns(struct policy_builder *builder, const char
  */
 enum td_error policy_builder_keep(struct policy_builder *builder, const struct policy_index *old, const char *name);
 
+/* Takes the zone of this name away again, where it is the one opened or put last: what was read of it is not to be used. */
+void policy_builder_drop(struct policy_builder *builder, const char *name);
+
 /*
  * The same, but as a copy of its own, which rules can be added to and removed from until the next zone is opened: a change of ten names
  * in a million costs the copy. Removed by name, as they were added.

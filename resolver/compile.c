@@ -270,46 +270,103 @@ static bool is_unchanged(const struct compile_job *job, const struct compile_zon
 	return zone->version || sources_unchanged(zone, before);
 }
 
-static bool all_unchanged(const struct compile_job *job)
+static bool same_zones(const struct compile_job *job)
 {
 	if (!job->old || job->old->zone_count != job->zone_count)
 		return false;
 	for (size_t i = 0; i < job->zone_count; i++)
-		if (strcmp(job->zones[i].name, job->old->zones[i].name) != 0 ||
-			!is_unchanged(job, &job->zones[i]))
+		if (strcmp(job->zones[i].name, job->old->zones[i].name) != 0)
 			return false;
 	return true;
 }
 
-/* --- compiling --- */
-
-static void log_fault(const struct compile_job *job, const struct rules_zone *zone)
+static bool all_unchanged(const struct compile_job *job)
 {
-	if (job->strict)
-		log_error("zone \"%s\": %s", zone->name, zone->fault);
-	else
-		log_error("zone \"%s\": %s; the rules stay as they were", zone->name, zone->fault);
+	for (size_t i = 0; i < job->zone_count; i++)
+		if (!is_unchanged(job, &job->zones[i]))
+			return false;
+	return same_zones(job);
 }
 
-static enum td_error compile_zone(
+/* The zone of the old rules, with what is known of it, if there is one. */
+static enum td_error keep(struct compilation *compilation, struct rules_zone *zone)
+{
+	const struct rules *old = compilation->job->old;
+	const struct rules_zone *before = rules_zone_find(old, zone->name);
+	enum td_error error;
+
+	if (!before)
+		return TD_NOT_FOUND;
+	error = policy_builder_keep(compilation->builder, old->index, zone->name);
+	if (error)
+		return error;
+	*zone = *before;
+	zone->sources = zone_sources_copy(before->sources, before->source_count);
+	if (zone->sources || before->source_count == 0)
+		return TD_OK;
+	zone->source_count = 0;
+	return TD_NOMEM;
+}
+
+/* --- compiling --- */
+
+/* The old rules stay; where there are none the zone is there and has none. */
+static enum td_error keep_with_fault(struct compilation *compilation,
+	const struct compile_zone *from, struct rules_zone *zone, const char *words)
+{
+	enum td_error error = keep(compilation, zone);
+
+	if (error == TD_NOT_FOUND) {
+		zone->empty = true;
+		error = policy_builder_zone(compilation->builder, from->name, from->kind);
+	}
+	if (!zone->fault[0])
+		zone->fault_us = compilation->wall_us;
+	snprintf(zone->fault, sizeof(zone->fault), "%s", words);
+	if (!error)
+		log_error("zone \"%s\": %s; %s", zone->name, zone->fault,
+			zone->empty ? "it has no rules" : "its rules stay as they were");
+	return error;
+}
+
+static enum td_error read_anew(
 	struct compilation *compilation, const struct compile_zone *from, struct rules_zone *zone)
 {
 	enum td_error error;
 
-	memcpy(zone->name, from->name, sizeof(zone->name));
 	zone->read_us = compilation->wall_us;
 	zone->sources = zone_sources_copy(from->sources, from->source_count);
 	if (from->source_count && !zone->sources)
 		return TD_NOMEM;
 	zone->source_count = from->source_count;
-	compilation->job->read_count++;
 	error = from->version ? fill(compilation, from, zone)
 			      : read_sources(compilation, from, zone);
-	if (error)
-		log_fault(compilation->job, zone);
-	compilation->rules->rule_count += zone->load.used;
-	compilation->rules->skipped += zone->load.skipped;
+	compilation->job->read_count += error == TD_OK;
 	return error;
+}
+
+static enum td_error compile_zone(
+	struct compilation *compilation, const struct compile_zone *from, struct rules_zone *zone)
+{
+	char words[RULES_FAULT_SIZE];
+	enum td_error error;
+
+	memcpy(zone->name, from->name, sizeof(zone->name));
+	if (is_unchanged(compilation->job, from))
+		return keep(compilation, zone);
+	error = read_anew(compilation, from, zone);
+	if (!error || error == TD_NOMEM)
+		return error;
+	if (compilation->job->strict) {
+		log_error("zone \"%s\": %s", zone->name, zone->fault);
+		return error;
+	}
+	memcpy(words, zone->fault, sizeof(words));
+	policy_builder_drop(compilation->builder, from->name);
+	zone_sources_free(zone->sources, zone->source_count);
+	*zone = (struct rules_zone){0};
+	memcpy(zone->name, from->name, sizeof(zone->name));
+	return keep_with_fault(compilation, from, zone, words);
 }
 
 static enum td_error compile_zones(struct compilation *compilation, const atomic_bool *cancelled)
@@ -324,12 +381,15 @@ static enum td_error compile_zones(struct compilation *compilation, const atomic
 		if (cancelled && atomic_load_explicit(cancelled, memory_order_relaxed))
 			return TD_REFUSED;
 		compilation->rules->zone_count++;
-		enum td_error error =
-			compile_zone(compilation, &job->zones[i], &compilation->rules->zones[i]);
+		struct rules_zone *zone = &compilation->rules->zones[i];
+		enum td_error error = compile_zone(compilation, &job->zones[i], zone);
+
 		if (error == TD_NOMEM)
 			return error;
 		if (error)
 			worst = TD_MALFORMED;
+		compilation->rules->rule_count += zone->load.used;
+		compilation->rules->skipped += zone->load.skipped;
 	}
 	return worst;
 }
@@ -349,10 +409,11 @@ static enum td_error compile(struct compile_job *job, const atomic_bool *cancell
 		error = compilation.rules->index ? TD_OK : TD_NOMEM;
 	}
 	policy_builder_free(compilation.builder);
-	if (error == TD_OK)
-		job->rules = compilation.rules;
-	else
+	if (error)
 		rules_free(compilation.rules);
+	else
+		job->rules = compilation.rules;
+	job->same = job->read_count == 0 && same_zones(job);
 	return error;
 }
 

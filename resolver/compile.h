@@ -73,8 +73,10 @@ struct compile_job {
 	void *context; /* whoever made it */
 	/* set by compile_run: */
 	enum td_error error;
-	struct rules *rules; /* whoever takes it sets NULL; NULL with TD_OK: all is as in old */
-	size_t read_count;   /* zones that were not taken from old */
+	struct rules *rules; /* whoever takes it sets NULL; NULL with TD_OK: all is as in old, its
+				faults too */
+	size_t read_count;   /* zones that were read or filled */
+	bool same;           /* rules holds the very zones of old, in their order */
 	int64_t took_us;
 };
 

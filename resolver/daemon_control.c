@@ -29,10 +29,10 @@ static void add_zones(const struct daemon *daemon, struct control_reply *reply)
 
 	for (size_t i = 0; i < policy_zone_count(index); i++) {
 		enum policy_zone_kind kind = policy_zone_kind(index, i);
-		snprintf(text, sizeof text, "%s %s rules=%zu kind=%s", policy_zone_name(index, i),
+		snprintf(text, sizeof text, "%s %s rules=%zu kind=%s state=%s", policy_zone_name(index, i),
 			kind == ZONE_LOCAL ? "always"
 					   : policy_mode_name((enum policy_mode)daemon->mode[i]),
-			policy_zone_rules(index, i), kind_names[kind]);
+			policy_zone_rules(index, i), kind_names[kind], rules_zone_state(&daemon->rules->zones[i]));
 		control_reply_add(reply, "zone", text);
 	}
 }

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -23,7 +24,7 @@
 #define PATIENCE_MS 60000 /* and takes its time */
 
 #define CONFIG_FAULT "the configuration has faults, see the daemon's log; the old one stays"
-#define ZONE_FAULT "a zone cannot be read, see the daemon's log; the old rules stay"
+#define ZONES_FAULT "the zones cannot be used, see the daemon's log; the old rules stay"
 #define SITE_FAULT                                                                                \
 	"upstream servers or hosts cannot be used, see the daemon's log; everything stays as it " \
 	"was"
@@ -174,7 +175,7 @@ static bool take_options(struct daemon *daemon, struct round *round, const struc
 	return true;
 }
 
-static void add_faults(const struct rules *rules, const char *key, struct control_reply *reply)
+static void add_faults(const struct rules *rules, struct control_reply *reply)
 {
 	char text[POLICY_ZONE_NAME_MAX + RULES_FAULT_SIZE];
 
@@ -182,7 +183,7 @@ static void add_faults(const struct rules *rules, const char *key, struct contro
 		if (!rules->zones[i].fault[0])
 			continue;
 		snprintf(text, sizeof(text), "%s %s", rules->zones[i].name, rules->zones[i].fault);
-		control_reply_add(reply, key, text);
+		control_reply_add(reply, "fault", text);
 	}
 }
 
@@ -198,7 +199,7 @@ static void tell(const struct daemon *daemon, const struct round *round,
 	control_reply_add_u64(reply, "took_us", (uint64_t)took_us);
 	if (round->restart[0])
 		control_reply_add(reply, "restart", round->restart);
-	add_faults(rules, "fault", reply);
+	add_faults(rules, reply);
 	control_reply_end(reply);
 }
 
@@ -222,8 +223,6 @@ static void put_in_force(struct daemon *daemon, struct round *round, struct rule
 {
 	uint8_t mode[POLICY_ZONES_MAX];
 
-	if (rules != daemon->rules)
-		rules->generation = ++daemon->generation;
 	if (round->options && !take_options(daemon, round, rules, mode)) {
 		if (rules != daemon->rules)
 			rules_free(rules);
@@ -247,12 +246,14 @@ static void on_compiled(void *context, struct compile_job *job)
 	reload->running = NULL;
 	round->read_count = job->read_count;
 	job->rules = NULL;
+	if (rules != daemon->rules)
+		rules->generation = job->same ? daemon->rules->generation : ++daemon->generation;
 	if (daemon->stopping) {
 		if (rules != daemon->rules)
 			rules_free(rules);
 		round_free(round);
 	} else if (error) {
-		round_fail(round, error == TD_NOMEM ? NO_MEMORY : ZONE_FAULT);
+		round_fail(round, error == TD_NOMEM ? NO_MEMORY : ZONES_FAULT);
 	} else if (rules == daemon->rules && !round->options) {
 		round_free(round);
 	} else {
@@ -334,10 +335,25 @@ void daemon_zones_changed(struct daemon *daemon)
 		log_error("out of memory: zones that changed are not read");
 }
 
+static void add_status_fault(const struct rules_zone *zone, struct control_reply *reply)
+{
+	char text[POLICY_ZONE_NAME_MAX + RULES_FAULT_SIZE + 64], since[32];
+	time_t since_s = (time_t)(zone->fault_us / US_PER_S);
+	struct tm tm;
+
+	if (!zone->fault[0])
+		return;
+	gmtime_r(&since_s, &tm);
+	strftime(since, sizeof(since), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	snprintf(text, sizeof(text), "%s since %s: %s", zone->name, since, zone->fault);
+	control_reply_add(reply, "zone_error", text);
+}
+
 void daemon_reload_status(const struct daemon *daemon, struct control_reply *reply)
 {
 	control_reply_add(reply, "compiling", daemon->reload->running ? "yes" : "no");
-	add_faults(daemon->rules, "zone_error", reply);
+	for (size_t i = 0; i < daemon->rules->zone_count; i++)
+		add_status_fault(&daemon->rules->zones[i], reply);
 }
 
 /* --- start and stop --- */

@@ -35,6 +35,13 @@ const struct rules_zone *rules_zone_find(const struct rules *rules, const char *
 	return NULL;
 }
 
+const char *rules_zone_state(const struct rules_zone *zone)
+{
+	if (!zone->fault[0])
+		return "ok";
+	return zone->empty ? "empty" : "old";
+}
+
 void rules_free(struct rules *rules)
 {
 	if (!rules)

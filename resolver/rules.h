@@ -37,6 +37,7 @@ struct rules_zone {
 	 * there are none. "": they are. */
 	char fault[RULES_FAULT_SIZE];
 	int64_t fault_us; /* wall clock: since when */
+	bool empty;       /* nothing was ever read */
 };
 
 struct rules {
@@ -55,6 +56,9 @@ struct zone_source *zone_sources_copy(const struct zone_source *sources, size_t 
 
 /* The zone of this name; NULL: none. rules may be NULL. */
 const struct rules_zone *rules_zone_find(const struct rules *rules, const char *name);
+
+/* "ok"; "old": its rules are of an earlier reading; "empty": it never could be read. */
+const char *rules_zone_state(const struct rules_zone *zone);
 
 /* Frees what nobody uses. NULL is fine. */
 void rules_free(struct rules *rules);

@@ -266,6 +266,11 @@ bool cli_load(struct cli *cli, bool passwords)
 	return cli->options != NULL;
 }
 
+static int patience_ms(const struct cli *cli)
+{
+	return cli->patience_ms ? cli->patience_ms : ASK_TIMEOUT_MS;
+}
+
 static void explain_silence(struct cli *cli, enum control_outcome outcome, const char *path,
 	const struct control_answer *answer, struct strbuf *out)
 {
@@ -286,7 +291,7 @@ static void explain_silence(struct cli *cli, enum control_outcome outcome, const
 		break;
 	case CONTROL_SILENT:
 		strbuf_printf(
-			out, "teredownd has not answered within %d s at ", ASK_TIMEOUT_MS / 1000);
+			out, "teredownd has not answered within %d s at ", patience_ms(cli) / 1000);
 		output_text(out, path);
 		strbuf_append_text(out, "\nLook at its messages: they go to its stderr (journalctl "
 					"-u teredownd under systemd)");
@@ -316,7 +321,7 @@ enum control_outcome cli_ask(
 		cli_error(cli, "the path of the control socket is too long; shorten state-dir");
 		return CONTROL_BROKEN;
 	}
-	enum control_outcome outcome = control_ask(path, ASK_TIMEOUT_MS, count, words, answer);
+	enum control_outcome outcome = control_ask(path, patience_ms(cli), count, words, answer);
 	strbuf_init(&out);
 	explain_silence(cli, outcome, path, answer, &out);
 	cli_explain(cli, &out);
@@ -331,7 +336,7 @@ enum control_outcome cli_ask_silently(
 	*answer = (struct control_answer){.words = ""};
 	if (options_control_path(cli->options, path, sizeof(path)) != TD_OK)
 		return CONTROL_BROKEN;
-	return control_ask(path, ASK_TIMEOUT_MS, count, words, answer);
+	return control_ask(path, patience_ms(cli), count, words, answer);
 }
 
 bool cli_ask_status(struct cli *cli, struct control_answer *answer)

@@ -92,6 +92,7 @@ struct cli {
 	bool colour;
 	const char *option[CLI_OPTION_COUNT]; /* argument, "" for a flag, NULL when not given */
 	int64_t now_ms;                       /* wall clock at the start */
+	int patience_ms;                      /* with teredownd; 0: as usual */
 	FILE *file;                           /* stdout */
 	FILE *errors;                         /* stderr */
 	struct strbuf out;                    /* what is to be written; cli_flush writes it */

@@ -7,6 +7,7 @@
 #include "resolver/control/cli.h"
 
 #define MODE_WORDS_MAX 3
+#define RELOAD_MS (10 * 60 * 1000) /* lists may be long, and another reload under way */
 
 /* What is true of the answer but for a fault it tells of is printed all the same. */
 static int run_request(struct cli *cli, unsigned count, const char *const words[],
@@ -234,6 +235,7 @@ static int reload_run(struct cli *cli, int count, char **words)
 	(void)words;
 	if (count > 0)
 		return cli_usage(cli, &command_reload, "takes no arguments");
+	cli->patience_ms = RELOAD_MS;
 	return run_request(cli, 1, request, print_reload);
 }
 

@@ -32,7 +32,7 @@ static const struct status_row rows[] = {
 	{"upstream_from", "Daemon", "upstreams from", UNIT_TEXT},
 	{"forward", "Forwarding", "zone|address|state|srtt_us|rttvar_us|sent|answered|timeouts|failures|hedges|backoffs|silent_s|edns", UNIT_THING},
 	{"hosts_*", "Forwarding", "hosts, ", UNIT_COUNT},
-	{"zone", "Zones", "zone|mode|rules|kind", UNIT_THING},
+	{"zone", "Zones", "zone|mode|rules|kind|state", UNIT_THING},
 	{"zone_error", "Zones", "cannot be read", UNIT_TEXT},
 	{"compiling", "Zones", "being read", UNIT_TEXT},
 	{"received", "Queries", "received", UNIT_COUNT},

@@ -519,6 +519,12 @@ class Teredown(Process):
             raise Failure("teredownd ended with status %d:\n%s" % (status, self.log()[-6000:]))
         return status
 
+    def sanitized(self):
+        """Whether it was built with AddressSanitizer or ThreadSanitizer: several times as slow, and memory stays."""
+        with open("/proc/%d/maps" % self.pid) as maps:
+            text = maps.read()
+        return "libasan" in text or "libtsan" in text
+
     def check_log(self):
         if SANITIZER.search(self.log()):
             raise Failure("sanitizer report from teredownd:\n" + self.log()[-20000:])

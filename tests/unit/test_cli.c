@@ -444,8 +444,8 @@ static void add_status(struct control_reply *reply)
 		{"pid", "77"}, {"uptime_s", "7500"}, {"listen", "127.0.0.1:53"},
 		{"upstream", "9.9.9.9:53 state=ok srtt_us=800 rttvar_us=90 sent=4 answered=3 timeouts=1 "
 			     "failures=2 hedges=0 backoffs=0 silent_s=0 edns=yes"},
-		{"zone", "teredo watch rules=24 kind=tunnel"},
-		{"zone", "local always rules=9 kind=local"}, {"received", "10"}, {"answered", "7"},
+		{"zone", "teredo watch rules=24 kind=tunnel state=ok"},
+		{"zone", "local always rules=9 kind=local state=old"}, {"received", "10"}, {"answered", "7"},
 		{"dropped_malformed", "2"}, {"pending", "1"}, {"cache_bytes", "1572864"},
 		{"cache_hits", "3"}, {"cache_misses", "1"}, {"redis", "away"},
 		{"redis_error", "gone\033[31m"}, {"redis_since", "1700000000000000"},
@@ -471,7 +471,7 @@ static void handle(void *context, struct control_reply *reply, unsigned count, c
 		control_reply_add(reply, "fault", "ads /etc/ads: gone\033[31m");
 		control_reply_end(reply);
 	} else if (count == 1) {
-		control_reply_add(reply, "zone", "teredo watch rules=24 kind=tunnel");
+		control_reply_add(reply, "zone", "teredo watch rules=24 kind=tunnel state=ok");
 		control_reply_end(reply);
 	} else if (count == 3 && strcmp(words[2], "teredo") != 0) {
 		control_reply_fail(reply, "no zone named x; zones: teredo");
@@ -529,7 +529,7 @@ static void test_daemon(void **state)
 		"", "-c", config, "status", "--json");
 	CHECK(CLI_OK,
 		"\"zone\":[{\"zone\":\"teredo\",\"mode\":\"watch\",\"rules\":24,\"kind\":"
-		"\"tunnel\"},{\"zone\":\"local\",",
+		"\"tunnel\",\"state\":\"ok\"},{\"zone\":\"local\",",
 		"", "-c", config, "status", "--json");
 	CHECK(CLI_OK,
 		"\"redis_since\":\"2023-11-14T22:13:20.000000Z\",\"recording_since\":null,\"new_"
