@@ -16,7 +16,7 @@ policy_libpolicy_a_SOURCES = \
 	policy/prefixes.c policy/prefixes.h \
 	policy/rpz.c \
 	policy/zone.c policy/zone.h policy/zone_private.h \
-	policy/zone_data.c policy/zone_match.c policy/zone_origin.c policy/zone_patch.c policy/zone_table.c
+	policy/zone_data.c policy/zone_match.c policy/zone_origin.c policy/zone_patch.c policy/zone_table.c policy/zone_table.h
 
 if HAVE_CMOCKA
 POLICY_TESTS = \

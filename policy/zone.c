@@ -31,8 +31,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/label_hash.h"
-#include "policy/zone_private.h"
+#include "policy/zone_table.h"
 
 #define POOL_FIRST 4096
 
@@ -132,18 +131,22 @@ void name_path_init(struct name_path *path, const uint8_t *folded)
 		path->at[path->count++] = (uint8_t)at;
 }
 
-const uint8_t *path_label(const struct name_path *path, unsigned depth)
+/* Octets, the root's with them. */
+static size_t name_path_length(const struct name_path *path)
 {
-	return path->wire + path->at[path->count - depth];
+	if (!path->count)
+		return 1;
+	size_t last = path->at[path->count - 1];
+	return last + 1 + path->wire[last] + 1;
 }
 
-uint64_t path_hash(struct name_path *path, unsigned depth)
+static bool name_is_same(const uint8_t *a, const uint8_t *b)
 {
-	if (depth > path->hashed) {
-		path->hash[depth] = label_hash(path->hash[depth - 1], path_label(path, depth));
-		path->hashed = depth;
+	while (*a && label_is(a, b)) {
+		b += (size_t)1 + *a;
+		a += (size_t)1 + *a;
 	}
-	return path->hash[depth];
+	return *a == *b && !*a;
 }
 
 enum td_error zone_node_add(struct policy_zone *zone, const uint8_t *folded, uint32_t *node)
@@ -151,11 +154,19 @@ enum td_error zone_node_add(struct policy_zone *zone, const uint8_t *folded, uin
 	struct name_path path;
 	enum td_error error = TD_OK;
 
+	if (zone->last_node != NODE_ROOT && name_is_same(zone->last_name, folded)) {
+		*node = zone->last_node;
+		return TD_OK;
+	}
 	name_path_init(&path, folded);
+	edges_prefetch(zone, &path);
 	*node = NODE_ROOT;
 	for (unsigned depth = 1; !error && depth <= path.count; depth++)
 		error = edge_add(
 			zone, path_hash(&path, depth), *node, path_label(&path, depth), node);
+	zone->last_node = error ? NODE_ROOT : *node;
+	if (!error)
+		memcpy(zone->last_name, folded, name_path_length(&path));
 	return error;
 }
 

@@ -107,6 +107,8 @@ struct policy_zone {
 	struct data_slot *data;
 	size_t data_count, data_capacity;
 	struct origins origins;
+	uint8_t last_name[NAME_WIRE_MAX]; /* added, and its node: lists name most names twice */
+	uint32_t last_node;
 	size_t rules, removed;
 	atomic_uint users; /* indexes it is part of; touched when these are made and freed */
 	enum policy_zone_kind kind;

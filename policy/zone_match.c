@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a name meets in one zone: a walk from the root down. */
-#include "policy/zone_private.h"
+#include "policy/zone_table.h"
 
 /* The first place of this node. */
 static size_t place_find(const struct policy_zone *zone, uint32_t node)
@@ -35,6 +35,7 @@ uint32_t zone_match_name(
 {
 	uint32_t node = NODE_ROOT, rule = RULE_NONE, pattern = RULE_NONE;
 
+	edges_prefetch(zone, path);
 	/* Wildcards further down are longer, so they replace those above. */
 	for (unsigned depth = 0;; depth++) {
 		const struct node *at = node_at(zone, node);

@@ -40,14 +40,16 @@ static bool edges_copy(struct policy_zone *to, const struct policy_zone *zone)
 {
 	size_t count = zone->groups * TABLE_GROUP;
 	void *tags, *slots;
-	bool good = block_copy(&tags, zone->tags, count);
 
-	good &= block_copy(&slots, zone->slots, count * sizeof(*zone->slots));
-	to->tags = tags;
-	to->slots = slots;
+	if (!count)
+		return true;
+	if (!table_blocks(zone->groups, &tags, &slots))
+		return false;
+	to->tags = memcpy(tags, zone->tags, count);
+	to->slots = memcpy(slots, zone->slots, count * sizeof(*zone->slots));
 	to->groups = zone->groups;
 	to->node_count = zone->node_count;
-	return good;
+	return true;
 }
 
 static bool patterns_copy(struct policy_zone *to, const struct policy_zone *zone)

@@ -78,22 +78,19 @@ void pool_trim(struct pool *pool);
 
 /* --- zone_table.c --- */
 
-/* The child of a node, NODE_ROOT: there is none. */
-uint32_t edge_find(
-	const struct policy_zone *zone, uint64_t hash, uint32_t parent, const uint8_t *label);
+/* Fetches what a walk along the path will look at: its steps depend on each other, but where their
+ * edges are does not. */
+void edges_prefetch(const struct policy_zone *zone, struct name_path *path);
 
-/* The same, made where missing. TD_NOMEM, TD_FULL. */
+/* The child of a node, made where missing. TD_NOMEM, TD_FULL. */
 enum td_error edge_add(struct policy_zone *zone, uint64_t hash, uint32_t parent,
 	const uint8_t *label, uint32_t *child);
 
+/* Memory for the tags and slots of so many groups. False: out of memory. */
+bool table_blocks(size_t groups, void **tags, void **slots);
+
 /* A table with little room to spare; one that cannot be made smaller serves as it is. */
 void edges_trim(struct policy_zone *zone);
-
-/* The hash of the last `depth` labels of a name; asked for one after the other. */
-uint64_t path_hash(struct name_path *path, unsigned depth);
-
-/* The label that those begin with. */
-const uint8_t *path_label(const struct name_path *path, unsigned depth);
 
 /* Like zone_rule_add; the line counted through all sources. */
 enum td_error zone_rule_put(struct policy_zone *zone, uint32_t node, bool wildcard,

@@ -7,85 +7,19 @@
  * Nodes are never taken out (a node without rules does no harm), so there are no slots that were
  * free once.
  */
-#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/label_hash.h"
-#include "policy/zone_private.h"
+#include "policy/zone_table.h"
 
 #define GROUPS_FIRST 8
+#define CACHE_LINE 64
 /* Groups between a node and its place. Chance does not get beyond some dozens. */
 #define DISTANCE_MAX 512
-
-static size_t group_of(uint64_t hash, size_t groups)
-{
-	return (size_t)(((hash >> 32) * (uint64_t)groups) >> 32);
-}
-
-static uint8_t tag_of(uint64_t hash)
-{
-	return (uint8_t)(hash & 0xff ? hash & 0xff : 1);
-}
-
-static size_t group_after(size_t group, size_t groups)
-{
-	return group + 1 == groups ? 0 : group + 1;
-}
-
-/* The top bit of each octet that is 0, no other bit. */
-static uint64_t octets_zero(uint64_t word)
-{
-	const uint64_t low = UINT64_C(0x7f7f7f7f7f7f7f7f);
-
-	return ~(((word & low) + low) | word | low);
-}
-
-static uint64_t group_tags(const struct policy_zone *zone, size_t group)
-{
-	uint64_t tags;
-
-	memcpy(&tags, zone->tags + group * TABLE_GROUP, sizeof(tags));
-	return le64toh(tags);
-}
-
-static bool node_is(
-	const struct policy_zone *zone, uint32_t number, uint32_t parent, const uint8_t *label)
-{
-	const struct node *node = node_at(zone, number);
-
-	return node_parent(node) == parent && node->label[0] == label[0] &&
-	       !memcmp(node->label + 1, label + 1, label[0]);
-}
-
-/* Where a probe ended: at the node, or at a group with a free slot, where it would belong. */
-struct probe {
-	size_t group;
-	unsigned distance; /* groups from where it began */
-	uint32_t node;     /* NODE_ROOT: not found */
-};
-
-/* Ends because a sixteenth of the slots is free. */
-static struct probe table_probe(
-	const struct policy_zone *zone, uint64_t hash, uint32_t parent, const uint8_t *label)
-{
-	struct probe probe = {.group = group_of(hash, zone->groups), .node = NODE_ROOT};
-	uint64_t wanted = tag_of(hash) * UINT64_C(0x0101010101010101);
-
-	for (;; probe.group = group_after(probe.group, zone->groups), probe.distance++) {
-		uint64_t tags = group_tags(zone, probe.group);
-		for (uint64_t same = octets_zero(tags ^ wanted); same; same &= same - 1) {
-			size_t slot =
-				probe.group * TABLE_GROUP + (unsigned)__builtin_ctzll(same) / 8;
-			if (!node_is(zone, zone->slots[slot], parent, label))
-				continue;
-			probe.node = zone->slots[slot];
-			return probe;
-		}
-		if (octets_zero(tags))
-			return probe;
-	}
-}
+/* A table that does not lie in the processor's first cache is worth being fetched ahead, for this
+ * many labels. */
+#define AHEAD_GROUPS 2048
+#define AHEAD_MAX 4
 
 static void table_put(struct policy_zone *zone, size_t group, uint64_t hash, uint32_t node)
 {
@@ -134,15 +68,28 @@ static void table_fill(struct policy_zone *zone)
 	}
 }
 
+/* A group of slots, and one of tags, lies in one line of the processor's caches. */
+bool table_blocks(size_t groups, void **tags, void **slots)
+{
+	size_t size = (groups * TABLE_GROUP + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+
+	*tags = aligned_alloc(CACHE_LINE, size);
+	*slots = aligned_alloc(CACHE_LINE, size * sizeof(uint32_t));
+	if (*tags && *slots)
+		return true;
+	free(*tags);
+	free(*slots);
+	*tags = *slots = NULL;
+	return false;
+}
+
 static bool table_resize(struct policy_zone *zone, size_t groups)
 {
-	uint8_t *tags = groups > UINT32_MAX / TABLE_GROUP ? NULL : calloc(groups, TABLE_GROUP);
-	uint32_t *slots = tags ? malloc(groups * TABLE_GROUP * sizeof(*slots)) : NULL;
+	void *tags, *slots;
 
-	if (!slots) {
-		free(tags);
+	if (groups > UINT32_MAX / TABLE_GROUP || !table_blocks(groups, &tags, &slots))
 		return false;
-	}
+	memset(tags, 0, groups * TABLE_GROUP);
 	free(zone->tags);
 	free(zone->slots);
 	zone->tags = tags;
@@ -206,10 +153,34 @@ enum td_error edge_add(struct policy_zone *zone, uint64_t hash, uint32_t parent,
 	return TD_OK;
 }
 
-uint32_t edge_find(
-	const struct policy_zone *zone, uint64_t hash, uint32_t parent, const uint8_t *label)
+/* The first node of this tag in the group, or NODE_ROOT: most likely the one. */
+static uint32_t group_guess(const struct policy_zone *zone, uint64_t hash)
 {
-	return zone->groups ? table_probe(zone, hash, parent, label).node : NODE_ROOT;
+	size_t group = group_of(hash, zone->groups);
+	uint64_t wanted = tag_of(hash) * UINT64_C(0x0101010101010101);
+	uint64_t same = octets_zero(group_tags(zone, group) ^ wanted);
+
+	return same ? zone->slots[group * TABLE_GROUP + (unsigned)__builtin_ctzll(same) / 8]
+		    : NODE_ROOT;
+}
+
+void edges_prefetch(const struct policy_zone *zone, struct name_path *path)
+{
+	unsigned depth, depths = path->count < AHEAD_MAX ? path->count : AHEAD_MAX;
+
+	if (zone->groups < AHEAD_GROUPS)
+		return;
+	for (depth = 1; depth <= depths; depth++) {
+		size_t group = group_of(path_hash(path, depth), zone->groups);
+		__builtin_prefetch(zone->tags + group * TABLE_GROUP);
+		__builtin_prefetch(zone->slots + group * TABLE_GROUP);
+	}
+	for (depth = 1; depth <= depths; depth++) {
+		uint32_t guess = group_guess(zone, path->hash[depth]);
+		if (guess == NODE_ROOT)
+			break;
+		__builtin_prefetch(node_at(zone, guess));
+	}
 }
 
 void edges_trim(struct policy_zone *zone)

@@ -269,18 +269,31 @@ static uint8_t octet_from_text(const char *text, size_t size, size_t *taken)
 	return (uint8_t)value;
 }
 
+/* Copies octets up to the next dot or backslash, at most room of them; returns how many. */
+static size_t plain_from_text(uint8_t *out, const char *text, size_t size, size_t room)
+{
+	size_t most = size < room ? size : room, i = 0;
+	for (; i < most && text[i] != '.' && text[i] != '\\'; i++)
+		out[i] = (uint8_t)text[i];
+	return i;
+}
+
 /* Reads one label at *at and steps over the dot behind it. */
 static enum td_error label_from_text(struct name *out, const char *text, size_t size, size_t *at)
 {
 	uint8_t *length = &out->wire[out->length];
-	size_t used = 0;
+	/* The length octet before it and the root label behind have to fit as well. */
+	size_t left = NAME_WIRE_MAX - out->length, room = left > 2 ? left - 2 : 0;
+	if (room > NAME_LABEL_MAX)
+		room = NAME_LABEL_MAX;
+	size_t used = plain_from_text(length + 1, text + *at, size - *at, room);
+	*at += used;
 	while (*at < size && text[*at] != '.') {
 		size_t taken;
 		uint8_t octet = octet_from_text(text + *at, size - *at, &taken);
 		if (!taken)
 			return TD_MALFORMED;
-		/* The length octet before it and the root label behind have to fit as well. */
-		if (used == NAME_LABEL_MAX || out->length + 1u + used + 2u > NAME_WIRE_MAX)
+		if (used == room)
 			return TD_TOO_LONG;
 		out->wire[out->length + 1u + used++] = octet;
 		*at += taken;

@@ -1,11 +1,13 @@
 # `make bench` measures for about ten minutes and wants a quiet machine; `make check` only builds its tools, so that they do not rot.
-check_PROGRAMS += tests/bench/cache tests/bench/echo tests/bench/log_formats tests/bench/record
+check_PROGRAMS += tests/bench/cache tests/bench/echo tests/bench/log_formats tests/bench/policy_index tests/bench/record
 tests_bench_cache_SOURCES = tests/bench/cache.c tests/unit/cache_trace.c tests/unit/cache_trace.h
 tests_bench_cache_LDADD = $(LIB_RESOLVER) $(LDNS_LIBS) -lm
 tests_bench_echo_SOURCES = tests/bench/echo.c
 tests_bench_echo_LDADD =
 tests_bench_log_formats_SOURCES = tests/bench/log_formats.c
 tests_bench_log_formats_LDADD = resolver/control/libcontrol.a $(LIB_DNS) $(EXPAT_LIBS)
+tests_bench_policy_index_SOURCES = tests/bench/policy_index.c
+tests_bench_policy_index_LDADD = $(LIB_POLICY) $(LDNS_LIBS)
 tests_bench_record_SOURCES = tests/bench/record.c
 tests_bench_record_LDADD = $(LIB_TELEMETRY) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS)
 dist_noinst_SCRIPTS += tests/bench/hit tests/bench/ingest tests/bench/miss tests/bench/redis_memory.py
