@@ -20,7 +20,7 @@ dist_doc_DATA = doc/architecture.md doc/clients.md doc/backup.md doc/from-drop-t
 # teredown.conf.5 and teredown.conf.sample follow the table of options; `make update-doc` writes them anew.
 noinst_PROGRAMS += doc/make-conf-manual
 doc_make_conf_manual_SOURCES = doc/make_conf_manual.c
-doc_make_conf_manual_LDADD = $(LIB_RESOLVER) $(CONFUSE_LIBS)
+doc_make_conf_manual_LDADD = $(LIB_RESOLVER) $(CONFUSE_LIBS) $(TLS_LIBS)
 
 .PHONY: update-doc
 update-doc: doc/make-conf-manual$(EXEEXT)
@@ -31,11 +31,11 @@ CLEANFILES += doc/conf.tmp
 
 # test_options_print also compares the documents with the table.
 if HAVE_CMOCKA
-OPTIONS_TESTS = tests/unit/test_options tests/unit/test_options_faults tests/unit/test_options_print tests/unit/test_options_redis
+OPTIONS_TESTS = tests/unit/test_options tests/unit/test_options_faults tests/unit/test_options_print tests/unit/test_options_redis tests/unit/test_options_transfer
 check_PROGRAMS += $(OPTIONS_TESTS)
 TESTS += $(OPTIONS_TESTS)
 OPTIONS_FILE = tests/unit/options_file.c tests/unit/options_file.h
-OPTIONS_TEST_LIBS = $(LIB_RESOLVER) $(CONFUSE_LIBS) $(CMOCKA_LIBS)
+OPTIONS_TEST_LIBS = $(LIB_RESOLVER) $(CONFUSE_LIBS) $(TLS_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_options_SOURCES = tests/unit/test_options.c $(OPTIONS_FILE)
 tests_unit_test_options_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_options_LDADD = $(OPTIONS_TEST_LIBS)
@@ -45,6 +45,9 @@ tests_unit_test_options_faults_LDADD = $(OPTIONS_TEST_LIBS)
 tests_unit_test_options_print_SOURCES = tests/unit/test_options_print.c $(OPTIONS_FILE)
 tests_unit_test_options_print_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_options_print_LDADD = $(OPTIONS_TEST_LIBS)
+tests_unit_test_options_transfer_SOURCES = tests/unit/test_options_transfer.c $(OPTIONS_FILE)
+tests_unit_test_options_transfer_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_options_transfer_LDADD = $(OPTIONS_TEST_LIBS)
 tests_unit_test_options_redis_SOURCES = tests/unit/test_options_redis.c $(OPTIONS_FILE)
 tests_unit_test_options_redis_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_options_redis_LDADD = $(OPTIONS_TEST_LIBS)

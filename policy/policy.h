@@ -136,6 +136,25 @@ enum td_error policy_builder_read(struct policy_builder *builder, enum zone_form
 enum td_error policy_builder_rpz(struct policy_builder *builder, const char *source, const char *text, size_t size,
 	policy_report_fn *report, void *context, struct policy_load *load);
 
+/* A record of local data. */
+struct policy_record {
+	uint16_t type;
+	uint32_t ttl_s;
+	const uint8_t *rdata; /* uncompressed; looked up: belongs to the index; added: is copied */
+	uint16_t rdata_length;
+};
+
+/*
+ * The same for records that come otherwise than as text, for the zone opened last: `trigger` is the owner without the zone's name, with
+ * the root behind it. What makes no rule is reported with line 0 and skipped. source: what policy_rule_source tells. NULL: out of memory, or
+ * no zone is open. _add: TD_NOMEM, TD_FULL as for policy_builder_name.
+ */
+struct policy_records;
+struct policy_records *policy_records_begin(struct policy_builder *builder, const char *source, policy_report_fn *report, void *context,
+	struct policy_load *load);
+enum td_error policy_records_add(struct policy_records *records, const struct name *trigger, const struct policy_record *record);
+void policy_records_end(struct policy_records *records);
+
 /*
  * Adds a pattern list to the zone opened last: one pattern a line, `#` starts a comment; action NXDOMAIN. A `*` stands for any run
  * of octets within its label; a first or last label that is `*` alone stands for one or more labels. (`win*.ipv6.microsoft.com`, `isatap.*`)
@@ -172,14 +191,6 @@ enum td_error policy_builder_record_remove(struct policy_builder *builder, const
  */
 enum td_error policy_builder_name(struct policy_builder *builder, const uint8_t *folded, bool below, bool itself,
 	enum policy_action action, unsigned line);
-
-/* A record of local data. */
-struct policy_record {
-	uint16_t type;
-	uint32_t ttl_s;
-	const uint8_t *rdata; /* uncompressed; looked up: belongs to the index; added: is copied */
-	uint16_t rdata_length;
-};
 
 /*
  * Adds a record to the local data of exactly this name (folded) in the zone opened last. TD_INVALID: it is there already;

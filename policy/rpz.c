@@ -594,3 +594,45 @@ enum td_error policy_builder_rpz(struct policy_builder *builder, const char *sou
 	lines_deinit(&rpz.lines);
 	return error;
 }
+
+/* --- records --- */
+
+struct policy_records {
+	struct rpz rpz;
+};
+
+struct policy_records *policy_records_begin(struct policy_builder *builder, const char *source,
+	policy_report_fn *report, void *context, struct policy_load *load)
+{
+	struct policy_records *records = calloc(1, sizeof(*records));
+
+	if (records && !reading_begin(&records->rpz.reading, builder, source, report, context, load))
+		return records;
+	free(records);
+	return NULL;
+}
+
+enum td_error policy_records_add(struct policy_records *records, const struct name *trigger,
+	const struct policy_record *record)
+{
+	struct rpz *rpz = &records->rpz;
+	struct text_rr rr = {.type = record->type,
+		.ttl_s = record->ttl_s,
+		.rdata = (uint8_t *)(uintptr_t)record->rdata, /* is read only */
+		.rdata_length = record->rdata_length};
+	struct name folded = {.length = trigger->length};
+	const char *why;
+
+	rpz->reading.load->lines++;
+	name_fold(folded.wire, trigger->wire, trigger->length);
+	why = trigger_fault(&folded);
+	if (!why)
+		return record_read(rpz, &folded, &rr);
+	rpz_skip(rpz, why);
+	return TD_OK;
+}
+
+void policy_records_end(struct policy_records *records)
+{
+	free(records);
+}

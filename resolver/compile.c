@@ -48,7 +48,8 @@ static bool zone_take(
 {
 	memcpy(zone->name, options->name, sizeof(zone->name));
 	zone->kind = options->kind;
-	if (feed && feed->snapshot(feed->context, zone->name, &zone->snapshot, &zone->version))
+	if (options->primary_count &&
+		(!feed || feed->snapshot(feed->context, zone->name, &zone->snapshot, &zone->version)))
 		return true;
 	zone->sources = calloc(2 * options->file_count + 1, sizeof(*zone->sources));
 	bool good = zone->sources != NULL;

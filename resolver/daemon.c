@@ -27,6 +27,7 @@
 #include "resolver/compile.h"
 #include "resolver/daemon_gauges.h"
 #include "resolver/daemon_reload.h"
+#include "resolver/daemon_transfer.h"
 #include "resolver/daemon_site.h"
 #include "resolver/descriptors.h"
 #include "resolver/telemetry/redis/name_servers.h"
@@ -426,6 +427,8 @@ static bool open_telemetry(struct daemon *daemon)
 
 static bool open_policy(struct daemon *daemon)
 {
+	if (!daemon_transfer_open(daemon))
+		return false;
 	daemon->rules = compile_now(daemon->options, daemon->zone_feed, ++daemon->generation);
 	if (!daemon->rules)
 		return false;
@@ -598,6 +601,7 @@ bool daemon_open(struct daemon *daemon, struct options *options, const char *con
 		!daemon_gauges_start(daemon) || !daemon_site_start(daemon) ||
 		!daemon_reload_start(daemon))
 		return false;
+	daemon_transfer_start(daemon);
 	daemon_cache_load(daemon);
 	log_ready(daemon);
 	daemon->opened = true;
@@ -626,6 +630,7 @@ void daemon_close(struct daemon *daemon)
 	stop_started_workers(daemon);
 	control_server_close(daemon->control);
 	daemon_reload_stop(daemon);
+	daemon_transfer_close(daemon);
 	daemon_site_stop(daemon);
 	for (unsigned i = 0; i < QUERY_WORKERS_MAX; i++)
 		worker_free(daemon->workers[i]);

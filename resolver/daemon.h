@@ -26,6 +26,7 @@ struct daemon_reload;
 struct event;
 struct event_base;
 struct zone_feed;
+struct transfers;
 
 struct daemon {
 	const char *config_path; /* NULL: defaults */
@@ -55,6 +56,7 @@ struct daemon {
 	struct site *next_site; /* for the next policy; or NULL */
 	struct daemon_site *watches;
 	struct daemon_reload *reload;
+	struct transfers *transfers;       /* daemon_transfer.h */
 	const struct zone_feed *zone_feed; /* of zones that are in no file; NULL: none */
 	struct query_policy *policy; /* in force, or on its way to the workers */
 	uint8_t mode[POLICY_ZONES_MAX];

@@ -14,6 +14,7 @@
 #include "resolver/daemon_gauges.h"
 #include "resolver/daemon_reload.h"
 #include "resolver/daemon_site.h"
+#include "resolver/daemon_transfer.h"
 #include "resolver/telemetry/redis/forget.h"
 #include "resolver/upstream/server_status.h"
 
@@ -129,6 +130,7 @@ static void on_status(struct daemon *daemon, struct broadcast *broadcast)
 	add_upstreams(daemon, broadcast, now_us, reply);
 	daemon_site_status(daemon, broadcast, reply);
 	add_zones(daemon, reply);
+	daemon_transfer_status(daemon, reply);
 	daemon_reload_status(daemon, reply);
 	add_figures(daemon, broadcast, &telemetry, reply);
 	add_sinks(&telemetry, reply);
@@ -283,7 +285,7 @@ void daemon_control(void *context, struct control_reply *reply, unsigned count, 
 	} requests[] = {{"status", 1, request_status}, {"mode", 3, request_mode},
 		{"reload", 1, request_reload}, {"forget", 2, request_forget},
 		{"explain", 3, daemon_explain}, {"cache", 4, daemon_cache},
-		{"flush", 4, daemon_flush}};
+		{"flush", 4, daemon_flush}, {"refresh", 2, daemon_refresh}};
 	struct daemon *daemon = context;
 
 	if (daemon->stopping) {
@@ -300,5 +302,5 @@ void daemon_control(void *context, struct control_reply *reply, unsigned count, 
 		return;
 	}
 	control_reply_fail(reply,
-		"unknown request; known: status, mode, reload, forget, explain, cache, flush");
+		"unknown request; known: status, mode, reload, forget, explain, cache, flush, refresh");
 }

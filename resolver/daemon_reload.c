@@ -18,6 +18,7 @@
 #include "resolver/compiler.h"
 #include "resolver/cookie_file.h"
 #include "resolver/daemon_site.h"
+#include "resolver/daemon_transfer.h"
 #include "resolver/file_watch.h"
 
 #define SETTLE_MS 250     /* a list that is being written pauses longer than a few octets do */
@@ -164,6 +165,7 @@ static bool take_options(struct daemon *daemon, struct round *round, const struc
 	options_exchange_reloadable(daemon->options, options);
 	daemon_apply_cache_options(daemon);
 	reload_cookies(daemon->options);
+	daemon_transfer_follow(daemon, options);
 	cache_resize(daemon->cache, daemon->options->cache_size, daemon_mono_us());
 	daemon_watch_loops(daemon);
 	daemon_set_name_servers(daemon);
@@ -208,6 +210,8 @@ static void on_in_force(struct daemon *daemon, struct broadcast *broadcast)
 	struct round *round = broadcast->context;
 	const struct rules *rules = daemon->rules;
 	int64_t took_us = daemon_mono_us() - round->began_us;
+
+	transfers_in_force(daemon->transfers, rules);
 
 	log_info("%s: %zu rules in %zu zones, %zu zones read, %zu lines skipped, %" PRId64 " ms",
 		round->reload ? "reloaded" : "zones changed", rules->rule_count,

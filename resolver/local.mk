@@ -25,7 +25,7 @@ resolver_libresolver_a_SOURCES = \
 	resolver/neighbours.c resolver/neighbours.h \
 	resolver/options.c resolver/options.h resolver/options_private.h \
 	resolver/options_check.c resolver/options_forward.c resolver/options_print.c resolver/options_read.c \
-	resolver/options_redis.c resolver/options_table.c resolver/options_value.c \
+	resolver/options_redis.c resolver/options_transfer.c resolver/options_table.c resolver/options_value.c \
 	resolver/flight.c resolver/flight.h resolver/judge.c resolver/judge.h \
 	resolver/query.c resolver/query.h resolver/query_private.h \
 	resolver/question.c resolver/question.h \
@@ -40,6 +40,8 @@ resolver_libresolver_a_SOURCES = \
 	resolver/text_file.c resolver/text_file.h \
 	resolver/transfer.c resolver/transfer.h \
 	resolver/transfer_copy.c resolver/transfer_copy.h resolver/transfer_copy_private.h resolver/transfer_copy_read.c \
+	resolver/transfer_feed.c resolver/transfer_feed.h \
+	resolver/transfer_loop.c resolver/transfer_loop.h \
 	resolver/transfer_stream.c resolver/transfer_stream.h \
 	resolver/waiter.c resolver/waiter.h \
 	resolver/tcp_clients.c resolver/tcp_clients.h \
@@ -58,6 +60,7 @@ teredownd_SOURCES = \
 	resolver/loop_prober.c resolver/loop_prober.h \
 	resolver/daemon_reload.c resolver/daemon_reload.h \
 	resolver/daemon_site.c resolver/daemon_site.h \
+	resolver/daemon_transfer.c resolver/daemon_transfer.h \
 	resolver/main.c
 teredownd_LDADD = $(LIB_CONTROL) $(CONFUSE_LIBS) $(DNSTAP_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS)
 

@@ -289,9 +289,9 @@ static void check_section(const struct zone_section *section, const struct shipp
 	if (!is_zone_name(section->name))
 		zone_complain(section, ZONE_FIELD_COUNT, faults, "this is not a zone's name",
 			"1 to 31 of a to z, 0 to 9 and -");
-	if (!file && !shipped)
+	if (!file && !shipped && section->primaries.line == 0)
 		zone_complain(
-			section, ZONE_FIELD_COUNT, faults, "no file is named", "file = \"PATH\"");
+			section, ZONE_FIELD_COUNT, faults, "no file is named", "file = \"PATH\" or primary = \"ADDRESS\"");
 	check_files(section, faults);
 	if (section->fields[ZONE_FIELD_MODE].text && shipped && shipped->kind == ZONE_LOCAL)
 		zone_complain(section, ZONE_FIELD_MODE, faults,
@@ -359,6 +359,8 @@ static void append_zone(struct options *options, const struct shipped_zone *ship
 		zone_default_mode(options, shipped), faults);
 	zone->reason = EDE_BLOCKED + (int)zone_word(section, ZONE_FIELD_REASON,
 					     option_reason_words, 0, faults);
+	if (section && section->primaries.line)
+		return;
 	if (!name_files(options->zone_dir ? options->zone_dir : "", zone, named ? section : NULL))
 		faults->no_memory = true;
 }
@@ -394,6 +396,7 @@ static void apply_settings(struct options *options, const struct settings *setti
 	for (size_t i = 0; i < option_row_count; i++)
 		apply_row(options, &option_rows[i], &settings->rows[i], faults);
 	apply_zones(options, settings, faults);
+	options_apply_transfers(options, settings, secrets, faults);
 	options_apply_forwards(options, settings, faults);
 	if (!whole)
 		return;
@@ -444,10 +447,14 @@ void options_free(struct options *options)
 {
 	if (!options)
 		return;
-	for (size_t i = 0; i < options->zone_count; i++)
+	for (size_t i = 0; i < options->zone_count; i++) {
 		forget_files(&options->zones[i]);
+		free(options->zones[i].primaries);
+		free(options->zones[i].key);
+	}
 	free(options->zones);
 	options_forget_forwards(options);
+	options_forget_keys(options);
 	option_fields_free(options);
 	options_forget_redis(options);
 	explicit_bzero(&options->cookie_secrets, sizeof options->cookie_secrets);
@@ -472,6 +479,12 @@ void options_exchange_reloadable(struct options *options, struct options *with)
 	options->forward_count = with->forward_count;
 	with->forwards = forwards;
 	with->forward_count = forward_count;
+	struct key_options *keys = options->keys;
+	size_t key_count = options->key_count;
+	options->keys = with->keys;
+	options->key_count = with->key_count;
+	with->keys = keys;
+	with->key_count = key_count;
 	bool from_resolv_conf = options->upstream_from_resolv_conf;
 	options->upstream_from_resolv_conf = with->upstream_from_resolv_conf;
 	with->upstream_from_resolv_conf = from_resolv_conf;

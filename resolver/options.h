@@ -13,6 +13,7 @@
 #include "lib/dns/address.h"
 #include "lib/dns/cookie.h"
 #include "lib/dns/edns.h"
+#include "lib/dns/tsig.h"
 #include "policy/policy.h"
 #include "resolver/resolv_conf.h"
 #include "resolver/telemetry/redis/redis_address.h"
@@ -41,6 +42,19 @@ struct zone_options {
 	enum zone_format format;
 	enum policy_mode mode;
 	enum ede_code reason; /* EDE_BLOCKED, EDE_CENSORED or EDE_FILTERED */
+	struct endpoint *primaries; /* none: it comes from its file */
+	size_t primary_count;
+	struct name zone_name; /* of a zone by transfer, folded: as the primaries know it */
+	char *key;             /* the title of a section key; NULL: none */
+};
+
+#define ZONE_PRIMARIES_MAX 8
+
+/* A section key "TITLE". */
+struct key_options {
+	char *title;
+	char *secret_file;
+	struct tsig_key key; /* without a secret where that was not to be read */
 };
 
 /* A section forward "TITLE", which route_table_add takes. */
@@ -140,6 +154,9 @@ struct options {
 	size_t zone_count;
 	struct forward_options *forwards;
 	size_t forward_count;
+	struct key_options *keys;
+	size_t key_count;
+	uint64_t zone_transfer_max; /* octets */
 };
 
 /*
@@ -171,6 +188,9 @@ void options_exchange_reloadable(struct options *options, struct options *with);
  * none); for SIGHUP. */
 void options_describe_restart(
 	const struct options *before, const struct options *after, char *out, size_t size);
+
+/* Reads the secret. False: why not, in words that hold no part of it; it stays as it was. */
+bool options_read_key(struct key_options *key, char *why, size_t size);
 
 /* What the command line needs to find a running daemon. The buffer holds 108 bytes (sun_path).
  * TD_TOO_LONG. */

@@ -43,9 +43,14 @@ static void print_files(const struct zone_options *zone, FILE *out)
 
 static void print_zone(const struct zone_options *zone, FILE *out)
 {
-	fprintf(out, "\nzone \"%s\" {\n\tformat = %s\n\t%sfile = ", zone->name,
-		option_format_words[zone->format], zone->required ? "" : "# ");
-	print_files(zone, out);
+	fprintf(out, "\nzone \"%s\" {\n\tformat = %s\n", zone->name,
+		option_format_words[zone->format]);
+	if (zone->primary_count) {
+		options_print_primaries(zone, out);
+	} else {
+		fprintf(out, "\t%sfile = ", zone->required ? "" : "# ");
+		print_files(zone, out);
+	}
 	if (zone->kind != ZONE_LOCAL)
 		fprintf(out, "\tmode = %s\n\treason = %s\n", option_mode_words[zone->mode],
 			option_reason_words[zone->reason - EDE_BLOCKED]);
@@ -58,6 +63,7 @@ void options_print(const struct options *options, FILE *out)
 		print_row(options, &option_rows[i], out);
 	for (size_t i = 0; i < options->zone_count; i++)
 		print_zone(&options->zones[i], out);
+	options_print_keys(options, out);
 	options_print_forwards(options, out);
 }
 
@@ -145,6 +151,7 @@ void options_print_sample(FILE *out)
 	      "#zone \"lab\" { file = \"/etc/teredown/lab.patterns\" format = patterns mode = "
 	      "watch }\n",
 		out);
+	options_print_key_sample(out);
 	options_print_forward_sample(out);
 }
 
@@ -245,4 +252,5 @@ void options_print_manual(FILE *out)
 		out);
 	for (size_t i = 0; i < ZONE_FIELD_COUNT; i++)
 		print_manual_zone_row(&zone_rows[i], out);
+	options_print_key_manual(out);
 }

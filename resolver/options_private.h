@@ -100,7 +100,16 @@ bool option_refuse(char *why, const char *words);
 bool option_is_ourselves(const struct options *options, const struct endpoint *upstream);
 
 /* Options within a section `zone "NAME" { … }`. */
-enum zone_field { ZONE_FIELD_FORMAT, ZONE_FIELD_FILE, ZONE_FIELD_MODE, ZONE_FIELD_REASON, ZONE_FIELD_COUNT };
+enum zone_field {
+	ZONE_FIELD_FORMAT,
+	ZONE_FIELD_FILE,
+	ZONE_FIELD_MODE,
+	ZONE_FIELD_REASON,
+	ZONE_FIELD_PRIMARY, /* a list: struct zone_section has all of it */
+	ZONE_FIELD_ZONE_NAME,
+	ZONE_FIELD_KEY,
+	ZONE_FIELD_COUNT
+};
 struct zone_row {
 	const char *name;
 	const char *form; /* of the value, for the manual */
@@ -160,6 +169,15 @@ struct zone_section {
 	struct setting fields[ZONE_FIELD_COUNT]; /* text NULL: not given */
 	struct row_settings files; /* all that `file` names; the first is its field */
 	bool files_again; /* the file gives them a second time: what comes is dropped */
+	struct row_settings primaries;           /* line 0: not given */
+};
+
+enum key_field { KEY_FIELD_ALGORITHM, KEY_FIELD_SECRET_FILE, KEY_FIELD_COUNT };
+
+struct key_section {
+	char *title;
+	unsigned line;
+	struct setting fields[KEY_FIELD_COUNT]; /* text NULL: not given */
 };
 
 struct forward_section {
@@ -175,6 +193,8 @@ struct settings {
 	size_t zone_count;
 	struct forward_section *forwards;
 	size_t forward_count;
+	struct key_section *keys;
+	size_t key_count;
 };
 
 /* The bytes of a file, NUL-terminated, malloc'd; NULL and a fault when it cannot be read or is no
@@ -200,6 +220,18 @@ void options_forget_forwards(struct options *options);
 void options_print_forwards(const struct options *options, FILE *out);
 void options_print_forward_sample(FILE *out);
 void options_print_forward_manual(FILE *out);
+
+/* --- zones by transfer, sections key (options_transfer.c) --- */
+
+/* After the zones; reads secrets where it is told to. */
+void options_apply_transfers(struct options *options, const struct settings *settings, bool secrets,
+	struct faults *faults);
+void options_forget_keys(struct options *options);
+/* Lines of a section zone. */
+void options_print_primaries(const struct zone_options *zone, FILE *out);
+void options_print_keys(const struct options *options, FILE *out);
+void options_print_key_sample(FILE *out);
+void options_print_key_manual(FILE *out);
 
 /* --- Redis (options_redis.c) --- */
 

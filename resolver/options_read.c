@@ -264,6 +264,7 @@ static void settings_clear(struct settings *settings)
 		for (size_t k = 0; k < ZONE_FIELD_COUNT; k++)
 			free(settings->zones[i].fields[k].text);
 		row_settings_clear(&settings->zones[i].files);
+		row_settings_clear(&settings->zones[i].primaries);
 	}
 	free(settings->zones);
 	settings->zones = NULL;
@@ -275,6 +276,14 @@ static void settings_clear(struct settings *settings)
 	free(settings->forwards);
 	settings->forwards = NULL;
 	settings->forward_count = 0;
+	for (size_t i = 0; i < settings->key_count; i++) {
+		free(settings->keys[i].title);
+		for (size_t k = 0; k < KEY_FIELD_COUNT; k++)
+			free(settings->keys[i].fields[k].text);
+	}
+	free(settings->keys);
+	settings->keys = NULL;
+	settings->key_count = 0;
 }
 
 void settings_free(struct settings *settings)
@@ -346,6 +355,26 @@ static bool append_forward(struct settings *settings, const char *title, unsigne
 	return true;
 }
 
+static struct key_section *find_key(struct settings *settings, const char *title)
+{
+	for (size_t i = 0; i < settings->key_count; i++) {
+		if (strcmp(settings->keys[i].title, title) == 0)
+			return &settings->keys[i];
+	}
+	return NULL;
+}
+
+static bool append_key(struct settings *settings, const char *title, unsigned line)
+{
+	struct key_section *keys =
+		reallocarray(settings->keys, settings->key_count + 1, sizeof(*keys));
+	if (!keys)
+		return false;
+	settings->keys = keys;
+	keys[settings->key_count] = (struct key_section){.title = strdup(title), .line = line};
+	return keys[settings->key_count++].title != NULL;
+}
+
 /* --- libconfuse's callbacks --- */
 
 struct unknown {
@@ -353,7 +382,7 @@ struct unknown {
 	const char *section; /* one of known_sections */
 };
 
-static const char *const known_sections[] = {"root", "zone", "forward"};
+static const char *const known_sections[] = {"root", "zone", "forward", "key"};
 
 struct reading {
 	struct settings *settings;
@@ -450,6 +479,50 @@ static int on_zone_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *re
 	}
 	*setting = (struct setting){strdup(value), line};
 	if (!setting->text)
+		read_out_of_memory();
+	return 0;
+}
+
+/* Behind that first call. */
+static int on_primary(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
+{
+	unsigned line = (unsigned)cfg->line;
+	struct zone_section *zone = find_zone(reading->settings, cfg->title);
+	*(const char **)result = value;
+	if (!zone)
+		return 0;
+	if (opt->nvalues == 1 && zone->primaries.line)
+		faults_add(reading->faults, line,
+			"zone \"%.40s\": primary: given again, expected once (first on line %u)",
+			cfg->title, zone->primaries.line);
+	else if (!row_settings_append(&zone->primaries, value, line))
+		read_out_of_memory();
+	if (zone->primaries.line == 0)
+		zone->primaries.line = line;
+	return 0;
+}
+
+/* Its first call comes with the default of the algorithm, when libconfuse opens the section. */
+static int on_key_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
+{
+	unsigned line = (unsigned)cfg->line;
+	struct key_section *key = find_key(reading->settings, cfg->title);
+	enum key_field field = strcmp(opt->name, "algorithm") == 0 ? KEY_FIELD_ALGORITHM
+								    : KEY_FIELD_SECRET_FILE;
+	*(const char **)result = value;
+	if (!key) {
+		if (!append_key(reading->settings, cfg->title, line))
+			read_out_of_memory();
+		return 0;
+	}
+	if (key->fields[field].text) {
+		faults_add(reading->faults, line,
+			"key \"%.80s\": %s: given again, expected once (first on line %u)",
+			cfg->title, opt->name, key->fields[field].line);
+		return 0;
+	}
+	key->fields[field] = (struct setting){strdup(value), line};
+	if (!key->fields[field].text)
 		read_out_of_memory();
 	return 0;
 }
@@ -635,9 +708,10 @@ static size_t unknown_options(cfg_opt_t *out, const char *section)
 static void zone_options(cfg_opt_t *out)
 {
 	for (size_t i = 0; i < ZONE_FIELD_COUNT; i++)
-		*out++ = i == ZONE_FIELD_FILE
+		*out++ = i == ZONE_FIELD_FILE || i == ZONE_FIELD_PRIMARY
 				 ? (cfg_opt_t)CFG_STR_LIST_CB(zone_rows[i].name, NULL,
-					   CFGF_NODEFAULT, on_zone_value)
+					   CFGF_NODEFAULT,
+					   i == ZONE_FIELD_FILE ? on_zone_value : on_primary)
 				 : (cfg_opt_t)CFG_STR_CB(zone_rows[i].name, NULL,
 					   CFGF_NODEFAULT, on_zone_value);
 	out += unknown_options(out, "zone");
@@ -653,15 +727,22 @@ static cfg_t *make_parser(void)
 		CFG_SEC("zone", inner_zone, CFGF_TITLE | CFGF_MULTI), CFG_END()};
 	cfg_opt_t forward[1 + UNKNOWN_MAX + 1] = {
 		CFG_STR_LIST_CB("upstream", begins, CFGF_NONE, on_forward_value)};
+	static char sha256[] = "hmac-sha256";
+	cfg_opt_t key[2 + UNKNOWN_MAX + 1] = {
+		CFG_STR_CB("algorithm", NULL, CFGF_NODEFAULT, on_key_value),
+		CFG_STR_CB("secret-file", NULL, CFGF_NODEFAULT, on_key_value)};
 	cfg_opt_t sections[] = {
 		CFG_SEC("zone", zone, CFGF_TITLE | CFGF_MULTI | CFGF_NO_TITLE_DUPES),
 		CFG_SEC("group", group, CFGF_TITLE | CFGF_MULTI),
-		CFG_SEC("forward", forward, CFGF_TITLE | CFGF_MULTI)};
-	cfg_opt_t *options = calloc(option_row_count + UNKNOWN_MAX + 4, sizeof(*options)),
+		CFG_SEC("forward", forward, CFGF_TITLE | CFGF_MULTI),
+		CFG_SEC("key", key, CFGF_TITLE | CFGF_MULTI | CFGF_NO_TITLE_DUPES)};
+	cfg_opt_t *options = calloc(option_row_count + UNKNOWN_MAX + 5, sizeof(*options)),
 		  *out = options;
 	if (!options)
 		return NULL;
 	zone_options(zone);
+	key[0].flags = CFGF_NONE;
+	key[0].def.parsed = sha256;
 	zone[ZONE_FIELD_FORMAT].flags = CFGF_NONE;
 	zone[ZONE_FIELD_FORMAT].def.parsed = rpz;
 	for (size_t i = 0; i < ZONE_FIELD_COUNT; i++)
@@ -669,6 +750,7 @@ static cfg_t *make_parser(void)
 			zone_rows[i].name, NULL, CFGF_NODEFAULT, on_unsupported);
 	inner_zone[ZONE_FIELD_COUNT] = (cfg_opt_t)CFG_END();
 	forward[1 + unknown_options(forward + 1, "forward")] = (cfg_opt_t)CFG_END();
+	key[2 + unknown_options(key + 2, "key")] = (cfg_opt_t)CFG_END();
 	for (size_t i = 0; i < option_row_count; i++)
 		*out++ = value_option(&option_rows[i]);
 	out += unknown_options(out, "root");

@@ -118,6 +118,17 @@ const struct option_row option_rows[] = {
 			"of a second after its last change; off: at a reload only. Write a new "
 			"file aside and rename it: one that is written in place may be read while "
 			"it is half there."},
+	{.name = "zone-transfer-max",
+		.type = OPTION_SIZE,
+		.unit = "bytes",
+		FIELD(zone_transfer_max),
+		.min = UINT64_C(64) << 10,
+		.max = UINT64_C(64) << 30,
+		.scale = 1,
+		.initial = "512M",
+		.reloadable = true,
+		.help = "The largest transfer of a zone that is taken; a larger one is refused, and "
+			"the zone stays as it is. A million names take about 60M."},
 	{.name = "user",
 		.type = OPTION_TEXT,
 		.unit = "the name of a user",
@@ -945,7 +956,7 @@ const struct zone_row zone_rows[ZONE_FIELD_COUNT] = {
 		"How the files are written, see LISTS. Default: rpz."},
 	[ZONE_FIELD_FILE] = {"file", "string or { string, ... }",
 		"The zone's file, or up to 32 of one format, absolute or within zone-dir. Needed "
-		"unless the zone is a shipped one. Beside an RPZ zone \"NAME.rpz\", a pattern list \"NAME.patterns\" is read "
+		"unless the zone is a shipped one or has a primary. Beside an RPZ zone \"NAME.rpz\", a pattern list \"NAME.patterns\" is read "
 		"where there is one."},
 	[ZONE_FIELD_MODE] = {"mode", "watch|block|ignore",
 		"As the option of that name, for this zone. Default: that option for the tunnel "
@@ -955,4 +966,12 @@ const struct zone_row zone_rows[ZONE_FIELD_COUNT] = {
 		"What a blocked client is told by Extended DNS Errors (RFC 8914): that this resolver "
 		"blocks the name (15), that somebody else demands it (16), or that the client asked "
 		"for it (17). Default: blocked."},
+	[ZONE_FIELD_PRIMARY] = {"primary", "{ \"address\", ... }",
+		"The servers the zone is transferred from, at most 8, in the order in which they "
+		"are asked; in place of file. The port is 53 where none is named."},
+	[ZONE_FIELD_ZONE_NAME] = {"zone-name", "string",
+		"The zone's name on its primaries. Default: the name of the section."},
+	[ZONE_FIELD_KEY] = {"key", "string",
+		"The section key with which questions to the primaries are signed; what they answer "
+		"has to be signed with it too. Default: none."},
 };

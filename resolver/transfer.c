@@ -296,7 +296,7 @@ static void arrived(struct transfer *transfer, enum transfer_form form, const st
 	transfer->status.took_us = now->mono_us - transfer->began_us;
 	hang_up(transfer);
 	transfer->phase = PHASE_INSTALLING;
-	transfer->due_us = INT64_MAX;
+	transfer->due_us = now->mono_us + TRANSFER_INSTALL_US;
 }
 
 static void refused(struct transfer *transfer, enum stream_result result, const struct now *now)
@@ -483,6 +483,7 @@ void transfer_tick(struct transfer *transfer, const struct now *now)
 		transfer_lost(transfer, "no answer in time", now);
 		break;
 	case PHASE_INSTALLING:
+		transfer_installed(transfer, "it was not compiled in time", now);
 		break;
 	}
 }
@@ -559,6 +560,6 @@ void transfer_free(struct transfer *transfer)
 		return;
 	transfer->io.abort(transfer->io.context);
 	hang_up(transfer);
-	explicit_bzero(&transfer->settings.key, sizeof transfer->settings.key);
+	explicit_bzero(transfer->settings.key.secret, sizeof transfer->settings.key.secret);
 	free(transfer);
 }

@@ -36,8 +36,9 @@
 #define TRANSFER_FIRST_RETRY_MAX_S 300
 #define TRANSFER_NOTIFY_GAP_US US_PER_S /* between two looks that a NOTIFY asks for */
 #define TRANSFER_CONNECT_US (10 * US_PER_S)
-#define TRANSFER_MESSAGE_US (30 * US_PER_S) /* for one message to arrive */
-#define TRANSFER_WHOLE_US (7200 * US_PER_S) /* for all of them */
+#define TRANSFER_MESSAGE_US (30 * US_PER_S)  /* for one message to arrive */
+#define TRANSFER_INSTALL_US (600 * US_PER_S) /* for it to come into force */
+#define TRANSFER_WHOLE_US (7200 * US_PER_S)  /* for all of them */
 
 struct transfer_settings {
 	struct name apex; /* folded */

@@ -27,8 +27,7 @@
 struct zone_copy {
 	char *path, *part_path;
 	struct name apex;
-	int fd; /* -1: there is no copy */
-	uint64_t version;
+	int fd;             /* -1: there is no copy */
 	uint64_t unsettled; /* the version that is in the part file still; 0: none is */
 	struct copy_segment segments[COPY_SEGMENTS_MAX];
 	size_t count;
@@ -41,6 +40,8 @@ struct zone_copy {
 	size_t buffered;
 	char why[COPY_WHY_SIZE];
 };
+
+static uint64_t last_version = COPY_VERSION_EMPTY; /* main thread */
 
 static bool fail(struct zone_copy *copy, const char *what)
 {
@@ -184,6 +185,7 @@ static bool segment_load(struct zone_copy *copy, int fd, uint64_t offset, uint64
 		return false;
 	if (!octets_are_whole(fd, &segment, crc))
 		return false;
+	segment.version = ++last_version;
 	copy->segments[copy->count++] = segment;
 	return true;
 }
@@ -240,7 +242,6 @@ static void load_path(struct zone_copy *copy, char why[COPY_WHY_SIZE])
 	words = load(copy, fd, why);
 	if (!words) {
 		copy->fd = fd;
-		copy->version = 1;
 		return;
 	}
 	snprintf(why, COPY_WHY_SIZE, "%s: %s; it is thrown away", copy->path, words);
@@ -301,6 +302,11 @@ bool copy_soa(const struct zone_copy *copy, struct zone_soa *soa, int64_t *check
 	return true;
 }
 
+uint64_t copy_version(const struct zone_copy *copy)
+{
+	return copy->fd < 0 ? COPY_VERSION_EMPTY : copy->segments[copy->count - 1].version;
+}
+
 bool copy_takes_changes(const struct zone_copy *copy)
 {
 	uint64_t whole = copy->count ? copy->segments[0].length : 0;
@@ -324,7 +330,7 @@ struct copy_snapshot *copy_snapshot(const struct zone_copy *copy)
 		return NULL;
 	}
 	snapshot->apex = copy->apex;
-	snapshot->version = copy->version;
+	snapshot->version = copy_version(copy);
 	snapshot->count = copy->count;
 	memcpy(snapshot->segments, copy->segments, copy->count * sizeof snapshot->segments[0]);
 	return snapshot;
@@ -424,13 +430,13 @@ bool copy_commit(struct zone_copy *copy, const struct zone_soa *soa, int64_t now
 	segment_write(&copy->segment, copy->crc, head);
 	if (!write_all(copy->out, head, sizeof head, copy->segment.offset - SEGMENT_HEAD_SIZE))
 		return fail(copy, "cannot be written");
-	copy->version++;
+	copy->segment.version = ++last_version;
 	if (copy->segment.whole) {
 		if (copy->fd >= 0)
 			close(copy->fd);
 		copy->fd = copy->out;
 		copy->count = 0;
-		copy->unsettled = copy->version;
+		copy->unsettled = copy->segment.version;
 	}
 	copy->segments[copy->count++] = copy->segment;
 	copy->out = -1;
@@ -469,17 +475,4 @@ void copy_settle(struct zone_copy *copy, uint64_t version)
 	if (rename(copy->part_path, copy->path) != 0)
 		fail(copy, "cannot be renamed");
 	copy->unsettled = 0;
-}
-
-void copy_forget(struct zone_copy *copy)
-{
-	copy_abort(copy);
-	if (copy->fd >= 0)
-		close(copy->fd);
-	copy->fd = -1;
-	copy->count = 0;
-	copy->version++;
-	copy->unsettled = 0;
-	unlink(copy->path);
-	unlink(copy->part_path);
 }

@@ -23,12 +23,14 @@
 
 #define COPY_WHY_SIZE 200
 #define COPY_SEGMENTS_MAX 1000
+#define COPY_VERSION_EMPTY 1 /* of a copy that holds nothing */
 
 /* Records that came together. */
 struct copy_segment {
 	uint64_t offset, length; /* of the records in the file */
 	uint64_t records;
-	uint32_t from; /* the serial that changes are made to */
+	uint64_t version; /* of the copy with it */
+	uint32_t from;    /* the serial that changes are made to */
 	struct zone_soa soa;
 	bool whole;
 };
@@ -37,7 +39,7 @@ struct copy_segment {
 struct copy_snapshot {
 	int fd;
 	struct name apex;
-	uint64_t version; /* counts what was committed, never 0 */
+	uint64_t version; /* of the last segment */
 	size_t count;
 	struct copy_segment segments[];
 };
@@ -57,6 +59,9 @@ void copy_close(struct zone_copy *copy); /* NULL is fine; snapshots live on */
  * False: it holds nothing. */
 bool copy_soa(const struct zone_copy *copy, struct zone_soa *soa, int64_t *checked_s);
 
+/* A number that no other state of any copy of this process has; it rises. */
+uint64_t copy_version(const struct zone_copy *copy);
+
 /* Whether changes may be appended, or the zone had better come whole. */
 bool copy_takes_changes(const struct zone_copy *copy);
 
@@ -72,9 +77,6 @@ void copy_checked(struct zone_copy *copy, int64_t now_s);
 
 /* Whoever compiles has said that snapshot `version` is on the disk. */
 void copy_settle(struct zone_copy *copy, uint64_t version);
-
-/* Throws everything away. */
-void copy_forget(struct zone_copy *copy);
 
 /* What it holds now; NULL: out of memory, or it holds nothing. */
 struct copy_snapshot *copy_snapshot(const struct zone_copy *copy);

@@ -64,7 +64,9 @@ LIVE_MODULES = \
 	tests/live/test_story.py \
 	tests/live/test_stream.py \
 	tests/live/test_subnet.py \
+	tests/live/primaries.py \
 	tests/live/test_timeline.py \
+	tests/live/test_transfer.py \
 	tests/live/test_transport.py \
 	tests/live/test_tunnels.py \
 	tests/live/test_upstream.py \

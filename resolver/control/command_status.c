@@ -34,6 +34,8 @@ static const struct status_row rows[] = {
 	{"hosts_*", "Forwarding", "hosts, ", UNIT_COUNT},
 	{"zone", "Zones", "zone|mode|rules|kind|state", UNIT_THING},
 	{"zone_error", "Zones", "cannot be read", UNIT_TEXT},
+	{"transfer", "Zones by transfer", "zone|state|since_s|serial|primary|last|octets|took_us|checked_s|next_s|transfers|failures", UNIT_THING},
+	{"transfer_error", "Zones by transfer", "last fault", UNIT_TEXT},
 	{"compiling", "Zones", "being read", UNIT_TEXT},
 	{"received", "Queries", "received", UNIT_COUNT},
 	{"answered", "Queries", "answered", UNIT_COUNT},
@@ -79,7 +81,7 @@ static const struct status_row rows[] = {
 	{"sink", "Records to", "sink|to|state|written|dropped", UNIT_THING},
 };
 
-static const char *const groups[] = {"Daemon", "Upstreams", "Forwarding", "Zones", "Queries", "Cache",
+static const char *const groups[] = {"Daemon", "Upstreams", "Forwarding", "Zones", "Zones by transfer", "Queries", "Cache",
 	"Upstream queries", "Recording", "Records to", "Forwarders", "Other"};
 
 static const struct status_row other = {"*", "Other", "", UNIT_TEXT};

@@ -407,7 +407,7 @@ class Teredown(Process):
     Defaults name everything the tests rely on: a resolver name, 127.0.0.1 and ::1 on one free port, two workers, Redis off.
     """
 
-    def __init__(self, folder, upstream, zones=None, forwards=None, environment=None, **options):
+    def __init__(self, folder, upstream, zones=None, forwards=None, keys=None, environment=None, **options):
         self.port = free_port()
         self.state = os.path.join(folder, "state")
         os.makedirs(self.state, mode=0o700, exist_ok=True)
@@ -424,6 +424,8 @@ class Teredown(Process):
             settings[("zone", name)] = section
         for title, section in (forwards or {}).items():
             settings[("forward", title)] = section
+        for title, section in (keys or {}).items():
+            settings[("key", title)] = section
         self.settings = settings
         self.config = os.path.join(folder, "teredown.conf")
         self.configure()

@@ -676,7 +676,7 @@ static void test_exchange_reloadable(void **state)
 		"rate-limit = 5 rate-limit-slip = 3 rate-limit-prefix-v6 = 56 rate-limit-exempt = { \"192.0.2.3\" } "
 		"rebinding-protection = on rebinding-allow = { \"corp.example\" } "
 		"client-names = { \"hosts:/h\" } exclude = { \"example.com\" } mode = block "
-		"event-command = { \"/bin/tell\", \"-x\", \"-x\", \"\" } block-ttl = 2s serve-stale = 0 stale-client-timeout = 2s prefetch = off zone-watch = off failure-ttl = 9s "
+		"event-command = { \"/bin/tell\", \"-x\", \"-x\", \"\" } block-ttl = 2s serve-stale = 0 stale-client-timeout = 2s prefetch = off zone-watch = off zone-transfer-max = 1M failure-ttl = 9s "
 		"cache-size = 2M cache-save = off cache-ttl-min = 1s cache-ttl-max = 2h negative-ttl-max = 1h "
 		"workers = 7 redis = \"off\" zone \"ads\" { file = x }"
 		"upstream = { \"192.0.2.53\" } upstream-timeout = 1s upstream-order = strict upstream-hedge = off hosts = { \"/h\" } hosts-ttl = 1s "

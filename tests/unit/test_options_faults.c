@@ -202,7 +202,7 @@ static const struct {
 		"t.conf:2: colour: unknown option, expected one of teredown.conf(5)\n"},
 	/* zones */
 	{"\nzone \"ads\" {\n}",
-		"t.conf:2: zone \"ads\": no file is named, expected file = \"PATH\"\n"},
+		"t.conf:2: zone \"ads\": no file is named, expected file = \"PATH\" or primary = \"ADDRESS\"\n"},
 	{"\nzone \"Ads!\" { file = x }", "t.conf:2: zone \"Ads!\": this is not a zone's name, "
 					 "expected 1 to 31 of a to z, 0 to 9 and -\n"},
 	{"\nzone \"\" { file = x }", "t.conf:2: zone \"\": this is not a zone's name, expected 1 "

@@ -390,19 +390,6 @@ static void test_many_changes(void **state)
 	assert_int_equal(serial_of(bed), serial);
 }
 
-static void test_forget(void **state)
-{
-	struct bed *bed = *state;
-
-	commit(bed, true, 7, "a");
-	settle(bed);
-	copy_forget(bed->copy);
-	assert_null(copy_snapshot(bed->copy));
-	assert_false(is_there(bed->path));
-	commit(bed, true, 8, "b");
-	assert_string_equal(read_all(bed), "b.");
-}
-
 static void test_no_folder(void **state)
 {
 	char why[COPY_WHY_SIZE];
@@ -422,7 +409,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {TEST(test_empty), TEST(test_whole), TEST(test_unsettled),
 		TEST(test_changes), TEST(test_aborted), TEST(test_snapshot_stays),
 		TEST(test_damaged), TEST(test_damaged_changes), TEST(test_other_zone),
-		TEST(test_checked), TEST(test_large), TEST(test_many_changes), TEST(test_forget),
+		TEST(test_checked), TEST(test_large), TEST(test_many_changes),
 		TEST(test_no_folder)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
