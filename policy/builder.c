@@ -240,6 +240,11 @@ struct policy_index *policy_builder_finish(struct policy_builder **builder)
 
 	free(*builder);
 	*builder = NULL;
+	for (size_t i = 0; i < index->zone_count; i++) {
+		const struct zone_addresses *addresses = &index->zones[i]->addresses;
+		index->client_zones |= (uint64_t)(addresses->client != NULL) << i;
+		index->answer_zones |= (uint64_t)(addresses->answer != NULL) << i;
+	}
 	if (sealed)
 		return index;
 	policy_index_free(index);

@@ -20,6 +20,15 @@ void policy_index_free(struct policy_index *index)
 	free(index);
 }
 
+/* What finds no room is counted. */
+static void match_add(struct policy_match *out, size_t *count, const struct policy_match *match)
+{
+	if (*count == POLICY_MATCHES_MAX)
+		out[*count - 1].dropped++;
+	else
+		out[(*count)++] = *match;
+}
+
 size_t policy_match_name(const struct policy_index *index, const uint8_t *folded, size_t length,
 	struct policy_match out[POLICY_MATCHES_MAX])
 {
@@ -28,16 +37,43 @@ size_t policy_match_name(const struct policy_index *index, const uint8_t *folded
 
 	assert(length && length <= NAME_WIRE_MAX);
 	name_path_init(&path, folded);
-	for (size_t i = 0; i < index->zone_count && count < POLICY_MATCHES_MAX; i++) {
+	for (size_t i = 0; i < index->zone_count; i++) {
 		enum policy_action action;
 		uint32_t rule = zone_match_name(index->zones[i], &path, &action);
 		if (rule != RULE_NONE)
-			out[count++] = (struct policy_match){.zone = (uint8_t)i,
-				.action = (uint8_t)action,
-				.trigger = TRIGGER_QUESTION,
-				.rule = rule};
+			match_add(out, &count,
+				&(struct policy_match){.zone = (uint8_t)i,
+					.action = (uint8_t)action,
+					.trigger = TRIGGER_QUESTION,
+					.rule = rule});
 	}
 	return count;
+}
+
+bool policy_has_trigger(const struct policy_index *index, enum policy_trigger trigger)
+{
+	return (trigger == TRIGGER_CLIENT ? index->client_zones : index->answer_zones) != 0;
+}
+
+size_t policy_match_addresses(const struct policy_index *index, enum policy_trigger trigger,
+	const struct address *addresses, size_t count, struct policy_match out[POLICY_MATCHES_MAX])
+{
+	uint64_t zones = trigger == TRIGGER_CLIENT ? index->client_zones : index->answer_zones;
+	size_t found = 0;
+
+	for (zones = count ? zones : 0; zones; zones &= zones - 1) {
+		unsigned i = (unsigned)__builtin_ctzll(zones);
+		const struct policy_zone *zone = index->zones[i];
+		uint32_t rule;
+		if (prefixes_find_longest(zone_addresses_table(&zone->addresses, trigger),
+			    addresses, count, &rule))
+			match_add(out, &found,
+				&(struct policy_match){.zone = (uint8_t)i,
+					.action = (uint8_t)zone_rule_action(zone, rule),
+					.trigger = (uint8_t)trigger,
+					.rule = rule});
+	}
+	return found;
 }
 
 bool policy_name_is_known(const struct policy_index *index, const uint8_t *folded)

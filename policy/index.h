@@ -9,4 +9,6 @@
 struct policy_index {
 	size_t zone_count;
 	struct policy_zone *zones[POLICY_ZONES_MAX];
+	/* A bit for each zone that has rules on addresses, so that the others cost nothing. */
+	uint64_t client_zones, answer_zones;
 };

@@ -15,8 +15,10 @@ policy_libpolicy_a_SOURCES = \
 	policy/policy.c policy/policy.h \
 	policy/prefixes.c policy/prefixes.h \
 	policy/rpz.c \
+	policy/rpz_address.c policy/rpz_address.h \
 	policy/zone.c policy/zone.h policy/zone_private.h \
-	policy/zone_data.c policy/zone_match.c policy/zone_origin.c policy/zone_patch.c policy/zone_table.c policy/zone_table.h
+	policy/zone_addresses.c policy/zone_addresses.h policy/zone_data.c policy/zone_match.c policy/zone_origin.c policy/zone_patch.c \
+	policy/zone_table.c policy/zone_table.h
 
 if HAVE_CMOCKA
 POLICY_TESTS = \
@@ -28,6 +30,7 @@ POLICY_TESTS = \
 	tests/unit/test_policy \
 	tests/unit/test_prefixes \
 	tests/unit/test_rpz \
+	tests/unit/test_rpz_address \
 	tests/unit/test_zones
 check_PROGRAMS += $(POLICY_TESTS)
 TESTS += $(POLICY_TESTS)
@@ -56,6 +59,9 @@ tests_unit_test_prefixes_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)
 tests_unit_test_rpz_SOURCES = tests/unit/test_rpz.c $(POLICY_RULES)
 tests_unit_test_rpz_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_rpz_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)
+tests_unit_test_rpz_address_SOURCES = tests/unit/test_rpz_address.c $(POLICY_RULES)
+tests_unit_test_rpz_address_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_rpz_address_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)
 tests_unit_test_zones_SOURCES = tests/unit/test_zones.c
 tests_unit_test_zones_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_zones_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)

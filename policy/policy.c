@@ -85,32 +85,95 @@ bool policy_zone_find(const struct policy_index *index, const char *name, size_t
 	return false;
 }
 
-static enum policy_mode match_mode(const struct policy_view *view, const struct policy_client *client,
-	const struct policy_match *match)
-{
-	assert(match->zone < view->index->zone_count);
-	if (view->index->zones[match->zone]->kind == ZONE_LOCAL)
-		return MODE_BLOCK;
-	return (enum policy_mode)view->mode[client ? client->group : 0][match->zone];
-}
-
 void policy_client_find(const struct policy_view *view, const struct address *client,
 	const struct address *mac, struct policy_client *out)
 {
 	out->group = view->groups ? policy_groups_find(view->groups, client, mac) : 0;
-	out->count = 0;
+	out->count = (uint8_t)policy_match_addresses(
+		view->index, TRIGGER_CLIENT, client, 1, out->matches);
+}
+
+/* --- deciding --- */
+
+/* All that matches, in order, and what was found on the way. */
+struct walk {
+	const struct policy_view *view;
+	const struct policy_match *client, *client_end, *match, *end;
+	uint64_t passed; /* zones that watch, and let this through */
+	unsigned group;
+};
+
+static struct walk walk_begin(const struct policy_view *view, const struct policy_client *client,
+	const struct policy_match *matches, size_t count)
+{
+	struct walk walk = {.view = view, .match = matches, .end = matches + count};
+
+	if (client) {
+		walk.client = client->matches;
+		walk.client_end = client->matches + client->count;
+		walk.group = client->group;
+	}
+	return walk;
+}
+
+/* NULL at the end. */
+static const struct policy_match *walk_next(struct walk *walk)
+{
+	const struct policy_match *match = walk->match;
+
+	if (walk->client != walk->client_end &&
+		(match == walk->end || match->trigger > TRIGGER_QUESTION ||
+			walk->client->zone <= match->zone))
+		return walk->client++;
+	return match == walk->end ? NULL : walk->match++;
+}
+
+static bool is_local(const struct walk *walk, const struct policy_match *match)
+{
+	assert(match->zone < walk->view->index->zone_count);
+	return walk->view->index->zones[match->zone]->kind == ZONE_LOCAL;
+}
+
+/* MODE_IGNORE as well where its zone has let this through already. */
+static enum policy_mode match_mode(const struct walk *walk, const struct policy_match *match)
+{
+	if (is_local(walk, match))
+		return MODE_BLOCK;
+	if (walk->passed >> match->zone & 1)
+		return MODE_IGNORE;
+	return (enum policy_mode)walk->view->mode[walk->group][match->zone];
+}
+
+static enum policy_action match_action(
+	const struct policy_view *view, const struct policy_match *match)
+{
+	uint8_t override = view->override[match->zone];
+
+	return (enum policy_action)(override == ACTION_NONE ? match->action : override);
+}
+
+/* In a zone that watches: a hit, unless the zone lets it through. */
+static void verdict_watch(
+	struct policy_verdict *verdict, struct walk *walk, const struct policy_match *match)
+{
+	if (match_action(walk->view, match) == ACTION_PASSTHRU)
+		walk->passed |= UINT64_C(1) << match->zone;
+	else if (!verdict->hit)
+		verdict->hit = match;
 }
 
 /*
  * Local data is how the resolver answers, not something it caught: no hit of its own, an earlier
  * watched one stays.
  */
-static void verdict_enforce(struct policy_verdict *verdict, const struct policy_view *view,
-	const struct policy_match *match)
+static void verdict_enforce(
+	struct policy_verdict *verdict, const struct walk *walk, const struct policy_match *match)
 {
-	verdict->action = (enum policy_action)match->action;
+	verdict->action = match_action(walk->view, match);
 	verdict->enforced = match;
-	if (view->index->zones[match->zone]->kind != ZONE_LOCAL)
+	if (verdict->action == ACTION_LOCAL_DATA)
+		verdict->alias = walk->view->alias[match->zone];
+	if (!is_local(walk, match))
 		verdict->hit = match;
 }
 
@@ -118,18 +181,19 @@ static void verdict_enforce(struct policy_verdict *verdict, const struct policy_
  * A denial of our own hides nobody's tunnel: what stands behind it is recorded as far as it would deny
  * as well. The reply is the same.
  */
-static void verdict_look_behind(struct policy_verdict *verdict, const struct policy_view *view,
-	const struct policy_client *client, const struct policy_match *matches, size_t count)
+static void verdict_look_behind(struct policy_verdict *verdict, struct walk *walk)
 {
-	for (size_t i = 0; i < count; i++) {
-		enum policy_mode mode = match_mode(view, client, &matches[i]);
+	const struct policy_match *match;
+
+	while ((match = walk_next(walk))) {
+		enum policy_mode mode = match_mode(walk, match);
 		if (mode == MODE_BLOCK) {
-			if (matches[i].action == ACTION_NXDOMAIN)
-				verdict_enforce(verdict, view, &matches[i]);
+			if (match_action(walk->view, match) == ACTION_NXDOMAIN)
+				verdict_enforce(verdict, walk, match);
 			return;
 		}
-		if (mode == MODE_WATCH && matches[i].action != ACTION_PASSTHRU && !verdict->hit)
-			verdict->hit = &matches[i];
+		if (mode == MODE_WATCH)
+			verdict_watch(verdict, walk, match);
 	}
 }
 
@@ -137,22 +201,21 @@ struct policy_verdict policy_decide(const struct policy_view *view,
 	const struct policy_client *client, const struct policy_match *matches, size_t count)
 {
 	struct policy_verdict verdict = {.action = ACTION_NONE};
+	struct walk walk = walk_begin(view, client, matches, count);
+	const struct policy_match *match;
 
-	for (size_t i = 0; i < count; i++) {
-		const struct policy_match *match = &matches[i];
-		enum policy_mode mode = match_mode(view, client, match);
-		if (mode == MODE_BLOCK && match->action == ACTION_PASSTHRU)
+	while ((match = walk_next(&walk))) {
+		enum policy_mode mode = match_mode(&walk, match);
+		if (mode == MODE_WATCH)
+			verdict_watch(&verdict, &walk, match);
+		if (mode != MODE_BLOCK)
+			continue;
+		if (match_action(view, match) == ACTION_PASSTHRU)
 			return verdict;
-		if (mode == MODE_BLOCK) {
-			verdict_enforce(&verdict, view, match);
-			if (match->action == ACTION_NXDOMAIN &&
-				view->index->zones[match->zone]->kind == ZONE_LOCAL)
-				verdict_look_behind(&verdict, view, client, &matches[i + 1],
-					count - i - 1);
-			return verdict;
-		}
-		if (mode == MODE_WATCH && match->action != ACTION_PASSTHRU && !verdict.hit)
-			verdict.hit = match;
+		verdict_enforce(&verdict, &walk, match);
+		if (verdict.action == ACTION_NXDOMAIN && is_local(&walk, match))
+			verdict_look_behind(&verdict, &walk);
+		return verdict;
 	}
 	return verdict;
 }

@@ -55,6 +55,7 @@ struct policy_match {
 	uint8_t zone;    /* position in policy order */
 	uint8_t action;  /* enum policy_action */
 	uint8_t trigger; /* enum policy_trigger */
+	uint8_t dropped; /* matches behind this one, the last, that found no room */
 	uint32_t rule;   /* for policy_rule_* of the same index; a number within its zone */
 };
 
@@ -128,7 +129,8 @@ enum td_error policy_builder_read(struct policy_builder *builder, enum zone_form
 
 /*
  * Adds the rules of an RPZ zone in master file format (draft-vixie-dnsop-dns-rpz) to the zone opened last. Triggers: QNAME and
- * wildcard. Rules by client or answer address, NSDNAME and NSIP are reported with their line and skipped. Actions: CNAME . (NXDOMAIN), CNAME *. (NODATA),
+ * wildcard, client address (rpz-client-ip), address of the answer (rpz-ip). Rules on name servers (rpz-nsdname, rpz-nsip) are reported with
+ * their line and skipped, as are addresses with bits behind the prefix. Actions: CNAME . (NXDOMAIN), CNAME *. (NODATA),
  * CNAME rpz-passthru., rpz-drop., rpz-tcp-only.; any other data is local data. $ORIGIN, $TTL, parentheses, comments and quotes are understood;
  * $INCLUDE and $GENERATE are reported. A bad line costs that line only. A repeated rule: the first one stays, reported.
  * TD_NOMEM, or TD_MALFORMED when the text is not a zone at all (no SOA).
@@ -217,6 +219,16 @@ size_t policy_match_name(const struct policy_index *index, const uint8_t *folded
 /* Whether a rule of any zone is for this folded name or for one below it; patterns are not looked at. */
 bool policy_name_is_known(const struct policy_index *index, const uint8_t *folded);
 
+/* Whether any zone has rules of this trigger: TRIGGER_CLIENT or TRIGGER_ADDRESS. */
+bool policy_has_trigger(const struct policy_index *index, enum policy_trigger trigger);
+
+/*
+ * The rules for these addresses, by TRIGGER_CLIENT or TRIGGER_ADDRESS: at most one a zone, in zone order; in a zone the longest prefix, of two
+ * alike that with the smaller address (draft, 5.6 and 5.7). Returns how many were written to out.
+ */
+size_t policy_match_addresses(const struct policy_index *index, enum policy_trigger trigger, const struct address *addresses, size_t count,
+	struct policy_match out[POLICY_MATCHES_MAX]);
+
 size_t policy_zone_count(const struct policy_index *index);
 const char *policy_zone_name(const struct policy_index *index, size_t zone);
 enum policy_zone_kind policy_zone_kind(const struct policy_index *index, size_t zone);
@@ -250,6 +262,8 @@ struct policy_view {
 	uint64_t generation; /* of the index; matches kept elsewhere are valid for this one only */
 	uint8_t mode[POLICY_GROUPS_MAX][POLICY_ZONES_MAX]; /* enum policy_mode, by group and zone */
 	const struct policy_groups *groups; /* their numbers are below POLICY_GROUPS_MAX; NULL: there are none */
+	uint8_t override[POLICY_ZONES_MAX]; /* enum policy_action of all rules of a zone; ACTION_NONE: each has its own */
+	const struct name *alias[POLICY_ZONES_MAX]; /* of an override ACTION_LOCAL_DATA: a CNAME to this name is the data */
 };
 
 /* What the policy knows of who asks: never kept with an answer, which others are given too. */
@@ -262,7 +276,7 @@ struct policy_client {
 /* Whether anything depends on who asks; else policy_client_find need not be called. */
 static inline bool policy_knows_clients(const struct policy_view *view)
 {
-	return view->groups != NULL;
+	return view->groups != NULL || policy_has_trigger(view->index, TRIGGER_CLIENT);
 }
 
 /* Whether it is worth knowing a client's MAC address. */
@@ -279,13 +293,15 @@ struct policy_verdict {
 	enum policy_action action;      /* ACTION_NONE: answer truthfully */
 	const struct policy_match *hit; /* what to record: the enforcing rule, else the first watched one; NULL: nothing */
 	const struct policy_match *enforced; /* the rule that made `action`; NULL when ACTION_NONE. ZONE_LOCAL rules are enforced without being a hit */
+	const struct name *alias; /* with ACTION_LOCAL_DATA by an override: what the CNAME leads to; NULL: the rule's own records */
 };
 
 /*
- * Walks the matches in order, first those of the question in zone order, then those of the answer (chain, addresses) in zone order, so that
- * a verdict is the same whether the answer was known or had to be asked for: ignored zones are passed over, a watched hit is kept and the
- * search goes on, the first enforced rule ends it. PASSTHRU in a zone that enforces ends it with ACTION_NONE. Behind an NXDOMAIN of a
- * ZONE_LOCAL the walk goes on for what is to be recorded. client may be NULL: nobody in particular.
+ * Walks the matches in order: those of the client and the question by zone, the client's first in each; then those of the answer, as
+ * answer_match orders them. So a verdict is the same whether the answer was known or had to be asked for. Ignored zones are passed over, a
+ * watched hit is kept and the search goes on, the first enforced rule ends it. PASSTHRU in a zone that enforces ends it with ACTION_NONE, in
+ * one that watches it ends what there is to say of that zone. Behind an NXDOMAIN of a ZONE_LOCAL the walk goes on for what is to be recorded.
+ * client may be NULL: nobody in particular.
  */
 struct policy_verdict policy_decide(const struct policy_view *view, const struct policy_client *client,
 	const struct policy_match *matches, size_t count);

@@ -225,19 +225,70 @@ static uint32_t table_search(const struct table *table, const uint8_t *address)
 	return low ? (uint32_t)(low - 1) : NONE;
 }
 
-bool prefixes_find(const struct prefixes *prefixes, const struct address *address, uint32_t *value)
+static const struct table *table_of(const struct prefixes *prefixes, const struct address *address)
+{
+	return address->family == ADDRESS_V4 ? &prefixes->v4 : &prefixes->v6;
+}
+
+/* The entry of the longest prefix that holds the address; NULL: there is none. */
+static uint8_t *entry_find(const struct prefixes *prefixes, const struct address *address)
 {
 	if (!prefixes || !address_is_ip(address))
-		return false;
+		return NULL;
 	assert(prefixes->sealed);
-	const struct table *table = address->family == ADDRESS_V4 ? &prefixes->v4 : &prefixes->v6;
+	const struct table *table = table_of(prefixes, address);
 	uint32_t at = table_search(table, address->octets);
 	while (at != NONE && !entry_holds(table, entry_at(table, at), address->octets))
 		at = number_read(entry_around(table, entry_at(table, at)));
-	if (at == NONE)
-		return false;
-	*value = number_read(entry_value(table, entry_at(table, at)));
-	return true;
+	return at == NONE ? NULL : entry_at(table, at);
+}
+
+bool prefixes_find(const struct prefixes *prefixes, const struct address *address, uint32_t *value)
+{
+	uint8_t *entry = entry_find(prefixes, address);
+
+	if (entry)
+		*value = number_read(entry_value(table_of(prefixes, address), entry));
+	return entry != NULL;
+}
+
+#define V4_LONGER 96 /* bits of ::ffff:0:0/96 */
+
+/* A prefix that was found, for comparison with another. */
+struct found {
+	const struct table *table; /* NULL: none */
+	uint8_t *entry;
+};
+
+static unsigned found_length(const struct found *found)
+{
+	return found->entry[found->table->octets] + (found->table->octets == 4 ? V4_LONGER : 0u);
+}
+
+static bool is_better(const struct found *found, const struct found *best)
+{
+	if (!best->table || found_length(found) != found_length(best))
+		return !best->table || found_length(found) > found_length(best);
+	return found->table == best->table &&
+	       memcmp(found->entry, best->entry, found->table->octets) < 0;
+}
+
+bool prefixes_find_longest(const struct prefixes *prefixes, const struct address *addresses,
+	size_t count, uint32_t *value)
+{
+	struct found best = {.table = NULL};
+
+	for (size_t i = 0; i < count; i++) {
+		struct found found = {.entry = entry_find(prefixes, &addresses[i])};
+		if (!found.entry)
+			continue;
+		found.table = table_of(prefixes, &addresses[i]);
+		if (is_better(&found, &best))
+			best = found;
+	}
+	if (best.table)
+		*value = number_read(entry_value(best.table, best.entry));
+	return best.table != NULL;
 }
 
 size_t prefixes_count(const struct prefixes *prefixes)

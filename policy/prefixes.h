@@ -36,5 +36,13 @@ size_t prefixes_seal(struct prefixes *prefixes);
  */
 bool prefixes_find(const struct prefixes *prefixes, const struct address *address, uint32_t *value);
 
+/*
+ * The number of the longest prefix that holds one of these addresses, of two of one length that
+ * with the smaller address. A prefix of IPv4 counts as 96 longer, as that of the IPv4-mapped
+ * address.
+ */
+bool prefixes_find_longest(const struct prefixes *prefixes, const struct address *addresses,
+	size_t count, uint32_t *value);
+
 size_t prefixes_count(const struct prefixes *prefixes);
 size_t prefixes_memory(const struct prefixes *prefixes); /* octets, without malloc's overhead */

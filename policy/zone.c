@@ -115,6 +115,7 @@ void zone_release(struct policy_zone *zone)
 	free(zone->patterns);
 	free(zone->places);
 	free(zone->atoms);
+	zone_addresses_deinit(&zone->addresses);
 	origins_free(&zone->origins);
 	free(zone);
 }
@@ -251,6 +252,8 @@ size_t zone_rule_text(const struct policy_zone *zone, uint32_t rule, char *out)
 		name.length = 2;
 	}
 	zone_node_name(zone, node, &name);
+	/* Rules on addresses end in capitals. */
+	name_fold(name.wire, name.wire, name.length);
 	return name_to_text(name.wire, out);
 }
 
@@ -282,7 +285,7 @@ static bool places_make(struct policy_zone *zone)
 
 bool zone_seal(struct policy_zone *zone)
 {
-	if (!places_make(zone))
+	if (!places_make(zone) || !zone_addresses_seal(zone))
 		return false;
 	edges_trim(zone);
 	pool_trim(&zone->nodes);

@@ -14,6 +14,7 @@
 #include "lib/base/error.h"
 #include "lib/dns/name.h"
 #include "policy/policy.h"
+#include "policy/zone_addresses.h"
 
 #define ZONE_RECORDS_MAX 100 /* of one rule */
 #define RULE_NONE UINT32_MAX
@@ -106,6 +107,7 @@ struct policy_zone {
 	struct pool records;
 	struct data_slot *data;
 	size_t data_count, data_capacity;
+	struct zone_addresses addresses;
 	struct origins origins;
 	uint8_t last_name[NAME_WIRE_MAX]; /* added, and its node: lists name most names twice */
 	uint32_t last_node;

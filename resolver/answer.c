@@ -29,7 +29,7 @@ struct build {
 	uint16_t ttl_offsets[TTL_FIELDS_MAX];
 	size_t ttl_count;
 	uint32_t ttl_s; /* least of what was kept */
-	bool has_address, has_answer, has_soa, has_private;
+	bool has_address, has_answer, has_soa, has_private, has_signature;
 };
 
 /* Field by field: the arrays are filled as far as they are used. */
@@ -44,6 +44,7 @@ static void build_init(struct build *build, const uint8_t *reply, size_t size,
 	build->ttl_count = 0;
 	build->ttl_s = UINT32_MAX;
 	build->has_address = build->has_answer = build->has_soa = build->has_private = false;
+	build->has_signature = false;
 }
 
 static uint32_t ttl_clamp(const struct build *build, uint32_t ttl)
@@ -74,6 +75,7 @@ static enum td_error keep_rr(
 	size_t length;
 	struct name target;
 
+	build->has_signature |= rr->type == TYPE_RRSIG;
 	if (rr->type == TYPE_CNAME || rr->type == TYPE_NS || rr->type == TYPE_PTR) {
 		if (!message_rdata_name(build->reply, build->size, rr, 0, &target))
 			return TD_MALFORMED;
@@ -246,6 +248,8 @@ static struct answer *finish(
 	answer->flags = flags & (DNS_FLAG_RCODE | DNS_FLAG_AD);
 	if (build->has_private)
 		answer->flags |= ANSWER_PRIVATE;
+	if (build->has_signature)
+		answer->flags |= ANSWER_SIGNED;
 	answer->ttl_count = (uint16_t)build->ttl_count;
 	answer->length = (uint16_t)length;
 	memcpy(answer->bytes, build->compose.writer.data, length);
@@ -291,23 +295,91 @@ struct answer *answer_from_reply(const uint8_t *reply, size_t size,
 	return answer;
 }
 
-/* Those of the answer, from the place `first` on: in zone order, the earlier name of a zone stays. */
-static void merge_matches(struct policy_match *into, size_t first, size_t *count,
-	const struct policy_match *more, size_t more_count)
+/* --- rules --- */
+
+#define ADDRESSES_MAX (2 * TTL_FIELDS_MAX) /* of one answer, mapped ones twice */
+
+/* Matches being put in order. */
+struct matching {
+	const struct policy_index *index;
+	struct policy_match *out;
+	size_t first, count; /* from first on: those of the answer */
+};
+
+/* Of each zone the first one of the answer stays. */
+static void matching_add(
+	struct matching *matching, const struct policy_match *match, enum policy_trigger trigger)
 {
-	for (size_t i = 0; i < more_count; i++) {
-		size_t at = first;
-		while (at < *count && into[at].zone < more[i].zone)
-			at++;
-		if ((at < *count && into[at].zone == more[i].zone) || at == POLICY_MATCHES_MAX)
-			continue;
-		size_t tail = *count < POLICY_MATCHES_MAX ? *count - at : *count - at - 1;
-		memmove(&into[at + 1], &into[at], tail * sizeof into[0]);
-		into[at] = more[i];
-		into[at].trigger = TRIGGER_CHAIN;
-		if (*count < POLICY_MATCHES_MAX)
-			(*count)++;
+	for (size_t i = matching->first; i < matching->count; i++)
+		if (matching->out[i].zone == match->zone)
+			return;
+	if (matching->count == POLICY_MATCHES_MAX) {
+		matching->out[POLICY_MATCHES_MAX - 1].dropped++;
+		return;
 	}
+	matching->out[matching->count] = *match;
+	matching->out[matching->count++].trigger = (uint8_t)trigger;
+}
+
+/* The rules at one place of the chain: for its name, if it is not the question, and for addresses. */
+static void matching_add_place(struct matching *matching, const struct name *alias,
+	const struct address *addresses, size_t address_count)
+{
+	struct policy_match names[POLICY_MATCHES_MAX], more[POLICY_MATCHES_MAX];
+	size_t name_count = 0, more_count, i = 0, k = 0;
+
+	if (alias->length)
+		name_count = policy_match_name(
+			matching->index, alias->wire, alias->length, names);
+	more_count = policy_match_addresses(
+		matching->index, TRIGGER_ADDRESS, addresses, address_count, more);
+	while (i < name_count || k < more_count) {
+		if (k == more_count || (i < name_count && names[i].zone <= more[k].zone))
+			matching_add(matching, &names[i++], TRIGGER_CHAIN);
+		else
+			matching_add(matching, &more[k++], TRIGGER_ADDRESS);
+	}
+}
+
+/* The addresses of a record. Whoever connects to an IPv4-mapped one talks IPv4. */
+static size_t addresses_of(
+	const uint8_t *message, const struct message_rr *rr, struct address out[2])
+{
+	const uint8_t *octets = message + rr->rdata_offset;
+
+	if (rr->type == TYPE_A && rr->rdata_length == 4) {
+		out[0] = address_v4(octets);
+		return 1;
+	}
+	if (rr->type != TYPE_AAAA || rr->rdata_length != 16)
+		return 0;
+	out[0] = address_v6(octets);
+	out[1] = address_v6_unmapped(octets);
+	return out[1].family == ADDRESS_V4 ? 2 : 1;
+}
+
+/* The records behind the question. */
+static void matching_read_answer(
+	struct matching *matching, struct wire_reader *reader, unsigned records)
+{
+	struct address addresses[ADDRESSES_MAX];
+	bool wanted = policy_has_trigger(matching->index, TRIGGER_ADDRESS);
+	struct name alias = {.length = 0}, next;
+	size_t address_count = 0;
+	struct message_rr rr;
+
+	for (unsigned i = 0; i < records && message_read_rr(reader, &rr); i++) {
+		if (wanted && address_count + 2 <= ADDRESSES_MAX)
+			address_count += addresses_of(
+				reader->data, &rr, &addresses[address_count]);
+		if (rr.type != TYPE_CNAME ||
+			!message_rdata_name(reader->data, reader->size, &rr, 0, &next))
+			continue;
+		matching_add_place(matching, &alias, NULL, 0);
+		alias.length = next.length;
+		name_fold(alias.wire, next.wire, next.length);
+	}
+	matching_add_place(matching, &alias, addresses, address_count);
 }
 
 size_t answer_match_copy(const uint8_t *message, size_t length, const struct policy_view *view,
@@ -315,8 +387,7 @@ size_t answer_match_copy(const uint8_t *message, size_t length, const struct pol
 {
 	struct wire_reader reader = wire_reader_init(message, length);
 	struct message_header header = message_read_header(&reader);
-	struct policy_match more[POLICY_MATCHES_MAX];
-	struct message_rr rr;
+	struct matching matching = {.index = view->index, .out = out};
 	struct name name;
 	uint16_t qtype, qclass;
 
@@ -324,15 +395,10 @@ size_t answer_match_copy(const uint8_t *message, size_t length, const struct pol
 	if (reader.error != TD_OK)
 		return 0;
 	name_fold(name.wire, name.wire, name.length);
-	size_t count = policy_match_name(view->index, name.wire, name.length, out), first = count;
-	for (unsigned i = 0; i < header.ancount && message_read_rr(&reader, &rr); i++) {
-		if (rr.type != TYPE_CNAME || !message_rdata_name(message, length, &rr, 0, &name))
-			continue;
-		name_fold(name.wire, name.wire, name.length);
-		merge_matches(out, first, &count, more,
-			policy_match_name(view->index, name.wire, name.length, more));
-	}
-	return count;
+	matching.count = policy_match_name(view->index, name.wire, name.length, out);
+	matching.first = matching.count;
+	matching_read_answer(&matching, &reader, header.ancount);
+	return matching.count;
 }
 
 void answer_match(struct answer *answer, const struct policy_view *view)

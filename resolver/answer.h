@@ -16,7 +16,9 @@
 #include "policy/policy.h"
 #include "resolver/upstream/exchange.h"
 
-#define ANSWER_PRIVATE 0x8000    /* in flags, the place of QR: tells an address of the inside */
+/* In flags, in places of the header that an answer has no use for. */
+#define ANSWER_PRIVATE 0x8000    /* tells an address of the inside */
+#define ANSWER_SIGNED 0x4000     /* has signatures, or a signed proof that there is nothing */
 #define ANSWER_CHAIN_MAX 11 /* CNAMEs followed in one answer */
 #define ANSWER_STALE_TTL_S 30
 
@@ -32,7 +34,7 @@ struct answer {
 	struct policy_match matches[POLICY_MATCHES_MAX];
 	uint8_t match_count;
 	bool positive; /* it has records of the type asked for */
-	uint16_t flags; /* RCODE, AD, ANSWER_PRIVATE */
+	uint16_t flags; /* RCODE, AD, ANSWER_PRIVATE, ANSWER_SIGNED */
 	uint16_t ttl_count;
 	uint16_t length; /* of the message */
 	uint8_t bytes[]; /* message, then ttl_count offsets of TTL fields, uint16_t each in host
@@ -56,8 +58,12 @@ struct answer *answer_from_reply(const uint8_t *reply, size_t size,
 	const struct upstream_question *question, const struct answer_limits *limits,
 	int64_t now_us, uint64_t id, enum td_error *error);
 
-/* The rules of this index for the question, then those for the later names of the chain, both in zone order; replaces
- * matches and generation. */
+/*
+ * The rules of this index for the question, in zone order; then those for the names of the chain and
+ * the addresses at its end, by their place in the chain, at the end in zone order (in a zone the name
+ * before the address), and of each zone the first one (draft-vixie-dnsop-dns-rpz-00, 5.1, 5.2, 5.4).
+ * An IPv4-mapped address counts as that of IPv4 too. Replaces matches and generation.
+ */
 void answer_match(struct answer *answer, const struct policy_view *view);
 
 /* The same rules for an answer of another generation, without changing it. Returns how many. */

@@ -30,6 +30,7 @@
 	X(slipped)         /* answered: clients that ask too fast, told to come over TCP */        \
 	X(rate_forgotten)  /* clients that asked too fast, and whose place was needed */           \
 	X(rebinding)       /* answered without the addresses of the inside that upstream told */   \
+	X(matches_left)    /* rules for a question beyond the eight that are kept of it */          \
 	X(coalesced)       /* questions that joined one already pending */                         \
 	X(receive_batches) /* calls of recvmmsg that returned queries */                           \
 	X(tcp_accepted)                                                                            \

@@ -86,14 +86,14 @@ size_t judge_enforce(struct query_engine *engine, struct query_slot *slot,
 		engine->config.counters->dropped_policy++;
 		return 0;
 	}
-	if (verdict->action == ACTION_LOCAL_DATA && redirect_begin(engine, slot, match))
+	if (verdict->action == ACTION_LOCAL_DATA && redirect_begin(engine, slot, verdict))
 		return 0;
 	if (verdict->action == ACTION_LOCAL_DATA)
 		slot->transaction.answer_id = query_next_answer_id(engine);
 	if (verdict->action == ACTION_TCP_ONLY)
 		length = reply_truncated(&slot->request, reply, capacity);
 	else
-		length = reply_policy(&slot->request, reply, capacity, index, match,
+		length = reply_policy(&slot->request, reply, capacity, index, verdict,
 			engine->policy->block_ttl_s, local ? EDE_NONE : engine->policy->reason[match->zone],
 			policy_zone_name(index, match->zone));
 	return judge_close(&slot->transaction, reply, length, local ? SOURCE_LOCAL : SOURCE_POLICY);
@@ -157,6 +157,23 @@ static const struct policy_client *judge_client(const struct query_engine *engin
 	return out;
 }
 
+/* Rules for which there was no place are counted where they are looked for. */
+static void count_left(
+	const struct query_engine *engine, const struct policy_match *matches, size_t count)
+{
+	if (count == POLICY_MATCHES_MAX)
+		engine->config.counters->matches_left += matches[count - 1].dropped;
+}
+
+bool judge_must_wait(const struct query_engine *engine, const struct query_slot *slot,
+	const struct judge_question *question)
+{
+	return slot->request.edns.dnssec_ok && engine->policy->keep_dnssec &&
+	       slot->request.qtype != TYPE_ANY && !judge_is_local(&question->place) &&
+	       policy_zone_kind(engine->policy->view.index, question->verdict.enforced->zone) !=
+		       ZONE_LOCAL;
+}
+
 void judge_question(
 	const struct query_engine *engine, const struct query_slot *slot, struct judge_question *out)
 {
@@ -165,6 +182,7 @@ void judge_question(
 	size_t length = slot->request.qname_length;
 	size_t count = policy_match_name(policy->view.index, name, length, out->matches);
 
+	count_left(engine, out->matches, count);
 	out->place = site_find(policy->site, name, length);
 	count = site_overrule(
 		&out->place, policy->view.index, name, length, out->matches, count);
@@ -192,7 +210,9 @@ size_t judge_site(struct query_engine *engine, struct query_slot *slot,
 	slot->transaction.upstream = (struct endpoint){0};
 	if (place->host) {
 		slot->transaction.answer_id = query_next_answer_id(engine);
-		length = reply_policy(request, reply, capacity, site->hosts->index, &place->rule,
+		const struct policy_verdict host = {
+			.action = ACTION_LOCAL_DATA, .enforced = &place->rule};
+		length = reply_policy(request, reply, capacity, site->hosts->index, &host,
 			site->hosts->ttl_s, EDE_NONE, "");
 	} else {
 		memcpy(apex.wire, request->folded + request->qname_length - apex.length,
@@ -210,6 +230,7 @@ void judge_match(const struct query_engine *engine, struct answer *answer)
 	struct name name = {0}; /* the question begins the message's body, uncompressed */
 
 	answer_match(answer, view);
+	count_left(engine, answer->matches, answer->match_count);
 	if (!engine->policy->site)
 		return;
 	name.length = (uint8_t)name_wire_length(
@@ -237,6 +258,16 @@ static size_t match_again(const struct query_engine *engine, const struct reques
 		matches, count);
 }
 
+/* A client that would see that the answer is another than the one that was signed gets that one
+ * (break-dnssec = off). */
+static bool is_left_signed(const struct query_engine *engine, const struct query_slot *slot,
+	const struct cache_hit *answer, const struct policy_verdict *verdict)
+{
+	return (answer->flags & ANSWER_SIGNED) && engine->policy->keep_dnssec &&
+	       slot->request.edns.dnssec_ok &&
+	       policy_zone_kind(engine->policy->view.index, verdict->enforced->zone) != ZONE_LOCAL;
+}
+
 size_t judge_answer(struct query_engine *engine, struct query_slot *slot,
 	const struct cache_hit *answer, enum transaction_source source, uint8_t *reply,
 	size_t capacity)
@@ -255,13 +286,14 @@ size_t judge_answer(struct query_engine *engine, struct query_slot *slot,
 	}
 	verdict = policy_decide(
 		&engine->policy->view, judge_client(engine, slot, &client), matches, count);
-	enforced = judge_applies(&verdict, slot->transaction.tcp);
+	enforced = judge_applies(&verdict, slot->transaction.tcp) &&
+		   !is_left_signed(engine, slot, answer, &verdict);
 	judge_note_hit(engine, slot, &verdict, enforced);
 	if (enforced)
 		return judge_enforce(engine, slot, &verdict, reply, capacity);
 	if (judge_is_local(&place))
 		return judge_site(engine, slot, &place, reply, capacity);
-	uint16_t flags = answer->flags;
+	uint16_t flags = answer->flags & (uint16_t)~ANSWER_SIGNED;
 	if ((flags & ANSWER_PRIVATE) && judge_withholds(engine, slot))
 		return judge_withhold(engine, slot, answer, reply, capacity);
 	if (!engine->policy->trust_ad)

@@ -43,6 +43,11 @@ struct judge_question {
 void judge_question(
 	const struct query_engine *engine, const struct query_slot *slot, struct judge_question *out);
 
+/* Whether the verdict on this question has to wait until it is known that the answer is not signed
+ * (break-dnssec = off). */
+bool judge_must_wait(const struct query_engine *engine, const struct query_slot *slot,
+	const struct judge_question *question);
+
 /* Whether the site answers for this place: a host, or a name that is never asked about. */
 static inline bool judge_is_local(const struct site_place *place)
 {

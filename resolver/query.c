@@ -125,6 +125,10 @@ static size_t answer_uncached(struct query_engine *engine, const struct query_cl
 	if (is_own_question(engine, client, request, now))
 		return refuse(slot, reply, limit, RCODE_REFUSED, EDE_OTHER, SOURCE_LOCAL);
 	judge_question(engine, slot, &question);
+	if (question.enforced && judge_must_wait(engine, slot, &question)) {
+		flight_wait(engine, client, slot, key, now);
+		return 0;
+	}
 	local = request->qtype == TYPE_ANY || judge_is_local(&question.place);
 	if (question.enforced || local)
 		judge_note_hit(engine, slot, &question.verdict, question.enforced);

@@ -67,6 +67,7 @@ struct query_policy {
 	struct answer_limits limits; /* TTLs of what is cached */
 	struct rebinding_rules rebinding;
 	bool trust_ad; /* AD of upstream is passed on */
+	bool keep_dnssec; /* no rule changes a signed answer to who asks for signatures */
 	const struct name *subnet_zones; /* in lower case: below them a client's subnet is passed on */
 	size_t subnet_zone_count;
 	struct cookie_secrets cookies; /* none: cookies are off */

@@ -81,15 +81,32 @@ static void forget_hit(struct transaction *t)
 	t->rule = NULL;
 }
 
-bool redirect_begin(
-	struct query_engine *engine, struct query_slot *slot, const struct policy_match *match)
+/* The CNAME of a rule, or of an override in its place. */
+static bool find_cname(const struct query_policy *policy, const struct policy_verdict *verdict,
+	struct policy_record *out)
 {
-	const struct policy_index *index = engine->policy->view.index;
-	struct redirect *redirect = engine->redirect;
-	struct policy_record cname;
+	const struct name *alias = verdict->alias;
 	size_t position = 0;
 
-	if (!policy_rule_record(index, match, TYPE_CNAME, &position, &cname))
+	if (!alias)
+		return policy_rule_record(
+			policy->view.index, verdict->enforced, TYPE_CNAME, &position, out);
+	*out = (struct policy_record){.type = TYPE_CNAME,
+		.ttl_s = policy->block_ttl_s,
+		.rdata = alias->wire,
+		.rdata_length = alias->length};
+	return true;
+}
+
+bool redirect_begin(struct query_engine *engine, struct query_slot *slot,
+	const struct policy_verdict *verdict)
+{
+	const struct policy_index *index = engine->policy->view.index;
+	const struct policy_match *match = verdict->enforced;
+	struct redirect *redirect = engine->redirect;
+	struct policy_record cname;
+
+	if (!find_cname(engine->policy, verdict, &cname))
 		return false;
 	set_target(redirect, &slot->request, &cname);
 	bool local = policy_zone_kind(index, match->zone) == ZONE_LOCAL;
@@ -280,7 +297,7 @@ static size_t resolve_here(
 
 	if (judge_applies(&verdict, true) && verdict.action != ACTION_DROP)
 		length = reply_policy(&inner.request, scratch, sizeof scratch, policy->view.index,
-			verdict.enforced, policy->block_ttl_s, EDE_NONE, "");
+			&verdict, policy->block_ttl_s, EDE_NONE, "");
 	else if (judge_is_local(&place))
 		length = judge_site(engine, &inner, &place, scratch, sizeof scratch);
 	if (length == 0)

@@ -30,10 +30,10 @@ struct redirect {
 	char rule[NAME_TEXT_MAX]; /* last: a copy ends with its NUL */
 };
 
-/* Whether the rule's data is a CNAME; then slot->redirect is set, and good until
- * this is called again. */
-bool redirect_begin(
-	struct query_engine *engine, struct query_slot *slot, const struct policy_match *match);
+/* Whether the data of the rule that the verdict enforces, or of its zone's override, is a CNAME; then
+ * slot->redirect is set, and good until this is called again. */
+bool redirect_begin(struct query_engine *engine, struct query_slot *slot,
+	const struct policy_verdict *verdict);
 
 /*
  * The reply from what is known: the cache, stale answers where waiting would be in vain, failures,

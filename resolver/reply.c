@@ -179,7 +179,7 @@ size_t reply_finish_policy(struct compose *compose, const struct request *reques
 }
 
 size_t reply_policy(const struct request *request, uint8_t *reply, size_t capacity,
-	const struct policy_index *index, const struct policy_match *match, uint32_t ttl_s,
+	const struct policy_index *index, const struct policy_verdict *verdict, uint32_t ttl_s,
 	enum ede_code code, const char *zone_name)
 {
 	struct compose compose;
@@ -187,9 +187,10 @@ size_t reply_policy(const struct request *request, uint8_t *reply, size_t capaci
 	size_t length;
 
 	reply_begin(&compose, request, reply, capacity,
-		match->action == ACTION_NXDOMAIN ? RCODE_NXDOMAIN : RCODE_NOERROR);
-	if (match->action != ACTION_LOCAL_DATA || !add_local_data(&compose, request, index, match)) {
-		policy_rule_apex(index, match, request->folded, request->qname_length, &apex);
+		verdict->action == ACTION_NXDOMAIN ? RCODE_NXDOMAIN : RCODE_NOERROR);
+	if (verdict->action != ACTION_LOCAL_DATA ||
+		!add_local_data(&compose, request, index, verdict->enforced)) {
+		policy_rule_apex(index, verdict->enforced, request->folded, request->qname_length, &apex);
 		add_denial_soa(&compose, &apex, ttl_s);
 	}
 	length = reply_finish_policy(&compose, request, code, zone_name);

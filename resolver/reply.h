@@ -42,7 +42,7 @@ size_t reply_truncated(const struct request *request, uint8_t *reply, size_t cap
  * code (EDE_NONE: none).
  */
 size_t reply_policy(const struct request *request, uint8_t *reply, size_t capacity,
-	const struct policy_index *index, const struct policy_match *match, uint32_t ttl_s,
+	const struct policy_index *index, const struct policy_verdict *verdict, uint32_t ttl_s,
 	enum ede_code code, const char *zone_name);
 
 /* A reply in parts: header and question; then records; then our OPT, with the zone's name in the Extended

@@ -212,8 +212,8 @@ static void test_many_records(void **state)
 static void test_complaints(void **state)
 {
 	const char *text = SOA "good CNAME .\n"
-			       "32.1.2.0.192.rpz-ip CNAME .\n"                /* 4 */
-			       "32.1.2.0.192.rpz-client-ip CNAME rpz-drop.\n" /* 5 */
+			       "24.1.2.0.192.rpz-ip CNAME .\n"                /* 4 */
+			       "32.1.2.0.rpz-client-ip CNAME rpz-drop.\n"     /* 5 */
 			       "ns.example.rpz-nsdname CNAME .\n"             /* 6 */
 			       "32.1.2.0.192.RPZ-NSIP CNAME .\n"              /* 7 */
 			       "good CNAME *.\n"                              /* 8 */
@@ -234,8 +234,8 @@ static void test_complaints(void **state)
 			       "@ CNAME .\n"          /* 23 */
 			       "fine CNAME .\n";
 	struct policy_index *index = load_with_complaints(text, strlen(text), 3,
-		"f:4: rules by address of the answer (rpz-ip) are not supported\n"
-		"f:5: rules by address of the client (rpz-client-ip) are not supported\n"
+		"f:4: bits behind the prefix are set\n"
+		"f:5: not an address before rpz-ip or rpz-client-ip\n"
 		"f:6: rules by name server (rpz-nsdname) are not supported: a forwarder does not "
 		"see it\n"
 		"f:7: rules by name server address (rpz-nsip) are not supported: a forwarder does "
