@@ -171,7 +171,7 @@ static void verdict_enforce(
 {
 	verdict->action = match_action(walk->view, match);
 	verdict->enforced = match;
-	if (verdict->action == ACTION_LOCAL_DATA)
+	if (walk->view->override[match->zone] == ACTION_LOCAL_DATA)
 		verdict->alias = walk->view->alias[match->zone];
 	if (!is_local(walk, match))
 		verdict->hit = match;

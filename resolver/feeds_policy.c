@@ -56,6 +56,27 @@ static struct rebinding_rules rebinding_rules(
 				: ZONE_ID_NONE};
 }
 
+static size_t count_aliases(const struct options *options)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < options->zone_count; i++)
+		count += options->zones[i].override == ACTION_LOCAL_DATA;
+	return count;
+}
+
+/* An alias goes to *aliases, which moves behind it. */
+static void zone_settings(struct query_policy *policy, size_t zone,
+	const struct zone_options *options, struct name **aliases)
+{
+	policy->reason[zone] = options->reason;
+	policy->view.override[zone] = (uint8_t)options->override;
+	if (options->override != ACTION_LOCAL_DATA)
+		return;
+	**aliases = options->alias;
+	policy->view.alias[zone] = (*aliases)++;
+}
+
 struct query_policy *feeds_policy(struct rules *rules, struct site *site,
 	const uint8_t mode[POLICY_ZONES_MAX], const struct options *options,
 	struct telemetry *telemetry)
@@ -64,7 +85,8 @@ struct query_policy *feeds_policy(struct rules *rules, struct site *site,
 			  options->rate_exempt_count;
 	struct query_policy *policy =
 		calloc(1, sizeof *policy + prefixes * sizeof(struct prefix) +
-				(options->rebinding_allow_count + options->pass_subnet_count) *
+				(options->rebinding_allow_count + options->pass_subnet_count +
+					count_aliases(options)) *
 					sizeof(struct name));
 
 	if (!policy)
@@ -88,11 +110,13 @@ struct query_policy *feeds_policy(struct rules *rules, struct site *site,
 		.slip = options->rate_limit_slip,
 		.prefix_v6 = (uint8_t)options->rate_limit_prefix_v6};
 	policy->rebinding = rebinding_rules(options, (struct name *)at, telemetry);
+	struct name *aliases = (struct name *)at + options->rebinding_allow_count;
 	policy->block_ttl_s = options->block_ttl_s;
 	policy->limits = (struct answer_limits){.ttl_min_s = options->cache_ttl_min_s,
 		.ttl_max_s = options->cache_ttl_max_s,
 		.negative_ttl_max_s = options->negative_ttl_max_s};
 	policy->trust_ad = options->trust_ad;
+	policy->keep_dnssec = !options->break_dnssec;
 	policy->stale_wait_us = options->serve_stale_s
 					? (int64_t)options->stale_client_timeout_ms * US_PER_MS
 					: -1;
@@ -114,7 +138,7 @@ struct query_policy *feeds_policy(struct rules *rules, struct site *site,
 	for (size_t i = 0; i < options->zone_count; i++) {
 		size_t zone;
 		if (policy_zone_find(rules->index, options->zones[i].name, &zone))
-			policy->reason[zone] = options->zones[i].reason;
+			zone_settings(policy, zone, &options->zones[i], &aliases);
 	}
 	rules->users++;
 	site->users++;

@@ -24,7 +24,7 @@ resolver_libresolver_a_SOURCES = \
 	resolver/name_files.c resolver/name_files.h \
 	resolver/neighbours.c resolver/neighbours.h \
 	resolver/options.c resolver/options.h resolver/options_private.h \
-	resolver/options_check.c resolver/options_forward.c resolver/options_print.c resolver/options_read.c \
+	resolver/options_check.c resolver/options_forward.c resolver/options_override.c resolver/options_print.c resolver/options_read.c \
 	resolver/options_redis.c resolver/options_transfer.c resolver/options_table.c resolver/options_value.c \
 	resolver/flight.c resolver/flight.h resolver/judge.c resolver/judge.h \
 	resolver/query.c resolver/query.h resolver/query_private.h \
@@ -66,7 +66,7 @@ teredownd_LDADD = $(LIB_CONTROL) $(CONFUSE_LIBS) $(DNSTAP_LIBS) $(REDIS_LIBS) $(
 
 if HAVE_CMOCKA
 SCENARIO_BED = tests/scenario/bed.c tests/scenario/bed.h tests/scenario/world.c tests/scenario/world.h
-RESOLVER_TESTS = tests/unit/test_cache tests/unit/test_cache_eviction tests/unit/test_cache_walk tests/unit/test_ttl tests/unit/test_cache_file tests/unit/test_failures tests/scenario/test_query tests/scenario/test_redirect \
+RESOLVER_TESTS = tests/unit/test_cache tests/unit/test_cache_eviction tests/unit/test_cache_walk tests/unit/test_ttl tests/unit/test_cache_file tests/unit/test_failures tests/scenario/test_query tests/scenario/test_redirect tests/scenario/test_rpz \
 	tests/scenario/test_stale tests/scenario/test_refresh tests/scenario/test_failure tests/scenario/test_one_question
 check_PROGRAMS += $(RESOLVER_TESTS)
 TESTS += $(RESOLVER_TESTS)
@@ -123,6 +123,9 @@ tests_scenario_test_failure_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
 tests_scenario_test_one_question_SOURCES = tests/scenario/test_one_question.c $(SCENARIO_BED)
 tests_scenario_test_one_question_CFLAGS = $(TEST_CFLAGS)
 tests_scenario_test_one_question_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
+tests_scenario_test_rpz_SOURCES = tests/scenario/test_rpz.c $(SCENARIO_BED)
+tests_scenario_test_rpz_CFLAGS = $(TEST_CFLAGS)
+tests_scenario_test_rpz_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
 tests_scenario_test_query_SOURCES = tests/scenario/test_query.c $(SCENARIO_BED)
 tests_scenario_test_query_CFLAGS = $(TEST_CFLAGS)
 tests_scenario_test_query_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)

@@ -296,6 +296,22 @@ static void check_section(const struct zone_section *section, const struct shipp
 	if (section->fields[ZONE_FIELD_MODE].text && shipped && shipped->kind == ZONE_LOCAL)
 		zone_complain(section, ZONE_FIELD_MODE, faults,
 			"this zone is local data and always in force", "no mode here");
+	if (section->fields[ZONE_FIELD_OVERRIDE].text && shipped && shipped->kind == ZONE_LOCAL)
+		zone_complain(section, ZONE_FIELD_OVERRIDE, faults,
+			"this zone is local data and always in force", "no override here");
+}
+
+static void zone_override(struct zone_options *zone, const struct zone_section *section,
+	struct faults *faults)
+{
+	const char *text = section ? section->fields[ZONE_FIELD_OVERRIDE].text : NULL;
+	char what[64];
+
+	if (!text || option_set_override(zone, text))
+		return;
+	snprintf(what, sizeof(what), "\"%.40s\" is not known", text);
+	zone_complain(section, ZONE_FIELD_OVERRIDE, faults, what,
+		"none, nxdomain, nodata, passthru, drop, tcp-only or \"cname NAME\"");
 }
 
 static bool name_file(
@@ -359,6 +375,7 @@ static void append_zone(struct options *options, const struct shipped_zone *ship
 		zone_default_mode(options, shipped), faults);
 	zone->reason = EDE_BLOCKED + (int)zone_word(section, ZONE_FIELD_REASON,
 					     option_reason_words, 0, faults);
+	zone_override(zone, section, faults);
 	if (section && section->primaries.line)
 		return;
 	if (!name_files(options->zone_dir ? options->zone_dir : "", zone, named ? section : NULL))

@@ -42,6 +42,8 @@ struct zone_options {
 	enum zone_format format;
 	enum policy_mode mode;
 	enum ede_code reason; /* EDE_BLOCKED, EDE_CENSORED or EDE_FILTERED */
+	enum policy_action override; /* of all its rules; ACTION_NONE: each has its own */
+	struct name alias;           /* with ACTION_LOCAL_DATA: a CNAME to this name */
 	struct endpoint *primaries; /* none: it comes from its file */
 	size_t primary_count;
 	struct name zone_name; /* of a zone by transfer, folded: as the primaries know it */
@@ -98,6 +100,7 @@ struct options {
 	unsigned hosts_ttl_s;
 	unsigned upstream_idle_timeout_ms;
 	char *tls_ca_file; /* "": the system's authorities */
+	unsigned break_dnssec; /* 0 or 1 */
 	unsigned trust_ad, cookies; /* 0 or 1 */
 	unsigned serve_stale_s; /* 0: off */
 	unsigned stale_client_timeout_ms;

@@ -51,9 +51,13 @@ static void print_zone(const struct zone_options *zone, FILE *out)
 		fprintf(out, "\t%sfile = ", zone->required ? "" : "# ");
 		print_files(zone, out);
 	}
-	if (zone->kind != ZONE_LOCAL)
-		fprintf(out, "\tmode = %s\n\treason = %s\n", option_mode_words[zone->mode],
+	if (zone->kind != ZONE_LOCAL) {
+		fprintf(out, "\tmode = %s\n\treason = %s\n\toverride = ",
+			option_mode_words[zone->mode],
 			option_reason_words[zone->reason - EDE_BLOCKED]);
+		option_print_override(zone, out);
+		fputc('\n', out);
+	}
 	fputs("}\n", out);
 }
 

@@ -105,6 +105,7 @@ enum zone_field {
 	ZONE_FIELD_FILE,
 	ZONE_FIELD_MODE,
 	ZONE_FIELD_REASON,
+	ZONE_FIELD_OVERRIDE,
 	ZONE_FIELD_PRIMARY, /* a list: struct zone_section has all of it */
 	ZONE_FIELD_ZONE_NAME,
 	ZONE_FIELD_KEY,
@@ -120,6 +121,10 @@ extern const struct zone_row zone_rows[ZONE_FIELD_COUNT];
 extern const char *const option_mode_words[];   /* in the order of enum policy_mode */
 extern const char *const option_reason_words[]; /* in the order of EDE codes from EDE_BLOCKED */
 extern const char *const option_format_words[]; /* in the order of enum zone_format */
+
+/* Sets the override of a zone from its text. False: it is none. */
+bool option_set_override(struct zone_options *zone, const char *text);
+void option_print_override(const struct zone_options *zone, FILE *out);
 
 /* The position of text in words; false when it is none of them. */
 bool option_find_word(const char *const *words, const char *text, unsigned *out);

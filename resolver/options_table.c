@@ -926,6 +926,18 @@ const struct option_row option_rows[] = {
 		.initial = "1m",
 		.reloadable = true,
 		.help = "How long clients may cache that a name is blocked."},
+	{.name = "break-dnssec",
+		.type = OPTION_WORD,
+		FIELD(break_dnssec),
+		.initial = "on",
+		.words = switch_words,
+		.reloadable = true,
+		.help = "Whether rules also change answers that are signed (DNSSEC) when the client "
+			"asks for signatures (DO). With on they do: else whoever sets DO would evade "
+			"them; a client that validates finds the answer bogus, which blocks as well. "
+			"With off such a client gets the signed answer as it is; to know whether it is "
+			"signed, rules on its questions wait for the answer, and apply where it is not "
+			"or where none comes. The zone special-use is not concerned."},
 	{.name = "event-command",
 		.type = OPTION_TEXTS,
 		.unit = "a program and its arguments",
@@ -966,6 +978,13 @@ const struct zone_row zone_rows[ZONE_FIELD_COUNT] = {
 		"What a blocked client is told by Extended DNS Errors (RFC 8914): that this resolver "
 		"blocks the name (15), that somebody else demands it (16), or that the client asked "
 		"for it (17). Default: blocked."},
+	[ZONE_FIELD_OVERRIDE] = {"override",
+		"none|nxdomain|nodata|passthru|drop|tcp-only|\"cname NAME\"",
+		"What all rules of the zone do, whatever the file says: deny the name, deny the type, "
+		"let it through, say nothing, send the client to TCP, or answer with an alias for "
+		"NAME. The rules' own local data is not looked at then. Default: none, each rule does "
+		"what it says. Changed by a reload without reading anything again; to try a zone out, "
+		"use mode = watch. Not for special-use."},
 	[ZONE_FIELD_PRIMARY] = {"primary", "{ \"address\", ... }",
 		"The servers the zone is transferred from, at most 8, in the order in which they "
 		"are asked; in place of file. The port is 53 where none is named."},

@@ -52,6 +52,7 @@ LIVE_MODULES = \
 	tests/live/test_redis_tls.py \
 	tests/live/test_remediate.py \
 	tests/live/test_replay.py \
+	tests/live/test_rpz.py \
 	tests/live/test_schema.py \
 	tests/live/test_schema_lines.py \
 	tests/live/test_script.py \

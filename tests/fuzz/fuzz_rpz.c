@@ -63,7 +63,31 @@ static void ask(const struct policy_index *index, const struct name *name)
 	FUZZ_CHECK((verdict.action == ACTION_NONE) == (verdict.enforced == NULL));
 }
 
-/* Each word of the text as a name, alone and below another label. */
+/* An address of the text as that of a client and as that of an answer. */
+static void ask_address(const struct policy_index *index, const char *text, size_t size)
+{
+	static const struct name question = {.length = 3, .wire = "\001q"};
+	struct policy_match matches[POLICY_MATCHES_MAX];
+	char word[ADDRESS_TEXT_MAX];
+	struct address address;
+
+	if (size >= sizeof(word))
+		return;
+	memcpy(word, text, size);
+	word[size] = '\0';
+	if (!address_from_text(&address, word))
+		return;
+	for (enum policy_trigger trigger = TRIGGER_CLIENT; trigger <= TRIGGER_ADDRESS; trigger++) {
+		if (trigger != TRIGGER_CLIENT && trigger != TRIGGER_ADDRESS)
+			continue;
+		size_t count = policy_match_addresses(index, trigger, &address, 1, matches);
+		FUZZ_CHECK(count == 0 || policy_has_trigger(index, trigger));
+		for (size_t i = 0; i < count; i++)
+			check_match(index, &matches[i], &question);
+	}
+}
+
+/* Each word of the text as an address, and as a name, alone and below another label. */
 static void ask_words(const struct policy_index *index, const char *text, size_t size)
 {
 	static const char separators[] = " \t\r\n#;";
@@ -73,6 +97,7 @@ static void ask_words(const struct policy_index *index, const char *text, size_t
 		end = at;
 		while (end < size && !memchr(separators, text[end], sizeof(separators) - 1))
 			end++;
+		ask_address(index, text + at, end - at);
 		if (name_from_text(&name, text + at, end - at) != TD_OK)
 			continue;
 		name_fold(name.wire, name.wire, name.length);

@@ -101,6 +101,9 @@ void assert_same_zones(const struct options *a, const struct options *b)
 		assert_int_equal(x->format, y->format);
 		assert_int_equal(x->mode, y->mode);
 		assert_int_equal(x->reason, y->reason);
+		assert_int_equal(x->override, y->override);
+		assert_int_equal(x->alias.length, y->alias.length);
+		assert_memory_equal(x->alias.wire, y->alias.wire, x->alias.length);
 	}
 }
 

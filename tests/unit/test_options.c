@@ -519,11 +519,11 @@ static void test_zones_override(void **state)
 	(void)state;
 	struct options *o = load_good(NO_RESOLV_CONF
 		"zone-dir = \"/z\"\n"
-		"zone \"allowed\" { file = \"allowed.rpz\" mode = block }\n"
+		"zone \"allowed\" { file = \"allowed.rpz\" mode = block override = tcp-only }\n"
 		"zone \"teredo\" { mode = block }\n"
 		"zone \"special-use\" { file = \"/s.rpz\" }\n"
 		"zone \"lab\" { mode = ignore format = patterns file = \"lab.rpz\" }\n"
-		"zone \"ads\" { file = \"/etc/ads\" reason = censored }\n"
+		"zone \"ads\" { file = \"/etc/ads\" reason = censored override = \"cname Walled.Example\" }\n"
 		"zone \"isatap\" { file = \"own.rpz\" }\n");
 	assert_int_equal(o->zone_count, 9);
 	assert_zone(o, 0, "special-use", "/s.rpz", "/s.patterns", MODE_BLOCK);
@@ -544,6 +544,10 @@ static void test_zones_override(void **state)
 	assert_int_equal(o->zones[7].kind, ZONE_LIST);
 	assert_int_equal(o->zones[6].reason, EDE_BLOCKED);
 	assert_int_equal(o->zones[7].reason, EDE_CENSORED);
+	assert_int_equal(o->zones[4].override, ACTION_TCP_ONLY);
+	assert_int_equal(o->zones[6].override, ACTION_NONE);
+	assert_int_equal(o->zones[7].override, ACTION_LOCAL_DATA);
+	assert_memory_equal(o->zones[7].alias.wire, "\6Walled\7Example", 16);
 	assert_round_trip(o);
 	options_free(o);
 }
@@ -676,7 +680,7 @@ static void test_exchange_reloadable(void **state)
 		"rate-limit = 5 rate-limit-slip = 3 rate-limit-prefix-v6 = 56 rate-limit-exempt = { \"192.0.2.3\" } "
 		"rebinding-protection = on rebinding-allow = { \"corp.example\" } "
 		"client-names = { \"hosts:/h\" } exclude = { \"example.com\" } mode = block "
-		"event-command = { \"/bin/tell\", \"-x\", \"-x\", \"\" } block-ttl = 2s serve-stale = 0 stale-client-timeout = 2s prefetch = off zone-watch = off zone-transfer-max = 1M failure-ttl = 9s "
+		"event-command = { \"/bin/tell\", \"-x\", \"-x\", \"\" } block-ttl = 2s break-dnssec = off serve-stale = 0 stale-client-timeout = 2s prefetch = off zone-watch = off zone-transfer-max = 1M failure-ttl = 9s "
 		"cache-size = 2M cache-save = off cache-ttl-min = 1s cache-ttl-max = 2h negative-ttl-max = 1h "
 		"workers = 7 redis = \"off\" zone \"ads\" { file = x }"
 		"upstream = { \"192.0.2.53\" } upstream-timeout = 1s upstream-order = strict upstream-hedge = off hosts = { \"/h\" } hosts-ttl = 1s "

@@ -198,7 +198,7 @@ static void test_every_action(void **state)
 		snprintf(expected[0], 80, "a:%s:24.0.2.0.192.rpz-", actions[i].action);
 		snprintf(expected[1], 80, "a:%s:32.zz.2001.rpz-", actions[i].action);
 		for (unsigned v6 = 0; v6 < 2; v6++) {
-			char rule[128];
+			char rule[256];
 			snprintf(rule, sizeof(rule), "%sip.", expected[v6]);
 			expect_answer(index, v6 ? "2001::9" : "192.0.2.9", rule);
 			snprintf(rule, sizeof(rule), "%sclient-ip.", expected[v6]);
