@@ -158,6 +158,12 @@ enum td_error policy_records_add(struct policy_records *records, const struct na
 void policy_records_end(struct policy_records *records);
 
 /*
+ * Makes of a trigger of RPZ (folded, relative to its zone) the name under which its rule stands in the zone, for adding and removing by name:
+ * that of an address has another one, which no question matches. NULL, or what is wrong with it.
+ */
+const char *policy_rpz_trigger(struct name *trigger);
+
+/*
  * Adds a pattern list to the zone opened last: one pattern a line, `#` starts a comment; action NXDOMAIN. A `*` stands for any run
  * of octets within its label; a first or last label that is `*` alone stands for one or more labels. (`win*.ipv6.microsoft.com`, `isatap.*`)
  */

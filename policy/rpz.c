@@ -17,7 +17,6 @@
 #include "lib/dns/text.h"
 #include "policy/builder.h"
 #include "policy/lines.h"
-#include "policy/rpz_address.h"
 
 #define HEAD_FAULTS_MAX 20 /* bad lines before the SOA after which the text is not a zone */
 #define WHY_MAX 160
@@ -161,33 +160,6 @@ static bool trigger_from_owner(const struct rpz *rpz, struct name *trigger)
 	trigger->wire[length] = 0;
 	trigger->length = (uint8_t)(length + 1);
 	return true;
-}
-
-/* Triggers of other kinds than names end in a label of their own. That of an address becomes the name
- * it has in the tree. NULL, or what is wrong. */
-static const char *trigger_read(struct name *trigger)
-{
-	enum policy_trigger kind;
-	struct prefix prefix;
-	size_t last = 0;
-
-	for (size_t at = 0; trigger->wire[at]; at += (size_t)1 + trigger->wire[at])
-		last = at;
-	struct token label = {(const char *)trigger->wire + last + 1, trigger->wire[last]};
-	if (label.length < 6 || memcmp(label.text, "rpz-", 4) != 0)
-		return NULL;
-	if (token_is(label, "rpz-nsdname"))
-		return "rules by name server (rpz-nsdname) are not supported: a forwarder does not "
-		       "see it";
-	if (token_is(label, "rpz-nsip"))
-		return "rules by name server address (rpz-nsip) are not supported: a forwarder "
-		       "does not see it";
-	if (!token_is(label, "rpz-ip") && !token_is(label, "rpz-client-ip"))
-		return NULL;
-	const char *why = rpz_address_read(trigger, &kind, &prefix);
-	if (!why)
-		rpz_address_name(kind, &prefix, trigger);
-	return why;
 }
 
 /* --- actions --- */
@@ -503,7 +475,7 @@ static enum td_error rule_read(struct rpz *rpz, struct token rest)
 	if (rpz->apex.length && !trigger_from_owner(rpz, &trigger))
 		why = "the name is outside the zone";
 	else if (rpz->apex.length)
-		why = trigger_read(&trigger);
+		why = policy_rpz_trigger(&trigger);
 	if (why) {
 		rpz_skip(rpz, why);
 		return TD_OK;

@@ -252,3 +252,43 @@ void rpz_address_top(const char *label, struct name *out)
 	label_put(out, label);
 	out->wire[out->length++] = 0;
 }
+
+/* --- any trigger --- */
+
+/* The words for triggers that a forwarder cannot honour; NULL for all others. */
+static const char *trigger_refused(const struct label *kind)
+{
+	static const struct {
+		const char *label, *words;
+	} kinds[] = {
+		{"rpz-nsdname", "rules by name server (rpz-nsdname) are not supported: a forwarder "
+				"does not see it"},
+		{"rpz-nsip", "rules by name server address (rpz-nsip) are not supported: a "
+			     "forwarder does not see it"},
+	};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (kind->length == strlen(kinds[i].label) &&
+			!memcmp(kind->text, kinds[i].label, kind->length))
+			return kinds[i].words;
+	return NULL;
+}
+
+const char *policy_rpz_trigger(struct name *trigger)
+{
+	enum policy_trigger kind;
+	struct prefix prefix;
+	size_t last = 0;
+
+	for (size_t at = 0; trigger->wire[at]; at += (size_t)1 + trigger->wire[at])
+		last = at;
+	const struct label label = {trigger->wire + last + 1, trigger->wire[last]};
+	if (label.length < 6 || memcmp(label.text, "rpz-", 4) != 0)
+		return NULL;
+	if (!kind_find(&label, false, &kind))
+		return trigger_refused(&label);
+	const char *why = rpz_address_read(trigger, &kind, &prefix);
+	if (!why)
+		rpz_address_name(kind, &prefix, trigger);
+	return why;
+}

@@ -33,8 +33,8 @@ static bool alias_set(struct zone_options *zone, const char *text)
 	if (strncasecmp(text, ALIAS_WORD, word) != 0 || strspn(text + word, " \t") == 0)
 		return false;
 	text += word + strspn(text + word, " \t");
-	if (name_from_text(&zone->alias, text, strlen(text)) != TD_OK || zone->alias.length == 1 ||
-		zone->alias.wire[1] == '*') {
+	if (name_from_text(&zone->alias, text, strlen(text)) != TD_OK ||
+		zone->alias.length == 1 || is_any(&zone->alias)) {
 		zone->alias.length = 0;
 		return false;
 	}

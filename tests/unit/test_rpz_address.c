@@ -343,6 +343,82 @@ static void test_more_zones_than_places(void **state)
 	policy_index_free(index);
 }
 
+/* --- changed zones --- */
+
+static struct name trigger_named(const char *text)
+{
+	struct name name = folded(text);
+
+	assert_null(policy_rpz_trigger(&name));
+	return name;
+}
+
+/* Rules on addresses in a zone that is kept, and in one that is changed and put together anew. */
+static void test_kept_and_patched(void **state)
+{
+	struct policy_builder *builder = policy_builder_new();
+	struct policy_index *index, *kept, *patched;
+	struct strbuf text;
+
+	(void)state;
+	strbuf_init(&text);
+	strbuf_append_text(
+		&text, SOA "24.0.2.0.192.rpz-ip CNAME .\n32.1.2.0.192.rpz-client-ip CNAME .\n");
+	for (unsigned i = 0; i < 200; i++)
+		strbuf_printf(&text, "32.%u.0.0.10.rpz-ip CNAME rpz-drop.\n", i);
+	strbuf_append_char(&text, '\0');
+	add_zone(builder, "a", ZONE_LIST, text.data);
+	strbuf_deinit(&text);
+	index = policy_builder_finish(&builder);
+
+	builder = policy_builder_new();
+	assert_int_equal(policy_builder_keep(builder, index, "a"), TD_OK);
+	kept = policy_builder_finish(&builder);
+	builder = policy_builder_new();
+	assert_int_equal(policy_builder_patch(builder, index, "a"), TD_OK);
+	policy_index_free(index);
+	for (unsigned i = 0; i < 150;
+		i++) { /* more than a quarter: the rest is put together anew */
+		char owner[64];
+		snprintf(owner, sizeof(owner), "32.%u.0.0.10.rpz-ip", i);
+		struct name name = trigger_named(owner);
+		assert_int_equal(
+			policy_builder_name_remove(builder, name.wire, false, ACTION_DROP), TD_OK);
+	}
+	struct name added = trigger_named("64.zz.db8.2001.rpz-client-ip");
+	assert_int_equal(
+		policy_builder_name(builder, added.wire, false, true, ACTION_NODATA, 0), TD_OK);
+	patched = policy_builder_finish(&builder);
+
+	expect_answer(kept, "10.0.0.7", "a:drop:32.7.0.0.10.rpz-ip.");
+	expect_client(kept, "2001:db8::1", "");
+	expect_answer(patched, "10.0.0.7", "");
+	expect_answer(patched, "10.0.0.180", "a:drop:32.180.0.0.10.rpz-ip.");
+	expect_answer(patched, "192.0.2.9", "a:nxdomain:24.0.2.0.192.rpz-ip.");
+	expect_client(patched, "192.0.2.1", "a:nxdomain:32.1.2.0.192.rpz-client-ip.");
+	expect_client(patched, "2001:db8::1", "a:nodata:64.zz.db8.2001.rpz-client-ip.");
+	policy_index_free(kept);
+	policy_index_free(patched);
+}
+
+/* File and line, as of any rule. */
+static void test_source(void **state)
+{
+	struct policy_index *index = one_zone(SOA "x CNAME .\n\n24.0.2.0.192.rpz-ip CNAME .\n");
+	struct policy_match matches[POLICY_MATCHES_MAX];
+	struct address address;
+	const char *source;
+	uint32_t line;
+
+	(void)state;
+	assert_true(address_from_text(&address, "192.0.2.5"));
+	assert_int_equal(policy_match_addresses(index, TRIGGER_ADDRESS, &address, 1, matches), 1);
+	assert_true(policy_rule_source(index, &matches[0], &source, &line));
+	assert_string_equal(source, "t");
+	assert_int_equal(line, 5);
+	policy_index_free(index);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -358,6 +434,8 @@ int main(void)
 		cmocka_unit_test(test_families_compared),
 		cmocka_unit_test(test_zone_order),
 		cmocka_unit_test(test_more_zones_than_places),
+		cmocka_unit_test(test_kept_and_patched),
+		cmocka_unit_test(test_source),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
