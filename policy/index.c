@@ -65,8 +65,7 @@ size_t policy_match_addresses(const struct policy_index *index, enum policy_trig
 		unsigned i = (unsigned)__builtin_ctzll(zones);
 		const struct policy_zone *zone = index->zones[i];
 		uint32_t rule;
-		if (prefixes_find_longest(zone_addresses_table(&zone->addresses, trigger),
-			    addresses, count, &rule))
+		if (zone_addresses_find(&zone->addresses, trigger, addresses, count, &rule))
 			match_add(out, &found,
 				&(struct policy_match){.zone = (uint8_t)i,
 					.action = (uint8_t)zone_rule_action(zone, rule),

@@ -11,6 +11,7 @@ policy_libpolicy_a_SOURCES = \
 	policy/list_exceptions.c policy/list_exceptions.h \
 	policy/list_hosts.c \
 	policy/lines.c policy/lines.h \
+	policy/masked.c policy/masked.h \
 	policy/patterns.c \
 	policy/policy.c policy/policy.h \
 	policy/prefixes.c policy/prefixes.h \
@@ -26,6 +27,7 @@ POLICY_TESTS = \
 	tests/unit/test_index \
 	tests/unit/test_index_model \
 	tests/unit/test_lists \
+	tests/unit/test_masked \
 	tests/unit/test_patterns \
 	tests/unit/test_policy \
 	tests/unit/test_precedence \
@@ -48,6 +50,9 @@ tests_unit_test_index_model_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)
 tests_unit_test_lists_SOURCES = tests/unit/test_lists.c $(POLICY_RULES)
 tests_unit_test_lists_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_lists_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)
+tests_unit_test_masked_SOURCES = tests/unit/test_masked.c $(POLICY_RULES)
+tests_unit_test_masked_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_masked_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)
 tests_unit_test_patterns_SOURCES = tests/unit/test_patterns.c $(POLICY_RULES)
 tests_unit_test_patterns_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_patterns_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)

@@ -260,6 +260,34 @@ static size_t line_pattern(const char *line, size_t length, const char **pattern
 	return end - start;
 }
 
+/* A rule on the addresses of answers: TD_INVALID, TD_FULL and TD_MALFORMED with words, as pattern_add. */
+static enum td_error masked_rule_add(struct policy_zone *zone, const char *text, size_t size,
+	unsigned line, const char **why)
+{
+	struct masked masked;
+	struct name name;
+	uint32_t node, rule;
+
+	*why = masked_read(text, size, &masked);
+	if (*why)
+		return TD_MALFORMED;
+	masked_name(&masked, &name);
+	enum td_error error = zone_node_add(zone, name.wire, &node);
+	if (error)
+		return error;
+	if (zone_rule_find(zone, node, false) != RULE_NONE) {
+		*why = "repeated: this mask stands above already";
+		return TD_INVALID;
+	}
+	if (zone->addresses.masked_read == MASKED_MAX) {
+		*why = "too many masks: at most 64 in a zone";
+		return TD_FULL;
+	}
+	error = zone_rule_add(zone, node, false, ACTION_NXDOMAIN, line, &rule);
+	zone->addresses.masked_read += !error;
+	return error;
+}
+
 static enum td_error line_read(struct reading *reading, const char *line, size_t length)
 {
 	const char *pattern, *why = NULL;
@@ -271,8 +299,12 @@ static enum td_error line_read(struct reading *reading, const char *line, size_t
 		if (is_blank(pattern[i]))
 			why = "one pattern a line";
 	if (!why) {
-		enum td_error error = pattern_add(reading->builder, pattern, size,
-			ACTION_NXDOMAIN, reading->load->lines, &why);
+		unsigned number = reading->load->lines;
+		enum td_error error =
+			*pattern == '@'
+				? masked_rule_add(reading->zone, pattern + 1, size - 1, number, &why)
+				: pattern_add(reading->builder, pattern, size, ACTION_NXDOMAIN, number,
+					  &why);
 		if (error && !why)
 			return error;
 	}

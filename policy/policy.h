@@ -166,6 +166,7 @@ const char *policy_rpz_trigger(struct name *trigger);
 /*
  * Adds a pattern list to the zone opened last: one pattern a line, `#` starts a comment; action NXDOMAIN. A `*` stands for any run
  * of octets within its label; a first or last label that is `*` alone stands for one or more labels. (`win*.ipv6.microsoft.com`, `isatap.*`)
+ * A line `@ADDRESS/MASK` is a rule on the addresses of answers, by the bits of the mask. (`@::5efe:0:0/::fdff:ffff:0:0`)
  */
 enum td_error policy_builder_patterns(struct policy_builder *builder, const char *source, const char *text, size_t size,
 	policy_report_fn *report, void *context, struct policy_load *load);

@@ -242,6 +242,7 @@ enum policy_action zone_rule_action(const struct policy_zone *zone, uint32_t rul
 size_t zone_rule_text(const struct policy_zone *zone, uint32_t rule, char *out)
 {
 	struct name name = {.length = 0};
+	struct masked masked;
 	bool wildcard;
 
 	if (rule_kind(rule) == RULE_PATTERN)
@@ -252,6 +253,8 @@ size_t zone_rule_text(const struct policy_zone *zone, uint32_t rule, char *out)
 		name.length = 2;
 	}
 	zone_node_name(zone, node, &name);
+	if (masked_find(&name, &masked))
+		return masked_to_text(&masked, out);
 	/* Rules on addresses end in capitals. */
 	name_fold(name.wire, name.wire, name.length);
 	return name_to_text(name.wire, out);

@@ -32,6 +32,12 @@ first.example.org. IN A 192.0.2.11
 second.example.org. IN A 192.0.2.12
 tunnel.example.org. 60 IN AAAA 2001:0:4137:9e76:2c3d:63bf:3fff:fdd2
 sixtofour.example.org. 60 IN AAAA 2002:c000:204::1
+relay.example.org. 60 IN A 192.88.99.7
+isatap-host.example.org. 60 IN AAAA fe80::5efe:c000:204
+isatap-global.example.org. 60 IN AAAA 2001:db9:1:2:200:5efe:c000:204
+alias-of-tunnel.example.org. 60 IN CNAME tunnel.example.org.
+beside1.example.org. 60 IN AAAA 2001:1::4137:9e76
+beside2.example.org. 60 IN AAAA 2001:db9:1:2:100:5efe:c000:204
 *.wild.example.org. IN A 192.0.2.77
 """ + "".join('big.example.org. IN TXT "%s"\n' % ("%03d " % index + "x" * 196) for index in range(20)) \
     + "".join("many.example.org. IN A 198.51.100.%d\n" % index for index in range(1, 41)) \

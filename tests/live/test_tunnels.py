@@ -8,7 +8,7 @@ import time
 import dns.reversename
 import pytest
 
-from harness import ede_codes, key, rcode_of, until
+from harness import addresses_of, ede_codes, key, rcode_of, until
 
 PTR = "PTR"
 # Of each class: the zone, and an address whose name is asked for, with what it has inside.
@@ -64,6 +64,64 @@ def test_a_person_sees_the_host_behind(teredown, nsd):
     assert "server 65.55.158.118, client 192.0.2.45 port 40000" in text
     view = json.loads(daemon.run("who", name_of(teredo), "--json"))["views"][0]
     assert view["tunnel"] == {"kind": "teredo", "server": "65.55.158.118", "client": "192.0.2.45", "port": 40000, "flags": 0x2c3d}
+
+
+# What an answer tells, of each class: name, type, zone, rule, address and what is inside; in conftest's world or below.
+ANSWERS = [
+    ("tunnel.example.org", "AAAA", "teredo", "32.zz.2001.rpz-ip.", {"teredo": {"server": "65.55.158.118", "client": "192.0.2.45", "port": 40000}}),
+    ("sixtofour.example.org", "AAAA", "6to4", "16.zz.2002.rpz-ip.", {"sixtofour": "192.0.2.4"}),
+    ("relay.example.org", "A", "6to4", "24.0.99.88.192.rpz-ip.", {}),
+    ("isatap-host.example.org", "AAAA", "isatap", "@::5efe:0:0/::fdff:ffff:0:0", {"isatap": "192.0.2.4"}),
+    ("isatap-global.example.org", "AAAA", "isatap", "@::5efe:0:0/::fdff:ffff:0:0", {"isatap": "192.0.2.4"}),
+    ("alias-of-tunnel.example.org", "AAAA", "teredo", "32.zz.2001.rpz-ip.", {"teredo": {"server": "65.55.158.118", "client": "192.0.2.45", "port": 40000}}),
+]
+NEAR = ["beside1.example.org", "beside2.example.org", "www.example.org"]
+
+
+class TestAnswers:
+    def test_watched_and_decoded(self, teredown, nsd):
+        """Each class under its own zone and rule, with what is inside, from upstream and from the cache; addresses beside the ranges are nobody's."""
+        daemon = teredown(nsd.endpoint, query_log="watched", redis="embedded")
+        for name, kind, *_ in ANSWERS * 2:
+            assert rcode_of(daemon.ask(name, kind)) == "NOERROR"
+        for name in NEAR:
+            assert addresses_of(daemon.ask(name, "AAAA"))
+        records = sorted(records_of(daemon, 2 * len(ANSWERS)), key=lambda record: record["txn"])
+        for (name, kind, zone, rule, inside), record in zip(ANSWERS * 2, records):
+            assert (record["query"], record["policy"], record["rule"], record["action"]) == (name + ".", zone, rule, "watch")
+            assert {field: record["answers"][-1][field] for field in INSIDE if field in record["answers"][-1]} == inside
+        daemon.until_counted(2 * len(ANSWERS) + len(NEAR))
+        hits = {(row["zone"], row["rule"]): row["hits"] for row in daemon.json("top", "rules")["rows"]}
+        assert hits == {("teredo", "32.zz.2001.rpz-ip."): 4, ("6to4", "16.zz.2002.rpz-ip."): 2, ("6to4", "24.0.99.88.192.rpz-ip."): 2,
+            ("isatap", "@::5efe:0:0/::fdff:ffff:0:0"): 4}
+        # An address of IPv6 is no server: nobody was told one here.
+        assert not [row for row in daemon.json("top")["rows"] if "told_teredo" in row]
+        assert "server 65.55.158.118, client 192.0.2.45 behind UDP port 40000" in daemon.run("who", "2001:0:4137:9e76:2c3d:63bf:3fff:fdd2")
+        assert " [ISATAP: 192.0.2.4]" in daemon.run("tail", "--once") and " [6to4: 192.0.2.4]" in daemon.run("tail", "--once")
+
+    @pytest.mark.parametrize("blocked", ["teredo", "6to4", "isatap"])
+    def test_blocked_without_the_others(self, teredown, nsd, blocked):
+        """Also what is in the cache already, and with DO set; then truthfully again."""
+        daemon = teredown(nsd.endpoint)
+        daemon.ask(ANSWERS[0][0], "AAAA")
+        daemon.run("mode", "block", "--zone", blocked)
+        for name, kind, zone, *_ in ANSWERS:
+            for options in ({}, {"want_dnssec": True}):
+                answer = daemon.ask(name, kind, **options)
+                assert rcode_of(answer) == ("NXDOMAIN" if zone == blocked else "NOERROR")
+                assert ede_codes(answer) == ([15] if zone == blocked else []) and bool(addresses_of(answer)) == (zone != blocked)
+        for name in NEAR:
+            assert addresses_of(daemon.ask(name, "AAAA"))
+        daemon.run("mode", "watch", "--zone", blocked)
+        assert all(addresses_of(daemon.ask(name, kind)) for name, kind, *_ in ANSWERS)
+
+    def test_a_server_known_by_its_address(self, teredown, nsd, folder):
+        """A rule of the zone teredo on an address: whatever name led there, the client was told a server."""
+        path = folder.write("servers.rpz", "$TTL 60\n@ SOA . . 1 1 1 1 1\n32.118.158.55.65.rpz-ip CNAME .\n")
+        daemon = teredown(nsd.endpoint, redis="embedded", zones={"teredo": {"file": path, "mode": "watch"}})
+        daemon.ask("shared.example.org", source="127.0.31.1")
+        daemon.until_counted(1)
+        assert daemon.store().hget(key("client", "127.0.31.1"), "told_teredo_server") == "65.55.158.118"
 
 
 class TestToldATeredoServer:

@@ -202,6 +202,65 @@ static void test_tunnel_names(void **state)
 			names[i].rule ? names[i].rule : names[i].name, ACTION_NXDOMAIN);
 }
 
+/* Of each class its own addresses, to the last one and no further; the rule says which. */
+static void test_tunnel_addresses(void **state)
+{
+	static const struct {
+		const char *address, *zone, *rule;
+	} cases[] = {
+		{"2001:0:4137:9e76:2c3d:63bf:3fff:fdd2", "teredo", "32.zz.2001.rpz-ip."},
+		{"2001::", "teredo", "32.zz.2001.rpz-ip."},
+		{"2001:0:ffff:ffff:ffff:ffff:ffff:ffff", "teredo", "32.zz.2001.rpz-ip."},
+		{"2001:1::", NULL, NULL},
+		{"2000:ffff:ffff:ffff:ffff:ffff:ffff:ffff", NULL, NULL},
+		{"2002::", "6to4", "16.zz.2002.rpz-ip."},
+		{"2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "6to4", "16.zz.2002.rpz-ip."},
+		{"2003::", NULL, NULL},
+		{"192.88.99.0", "6to4", "24.0.99.88.192.rpz-ip."},
+		{"192.88.99.255", "6to4", "24.0.99.88.192.rpz-ip."},
+		{"192.88.98.255", NULL, NULL},
+		{"192.88.100.0", NULL, NULL},
+		{"fe80::5efe:c000:204", "isatap", "@::5efe:0:0/::fdff:ffff:0:0"},
+		{"2001:db8:1:2:200:5efe:c000:204", "isatap", "@::5efe:0:0/::fdff:ffff:0:0"},
+		{"2001:db8:1:2:100:5efe:c000:204", NULL, NULL},
+		{"2001:db8:1:2:0:5eff:c000:204", NULL, NULL},
+		{"2001:db8:1:2:5e:fe00:c000:204", NULL, NULL},
+		{"2001:db8:1:2:0:0:5efe:204", NULL, NULL},
+		{"94.254.0.0", NULL, NULL},
+	};
+	struct policy_match matches[POLICY_MATCHES_MAX];
+	struct address address;
+	char text[NAME_TEXT_MAX];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_true(address_from_text(&address, cases[i].address));
+		size_t count = policy_match_addresses(
+			*state, TRIGGER_ADDRESS, &address, 1, matches);
+		if (count != (cases[i].zone ? 1 : 0))
+			fail_msg("%s: %zu rules match", cases[i].address, count);
+		if (!count)
+			continue;
+		assert_string_equal(policy_zone_name(*state, matches[0].zone), cases[i].zone);
+		policy_rule_text(*state, &matches[0], text);
+		assert_string_equal(text, cases[i].rule);
+		assert_int_equal(matches[0].action, ACTION_NXDOMAIN);
+	}
+}
+
+/* An address of two classes is of both: each zone has a mode of its own. */
+static void test_address_of_two_classes(void **state)
+{
+	struct policy_match matches[POLICY_MATCHES_MAX];
+	struct address address;
+
+	assert_true(address_from_text(&address, "2002:c000:204:1:0:5efe:c000:204"));
+	assert_int_equal(
+		policy_match_addresses(*state, TRIGGER_ADDRESS, &address, 1, matches), 2);
+	assert_string_equal(policy_zone_name(*state, matches[0].zone), "6to4");
+	assert_string_equal(policy_zone_name(*state, matches[1].zone), "isatap");
+	assert_int_equal(policy_match_addresses(*state, TRIGGER_CLIENT, &address, 1, matches), 0);
+}
+
 static void test_bypass_names(void **state)
 {
 	static const struct expectation names[] = {
@@ -440,6 +499,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_tunnel_names),
+		cmocka_unit_test(test_tunnel_addresses),
+		cmocka_unit_test(test_address_of_two_classes),
 		cmocka_unit_test(test_bypass_names),
 		cmocka_unit_test(test_nothing_else),
 		cmocka_unit_test(test_localhost),
