@@ -31,7 +31,8 @@ CLEANFILES += doc/conf.tmp
 
 # test_options_print also compares the documents with the table.
 if HAVE_CMOCKA
-OPTIONS_TESTS = tests/unit/test_options tests/unit/test_options_faults tests/unit/test_options_print tests/unit/test_options_redis tests/unit/test_options_transfer
+OPTIONS_TESTS = tests/unit/test_options tests/unit/test_options_faults tests/unit/test_options_groups tests/unit/test_modes tests/unit/test_options_print \
+	tests/unit/test_options_redis tests/unit/test_options_transfer
 check_PROGRAMS += $(OPTIONS_TESTS)
 TESTS += $(OPTIONS_TESTS)
 OPTIONS_FILE = tests/unit/options_file.c tests/unit/options_file.h
@@ -42,6 +43,12 @@ tests_unit_test_options_LDADD = $(OPTIONS_TEST_LIBS)
 tests_unit_test_options_faults_SOURCES = tests/unit/test_options_faults.c $(OPTIONS_FILE)
 tests_unit_test_options_faults_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_options_faults_LDADD = $(OPTIONS_TEST_LIBS)
+tests_unit_test_options_groups_SOURCES = tests/unit/test_options_groups.c $(OPTIONS_FILE)
+tests_unit_test_options_groups_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_options_groups_LDADD = $(OPTIONS_TEST_LIBS)
+tests_unit_test_modes_SOURCES = tests/unit/test_modes.c $(OPTIONS_FILE)
+tests_unit_test_modes_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_modes_LDADD = $(OPTIONS_TEST_LIBS)
 tests_unit_test_options_print_SOURCES = tests/unit/test_options_print.c $(OPTIONS_FILE)
 tests_unit_test_options_print_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_options_print_LDADD = $(OPTIONS_TEST_LIBS)

@@ -51,6 +51,14 @@ void policy_groups_free(struct policy_groups *groups)
 	free(groups);
 }
 
+/* Room for one more, by doubling. NULL: out of memory. */
+static void *grow(void *items, size_t count, size_t size)
+{
+	if (count & (count - 1))
+		return items;
+	return reallocarray(items, count ? 2 * count : 1, size);
+}
+
 enum td_error policy_groups_add_prefix(
 	struct policy_groups *groups, const struct prefix *prefix, uint8_t group)
 {
@@ -58,8 +66,7 @@ enum td_error policy_groups_add_prefix(
 
 	if (!address_is_ip(&prefix->address) || prefix->length > 8 * octets)
 		return TD_INVALID;
-	struct network *networks =
-		reallocarray(groups->networks, groups->network_count + 1, sizeof(*networks));
+	struct network *networks = grow(groups->networks, groups->network_count, sizeof(*networks));
 	if (!networks)
 		return TD_NOMEM;
 	groups->networks = networks;
@@ -74,7 +81,7 @@ enum td_error policy_groups_add_client(
 	if (client->family != ADDRESS_MAC && client->family != ADDRESS_LABEL)
 		return TD_INVALID;
 	struct known_client *clients =
-		reallocarray(groups->clients, groups->client_count + 1, sizeof(*clients));
+		grow(groups->clients, groups->client_count, sizeof(*clients));
 	if (!clients)
 		return TD_NOMEM;
 	groups->clients = clients;

@@ -168,13 +168,22 @@ static bool start_names(struct clients *clients, struct event_base *base)
 	return clients->names != NULL;
 }
 
+static bool groups_have_macs(const struct options *options)
+{
+	for (size_t i = 0; i < options->group_count; i++)
+		for (size_t k = 0; k < options->groups[i].client_count; k++)
+			if (options->groups[i].clients[k].client.family == ADDRESS_MAC)
+				return true;
+	return false;
+}
+
 static bool needs_neighbours(const struct options *options)
 {
 	for (size_t i = 0; i < options->exclude_count; i++) {
 		if (identity_exclude_is_mac(options->exclude[i]))
 			return true;
 	}
-	return options->client_identity == CLIENT_IS_MAC;
+	return options->client_identity == CLIENT_IS_MAC || groups_have_macs(options);
 }
 
 /* They stay open where a reload takes the last reason away. */

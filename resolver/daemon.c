@@ -26,6 +26,7 @@
 #include "lib/base/log.h"
 #include "resolver/compile.h"
 #include "resolver/daemon_gauges.h"
+#include "resolver/daemon_modes.h"
 #include "resolver/daemon_reload.h"
 #include "resolver/daemon_transfer.h"
 #include "resolver/daemon_site.h"
@@ -132,14 +133,25 @@ bool daemon_broadcast(
 	return true;
 }
 
-bool daemon_set_policy(struct daemon *daemon, struct rules *rules,
-	const uint8_t mode[POLICY_ZONES_MAX], broadcast_done_fn *done, void *context)
+static struct query_policy *make_policy(
+	const struct daemon *daemon, struct rules *rules, struct site *site)
+{
+	uint8_t mode[POLICY_GROUPS_MAX][POLICY_ZONES_MAX];
+
+	daemon_modes_fill(daemon, rules, mode);
+	struct query_policy *policy = feeds_policy(rules, site,
+		(const uint8_t(*)[POLICY_ZONES_MAX])mode, daemon->options, daemon->telemetry);
+	if (policy && policy_knows_macs(&policy->view))
+		policy->neighbours = clients_identity(daemon->clients).shared;
+	return policy;
+}
+
+bool daemon_set_policy(struct daemon *daemon, struct rules *rules, broadcast_done_fn *done,
+	void *context)
 {
 	struct broadcast *broadcast = broadcast_new(daemon, done, context);
 	struct site *site = daemon->next_site ? daemon->next_site : daemon->site;
-	struct query_policy *policy = broadcast ? feeds_policy(rules, site, mode, daemon->options,
-							  daemon->telemetry)
-						: NULL;
+	struct query_policy *policy = broadcast ? make_policy(daemon, rules, site) : NULL;
 
 	if (!policy) {
 		free(broadcast);
@@ -154,7 +166,6 @@ bool daemon_set_policy(struct daemon *daemon, struct rules *rules,
 	broadcast->old_rules = daemon->rules;
 	daemon->policy = policy;
 	daemon->rules = rules;
-	memcpy(daemon->mode, mode, sizeof daemon->mode);
 	for (unsigned i = 0; i < daemon->worker_count; i++)
 		broadcast->messages[i].identity = daemon->next_identity;
 	if (daemon->next_identity)
@@ -162,6 +173,7 @@ bool daemon_set_policy(struct daemon *daemon, struct rules *rules,
 			telemetry_change_identity(daemon->telemetry, daemon->next_identity);
 	daemon->next_identity = NULL;
 	broadcast_send(broadcast, WORKER_SET_POLICY);
+	daemon_modes_follow(daemon);
 	return true;
 }
 
@@ -435,9 +447,7 @@ static bool open_policy(struct daemon *daemon)
 	daemon->site = feeds_site(daemon->options, ++daemon->generation);
 	if (!daemon->site)
 		return false;
-	feeds_modes(daemon->options, daemon->rules, daemon->mode);
-	daemon->policy = feeds_policy(
-		daemon->rules, daemon->site, daemon->mode, daemon->options, daemon->telemetry);
+	daemon->policy = make_policy(daemon, daemon->rules, daemon->site);
 	return daemon->policy != NULL;
 }
 
@@ -585,7 +595,7 @@ bool daemon_open(struct daemon *daemon, struct options *options, const char *con
 	if (sockets_open(&daemon->sockets, options->listen, options->listen_count,
 		    options->workers) != TD_OK ||
 		!prepare_dirs(options) || !daemon_become_user(options) || !daemon_load_tls(daemon, options) ||
-		!(daemon->clients = clients_new(options, daemon->tls)) || !open_event_command(daemon) || !open_name_servers(daemon) || !open_telemetry(daemon) || !open_policy(daemon))
+		!(daemon->clients = clients_new(options, daemon->tls)) || !open_event_command(daemon) || !open_name_servers(daemon) || !open_telemetry(daemon) || !daemon_modes_open(daemon) || !open_policy(daemon))
 		return false;
 	seed_new(&seed);
 	daemon->cache = cache_new(options->cache_size, CACHE_SHARDS, &seed);
@@ -599,7 +609,7 @@ bool daemon_open(struct daemon *daemon, struct options *options, const char *con
 	daemon_apply_cache_options(daemon);
 	if (!open_control(daemon) || !open_workers(daemon) || !start_threads(daemon) ||
 		!daemon_gauges_start(daemon) || !daemon_site_start(daemon) ||
-		!daemon_reload_start(daemon))
+		!daemon_reload_start(daemon) || !daemon_modes_start(daemon))
 		return false;
 	daemon_transfer_start(daemon);
 	daemon_cache_load(daemon);
@@ -632,6 +642,7 @@ void daemon_close(struct daemon *daemon)
 	daemon_reload_stop(daemon);
 	daemon_transfer_close(daemon);
 	daemon_site_stop(daemon);
+	daemon_modes_close(daemon);
 	for (unsigned i = 0; i < QUERY_WORKERS_MAX; i++)
 		worker_free(daemon->workers[i]);
 	if (daemon->telemetry)

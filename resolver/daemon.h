@@ -22,6 +22,7 @@
 #include "resolver/telemetry/telemetry.h"
 #include "resolver/worker.h"
 
+struct daemon_modes;
 struct daemon_reload;
 struct event;
 struct event_base;
@@ -59,7 +60,7 @@ struct daemon {
 	struct transfers *transfers;       /* daemon_transfer.h */
 	const struct zone_feed *zone_feed; /* of zones that are in no file; NULL: none */
 	struct query_policy *policy; /* in force, or on its way to the workers */
-	uint8_t mode[POLICY_ZONES_MAX];
+	struct daemon_modes *modes;
 	uint64_t generation;
 	struct worker *workers[QUERY_WORKERS_MAX];
 	unsigned worker_count;
@@ -112,11 +113,11 @@ bool daemon_broadcast(
 	struct daemon *daemon, enum worker_request request, broadcast_done_fn *done, void *context);
 
 /*
- * Puts these modes over these rules (the present ones, or new ones, taken over) into force, and the
+ * Puts the modes of this moment (daemon_modes.h) over these rules (the present ones, or new ones, taken over) into force, and the
  * next site where there is one; done is called when every worker has them. False: out of memory; nothing changed.
  */
-bool daemon_set_policy(struct daemon *daemon, struct rules *rules,
-	const uint8_t mode[POLICY_ZONES_MAX], broadcast_done_fn *done, void *context);
+bool daemon_set_policy(struct daemon *daemon, struct rules *rules, broadcast_done_fn *done,
+	void *context);
 
 /* Tells those who look up the names of Redis' hosts which upstream servers there are now. */
 void daemon_set_name_servers(struct daemon *daemon);

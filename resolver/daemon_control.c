@@ -12,31 +12,14 @@
 #include "lib/base/log.h"
 #include "resolver/daemon.h"
 #include "resolver/daemon_gauges.h"
+#include "resolver/daemon_modes.h"
 #include "resolver/daemon_reload.h"
 #include "resolver/daemon_site.h"
 #include "resolver/daemon_transfer.h"
 #include "resolver/telemetry/redis/forget.h"
 #include "resolver/upstream/server_status.h"
 
-static const char *const kind_names[] = {
-	[ZONE_TUNNEL] = "tunnel", [ZONE_LIST] = "list", [ZONE_LOCAL] = "local"};
-
 /* --- status --- */
-
-static void add_zones(const struct daemon *daemon, struct control_reply *reply)
-{
-	const struct policy_index *index = daemon->rules->index;
-	char text[POLICY_ZONE_NAME_MAX + 64];
-
-	for (size_t i = 0; i < policy_zone_count(index); i++) {
-		enum policy_zone_kind kind = policy_zone_kind(index, i);
-		snprintf(text, sizeof text, "%s %s rules=%zu kind=%s state=%s", policy_zone_name(index, i),
-			kind == ZONE_LOCAL ? "always"
-					   : policy_mode_name((enum policy_mode)daemon->mode[i]),
-			policy_zone_rules(index, i), kind_names[kind], rules_zone_state(&daemon->rules->zones[i]));
-		control_reply_add(reply, "zone", text);
-	}
-}
 
 static void add_upstreams(const struct daemon *daemon, const struct broadcast *broadcast,
 	int64_t now_us, struct control_reply *reply)
@@ -129,7 +112,7 @@ static void on_status(struct daemon *daemon, struct broadcast *broadcast)
 			reply, "listen", endpoint_to_text(&daemon->options->listen[i], text));
 	add_upstreams(daemon, broadcast, now_us, reply);
 	daemon_site_status(daemon, broadcast, reply);
-	add_zones(daemon, reply);
+	daemon_modes_add_zones(daemon, reply);
 	daemon_transfer_status(daemon, reply);
 	daemon_reload_status(daemon, reply);
 	add_figures(daemon, broadcast, &telemetry, reply);
@@ -145,82 +128,6 @@ static void request_status(
 	(void)words;
 	if (!daemon_broadcast(daemon, WORKER_STATUS, on_status, reply))
 		control_reply_fail(reply, "out of memory");
-}
-
-/* --- mode --- */
-
-static void on_mode_set(struct daemon *daemon, struct broadcast *broadcast)
-{
-	(void)daemon;
-	control_reply_end(broadcast->context);
-}
-
-static void fail_unknown_zone(
-	const struct daemon *daemon, struct control_reply *reply, const char *name)
-{
-	char words[512];
-	int length = snprintf(words, sizeof words, "no zone named %.32s; zones:", name);
-
-	for (size_t i = 0;
-		i < policy_zone_count(daemon->rules->index) && length < (int)sizeof words; i++)
-		length += snprintf(words + length, sizeof words - (size_t)length, " %s",
-			policy_zone_name(daemon->rules->index, i));
-	control_reply_fail(reply, words);
-}
-
-static void note_change(struct daemon *daemon, struct control_reply *reply, const char *zone,
-	enum policy_mode before, enum policy_mode after)
-{
-	char text[128];
-
-	snprintf(text, sizeof text, "%s %s %s", zone, policy_mode_name(before),
-		policy_mode_name(after));
-	control_reply_add(reply, "changed", text);
-	snprintf(text, sizeof text, "%s: %s to %s by uid %u", zone, policy_mode_name(before),
-		policy_mode_name(after), (unsigned)control_reply_uid(reply));
-	log_info("mode of %s", text);
-	telemetry_event(daemon->telemetry, "mode", text);
-}
-
-static void request_mode(
-	struct daemon *daemon, struct control_reply *reply, unsigned count, char *const words[])
-{
-	const struct policy_index *index = daemon->rules->index;
-	uint8_t modes[POLICY_ZONES_MAX];
-	enum policy_mode mode;
-	size_t only = SIZE_MAX;
-
-	if (count == 1) {
-		add_zones(daemon, reply);
-		control_reply_end(reply);
-		return;
-	}
-	if (!policy_mode_from_text(&mode, words[1])) {
-		control_reply_fail(reply, "the mode is one of watch, block, ignore");
-		return;
-	}
-	if (count > 2 && !policy_zone_find(index, words[2], &only)) {
-		fail_unknown_zone(daemon, reply, words[2]);
-		return;
-	}
-	if (only != SIZE_MAX && policy_zone_kind(index, only) == ZONE_LOCAL) {
-		control_reply_fail(reply, "this zone is local data outside all modes");
-		return;
-	}
-	memcpy(modes, daemon->mode, sizeof modes);
-	for (size_t i = 0; i < policy_zone_count(index); i++)
-		if (only == SIZE_MAX ? policy_zone_kind(index, i) == ZONE_TUNNEL : i == only)
-			modes[i] = (uint8_t)mode;
-	uint8_t before[POLICY_ZONES_MAX];
-	memcpy(before, daemon->mode, sizeof before);
-	if (!daemon_set_policy(daemon, daemon->rules, modes, on_mode_set, reply)) {
-		control_reply_fail(reply, "out of memory");
-		return;
-	}
-	for (size_t i = 0; i < policy_zone_count(index); i++)
-		if (before[i] != modes[i])
-			note_change(daemon, reply, policy_zone_name(index, i),
-				(enum policy_mode)before[i], mode);
 }
 
 /* --- reload --- */
@@ -282,7 +189,7 @@ void daemon_control(void *context, struct control_reply *reply, unsigned count, 
 		const char *word;
 		unsigned most;
 		void (*run)(struct daemon *, struct control_reply *, unsigned, char *const *);
-	} requests[] = {{"status", 1, request_status}, {"mode", 3, request_mode},
+	} requests[] = {{"status", 1, request_status}, {"mode", 5, daemon_modes_request},
 		{"reload", 1, request_reload}, {"forget", 2, request_forget},
 		{"explain", 3, daemon_explain}, {"cache", 4, daemon_cache},
 		{"flush", 4, daemon_flush}, {"refresh", 2, daemon_refresh}};

@@ -88,22 +88,6 @@ static void round_fail(struct round *round, const char *why)
 
 /* --- what a round brought --- */
 
-/* A mode changed by command stays, unless the file says something new about the zone. */
-static void keep_changed_modes(const struct daemon *daemon, const struct options *options,
-	const struct rules *rules, uint8_t mode[POLICY_ZONES_MAX])
-{
-	uint8_t before[POLICY_ZONES_MAX];
-	size_t old;
-
-	feeds_modes(daemon->options, daemon->rules, before);
-	feeds_modes(options, rules, mode);
-	for (size_t zone = 0; zone < policy_zone_count(rules->index); zone++)
-		if (policy_zone_find(
-			    daemon->rules->index, policy_zone_name(rules->index, zone), &old) &&
-			before[old] == mode[zone])
-			mode[zone] = daemon->mode[old];
-}
-
 /* A file that can no longer be read leaves the secrets as they are. */
 static void reload_cookies(struct options *options)
 {
@@ -146,8 +130,7 @@ static bool follow_files(struct daemon *daemon)
 	return file_watch_set(daemon->reload->files, paths, count);
 }
 
-static bool take_options(struct daemon *daemon, struct round *round, const struct rules *rules,
-	uint8_t mode[POLICY_ZONES_MAX])
+static bool take_options(struct daemon *daemon, struct round *round)
 {
 	struct options *options = round->options;
 	struct site *site =
@@ -157,7 +140,6 @@ static bool take_options(struct daemon *daemon, struct round *round, const struc
 		return false;
 	feeds_site_free(daemon->next_site);
 	daemon->next_site = site;
-	keep_changed_modes(daemon, options, rules, mode);
 	options_describe_restart(daemon->options, options, round->restart, sizeof(round->restart));
 	if (round->restart[0])
 		log_warning("reload: these options take effect at a restart: %s", round->restart);
@@ -225,17 +207,13 @@ static void on_in_force(struct daemon *daemon, struct broadcast *broadcast)
 /* Rules of daemon->rules, or new ones, taken over. */
 static void put_in_force(struct daemon *daemon, struct round *round, struct rules *rules)
 {
-	uint8_t mode[POLICY_ZONES_MAX];
-
-	if (round->options && !take_options(daemon, round, rules, mode)) {
+	if (round->options && !take_options(daemon, round)) {
 		if (rules != daemon->rules)
 			rules_free(rules);
 		round_fail(round, SITE_FAULT);
 		return;
 	}
-	if (!round->options)
-		keep_changed_modes(daemon, daemon->options, rules, mode);
-	if (!daemon_set_policy(daemon, rules, mode, on_in_force, round))
+	if (!daemon_set_policy(daemon, rules, on_in_force, round))
 		round_fail(round, NO_MEMORY);
 }
 

@@ -32,7 +32,7 @@ static void put_in_force(struct daemon *daemon, struct site *site)
 		feeds_site_free(daemon->next_site);
 		daemon->next_site = site;
 	}
-	if (!site || !daemon_set_policy(daemon, daemon->rules, daemon->mode, on_in_force, NULL))
+	if (!site || !daemon_set_policy(daemon, daemon->rules, on_in_force, NULL))
 		log_error("what upstream servers and hosts files say now has no effect: out of "
 			  "memory");
 }

@@ -13,9 +13,8 @@
 #include "resolver/query.h"
 #include "resolver/rules.h"
 
-/* The modes of the options, by zone of the index. */
-void feeds_modes(
-	const struct options *options, const struct rules *rules, uint8_t mode[POLICY_ZONES_MAX]);
+/* The groups of the options, numbered in their order from 1 on. NULL: out of memory. */
+struct policy_groups *feeds_groups(const struct options *options);
 
 /* The servers of the options, by the names that are asked of them. NULL: out of memory. */
 struct route_table *feeds_routes(const struct options *options);
@@ -36,7 +35,7 @@ void feeds_site_free(struct site *site);
 /* A policy over these rules, with this site, and the options' clients and TTL; zone numbers come from telemetry
  * (NULL in tests: none). NULL: out of memory. */
 struct query_policy *feeds_policy(struct rules *rules, struct site *site,
-	const uint8_t mode[POLICY_ZONES_MAX], const struct options *options,
+	const uint8_t mode[POLICY_GROUPS_MAX][POLICY_ZONES_MAX], const struct options *options,
 	struct telemetry *telemetry);
 
 /* Frees a policy that no worker uses any more (NULL is fine), and its rules and site when no policy

@@ -11,15 +11,27 @@
 
 #define WAIT_SLACK_US (500 * US_PER_MS) /* clients wait longer than a question takes by this */
 
-void feeds_modes(
-	const struct options *options, const struct rules *rules, uint8_t mode[POLICY_ZONES_MAX])
+static enum td_error add_client(
+	struct policy_groups *groups, const struct group_client *client, uint8_t group)
 {
-	size_t position;
+	if (client->client.family != ADDRESS_NONE)
+		return policy_groups_add_client(groups, &client->client, group);
+	return policy_groups_add_prefix(groups, &client->network, group);
+}
 
-	memset(mode, MODE_IGNORE, POLICY_ZONES_MAX);
-	for (size_t i = 0; i < options->zone_count; i++)
-		if (policy_zone_find(rules->index, options->zones[i].name, &position))
-			mode[position] = (uint8_t)options->zones[i].mode;
+struct policy_groups *feeds_groups(const struct options *options)
+{
+	struct policy_groups *groups = policy_groups_new();
+	bool good = groups != NULL;
+
+	for (size_t i = 0; good && i < options->group_count; i++)
+		for (size_t k = 0; good && k < options->groups[i].client_count; k++)
+			good = add_client(groups, &options->groups[i].clients[k],
+				       (uint8_t)(i + 1)) == TD_OK;
+	if (good && policy_groups_seal(groups))
+		return groups;
+	policy_groups_free(groups);
+	return NULL;
 }
 
 /* To *at, which moves behind them. */
@@ -78,7 +90,7 @@ static void zone_settings(struct query_policy *policy, size_t zone,
 }
 
 struct query_policy *feeds_policy(struct rules *rules, struct site *site,
-	const uint8_t mode[POLICY_ZONES_MAX], const struct options *options,
+	const uint8_t mode[POLICY_GROUPS_MAX][POLICY_ZONES_MAX], const struct options *options,
 	struct telemetry *telemetry)
 {
 	size_t prefixes = options->allow_count + options->proxy_count + options->forwarder_count +
@@ -91,6 +103,12 @@ struct query_policy *feeds_policy(struct rules *rules, struct site *site,
 
 	if (!policy)
 		return NULL;
+	if (options->group_count)
+		policy->view.groups = policy->groups = feeds_groups(options);
+	if (options->group_count && !policy->groups) {
+		free(policy);
+		return NULL;
+	}
 	/* The lists stand behind the policy in the same block, so that they live as long. */
 	struct name *zones = (struct name *)(policy + 1);
 	struct prefix *at = (struct prefix *)(zones + options->pass_subnet_count);
@@ -128,8 +146,7 @@ struct query_policy *feeds_policy(struct rules *rules, struct site *site,
 	policy->view.generation =
 		site->generation > rules->generation ? site->generation : rules->generation;
 	policy->site = site;
-	for (size_t i = 0; i < POLICY_GROUPS_MAX; i++)
-		memcpy(policy->view.mode[i], mode, POLICY_ZONES_MAX);
+	memcpy(policy->view.mode, mode, sizeof policy->view.mode);
 	for (size_t i = 0; i < POLICY_ZONES_MAX; i++)
 		policy->zone_id[i] =
 			telemetry && i < policy_zone_count(rules->index)
@@ -148,6 +165,7 @@ struct query_policy *feeds_policy(struct rules *rules, struct site *site,
 void feeds_policy_free(struct rules *rules, struct site *site, struct query_policy *policy)
 {
 	if (policy) {
+		policy_groups_free(policy->groups);
 		rules->users--;
 		site->users--;
 	}

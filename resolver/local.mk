@@ -21,10 +21,14 @@ resolver_libresolver_a_SOURCES = \
 	resolver/hosts.c resolver/hosts.h \
 	resolver/listen_tcp.c resolver/listen_tcp.h \
 	resolver/listen_udp.c resolver/listen_udp.h \
+	resolver/mode_table.c resolver/mode_table.h \
+	resolver/modes.c resolver/modes.h \
+	resolver/modes_file.c resolver/modes_file.h \
 	resolver/name_files.c resolver/name_files.h \
 	resolver/neighbours.c resolver/neighbours.h \
 	resolver/options.c resolver/options.h resolver/options_private.h \
-	resolver/options_check.c resolver/options_forward.c resolver/options_override.c resolver/options_print.c resolver/options_read.c \
+	resolver/options_check.c resolver/options_forward.c resolver/options_group.c resolver/options_override.c resolver/options_print.c \
+	resolver/options_read.c resolver/options_read_group.c resolver/options_reading.h \
 	resolver/options_redis.c resolver/options_transfer.c resolver/options_table.c resolver/options_value.c \
 	resolver/flight.c resolver/flight.h resolver/judge.c resolver/judge.h \
 	resolver/query.c resolver/query.h resolver/query_private.h \
@@ -35,6 +39,7 @@ resolver_libresolver_a_SOURCES = \
 	resolver/reply.c resolver/reply.h \
 	resolver/resolv_conf.c resolver/resolv_conf.h \
 	resolver/rules.c resolver/rules.h \
+	resolver/schedule.c resolver/schedule.h \
 	resolver/site.c resolver/site.h \
 	resolver/sockets.c resolver/sockets.h \
 	resolver/text_file.c resolver/text_file.h \
@@ -57,6 +62,8 @@ teredownd_SOURCES = \
 	resolver/daemon_control.c \
 	resolver/daemon_explain.c \
 	resolver/daemon_gauges.c resolver/daemon_gauges.h \
+	resolver/daemon_modes.c resolver/daemon_modes.h resolver/daemon_modes_private.h \
+	resolver/daemon_modes_request.c \
 	resolver/loop_prober.c resolver/loop_prober.h \
 	resolver/daemon_reload.c resolver/daemon_reload.h \
 	resolver/daemon_site.c resolver/daemon_site.h \
@@ -72,6 +79,11 @@ check_PROGRAMS += $(RESOLVER_TESTS)
 TESTS += $(RESOLVER_TESTS)
 check_PROGRAMS += tests/unit/test_name_files tests/unit/test_event_command
 TESTS += tests/unit/test_name_files tests/unit/test_event_command
+check_PROGRAMS += tests/unit/test_schedule
+TESTS += tests/unit/test_schedule
+tests_unit_test_schedule_SOURCES = tests/unit/test_schedule.c
+tests_unit_test_schedule_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_schedule_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
 SITE_TESTS = tests/unit/test_hosts tests/unit/test_resolv_conf tests/scenario/test_site
 check_PROGRAMS += $(SITE_TESTS)
 TESTS += $(SITE_TESTS)

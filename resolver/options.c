@@ -417,6 +417,7 @@ static void apply_settings(struct options *options, const struct settings *setti
 	options_apply_forwards(options, settings, faults);
 	if (!whole)
 		return;
+	options_apply_groups(options, settings, faults);
 	apply_resolv_conf(options, settings, secrets, faults);
 	options_apply_redis(options, settings, secrets, faults);
 	if (secrets)
@@ -472,6 +473,7 @@ void options_free(struct options *options)
 	free(options->zones);
 	options_forget_forwards(options);
 	options_forget_keys(options);
+	options_forget_groups(options);
 	option_fields_free(options);
 	options_forget_redis(options);
 	explicit_bzero(&options->cookie_secrets, sizeof options->cookie_secrets);
@@ -502,6 +504,12 @@ void options_exchange_reloadable(struct options *options, struct options *with)
 	options->key_count = with->key_count;
 	with->keys = keys;
 	with->key_count = key_count;
+	struct group_options *groups = options->groups;
+	size_t group_count = options->group_count;
+	options->groups = with->groups;
+	options->group_count = with->group_count;
+	with->groups = groups;
+	with->group_count = group_count;
 	bool from_resolv_conf = options->upstream_from_resolv_conf;
 	options->upstream_from_resolv_conf = with->upstream_from_resolv_conf;
 	with->upstream_from_resolv_conf = from_resolv_conf;

@@ -16,6 +16,7 @@
 #include "lib/dns/tsig.h"
 #include "policy/policy.h"
 #include "resolver/resolv_conf.h"
+#include "resolver/schedule.h"
 #include "resolver/telemetry/redis/redis_address.h"
 #include "resolver/telemetry/telemetry.h"
 #include "resolver/upstream/server_address.h"
@@ -48,6 +49,7 @@ struct zone_options {
 	size_t primary_count;
 	struct name zone_name; /* of a zone by transfer, folded: as the primaries know it */
 	char *key;             /* the title of a section key; NULL: none */
+	struct schedule schedule; /* in place of mode, where a rule of it fits */
 };
 
 #define ZONE_PRIMARIES_MAX 8
@@ -57,6 +59,30 @@ struct key_options {
 	char *title;
 	char *secret_file;
 	struct tsig_key key; /* without a secret where that was not to be read */
+};
+
+#define GROUP_CLIENTS_MAX 1024 /* of one group */
+
+/* One of the two; the other one's family is ADDRESS_NONE. */
+struct group_client {
+	struct prefix network;
+	struct address client; /* ADDRESS_MAC or ADDRESS_LABEL */
+};
+
+struct group_zone_options {
+	char zone[POLICY_ZONE_NAME_MAX]; /* of the options, not a ZONE_LOCAL */
+	bool has_mode;                   /* else that of the zone */
+	enum policy_mode mode;
+	struct schedule schedule;
+};
+
+/* A section group "NAME"; number 1 … in order. */
+struct group_options {
+	char name[POLICY_ZONE_NAME_MAX];
+	struct group_client *clients; /* none is in another group as well */
+	size_t client_count;
+	struct group_zone_options *zones;
+	size_t zone_count;
 };
 
 /* A section forward "TITLE", which route_table_add takes. */
@@ -160,6 +186,8 @@ struct options {
 	struct key_options *keys;
 	size_t key_count;
 	uint64_t zone_transfer_max; /* octets */
+	struct group_options *groups; /* fewer than POLICY_GROUPS_MAX */
+	size_t group_count;
 };
 
 /*
@@ -221,6 +249,10 @@ size_t options_plain_servers(const struct options *options, struct endpoint *out
 
 /* True when some server is to be asked over TLS. */
 bool options_use_tls(const struct options *options);
+
+/* "90s", "10m", "2h", "3d", "1w": as in durations of the configuration, with a unit always. False:
+ * it is none, or too long to be counted in milliseconds. */
+bool options_read_duration(const char *text, uint64_t *out_ms);
 
 /* Default path of the configuration file (SYSCONFDIR "/teredown.conf"). */
 extern const char options_default_path[];

@@ -58,6 +58,7 @@ static void print_zone(const struct zone_options *zone, FILE *out)
 		option_print_override(zone, out);
 		fputc('\n', out);
 	}
+	options_print_schedule(&zone->schedule, "\t", out);
 	fputs("}\n", out);
 }
 
@@ -68,6 +69,7 @@ void options_print(const struct options *options, FILE *out)
 	for (size_t i = 0; i < options->zone_count; i++)
 		print_zone(&options->zones[i], out);
 	options_print_keys(options, out);
+	options_print_groups(options, out);
 	options_print_forwards(options, out);
 }
 
@@ -156,6 +158,7 @@ void options_print_sample(FILE *out)
 	      "watch }\n",
 		out);
 	options_print_key_sample(out);
+	options_print_group_sample(out);
 	options_print_forward_sample(out);
 }
 
@@ -257,4 +260,5 @@ void options_print_manual(FILE *out)
 	for (size_t i = 0; i < ZONE_FIELD_COUNT; i++)
 		print_manual_zone_row(&zone_rows[i], out);
 	options_print_key_manual(out);
+	options_print_group_manual(out);
 }

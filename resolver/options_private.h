@@ -175,6 +175,7 @@ struct zone_section {
 	struct row_settings files; /* all that `file` names; the first is its field */
 	bool files_again; /* the file gives them a second time: what comes is dropped */
 	struct row_settings primaries;           /* line 0: not given */
+	struct row_settings schedule;            /* line 0: not given */
 };
 
 enum key_field { KEY_FIELD_ALGORITHM, KEY_FIELD_SECRET_FILE, KEY_FIELD_COUNT };
@@ -183,6 +184,23 @@ struct key_section {
 	char *title;
 	unsigned line;
 	struct setting fields[KEY_FIELD_COUNT]; /* text NULL: not given */
+};
+
+struct group_zone_section {
+	char *zone;
+	unsigned line;
+	struct setting mode;          /* text NULL: not given */
+	struct row_settings schedule; /* line 0: not given */
+	bool again;                   /* the file has it a second time: what comes is dropped */
+};
+
+struct group_section {
+	char *title;
+	unsigned line;
+	struct row_settings clients; /* line 0: not given */
+	struct group_zone_section *zones;
+	size_t zone_count;
+	bool again; /* as above */
 };
 
 struct forward_section {
@@ -200,6 +218,9 @@ struct settings {
 	size_t forward_count;
 	struct key_section *keys;
 	size_t key_count;
+	struct group_section *groups;
+	size_t group_count;
+	size_t group_now; /* while they are read: the one that is */
 };
 
 /* The bytes of a file, NUL-terminated, malloc'd; NULL and a fault when it cannot be read or is no
@@ -237,6 +258,18 @@ void options_print_primaries(const struct zone_options *zone, FILE *out);
 void options_print_keys(const struct options *options, FILE *out);
 void options_print_key_sample(FILE *out);
 void options_print_key_manual(FILE *out);
+/* --- sections group, and schedules (options_group.c) --- */
+
+/* After the zones. */
+void options_apply_groups(
+	struct options *options, const struct settings *settings, struct faults *faults);
+void options_forget_groups(struct options *options);
+void options_print_groups(const struct options *options, FILE *out);
+void options_print_group_sample(FILE *out);
+void options_print_group_manual(FILE *out);
+
+/* "\tschedule = { … }" and a newline, behind indent; nothing where there is none. */
+void options_print_schedule(const struct schedule *schedule, const char *indent, FILE *out);
 
 /* --- Redis (options_redis.c) --- */
 

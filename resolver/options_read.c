@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * From a configuration's text to settings: which option was given which text, and where. libconfuse
- * reads the syntax and is included nowhere else; what the values mean is options.c's business, so
+ * reads the syntax; what the values mean is options.c's business, so
  * that one bad value hides no other.
  *
  * What libconfuse 3.3 does not give is made up for here:
@@ -14,22 +14,17 @@
  */
 #include "config.h"
 
-#include <confuse.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "resolver/options_private.h"
+#include "resolver/options_reading.h"
 
 #define TEXT_MAX (1 << 20) /* bytes of a configuration */
 #define FAULTS_MAX 200
-#define UNKNOWN_MAX 32 /* names complained of before reading ends */
 #define NAME_SHOWN_MAX 40
-
-/* What the default of the first list in a section says: the section begins. */
-#define SECTION_BEGINS "?"
 
 /* --- faults --- */
 
@@ -247,7 +242,7 @@ static char *blank_comments(const char *text, struct faults *faults)
 
 /* --- settings --- */
 
-static void row_settings_clear(struct row_settings *row)
+void row_settings_clear(struct row_settings *row)
 {
 	for (size_t i = 0; i < row->count; i++)
 		free(row->items[i].text);
@@ -265,6 +260,7 @@ static void settings_clear(struct settings *settings)
 			free(settings->zones[i].fields[k].text);
 		row_settings_clear(&settings->zones[i].files);
 		row_settings_clear(&settings->zones[i].primaries);
+		row_settings_clear(&settings->zones[i].schedule);
 	}
 	free(settings->zones);
 	settings->zones = NULL;
@@ -284,6 +280,7 @@ static void settings_clear(struct settings *settings)
 	free(settings->keys);
 	settings->keys = NULL;
 	settings->key_count = 0;
+	group_sections_clear(settings);
 }
 
 void settings_free(struct settings *settings)
@@ -293,7 +290,7 @@ void settings_free(struct settings *settings)
 	settings->rows = NULL;
 }
 
-static bool row_settings_append(struct row_settings *row, const char *text, unsigned line)
+bool row_settings_append(struct row_settings *row, const char *text, unsigned line)
 {
 	struct setting *items = reallocarray(row->items, row->count + 1, sizeof(*items));
 	if (!items)
@@ -307,7 +304,7 @@ static bool row_settings_append(struct row_settings *row, const char *text, unsi
 	return true;
 }
 
-static struct zone_section *find_zone(struct settings *settings, const char *name)
+struct zone_section *settings_find_zone(struct settings *settings, const char *name)
 {
 	for (size_t i = 0; i < settings->zone_count; i++) {
 		if (strcmp(settings->zones[i].name, name) == 0)
@@ -382,7 +379,7 @@ struct unknown {
 	const char *section; /* one of known_sections */
 };
 
-static const char *const known_sections[] = {"root", "zone", "forward", "key"};
+static const char *const known_sections[] = {"root", "zone", "group", "forward", "key"};
 
 struct reading {
 	struct settings *settings;
@@ -395,7 +392,17 @@ struct reading {
 
 static struct reading *reading;
 
-static void read_out_of_memory(void)
+struct settings *reading_settings(void)
+{
+	return reading->settings;
+}
+
+struct faults *reading_faults(void)
+{
+	return reading->faults;
+}
+
+void reading_out_of_memory(void)
 {
 	reading->faults->no_memory = true;
 }
@@ -420,7 +427,7 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 	if (anew)
 		row_settings_clear(row);
 	if (!row_settings_append(row, value, line))
-		read_out_of_memory();
+		reading_out_of_memory();
 	if (row->line == 0)
 		row->line = line;
 	return 0;
@@ -446,7 +453,7 @@ static bool take_file(
 		return false;
 	}
 	if (!zone->files_again && !row_settings_append(&zone->files, value, line))
-		read_out_of_memory();
+		reading_out_of_memory();
 	return opt->nvalues > 1;
 }
 
@@ -461,10 +468,10 @@ static int on_zone_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *re
 			"%s: stands outside of a section zone \"NAME\" { … }", opt->name);
 		return 0;
 	}
-	struct zone_section *zone = find_zone(reading->settings, cfg->title);
+	struct zone_section *zone = settings_find_zone(reading->settings, cfg->title);
 	if (!zone) {
 		if (!append_zone(reading->settings, cfg->title, line))
-			read_out_of_memory();
+			reading_out_of_memory();
 		return 0;
 	}
 	enum zone_field field = zone_field_of(opt->name);
@@ -479,7 +486,7 @@ static int on_zone_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *re
 	}
 	*setting = (struct setting){strdup(value), line};
 	if (!setting->text)
-		read_out_of_memory();
+		reading_out_of_memory();
 	return 0;
 }
 
@@ -542,7 +549,7 @@ static int on_forward_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void 
 				"forward \"%.80s\": given again, expected once (first on line %u)",
 				cfg->title, forward->line);
 		} else if (!append_forward(reading->settings, cfg->title, line)) {
-			read_out_of_memory();
+			reading_out_of_memory();
 		}
 		return 0;
 	}
@@ -554,21 +561,9 @@ static int on_forward_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void 
 			"forward \"%.80s\": upstream: given again, expected once (first on line %u)",
 			cfg->title, forward->upstream.line);
 	else if (!row_settings_append(&forward->upstream, value, line))
-		read_out_of_memory();
+		reading_out_of_memory();
 	if (forward->upstream.line == 0)
 		forward->upstream.line = line;
-	return 0;
-}
-
-static int on_unsupported(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
-{
-	(void)opt;
-	*(const char **)result = value;
-	if (strcmp(value, SECTION_BEGINS) == 0)
-		faults_add(reading->faults, (unsigned)cfg->line,
-			"%s \"%.40s\": sections of this kind are not known in this version, "
-			"expected zone or forward",
-			cfg->name, cfg->title ? cfg->title : "");
 	return 0;
 }
 
@@ -630,7 +625,7 @@ static void note_unknown(const cfg_t *cfg, const char *name)
 		return;
 	char *copy = strdup(name);
 	if (!copy) {
-		read_out_of_memory();
+		reading_out_of_memory();
 		return;
 	}
 	reading->unknown[reading->unknown_count++] = (struct unknown){copy, section};
@@ -694,7 +689,7 @@ static cfg_opt_t value_option(const struct option_row *row)
 }
 
 /* Options that are known to be unknown take one value or a list. Returns how many were written. */
-static size_t unknown_options(cfg_opt_t *out, const char *section)
+size_t reading_unknown_options(cfg_opt_t *out, const char *section)
 {
 	size_t count = 0;
 	for (size_t i = 0; i < reading->unknown_count; i++) {
@@ -714,17 +709,16 @@ static void zone_options(cfg_opt_t *out)
 					   i == ZONE_FIELD_FILE ? on_zone_value : on_primary)
 				 : (cfg_opt_t)CFG_STR_CB(zone_rows[i].name, NULL,
 					   CFGF_NODEFAULT, on_zone_value);
-	out += unknown_options(out, "zone");
+	*out++ = zone_schedule_option();
+	out += reading_unknown_options(out, "zone");
 	*out = (cfg_opt_t)CFG_END();
 }
 
 static cfg_t *make_parser(void)
 {
 	static char begins[] = "{" SECTION_BEGINS "}", rpz[] = "rpz";
-	cfg_opt_t zone[ZONE_FIELD_COUNT + UNKNOWN_MAX + 1], inner_zone[ZONE_FIELD_COUNT + 1];
-	cfg_opt_t group[] = {CFG_STR_LIST_CB("clients", begins, CFGF_NONE, on_unsupported),
-		CFG_STR_CB("mode", NULL, CFGF_NODEFAULT, on_unsupported),
-		CFG_SEC("zone", inner_zone, CFGF_TITLE | CFGF_MULTI), CFG_END()};
+	cfg_opt_t zone[ZONE_FIELD_COUNT + 1 + UNKNOWN_MAX + 1];
+	cfg_opt_t group_zone[GROUP_ZONE_OPTIONS_MAX], group[GROUP_OPTIONS_MAX];
 	cfg_opt_t forward[1 + UNKNOWN_MAX + 1] = {
 		CFG_STR_LIST_CB("upstream", begins, CFGF_NONE, on_forward_value)};
 	static char sha256[] = "hmac-sha256";
@@ -745,15 +739,13 @@ static cfg_t *make_parser(void)
 	key[0].def.parsed = sha256;
 	zone[ZONE_FIELD_FORMAT].flags = CFGF_NONE;
 	zone[ZONE_FIELD_FORMAT].def.parsed = rpz;
-	for (size_t i = 0; i < ZONE_FIELD_COUNT; i++)
-		inner_zone[i] = (cfg_opt_t)CFG_STR_CB(
-			zone_rows[i].name, NULL, CFGF_NODEFAULT, on_unsupported);
-	inner_zone[ZONE_FIELD_COUNT] = (cfg_opt_t)CFG_END();
-	forward[1 + unknown_options(forward + 1, "forward")] = (cfg_opt_t)CFG_END();
-	key[2 + unknown_options(key + 2, "key")] = (cfg_opt_t)CFG_END();
+	group_zone_options(group_zone);
+	group_options(group, group_zone);
+	forward[1 + reading_unknown_options(forward + 1, "forward")] = (cfg_opt_t)CFG_END();
+	key[2 + reading_unknown_options(key + 2, "key")] = (cfg_opt_t)CFG_END();
 	for (size_t i = 0; i < option_row_count; i++)
 		*out++ = value_option(&option_rows[i]);
-	out += unknown_options(out, "root");
+	out += reading_unknown_options(out, "root");
 	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++)
 		*out++ = sections[i];
 	*out = (cfg_opt_t)CFG_END();
@@ -777,7 +769,7 @@ static bool read_once(char *text)
 			faults_add(reading->faults, (unsigned)cfg->line,
 				"syntax: this is not understood");
 	} else {
-		read_out_of_memory();
+		reading_out_of_memory();
 	}
 	if (file)
 		fclose(file);

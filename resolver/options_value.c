@@ -25,8 +25,9 @@ struct suffix {
 static const struct suffix size_suffixes[] = {
 	{"G", UINT64_C(1) << 30}, {"M", UINT64_C(1) << 20}, {"K", UINT64_C(1) << 10}, {NULL, 0}};
 
-static const struct suffix duration_suffixes[] = {
-	{"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}, {NULL, 0}};
+/* Weeks are read and never written: they stand behind what divides everything. */
+static const struct suffix duration_suffixes[] = {{"d", 86400000}, {"h", 3600000}, {"m", 60000},
+	{"s", 1000}, {"ms", 1}, {"w", 604800000}, {NULL, 0}};
 
 static const struct suffix *suffixes_of(const struct option_row *row)
 {
@@ -66,6 +67,14 @@ static bool parse_scaled(const struct option_row *row, const char *text, uint64_
 		return false;
 	*out = number * factor / row->scale;
 	return true;
+}
+
+bool options_read_duration(const char *text, uint64_t *out_ms)
+{
+	static const struct option_row row = {.type = OPTION_DURATION, .scale = 1};
+	size_t digits = strspn(text, "0123456789");
+
+	return text[digits] && parse_scaled(&row, text, out_ms);
 }
 
 /* The shortest form with a suffix: 67108864 is "64M". */

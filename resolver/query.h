@@ -51,6 +51,7 @@ struct query_client {
 struct query_policy {
 	struct policy_view view;
 	uint16_t zone_id[POLICY_ZONES_MAX];
+	struct policy_groups *groups; /* those of the view, freed with the policy; NULL: none */
 	const struct identity_shared *neighbours; /* where groups have MAC addresses; NULL: not looked at */
 	const struct site *site;    /* hosts files and sections forward; NULL: none */
 	enum ede_code reason[POLICY_ZONES_MAX]; /* of what the zone blocks */

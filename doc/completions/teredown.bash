@@ -46,6 +46,14 @@ _teredown()
 		COMPREPLY=($(compgen -W "$(_teredown_zones)" -- "$cur"))
 		return
 		;;
+	-g | --group)
+		COMPREPLY=($(compgen -W "$(_teredown_ask mode | sed -n 's/^Groups: //p')" -- "$cur"))
+		return
+		;;
+	--for)
+		COMPREPLY=($(compgen -W "10m 1h 1d 1w" -- "$cur"))
+		return
+		;;
 	-r | --resolver)
 		# compgen expands words once more, and these stand in Redis: only what nothing can be expanded in.
 		COMPREPLY=($(compgen -W "$(_teredown_ask status --fleet | sed -n '2,$s/^\([A-Za-z0-9._-]\{1,\}\)  .*/\1/p')" -- "$cur"))
@@ -57,7 +65,7 @@ _teredown()
 		word=${COMP_WORDS[i]}
 		case $word in
 		-c | --config | -n | --lines | -d | --days | -z | --zone | -r | --resolver | -F | --format | -s | --since | -u | --until | \
-			-C | --client | -N | --name | -a | --address | -S | --span | -b | --by | -x | --scale | --file | -p | --port | --rate | --tries | --wait | --deadline | --as | --columns | --source | -t | --type) ((i++)) ;;
+			-C | --client | -N | --name | -a | --address | -S | --span | -b | --by | -x | --scale | --file | -p | --port | --rate | --tries | --wait | --deadline | --as | --columns | --source | -t | --type | -g | --group | --for) ((i++)) ;;
 		-*) ;;
 		*)
 			command=$word
@@ -85,7 +93,7 @@ _teredown()
 		COMPREPLY=($(compgen -W "--powershell --netsh --registry --gpo --intune --linux --firewall --undo --mark --client $reads $options" -- "$cur"))
 		;;
 	verify) COMPREPLY=($(compgen -W "--client $reads $options" -- "$cur")) ;;
-	mode) COMPREPLY=($(compgen -W "watch block ignore --zone $options" -- "$cur")) ;;
+	mode) COMPREPLY=($(compgen -W "watch block ignore reset --zone --group --for $options" -- "$cur")) ;;
 	export)
 		COMPREPLY=($(compgen -W "pairs transactions --format --since --until --client --name --address --with-clients $reads $options" -- "$cur"))
 		;;
@@ -97,7 +105,7 @@ _teredown()
 	flush) COMPREPLY=($(compgen -W "--all --suffix --type $options" -A hostname -- "$cur")) ;;
 	forget) COMPREPLY=($(compgen -W "--yes $options" -- "$cur")) ;;
 	probe) COMPREPLY=($(compgen -W "--file --port --rate --tries --wait --deadline $options" -A hostname -- "$cur")) ;;
-	block) COMPREPLY=($(compgen -W "on off $options" -- "$cur")) ;;
+	block) COMPREPLY=($(compgen -W "on off --group --for $options" -- "$cur")) ;;
 	*) COMPREPLY=($(compgen -W "$options" -- "$cur")) ;;
 	esac
 }
@@ -116,7 +124,7 @@ _teredown_ask()
 
 _teredown_zones()
 {
-	_teredown_ask mode | sed -n 's/^\([a-z0-9-]\{1,\}\)  .*/\1/p'
+	_teredown_ask mode | sed -n 's/^\([a-z0-9-]\{1,\}\)  .*/\1/p' | sort -u
 }
 
 complete -F _teredown teredown

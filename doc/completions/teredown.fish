@@ -40,8 +40,12 @@ complete -c teredown -n '__fish_seen_subcommand_from drops timeline' -s v -l csv
 complete -c teredown -n '__fish_seen_subcommand_from timeline' -s S -l span -x -a '1h 2h 3h 4h 6h 8h 12h 1d 7d' -d 'of a row'
 complete -c teredown -n '__fish_seen_subcommand_from timeline' -s b -l by -x -a 'source client name' -d 'a column a source, client or name'
 complete -c teredown -n '__fish_seen_subcommand_from timeline' -s x -l scale -x -a 'linear log' -d 'of the bars'
-complete -c teredown -n '__fish_seen_subcommand_from mode' -a 'watch block ignore'
-complete -c teredown -n '__fish_seen_subcommand_from mode' -s z -l zone -x -d 'this zone only'
+complete -c teredown -n '__fish_seen_subcommand_from mode' -a 'watch block ignore reset'
+complete -c teredown -n '__fish_seen_subcommand_from mode' -s z -l zone -x -d 'this zone only' \
+	-a "(teredown mode 2>/dev/null | string match -rg '^([a-z0-9-]+)  ' | sort -u)"
+complete -c teredown -n '__fish_seen_subcommand_from mode block' -s g -l group -x -d 'for the clients of this group only' \
+	-a "(teredown mode 2>/dev/null | string match -rg '^Groups: (.*)' | string split ' ')"
+complete -c teredown -n '__fish_seen_subcommand_from mode block' -l for -x -a '10m 1h 1d 1w' -d 'only so long'
 complete -c teredown -n '__fish_seen_subcommand_from export' -a 'pairs transactions'
 complete -c teredown -n '__fish_seen_subcommand_from export' -s F -l format -x -a 'json csv cof' -d 'format'
 complete -c teredown -n '__fish_seen_subcommand_from drops timeline export' -s s -l since -x -d 'not what ended before'

@@ -71,7 +71,9 @@ enum cli_exit {
 	X(SOURCE, 0, "source", "NAME", "know it again under this name")                  \
 	X(ALL, 0, "all", NULL, "everything")                                           \
 	X(SUFFIX, 0, "suffix", NULL, "the name and all names below it")                \
-	X(TYPE, 't', "type", "TYPE", "records of this type only")
+	X(TYPE, 't', "type", "TYPE", "records of this type only")                        \
+	X(GROUP, 'g', "group", "GROUP", "for the clients of this group only")            \
+	X(FOR, 0, "for", "TIME", "only so long: 90s, 10m, 2h, 3d, 1w")
 
 enum cli_option {
 #define X(name, letter, word, argument, help) CLI_##name,

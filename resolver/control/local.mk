@@ -21,6 +21,7 @@ resolver_control_libcontrol_a_SOURCES = \
 	resolver/control/ingest/ingest_report.c \
 	resolver/control/ingest/ingest_source.c \
 	resolver/control/export_filter.c resolver/control/export_format.c \
+	resolver/control/command_mode.c \
 	resolver/control/command_policy.c \
 	resolver/control/command_probe.c \
 	resolver/control/command_remediate.c \

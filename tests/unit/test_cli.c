@@ -456,6 +456,35 @@ static void add_status(struct control_reply *reply)
 	control_reply_end(reply);
 }
 
+static void add_modes(struct control_reply *reply)
+{
+	control_reply_add(reply, "zone", "teredo watch rules=24 kind=tunnel state=ok");
+	control_reply_add(reply, "group", "gaming clients=1");
+	control_reply_add(reply, "group", "kids clients=2");
+	control_reply_add(reply, "cell", "teredo * watch configuration until=0");
+	control_reply_add(reply, "cell",
+		"teredo gaming ignore command until=0 since=1700000000 uid=0 user=root");
+	control_reply_add(reply, "cell", "teredo kids watch zone until=0");
+	control_reply_end(reply);
+}
+
+/* `mode block|watch|… ZONE GROUP SECONDS` */
+static void change_mode(struct control_reply *reply, unsigned count, char *const words[])
+{
+	bool group = count > 3 && strcmp(words[3], "*") != 0;
+
+	if (strcmp(words[1], "block") == 0 || strcmp(words[1], "reset") == 0)
+		control_reply_add(reply, "changed",
+			group ? "teredo watch block gaming" : "teredo watch block *");
+	if (!group && strcmp(words[1], "block") == 0)
+		control_reply_add(reply, "except", "gaming teredo ignore");
+	if (count > 4)
+		control_reply_add(reply, "warning", words[4]);
+	control_reply_add(reply, "set", strcmp(words[1], "ignore") == 0 ? "1" : "0");
+	control_reply_add(reply, "until", "0");
+	control_reply_end(reply);
+}
+
 static void handle(void *context, struct control_reply *reply, unsigned count, char *const words[])
 {
 	(void)context;
@@ -471,14 +500,11 @@ static void handle(void *context, struct control_reply *reply, unsigned count, c
 		control_reply_add(reply, "fault", "ads /etc/ads: gone\033[31m");
 		control_reply_end(reply);
 	} else if (count == 1) {
-		control_reply_add(reply, "zone", "teredo watch rules=24 kind=tunnel state=ok");
-		control_reply_end(reply);
+		add_modes(reply);
 	} else if (count == 3 && strcmp(words[2], "teredo") != 0) {
 		control_reply_fail(reply, "no zone named x; zones: teredo");
 	} else {
-		if (strcmp(words[1], "block") == 0)
-			control_reply_add(reply, "changed", "teredo watch block");
-		control_reply_end(reply);
+		change_mode(reply, count, words);
 	}
 }
 
@@ -513,8 +539,10 @@ static void test_daemon(void **state)
 	CHECK(CLI_OK, "  running for                2 h 5 min\n", "", "-c", config, "status");
 	CHECK(CLI_OK, "10 received = 7 answered + 2 dropped + 1 pending\n", "", "-c", config,
 		"status");
-	CHECK(CLI_OK, "  9.9.9.9:53  ok     800      90         4     3         1         2         0       0   ", "", "-c", config,
-		"status");
+	CHECK(CLI_OK,
+		"  9.9.9.9:53  ok     800      90         4     3         1         2         0    "
+		"   0   ",
+		"", "-c", config, "status");
 	CHECK(CLI_OK, "  dropped, malformed         2\n", "", "-c", config, "status");
 	CHECK(CLI_OK, "  hits                       3 (75 %)\n", "", "-c", config, "status");
 	CHECK(CLI_OK, "gone\\027[31m", "", "-c", config, "status");
@@ -537,12 +565,44 @@ static void test_daemon(void **state)
 		"", "-c", config, "status", "--json");
 
 	CHECK(CLI_OK, "teredo: watch -> block\n", "", "-c", config, "block", "on");
-	CHECK(CLI_OK, "{\"changed\":[{\"zone\":\"teredo\",\"from\":\"watch\",\"to\":\"block\"}]}\n",
+	CHECK(CLI_OK,
+		"For all clients but those of group gaming (teredo: ignore), until the next change; "
+		"a restart of teredownd is none.\n",
+		"", "-c", config, "mode", "block");
+	CHECK(CLI_OK,
+		"{\"changed\":[{\"zone\":\"teredo\",\"from\":\"watch\",\"to\":\"block\"}],"
+		"\"except\":[{\"group\":\"gaming\",\"zone\":\"teredo\",\"mode\":\"ignore\"}]}\n",
 		"", "-c", config, "--json", "mode", "block");
+	CHECK(CLI_OK,
+		"teredo for group gaming: watch -> block\nFor the clients of group gaming, until the "
+		"next change;",
+		"", "-c", config, "block", "on", "--group", "gaming");
+	CHECK(CLI_OK,
+		"{\"changed\":[{\"zone\":\"teredo\",\"group\":\"gaming\",\"from\":\"watch\","
+		"\"to\":\"block\"}]}\n",
+		"", "-c", config, "--json", "block", "on", "-g", "gaming");
+	CHECK(CLI_OK, "For all clients, until the next change", "", "-c", config, "mode", "ignore");
+	CHECK(CLI_OK, "teredo: watch -> block\n", "", "-c", config, "mode", "reset", "--zone",
+		"teredo");
+	CHECK(CLI_OK, "teredo: watch -> block\n", "teredown: 600\n", "-c", config, "mode", "block",
+		"--for", "10m");
+	CHECK(CLI_OK, "", "teredown: 604800\n", "-c", config, "mode", "ignore", "--for=1w");
+	CHECK(CLI_USAGE, "", "at most 366d", "-c", config, "mode", "block", "--for", "367d");
+	CHECK(CLI_USAGE, "", "--for takes a time", "-c", config, "block", "on", "--for", "10");
+	CHECK(CLI_USAGE, "", "--for takes a time", "-c", config, "block", "on", "--for", "0s");
+	CHECK(CLI_USAGE, "", "reset has no --for", "-c", config, "mode", "reset", "--for", "1h");
+	CHECK(CLI_USAGE, "", "need a mode", "-c", config, "mode", "--group", "kids");
 	CHECK(CLI_OK, "Nothing changed, it was so already", "", "-c", config, "block", "off");
-	CHECK(CLI_OK, "teredo  watch  24\n", "", "-c", config, "mode");
-	CHECK(CLI_OK, "{\"zones\":[{\"zone\":\"teredo\",\"mode\":\"watch\"}]}\n", "", "-c", config,
-		"mode", "--json");
+	CHECK(CLI_OK, "teredo          watch   24     configuration\nteredo  gaming  ignore", "", "-c",
+		config, "mode");
+	CHECK(CLI_OK, "command of root at 2023-11-1", "", "-c", config, "mode");
+	CHECK(CLI_OK, "Groups: gaming kids\n", "", "-c", config, "mode");
+	CHECK(CLI_OK,
+		"{\"zones\":[{\"zone\":\"teredo\",\"mode\":\"watch\",\"from\":\"configuration\","
+		"\"until\":null}],\"groups\":[{\"group\":\"gaming\",\"clients\":1,\"zones\":[{"
+		"\"zone\":\"teredo\",\"mode\":\"ignore\",\"from\":\"command\",\"until\":null,"
+		"\"since\":\"2023-11-14T22:13:20.000000Z\",\"uid\":0,\"user\":\"root\"}]},",
+		"", "-c", config, "mode", "--json");
 	CHECK(CLI_ERROR, "", "no zone named x; zones: teredo", "-c", config, "mode", "block",
 		"--zone", "x");
 	CHECK(CLI_ERROR, "", "a request is words without spaces", "-c", config, "mode", "block",

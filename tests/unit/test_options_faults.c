@@ -167,11 +167,6 @@ static const struct {
 		"t.conf:3: c: unknown option, expected one of teredown.conf(5)\n"},
 	{"\nview \"x\" {\n}\nworkers = 0",
 		"t.conf:2: view: unknown option, expected one of teredown.conf(5)\n"},
-	{"\ngroup \"gaming\" {\n clients = { \"192.0.2.1\" }\n zone \"teredo\" { mode = watch } "
-	 "}\nworkers = 0",
-		"t.conf:2: group \"gaming\": sections of this kind are not known in this version, "
-		"expected zone or forward\n"
-		"t.conf:5: workers: \"0\" is out of range, expected a number from 1 to 64\n"},
 	{"\nforward \".\" { upstream = { \"192.0.2.1\" } }",
 		"t.conf:2: forward \".\": this is no domain and no network, expected one such as "
 		"corp.example, 10.1.0.0/16 or 2001:db8::/32 (for all names: the option upstream)\n"},

@@ -41,6 +41,7 @@ static const char everything[] =
 	"zone \"lab\" { file = \"/l/x\" format = patterns }\n"
 	"zone \"bypass\" { file = \"/b.rpz\" mode = watch }\n"
 	"hosts = { \"/etc/hosts\", \"/h 2\" } hosts-ttl = 2h\n"
+	"group \"kids\" { clients = { \"192.0.2.0/24\", \"02:00:5e:10:00:01\" } zone \"lab\" { mode = block } }\n"
 	"forward \"corp.example\" { upstream = { \"10.0.0.53\", \"10.0.0.54:5353\" } }\n"
 	"forward \"10.1.0.0/17\" { upstream = { } }\n";
 
