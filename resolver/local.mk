@@ -73,7 +73,7 @@ teredownd_LDADD = $(LIB_CONTROL) $(CONFUSE_LIBS) $(DNSTAP_LIBS) $(REDIS_LIBS) $(
 
 if HAVE_CMOCKA
 SCENARIO_BED = tests/scenario/bed.c tests/scenario/bed.h tests/scenario/world.c tests/scenario/world.h
-RESOLVER_TESTS = tests/unit/test_cache tests/unit/test_cache_eviction tests/unit/test_cache_walk tests/unit/test_ttl tests/unit/test_cache_file tests/unit/test_failures tests/scenario/test_query tests/scenario/test_redirect tests/scenario/test_rpz \
+RESOLVER_TESTS = tests/unit/test_cache tests/unit/test_cache_eviction tests/unit/test_cache_walk tests/unit/test_ttl tests/unit/test_cache_file tests/unit/test_failures tests/scenario/test_query tests/scenario/test_redirect tests/scenario/test_rpz tests/scenario/test_modes \
 	tests/scenario/test_stale tests/scenario/test_refresh tests/scenario/test_failure tests/scenario/test_one_question
 check_PROGRAMS += $(RESOLVER_TESTS)
 TESTS += $(RESOLVER_TESTS)
@@ -123,6 +123,9 @@ tests_unit_test_failures_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
 tests_scenario_test_redirect_SOURCES = tests/scenario/test_redirect.c $(SCENARIO_BED)
 tests_scenario_test_redirect_CFLAGS = $(TEST_CFLAGS)
 tests_scenario_test_redirect_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
+tests_scenario_test_modes_SOURCES = tests/scenario/test_modes.c $(SCENARIO_BED)
+tests_scenario_test_modes_CFLAGS = $(TEST_CFLAGS)
+tests_scenario_test_modes_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
 tests_scenario_test_stale_SOURCES = tests/scenario/test_stale.c $(SCENARIO_BED)
 tests_scenario_test_stale_CFLAGS = $(TEST_CFLAGS)
 tests_scenario_test_stale_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)

@@ -43,6 +43,7 @@ LIVE_MODULES = \
 	tests/live/test_loop.py \
 	tests/live/test_memory.py \
 	tests/live/test_lists.py \
+	tests/live/test_modes.py \
 	tests/live/test_policy.py \
 	tests/live/test_probe.py \
 	tests/live/test_redis.py \

@@ -407,7 +407,7 @@ class Teredown(Process):
     Defaults name everything the tests rely on: a resolver name, 127.0.0.1 and ::1 on one free port, two workers, Redis off.
     """
 
-    def __init__(self, folder, upstream, zones=None, forwards=None, keys=None, environment=None, **options):
+    def __init__(self, folder, upstream, zones=None, forwards=None, groups=None, keys=None, environment=None, **options):
         self.port = free_port()
         self.state = os.path.join(folder, "state")
         os.makedirs(self.state, mode=0o700, exist_ok=True)
@@ -426,16 +426,19 @@ class Teredown(Process):
             settings[("forward", title)] = section
         for title, section in (keys or {}).items():
             settings[("key", title)] = section
+        for name, section in (groups or {}).items():
+            settings[("group", name)] = section
         self.settings = settings
         self.config = os.path.join(folder, "teredown.conf")
         self.configure()
         super().__init__("teredownd", [DAEMON, "-c", self.config], folder, environment)
 
-    def configure(self, forwards=None, **options):
-        """Changes options; with forwards, all sections of that kind."""
-        if forwards is not None:
-            self.settings = {key: value for key, value in self.settings.items() if key[0] != "forward"}
-            self.settings.update({("forward", title): section for title, section in forwards.items()})
+    def configure(self, forwards=None, groups=None, **options):
+        """Changes options; with forwards or groups, all sections of that kind."""
+        for kind, sections in (("forward", forwards), ("group", groups)):
+            if sections is not None:
+                self.settings = {key: value for key, value in self.settings.items() if key[0] != kind}
+                self.settings.update({(kind, title): section for title, section in sections.items()})
         self.settings.update({key.replace("_", "-"): value for key, value in options.items()})
         self.write_config(render(self.settings))
 
