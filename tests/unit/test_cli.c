@@ -586,7 +586,7 @@ static void test_daemon(void **state)
 		"teredo");
 	CHECK(CLI_OK, "teredo: watch -> block\n", "teredown: 600\n", "-c", config, "mode", "block",
 		"--for", "10m");
-	CHECK(CLI_OK, "", "teredown: 604800\n", "-c", config, "mode", "ignore", "--for=1w");
+	CHECK(CLI_OK, "For all clients, until", "teredown: 604800\n", "-c", config, "mode", "ignore", "--for=1w");
 	CHECK(CLI_USAGE, "", "at most 366d", "-c", config, "mode", "block", "--for", "367d");
 	CHECK(CLI_USAGE, "", "--for takes a time", "-c", config, "block", "on", "--for", "10");
 	CHECK(CLI_USAGE, "", "--for takes a time", "-c", config, "block", "on", "--for", "0s");
