@@ -27,7 +27,8 @@ resolver_libresolver_a_SOURCES = \
 	resolver/name_files.c resolver/name_files.h \
 	resolver/neighbours.c resolver/neighbours.h \
 	resolver/options.c resolver/options.h resolver/options_private.h \
-	resolver/options_check.c resolver/options_forward.c resolver/options_group.c resolver/options_override.c resolver/options_print.c \
+	resolver/options_check.c resolver/options_faults.c resolver/options_forward.c resolver/options_group.c \
+	resolver/options_override.c resolver/options_print.c \
 	resolver/options_read.c resolver/options_read_group.c resolver/options_reading.h \
 	resolver/options_redis.c resolver/options_transfer.c resolver/options_table.c resolver/options_value.c \
 	resolver/flight.c resolver/flight.h resolver/judge.c resolver/judge.h \

@@ -135,7 +135,7 @@ void option_list_words(const char *const *words, char *out);
 /* True when text has a byte below 0x20 or 0x7f. */
 bool option_has_control(const char *text);
 
-/* --- faults (options_read.c) --- */
+/* --- faults (options_faults.c) --- */
 
 struct fault {
 	unsigned line; /* 0: none */
