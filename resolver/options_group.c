@@ -350,23 +350,20 @@ void options_print_groups(const struct options *options, FILE *out)
 void options_print_group_sample(FILE *out)
 {
 	fputs("\n"
-	      "# Modes by the time of the week, in a zone or for a group: the first that fits "
-	      "counts "
+	      "# Modes by the time of the week, in a zone or for a group: the first that fits counts "
 	      "in\n"
 	      "# place of mode.\n"
 	      "\n"
-	      "#zone \"social\" { file = \"/etc/teredown/social.rpz\" mode = ignore\n"
-	      "#\tschedule = { \"mon-fri 08:00-16:00 block\" } }\n"
+	      "#zone \"social\" { file = \"/etc/teredown/social.rpz\" mode = ignore schedule = { "
+	      "\"mon-fri 08:00-16:00 block\" } }\n"
 	      "\n"
-	      "# Clients with modes of their own: addresses, networks, MAC addresses. Zones that "
-	      "are "
+	      "# Clients with modes of their own: addresses, networks, MAC addresses. Zones that are "
 	      "not\n"
 	      "# named are for a group as they are for all. Takes effect at a reload.\n"
 	      "\n"
-	      "#group \"gaming\" { clients = { \"192.168.1.40\" } zone \"teredo\" { mode = watch } "
-	      "}\n"
-	      "#group \"kids\" { clients = { \"192.168.2.0/24\", \"02:00:5e:10:00:01\" }\n"
-	      "#\tzone \"social\" { schedule = { \"sun-thu 20:00-07:00 block\" } } }\n",
+	      "#group \"gaming\" { clients = { \"192.168.1.40\" } zone \"teredo\" { mode = watch } }\n"
+	      "#group \"kids\" { clients = { \"192.168.2.0/24\", \"02:00:5e:10:00:01\" } zone "
+	      "\"social\" { schedule = { \"sun-thu 20:00-07:00 block\" } } }\n",
 		out);
 }
 

@@ -152,6 +152,7 @@ static void test_sample_is_readable(void **state)
 	for (const char *line = text; *line; line += strcspn(line, "\n") + 1) {
 		bool option = line[0] == '#' && line[1] >= 'a' && line[1] <= 'z';
 		count += option && strncmp(line, "#zone \"", 7) != 0 &&
+			 strncmp(line, "#group \"", 8) != 0 &&
 			 strncmp(line, "#forward \"", 10) != 0;
 		out += snprintf(out, sizeof(uncommented) - (size_t)(out - uncommented), "%.*s\n",
 			(int)strcspn(line + option, "\n"), line + option);
@@ -159,7 +160,8 @@ static void test_sample_is_readable(void **state)
 	assert_int_equal(count, option_row_count);
 	struct options *o = load_good(uncommented);
 	assert_int_equal(o->upstream_count, 3);
-	assert_int_equal(o->zone_count, 8);
+	assert_int_equal(o->zone_count, 9);
+	assert_int_equal(o->group_count, 2);
 	assert_int_equal(o->forward_count, 3);
 	options_free(o);
 	free(text);
