@@ -598,7 +598,7 @@ enum td_error policy_records_add(struct policy_records *records, const struct na
 
 	rpz->reading.load->lines++;
 	name_fold(folded.wire, trigger->wire, trigger->length);
-	why = trigger_fault(&folded);
+	why = policy_rpz_trigger(&folded);
 	if (!why)
 		return record_read(rpz, &folded, &rr);
 	rpz_skip(rpz, why);

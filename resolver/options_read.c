@@ -409,7 +409,7 @@ static int on_zone_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *re
 static int on_primary(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 {
 	unsigned line = (unsigned)cfg->line;
-	struct zone_section *zone = find_zone(reading->settings, cfg->title);
+	struct zone_section *zone = settings_find_zone(reading->settings, cfg->title);
 	*(const char **)result = value;
 	if (!zone)
 		return 0;
@@ -418,7 +418,7 @@ static int on_primary(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *resul
 			"zone \"%.40s\": primary: given again, expected once (first on line %u)",
 			cfg->title, zone->primaries.line);
 	else if (!row_settings_append(&zone->primaries, value, line))
-		read_out_of_memory();
+		reading_out_of_memory();
 	if (zone->primaries.line == 0)
 		zone->primaries.line = line;
 	return 0;
@@ -434,7 +434,7 @@ static int on_key_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *res
 	*(const char **)result = value;
 	if (!key) {
 		if (!append_key(reading->settings, cfg->title, line))
-			read_out_of_memory();
+			reading_out_of_memory();
 		return 0;
 	}
 	if (key->fields[field].text) {
@@ -445,7 +445,7 @@ static int on_key_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *res
 	}
 	key->fields[field] = (struct setting){strdup(value), line};
 	if (!key->fields[field].text)
-		read_out_of_memory();
+		reading_out_of_memory();
 	return 0;
 }
 
