@@ -197,7 +197,7 @@ static void verdict_look_behind(struct policy_verdict *verdict, struct walk *wal
 	}
 }
 
-struct policy_verdict policy_decide(const struct policy_view *view,
+static struct policy_verdict decide(const struct policy_view *view,
 	const struct policy_client *client, const struct policy_match *matches, size_t count)
 {
 	struct policy_verdict verdict = {.action = ACTION_NONE};
@@ -218,4 +218,12 @@ struct policy_verdict policy_decide(const struct policy_view *view,
 		return verdict;
 	}
 	return verdict;
+}
+
+struct policy_verdict policy_decide(const struct policy_view *view,
+	const struct policy_client *client, const struct policy_match *matches, size_t count)
+{
+	if (count == 0 && (!client || client->count == 0)) /* nearly always */
+		return (struct policy_verdict){.action = ACTION_NONE};
+	return decide(view, client, matches, count);
 }

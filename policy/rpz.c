@@ -315,13 +315,17 @@ static bool type_is_dnssec(uint16_t type)
 	return type == TYPE_RRSIG || type == TYPE_NSEC || type == TYPE_NSEC3;
 }
 
+/* Where nothing else of this program needs their names. */
+enum { TYPE_DNSKEY = 48, TYPE_NSEC3PARAM = 51 };
+
 /*
- * Types that would cut the tree of names, stand for the zone itself, or exist in questions and
- * packets only.
+ * Types that would cut the tree of names, stand for the zone itself (the draft, 3.6), or exist in
+ * questions and packets only.
  */
 static bool type_is_refused(uint16_t type)
 {
 	return type == TYPE_NS || type == TYPE_SOA || type == TYPE_DNAME || type == TYPE_OPT ||
+	       type == TYPE_DS || type == TYPE_DNSKEY || type == TYPE_NSEC3PARAM ||
 	       type == 0 || (type >= 128 && type <= 255);
 }
 

@@ -209,6 +209,26 @@ static void test_many_records(void **state)
 
 /* --- complaints --- */
 
+/* What the draft (3.6) does not take for local data: with a line, but for what a signed zone is full of. */
+static void test_dnssec_records(void **state)
+{
+	const char *text = SOA "@ DNSKEY 256 3 13 AAAA\n"
+			       "good CNAME .\n"
+			       "  RRSIG CNAME 13 2 60 20300101000000 20200101000000 1 rpz.test. AAAA\n"
+			       "  NSEC x.test. CNAME\n"
+			       "x DS 1 13 2 00\n"            /* 7 */
+			       "x DNSKEY 256 3 13 AAAA\n"    /* 8 */
+			       "x DNAME y.\n";               /* 9 */
+	struct policy_index *index = load_with_complaints(text, strlen(text), 1,
+		"f:7: records of this type cannot be local data\n"
+		"f:8: records of this type cannot be local data\n"
+		"f:9: records of this type cannot be local data\n");
+
+	(void)state;
+	expect(index, "x.", "");
+	policy_index_free(index);
+}
+
 static void test_complaints(void **state)
 {
 	const char *text = SOA "good CNAME .\n"
@@ -467,6 +487,7 @@ int main(void)
 		cmocka_unit_test(test_default_ttl),
 		cmocka_unit_test(test_many_records),
 		cmocka_unit_test(test_complaints),
+		cmocka_unit_test(test_dnssec_records),
 		cmocka_unit_test(test_line_numbers),
 		cmocka_unit_test(test_no_guessing),
 		cmocka_unit_test(test_outside_the_zone),
