@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "policy/index.h"
+#include "policy/input.h"
 #include "policy/policy.h"
 
 struct policy_builder {
@@ -27,6 +28,12 @@ struct reading {
 /* TD_INVALID when no zone is open, TD_NOMEM. Clears load. The reading must stay where it is. */
 enum td_error reading_begin(struct reading *reading, struct policy_builder *builder,
 	const char *source, policy_report_fn *report, void *context, struct policy_load *load);
+
+/* The readers of zones and pattern lists, as policy_builder_read. */
+enum td_error rpz_read_input(struct policy_builder *builder, const char *source,
+	struct input *input, policy_report_fn *report, void *context, struct policy_load *load);
+enum td_error patterns_read_input(struct policy_builder *builder, const char *source,
+	struct input *input, policy_report_fn *report, void *context, struct policy_load *load);
 
 /* Reports a line and counts it as skipped, for this reason or as not of the format. */
 void reading_fault(

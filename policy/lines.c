@@ -14,10 +14,12 @@
 
 /* 65,535 octets of RDATA, each written as \DDD, and room for the rest. */
 #define LOGICAL_LINE_MAX (512 * 1024)
+/* What parentheses may hold, comments too, where the text comes in pieces. */
+#define LOOK_AHEAD ((size_t)2 * LOGICAL_LINE_MAX)
 
-void lines_init(struct lines *lines, const char *text, size_t size)
+void lines_init(struct lines *lines, struct input *input)
 {
-	*lines = (struct lines){.text = text, .size = size};
+	*lines = (struct lines){.input = input};
 	strbuf_init(&lines->join);
 }
 
@@ -130,24 +132,33 @@ static const char *join_line(struct lines *lines, struct join *join)
 	return fault;
 }
 
-bool lines_next(struct lines *lines, struct logical_line *out)
+/* A line that needs thought: what it is joined of, or what is wrong. */
+static void line_join(struct lines *lines, struct logical_line *out)
 {
-	size_t start = lines->position, end = line_end(lines, start);
-	struct join join = {.at = start};
+	struct join join = {0};
 
-	if (start >= lines->size)
-		return false;
-	*out = (struct logical_line){
-		.text = lines->text + start, .length = end - start, .number = ++lines->count};
-	lines->position = end + 1;
-	if (is_plain(out->text, out->length))
-		return true;
+	lines->size = input_look(lines->input, LOOK_AHEAD, &lines->text);
+	out->text = lines->text;
 	out->fault = join_line(lines, &join);
-	if (out->fault)
-		return true;
+	if (out->fault) {
+		input_step(lines->input, out->length + 1);
+		return;
+	}
 	out->text = lines->join.data ? lines->join.data : "";
 	out->length = lines->join.length;
-	lines->position = join.at;
+	input_step(lines->input, join.at);
 	lines->count += join.newlines;
+}
+
+bool lines_next(struct lines *lines, struct logical_line *out)
+{
+	*out = (struct logical_line){0};
+	if (!input_look_line(lines->input, &out->text, &out->length))
+		return false;
+	out->number = ++lines->count;
+	if (is_plain(out->text, out->length))
+		input_step(lines->input, out->length + 1);
+	else
+		line_join(lines, out);
 	return true;
 }

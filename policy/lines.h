@@ -10,10 +10,12 @@
 #include <stddef.h>
 
 #include "lib/base/strbuf.h"
+#include "policy/input.h"
 
 struct lines {
-	const char *text;
-	size_t size, position;
+	struct input *input;
+	const char *text; /* what comes next, as far as it was looked at */
+	size_t size;
 	unsigned count;     /* physical lines stepped over */
 	struct strbuf join; /* what a logical line is joined in; `failed` when memory ran out */
 };
@@ -26,7 +28,7 @@ struct logical_line {
 			      then */
 };
 
-void lines_init(struct lines *lines, const char *text, size_t size);
+void lines_init(struct lines *lines, struct input *input);
 void lines_deinit(struct lines *lines);
 
 /* False at the end. */

@@ -31,26 +31,28 @@ bool list_is_blank(char c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\f' || c == '\v';
 }
 
-void list_rewind(struct list *list, const char *text, size_t size)
+void list_rewind(struct list *list)
 {
 	static const char mark[3] = "\xef\xbb\xbf";
+	const char *text;
 
-	list->at = text;
-	list->end = text + size;
-	if (size >= sizeof(mark) && !memcmp(text, mark, sizeof(mark)))
-		list->at += sizeof(mark);
+	input_rewind(list->input);
+	if (input_look(list->input, sizeof(mark), &text) >= sizeof(mark) &&
+		!memcmp(text, mark, sizeof(mark)))
+		input_step(list->input, sizeof(mark));
 	list->reading.load->lines = 0;
 }
 
 enum td_error list_begin(struct list *list, struct policy_builder *builder, const char *source,
-	const char *text, size_t size, policy_report_fn *report, void *context,
-	struct policy_load *load)
+	struct input *input, policy_report_fn *report, void *context, struct policy_load *load)
 {
-	list->line = list->address_text = (struct span){"", 0};
+	list->input = input;
+	list->line = (struct span){"", 0};
+	list->address_length = SIZE_MAX;
 	list->address_good = false;
 	enum td_error error = reading_begin(&list->reading, builder, source, report, context, load);
 	if (!error)
-		list_rewind(list, text, size);
+		list_rewind(list);
 	return error;
 }
 
@@ -66,13 +68,10 @@ struct span span_trim(struct span span)
 bool list_next(struct list *list)
 {
 	do {
-		if (list->at >= list->end)
+		struct span line;
+		if (!input_line(list->input, &line.text, &line.length))
 			return false;
-		const char *end = memchr(list->at, '\n', (size_t)(list->end - list->at));
-		if (!end)
-			end = list->end;
-		list->line = span_trim((struct span){list->at, (size_t)(end - list->at)});
-		list->at = end + 1;
+		list->line = span_trim(line);
 		list->reading.load->lines++;
 	} while (!list->line.length);
 	return true;
@@ -339,18 +338,17 @@ enum td_error list_pattern(struct list *list, struct span text)
  * About how many nodes the text makes: a list has a name a line, and names share what is above
  * them. Too few makes the table grow once more, too many is given back.
  */
-static size_t nodes_expected(const char *text, size_t size)
+static size_t nodes_expected(struct input *input)
 {
-	size_t lines = 1;
+	size_t lines = 1, length;
+	const char *line;
 
-	for (const char *at = text, *end = text + size;
-		at < end && (at = memchr(at, '\n', (size_t)(end - at))); at++)
+	while (input_line(input, &line, &length))
 		lines++;
 	return lines + lines / 5;
 }
 
-static enum td_error read_lines(
-	struct list *list, enum zone_format format, const char *text, size_t size)
+static enum td_error read_lines(struct list *list, enum zone_format format)
 {
 	switch (format) {
 	case FORMAT_HOSTS:
@@ -362,7 +360,7 @@ static enum td_error read_lines(
 	case FORMAT_DNSMASQ:
 		return list_read_dnsmasq(list);
 	case FORMAT_ADBLOCK:
-		return list_read_adblock(list, text, size);
+		return list_read_adblock(list);
 	case FORMAT_RPZ:
 	case FORMAT_PATTERNS:
 	case ZONE_FORMATS:
@@ -371,18 +369,69 @@ static enum td_error read_lines(
 	return TD_UNSUPPORTED;
 }
 
+static enum td_error read_list(struct policy_builder *builder, enum zone_format format,
+	const char *source, struct input *input, policy_report_fn *report, void *context,
+	struct policy_load *load)
+{
+	struct list list;
+	enum td_error error = list_begin(&list, builder, source, input, report, context, load);
+
+	if (!error)
+		error = zone_reserve(list.reading.zone, nodes_expected(input));
+	list_rewind(&list);
+	return error ? error : read_lines(&list, format);
+}
+
+static enum td_error read_input(struct policy_builder *builder, enum zone_format format,
+	const char *source, struct input *input, policy_report_fn *report, void *context,
+	struct policy_load *load)
+{
+	enum td_error error;
+
+	if (format == FORMAT_RPZ)
+		error = rpz_read_input(builder, source, input, report, context, load);
+	else if (format == FORMAT_PATTERNS)
+		error = patterns_read_input(builder, source, input, report, context, load);
+	else
+		error = read_list(builder, format, source, input, report, context, load);
+	return input->failed ? TD_NOMEM : error;
+}
+
 enum td_error policy_builder_read(struct policy_builder *builder, enum zone_format format,
 	const char *source, const char *text, size_t size, policy_report_fn *report, void *context,
 	struct policy_load *load)
 {
-	struct list list;
+	struct input input;
 
-	if (format == FORMAT_RPZ)
-		return policy_builder_rpz(builder, source, text, size, report, context, load);
-	if (format == FORMAT_PATTERNS)
-		return policy_builder_patterns(builder, source, text, size, report, context, load);
-	enum td_error error = list_begin(&list, builder, source, text, size, report, context, load);
-	if (!error)
-		error = zone_reserve(list.reading.zone, nodes_expected(text, size));
-	return error ? error : read_lines(&list, format, text, size);
+	input_init_text(&input, text, size);
+	return read_input(builder, format, source, &input, report, context, load);
+}
+
+enum td_error policy_builder_read_input(struct policy_builder *builder, enum zone_format format,
+	const char *source, const struct policy_input *from, policy_report_fn *report,
+	void *context, struct policy_load *load)
+{
+	struct input input;
+	enum td_error error;
+
+	input_init(&input, from);
+	error = read_input(builder, format, source, &input, report, context, load);
+	input_deinit(&input);
+	return error;
+}
+
+enum td_error policy_builder_rpz(struct policy_builder *builder, const char *source,
+	const char *text, size_t size, policy_report_fn *report, void *context,
+	struct policy_load *load)
+{
+	return policy_builder_read(
+		builder, FORMAT_RPZ, source, text, size, report, context, load);
+}
+
+enum td_error policy_builder_patterns(struct policy_builder *builder, const char *source,
+	const char *text, size_t size, policy_report_fn *report, void *context,
+	struct policy_load *load)
+{
+	return policy_builder_read(
+		builder, FORMAT_PATTERNS, source, text, size, report, context, load);
 }

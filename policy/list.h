@@ -11,6 +11,7 @@
 #include "lib/dns/address.h"
 #include "lib/dns/name.h"
 #include "policy/builder.h"
+#include "policy/input.h"
 
 #define LIST_TTL_S 300 /* of addresses that a list gives to a name */
 
@@ -22,10 +23,11 @@ struct span {
 
 struct list {
 	struct reading reading;
-	const char *at, *end; /* what is left to read */
+	struct input *input;
 	struct span line;     /* the one being read, without the blanks around it */
-	struct span
-		address_text; /* of the hosts line before, and what it meant: most have the same */
+	/* Of the hosts line before, and what it meant: most have the same. */
+	char address_text[ADDRESS_TEXT_MAX];
+	size_t address_length; /* of the text, SIZE_MAX: there is none */
 	struct address address;
 	bool address_good;
 };
@@ -38,14 +40,13 @@ struct list {
 
 /* TD_INVALID when no zone is open. A byte order mark is stepped over. */
 enum td_error list_begin(struct list *list, struct policy_builder *builder, const char *source,
-	const char *text, size_t size, policy_report_fn *report, void *context,
-	struct policy_load *load);
+	struct input *input, policy_report_fn *report, void *context, struct policy_load *load);
 
 /* The next line that is not blank; false at the end. Blank lines are counted. */
 bool list_next(struct list *list);
 
 /* Again from the first line. */
-void list_rewind(struct list *list, const char *text, size_t size);
+void list_rewind(struct list *list);
 
 bool list_is_blank(char c);
 struct span span_trim(struct span span);
@@ -106,4 +107,4 @@ enum td_error list_read_hosts(struct list *list);
 enum td_error list_read_domains(struct list *list);
 enum td_error list_read_wildcards(struct list *list);
 enum td_error list_read_dnsmasq(struct list *list);
-enum td_error list_read_adblock(struct list *list, const char *text, size_t size);
+enum td_error list_read_adblock(struct list *list);

@@ -392,14 +392,14 @@ static enum td_error exceptions_read(struct adblock *adblock)
 	return error;
 }
 
-enum td_error list_read_adblock(struct list *list, const char *text, size_t size)
+enum td_error list_read_adblock(struct list *list)
 {
 	struct adblock adblock = {.list = list};
 	struct rule rule;
 
 	list_exceptions_init(&adblock.exceptions);
 	enum td_error error = exceptions_read(&adblock);
-	list_rewind(list, text, size);
+	list_rewind(list);
 	while (!error && list_next(list)) {
 		line_read(&rule, list->line);
 		error = rule_add(&adblock, &rule);

@@ -22,16 +22,16 @@ bool list_address_blocks(const struct address *address)
 /* Nearly every line has the address of the line before. */
 bool list_address(struct list *list, struct span word, struct address *out)
 {
-	char text[ADDRESS_TEXT_MAX];
-
-	if (word.length != list->address_text.length ||
-		memcmp(word.text, list->address_text.text, word.length) != 0) {
-		list->address_text = word;
+	if (word.length != list->address_length ||
+		memcmp(word.text, list->address_text, word.length) != 0) {
+		list->address_length = SIZE_MAX;
 		list->address_good = false;
-		if (word.length < sizeof(text)) {
-			memcpy(text, word.text, word.length);
-			text[word.length] = '\0';
-			list->address_good = address_from_text(&list->address, text);
+		if (word.length < sizeof(list->address_text)) {
+			memcpy(list->address_text, word.text, word.length);
+			list->address_text[word.length] = '\0';
+			list->address_length = word.length;
+			list->address_good =
+				address_from_text(&list->address, list->address_text);
 		}
 	}
 	*out = list->address;

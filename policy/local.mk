@@ -4,6 +4,7 @@ policy_libpolicy_a_SOURCES = \
 	policy/format.c \
 	policy/groups.c policy/groups.h \
 	policy/index.c policy/index.h policy/label_hash.h \
+	policy/input.c policy/input.h \
 	policy/list.c policy/list.h \
 	policy/list_adblock.c \
 	policy/list_dnsmasq.c \
@@ -26,6 +27,7 @@ POLICY_TESTS = \
 	tests/unit/test_groups \
 	tests/unit/test_index \
 	tests/unit/test_index_model \
+	tests/unit/test_input \
 	tests/unit/test_lists \
 	tests/unit/test_masked \
 	tests/unit/test_patterns \
@@ -47,6 +49,9 @@ tests_unit_test_index_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)
 tests_unit_test_index_model_SOURCES = tests/unit/test_index_model.c $(POLICY_RULES)
 tests_unit_test_index_model_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_index_model_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)
+tests_unit_test_input_SOURCES = tests/unit/test_input.c $(POLICY_RULES)
+tests_unit_test_input_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_input_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)
 tests_unit_test_lists_SOURCES = tests/unit/test_lists.c $(POLICY_RULES)
 tests_unit_test_lists_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_lists_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)

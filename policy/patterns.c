@@ -315,26 +315,19 @@ static enum td_error line_read(struct reading *reading, const char *line, size_t
 	return TD_OK;
 }
 
-enum td_error policy_builder_patterns(struct policy_builder *builder, const char *source,
-	const char *text, size_t size, policy_report_fn *report, void *context,
-	struct policy_load *load)
+enum td_error patterns_read_input(struct policy_builder *builder, const char *source,
+	struct input *input, policy_report_fn *report, void *context, struct policy_load *load)
 {
 	struct reading reading;
-	size_t at = 0;
+	const char *line;
+	size_t length;
 
 	enum td_error error = reading_begin(&reading, builder, source, report, context, load);
-	if (error)
-		return error;
-	while (at < size) {
-		const char *end = memchr(text + at, '\n', size - at);
-		size_t length = end ? (size_t)(end - text) - at : size - at;
+	while (!error && input_line(input, &line, &length)) {
 		reading.load->lines++;
-		error = line_read(&reading, text + at, length);
-		if (error)
-			return error;
-		at += length + 1;
+		error = line_read(&reading, line, length);
 	}
-	return TD_OK;
+	return error;
 }
 
 /* --- matching --- */

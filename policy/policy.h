@@ -127,6 +127,18 @@ const char *policy_format_name(enum zone_format format);
 enum td_error policy_builder_read(struct policy_builder *builder, enum zone_format format, const char *source,
 	const char *text, size_t size, policy_report_fn *report, void *context, struct policy_load *load);
 
+/* Text that comes in pieces, so that a list need not be in memory as a whole. */
+struct policy_input {
+	void *context;
+	/* Up to size octets, from where the last call ended; 0 at the end. Whoever reads may not be able to: that it knows itself. */
+	size_t (*read)(void *context, char *out, size_t size);
+	void (*rewind)(void *context); /* to the beginning: some formats are read twice */
+};
+
+/* The same for such text. Lines of any length; parentheses of a zone hold at most a megabyte. */
+enum td_error policy_builder_read_input(struct policy_builder *builder, enum zone_format format, const char *source,
+	const struct policy_input *input, policy_report_fn *report, void *context, struct policy_load *load);
+
 /*
  * Adds the rules of an RPZ zone in master file format (draft-vixie-dnsop-dns-rpz) to the zone opened last. Triggers: QNAME and
  * wildcard, client address (rpz-client-ip), address of the answer (rpz-ip). Rules on name servers (rpz-nsdname, rpz-nsip) are reported with

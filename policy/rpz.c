@@ -540,33 +540,29 @@ static enum td_error rpz_read(struct rpz *rpz)
  * the node of the name it stands below, which lists tend to have too; and two fifths more for what
  * names have above them.
  */
-static size_t nodes_expected(const char *text, size_t size)
+static size_t nodes_expected(struct input *input)
 {
-	const char *end = text + size;
-	size_t names = 0;
+	const char *line;
+	size_t names = 0, length;
 
-	for (const char *at = text; at < end; at++) {
-		names += !memchr("*; \t\r\n$", *at, 7);
-		at = memchr(at, '\n', (size_t)(end - at));
-		if (!at)
-			break;
-	}
+	while (input_line(input, &line, &length))
+		names += length > 0 && !memchr("*; \t\r$", line[0], 6);
+	input_rewind(input);
 	return names + names / 5 * 2;
 }
 
-enum td_error policy_builder_rpz(struct policy_builder *builder, const char *source,
-	const char *text, size_t size, policy_report_fn *report, void *context,
-	struct policy_load *load)
+enum td_error rpz_read_input(struct policy_builder *builder, const char *source,
+	struct input *input, policy_report_fn *report, void *context, struct policy_load *load)
 {
 	struct rpz rpz = {.origin = {.length = 1}};
 
 	enum td_error error = reading_begin(&rpz.reading, builder, source, report, context, load);
 	if (error)
 		return error;
-	error = zone_reserve(rpz.reading.zone, nodes_expected(text, size));
+	error = zone_reserve(rpz.reading.zone, nodes_expected(input));
 	if (error)
 		return error;
-	lines_init(&rpz.lines, text, size);
+	lines_init(&rpz.lines, input);
 	error = rpz_read(&rpz);
 	lines_deinit(&rpz.lines);
 	return error;

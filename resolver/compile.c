@@ -17,7 +17,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
-#include "resolver/text_file.h"
+#include "resolver/zone_text.h"
 
 #define COMPLAINTS_SHOWN 20 /* of one zone; the rest is counted */
 #define READS_MAX 3         /* of a file that changes while it is read */
@@ -56,7 +56,8 @@ static bool zone_take(
 	for (size_t i = 0; good && i < options->file_count; i++) {
 		const struct zone_file *file = &options->files[i];
 		good = add_source(zone, file->path, options->format, true) &&
-		       (!file->patterns || add_source(zone, file->patterns, FORMAT_PATTERNS, false));
+		       (!file->patterns ||
+			       add_source(zone, file->patterns, FORMAT_PATTERNS, false));
 	}
 	return good;
 }
@@ -111,10 +112,16 @@ struct compilation {
 	struct compile_job *job;
 	struct policy_builder *builder;
 	struct rules *rules;
+	const atomic_bool *cancelled; /* NULL: never */
 	int64_t wall_us;
-	const char *path; /* what is being read, for complaints */
 	unsigned complaints;
 };
+
+static bool is_cancelled(const struct compilation *compilation)
+{
+	return compilation->cancelled &&
+	       atomic_load_explicit(compilation->cancelled, memory_order_relaxed);
+}
 
 static void complain(
 	void *context, const char *source, unsigned line, bool skipped, const char *words)
@@ -154,67 +161,76 @@ static void log_load(const char *path, const struct policy_load *load)
 }
 
 static enum td_error read_text(struct compilation *compilation, struct rules_zone *zone,
-	struct zone_source *source, const struct text *text)
+	struct zone_source *source, struct zone_text *text)
 {
-	enum td_error error = policy_builder_read(compilation->builder, source->format, source->path,
-		text->data, text->size, complain, compilation, &source->load);
+	enum td_error error = policy_builder_read_input(compilation->builder, source->format,
+		source->path, &text->input, complain, compilation, &source->load);
 
 	end_complaints(compilation, source->path);
-	log_load(source->path, &source->load);
-	policy_load_add(&zone->load, &source->load);
+	if (text->error)
+		return fault(
+			zone, TD_IO, "%s: cannot be read: %s", source->path, strerror(text->error));
 	if (error == TD_MALFORMED)
 		return fault(zone, error, "%s: not a zone: no SOA record", source->path);
-	return error ? fault(zone, error, "%s: %s", source->path, error_text(error)) : TD_OK;
+	if (error)
+		return fault(zone, error, "%s: %s", source->path, error_text(error));
+	log_load(source->path, &source->load);
+	policy_load_add(&zone->load, &source->load);
+	return TD_OK;
 }
 
-/* A file that somebody writes in place may be read while it is half there. */
-static bool read_whole(struct zone_source *source, struct text *text)
-{
-	for (unsigned i = 0; i < READS_MAX; i++) {
-		struct file_mark after;
-
-		source->mark = file_mark_of(source->path);
-		if (!text_file_read(text, source->path, TEXT_FILE_MAX))
-			return false;
-		after = file_mark_of(source->path);
-		if (file_mark_equal(&source->mark, &after))
-			return true;
-		if (i + 1 < READS_MAX) {
-			free(text->data);
-			continue;
-		}
-	}
-	source->fresh = true;
-	return true;
-}
-
+/* TD_TRUNCATED: it was written meanwhile. At a start what there is has to do. */
 static enum td_error read_source(
 	struct compilation *compilation, struct rules_zone *zone, struct zone_source *source)
 {
-	struct text text;
+	struct zone_text text;
+	enum td_error error;
 
-	if (!read_whole(source, &text)) {
+	source->mark = (struct file_mark){0};
+	if (!zone_text_open(&text, source->path, compilation->cancelled)) {
 		if (!source->required && errno == ENOENT)
 			return TD_OK;
 		return fault(zone, TD_IO, "%s: cannot be read: %s", source->path, strerror(errno));
 	}
-	source->fresh |= file_mark_is_fresh(&source->mark, compilation->wall_us);
-	enum td_error error = read_text(compilation, zone, source, &text);
-	free(text.data);
+	source->mark = text.mark;
+	source->fresh = file_mark_is_fresh(&text.mark, compilation->wall_us);
+	error = read_text(compilation, zone, source, &text);
+	if (zone_text_close(&text) || error == TD_NOMEM)
+		return error;
+	source->fresh = true;
+	if (!compilation->job->strict)
+		return fault(zone, TD_TRUNCATED, "%s: it is being written", source->path);
+	log_warning("%s: it is being written, and read again when it changed", source->path);
 	return error;
 }
 
-static enum td_error read_sources(
+static enum td_error read_once(
 	struct compilation *compilation, const struct compile_zone *from, struct rules_zone *zone)
 {
 	enum td_error error = policy_builder_zone(compilation->builder, from->name, from->kind);
 
+	zone->load = (struct policy_load){0};
+	zone->fault[0] = '\0';
 	if (error == TD_FULL)
 		return fault(zone, error, "too many zones, at most %d", POLICY_ZONES_MAX);
 	if (error)
 		return fault(zone, error, "%s", error_text(error));
 	for (size_t i = 0; !error && i < zone->source_count; i++)
 		error = read_source(compilation, zone, &zone->sources[i]);
+	return error;
+}
+
+/* A file that somebody writes in place is read again, and given up where he goes on. */
+static enum td_error read_sources(
+	struct compilation *compilation, const struct compile_zone *from, struct rules_zone *zone)
+{
+	enum td_error error;
+
+	for (unsigned i = 1; (error = read_once(compilation, from, zone)) == TD_TRUNCATED; i++) {
+		if (i == READS_MAX)
+			break;
+		policy_builder_drop(compilation->builder, from->name);
+	}
 	return error;
 }
 
@@ -356,7 +372,7 @@ static enum td_error compile_zone(
 	if (is_unchanged(compilation->job, from))
 		return keep(compilation, zone);
 	error = read_anew(compilation, from, zone);
-	if (!error || error == TD_NOMEM)
+	if (!error || error == TD_NOMEM || is_cancelled(compilation))
 		return error;
 	if (compilation->job->strict) {
 		log_error("zone \"%s\": %s", zone->name, zone->fault);
@@ -370,7 +386,7 @@ static enum td_error compile_zone(
 	return keep_with_fault(compilation, from, zone, words);
 }
 
-static enum td_error compile_zones(struct compilation *compilation, const atomic_bool *cancelled)
+static enum td_error compile_zones(struct compilation *compilation)
 {
 	struct compile_job *job = compilation->job;
 	enum td_error worst = TD_OK;
@@ -379,7 +395,7 @@ static enum td_error compile_zones(struct compilation *compilation, const atomic
 	if (!compilation->rules->zones)
 		return TD_NOMEM;
 	for (size_t i = 0; i < job->zone_count; i++) {
-		if (cancelled && atomic_load_explicit(cancelled, memory_order_relaxed))
+		if (is_cancelled(compilation))
 			return TD_REFUSED;
 		compilation->rules->zone_count++;
 		struct rules_zone *zone = &compilation->rules->zones[i];
@@ -392,7 +408,7 @@ static enum td_error compile_zones(struct compilation *compilation, const atomic
 		compilation->rules->rule_count += zone->load.used;
 		compilation->rules->skipped += zone->load.skipped;
 	}
-	return worst;
+	return is_cancelled(compilation) ? TD_REFUSED : worst;
 }
 
 static enum td_error compile(struct compile_job *job, const atomic_bool *cancelled)
@@ -400,11 +416,12 @@ static enum td_error compile(struct compile_job *job, const atomic_bool *cancell
 	struct compilation compilation = {.job = job,
 		.builder = policy_builder_new(),
 		.rules = calloc(1, sizeof(*compilation.rules)),
+		.cancelled = cancelled,
 		.wall_us = clock_us(CLOCK_REALTIME)};
 	enum td_error error = TD_NOMEM;
 
 	if (compilation.builder && compilation.rules)
-		error = compile_zones(&compilation, cancelled);
+		error = compile_zones(&compilation);
 	if (error == TD_OK) {
 		compilation.rules->index = policy_builder_finish(&compilation.builder);
 		error = compilation.rules->index ? TD_OK : TD_NOMEM;

@@ -52,7 +52,8 @@ resolver_libresolver_a_SOURCES = \
 	resolver/waiter.c resolver/waiter.h \
 	resolver/tcp_clients.c resolver/tcp_clients.h \
 	resolver/waiting.c resolver/waiting.h \
-	resolver/worker.c resolver/worker.h
+	resolver/worker.c resolver/worker.h \
+	resolver/zone_text.c resolver/zone_text.h
 
 sbin_PROGRAMS += teredownd
 teredownd_SOURCES = \
