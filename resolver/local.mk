@@ -75,7 +75,18 @@ teredownd_LDADD = $(LIB_CONTROL) $(CONFUSE_LIBS) $(DNSTAP_LIBS) $(REDIS_LIBS) $(
 
 if HAVE_CMOCKA
 SCENARIO_BED = tests/scenario/bed.c tests/scenario/bed.h tests/scenario/world.c tests/scenario/world.h
-RESOLVER_TESTS = tests/unit/test_cache tests/unit/test_cache_eviction tests/unit/test_cache_walk tests/unit/test_ttl tests/unit/test_cache_file tests/unit/test_failures tests/scenario/test_query tests/scenario/test_redirect tests/scenario/test_rpz tests/scenario/test_modes \
+RESOLVER_TESTS = \
+	tests/scenario/test_modes \
+	tests/scenario/test_query \
+	tests/scenario/test_redirect \
+	tests/scenario/test_rpz \
+	tests/scenario/test_swap \
+	tests/unit/test_cache \
+	tests/unit/test_cache_eviction \
+	tests/unit/test_cache_file \
+	tests/unit/test_cache_walk \
+	tests/unit/test_failures \
+	tests/unit/test_ttl \
 	tests/scenario/test_stale tests/scenario/test_refresh tests/scenario/test_failure tests/scenario/test_one_question
 check_PROGRAMS += $(RESOLVER_TESTS)
 TESTS += $(RESOLVER_TESTS)
@@ -143,6 +154,9 @@ tests_scenario_test_one_question_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_L
 tests_scenario_test_rpz_SOURCES = tests/scenario/test_rpz.c $(SCENARIO_BED)
 tests_scenario_test_rpz_CFLAGS = $(TEST_CFLAGS)
 tests_scenario_test_rpz_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
+tests_scenario_test_swap_SOURCES = tests/scenario/test_swap.c $(SCENARIO_BED)
+tests_scenario_test_swap_CFLAGS = $(TEST_CFLAGS)
+tests_scenario_test_swap_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
 tests_scenario_test_query_SOURCES = tests/scenario/test_query.c $(SCENARIO_BED)
 tests_scenario_test_query_CFLAGS = $(TEST_CFLAGS)
 tests_scenario_test_query_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)

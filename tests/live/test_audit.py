@@ -7,6 +7,7 @@ import audit_counts
 import audit_fleet
 import audit_flood
 import audit_mixing
+import audit_reload
 import crowd
 import harness
 
@@ -82,3 +83,12 @@ def test_fleet(capsys):
         print("\nthree resolvers, one master killed: %d answered, differences %d" % (answered, len(words)))
     assert not words, "\n".join(words[:20])
     assert answered > 5000
+
+
+def test_reload(capsys):
+    """Twelve reloads of a hundred thousand names under load. By hand a hundred of a million."""
+    figures = audit_reload.audit(audit_reload.parse_options(["--names", "100000", "--reloads", "12", "--rate", "500"]))
+    with capsys.disabled():
+        print("\nreload: %s" % figures)
+    assert not figures.words, "\n".join(figures.words)
+    assert figures.judged > 200

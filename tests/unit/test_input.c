@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A list that comes in pieces of any size makes the same rules, counts and complaints as the whole. */
+/* A list that comes in pieces of any size makes the same rules, counts and complaints as the whole.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -109,8 +110,9 @@ static const char *const texts[ZONE_FORMATS] = {
 	[FORMAT_WILDCARDS] = ".a.example\n*.b.example\nc.example\n",
 	[FORMAT_DNSMASQ] = "address=/a.example/b.example/\nlocal=/c.example/\nserver=1.1.1.1\n"
 			   "address=/d.example/192.0.2.9\n",
-	[FORMAT_ADBLOCK] = "[Adblock Plus]\n||a.example^\n@@||b.a.example^\n||c.example^$third-party\n"
-			   "||b.a.example^\n! words\n##.banner\n",
+	[FORMAT_ADBLOCK] =
+		"[Adblock Plus]\n||a.example^\n@@||b.a.example^\n||c.example^$third-party\n"
+		"||b.a.example^\n! words\n##.banner\n",
 };
 
 static struct policy_index *read_pieces(enum zone_format format, size_t most,
@@ -123,8 +125,8 @@ static struct policy_index *read_pieces(enum zone_format format, size_t most,
 	*complaints = (struct complaints){.count = 0};
 	strbuf_init(&complaints->text);
 	add_zone(builder, "a", ZONE_LIST, NULL);
-	assert_int_equal(policy_builder_read_input(
-				 builder, format, "t", &from, complain, complaints, load),
+	assert_int_equal(
+		policy_builder_read_input(builder, format, "t", &from, complain, complaints, load),
 		TD_OK);
 	strbuf_append(&complaints->text, "", 0);
 	return policy_builder_finish(&builder);
