@@ -113,21 +113,38 @@ static bool reload_clients(struct daemon *daemon)
 	return rules && good;
 }
 
+struct watched {
+	const char *paths[FILE_WATCH_MAX];
+	size_t count, left_out;
+};
+
+static void watch_path(struct watched *watched, const char *path)
+{
+	if (!path)
+		return;
+	if (watched->count < FILE_WATCH_MAX)
+		watched->paths[watched->count++] = path;
+	else
+		watched->left_out++;
+}
+
 static bool follow_files(struct daemon *daemon)
 {
 	const struct options *options = daemon->options;
-	const char *paths[FILE_WATCH_MAX];
-	size_t count = 0;
+	struct watched watched = {.count = 0};
 
 	for (size_t i = 0; options->zone_watch && i < options->zone_count; i++) {
 		const struct zone_options *zone = &options->zones[i];
-		for (size_t k = 0; k < zone->file_count && count + 2 <= FILE_WATCH_MAX; k++) {
-			paths[count++] = zone->files[k].path;
-			if (zone->files[k].patterns)
-				paths[count++] = zone->files[k].patterns;
+		for (size_t k = 0; k < zone->file_count; k++) {
+			watch_path(&watched, zone->files[k].path);
+			watch_path(&watched, zone->files[k].patterns);
 		}
 	}
-	return file_watch_set(daemon->reload->files, paths, count);
+	if (watched.left_out)
+		log_warning("zone-watch: %zu files more than the %d that are watched; they are read "
+			    "at a reload",
+			watched.left_out, FILE_WATCH_MAX);
+	return file_watch_set(daemon->reload->files, watched.paths, watched.count);
 }
 
 static bool take_options(struct daemon *daemon, struct round *round)
