@@ -397,7 +397,8 @@ size_t answer_match_copy(const uint8_t *message, size_t length, const struct pol
 	name_fold(name.wire, name.wire, name.length);
 	matching.count = policy_match_name(view->index, name.wire, name.length, out);
 	matching.first = matching.count;
-	matching_read_answer(&matching, &reader, header.ancount);
+	if (qtype != TYPE_CNAME) /* that is asked for, and not followed */
+		matching_read_answer(&matching, &reader, header.ancount);
 	return matching.count;
 }
 

@@ -73,7 +73,8 @@ bool judge_applies(const struct policy_verdict *verdict, bool tcp)
 }
 
 size_t judge_enforce(struct query_engine *engine, struct query_slot *slot,
-	const struct policy_verdict *verdict, uint8_t *reply, size_t capacity)
+	const struct policy_verdict *verdict, const struct chain *chain, uint8_t *reply,
+	size_t capacity)
 {
 	const struct policy_index *index = engine->policy->view.index;
 	const struct policy_match *match = verdict->enforced;
@@ -86,14 +87,14 @@ size_t judge_enforce(struct query_engine *engine, struct query_slot *slot,
 		engine->config.counters->dropped_policy++;
 		return 0;
 	}
-	if (verdict->action == ACTION_LOCAL_DATA && redirect_begin(engine, slot, verdict))
+	if (verdict->action == ACTION_LOCAL_DATA && redirect_begin(engine, slot, verdict, chain))
 		return 0;
 	if (verdict->action == ACTION_LOCAL_DATA)
 		slot->transaction.answer_id = query_next_answer_id(engine);
 	if (verdict->action == ACTION_TCP_ONLY)
 		length = reply_truncated(&slot->request, reply, capacity);
 	else
-		length = reply_policy(&slot->request, reply, capacity, index, verdict,
+		length = reply_policy(&slot->request, reply, capacity, index, verdict, chain,
 			engine->policy->block_ttl_s, local ? EDE_NONE : engine->policy->reason[match->zone],
 			policy_zone_name(index, match->zone));
 	return judge_close(&slot->transaction, reply, length, local ? SOURCE_LOCAL : SOURCE_POLICY);
@@ -212,7 +213,7 @@ size_t judge_site(struct query_engine *engine, struct query_slot *slot,
 		slot->transaction.answer_id = query_next_answer_id(engine);
 		const struct policy_verdict host = {
 			.action = ACTION_LOCAL_DATA, .enforced = &place->rule};
-		length = reply_policy(request, reply, capacity, site->hosts->index, &host,
+		length = reply_policy(request, reply, capacity, site->hosts->index, &host, NULL,
 			site->hosts->ttl_s, EDE_NONE, "");
 	} else {
 		memcpy(apex.wire, request->folded + request->qname_length - apex.length,
@@ -268,6 +269,17 @@ static bool is_left_signed(const struct query_engine *engine, const struct query
 	       policy_zone_kind(engine->policy->view.index, verdict->enforced->zone) != ZONE_LOCAL;
 }
 
+/* The answer in reply gives way to what a rule makes of it. */
+static size_t judge_rewrite(struct query_engine *engine, struct query_slot *slot,
+	const struct policy_verdict *verdict, const struct cache_hit *answer, uint8_t *reply,
+	size_t capacity)
+{
+	static _Thread_local struct chain chain;
+
+	chain_read(&chain, engine->policy->view.index, verdict->enforced, reply, answer->length);
+	return judge_enforce(engine, slot, verdict, &chain, reply, capacity);
+}
+
 size_t judge_answer(struct query_engine *engine, struct query_slot *slot,
 	const struct cache_hit *answer, enum transaction_source source, uint8_t *reply,
 	size_t capacity)
@@ -290,7 +302,7 @@ size_t judge_answer(struct query_engine *engine, struct query_slot *slot,
 		   !is_left_signed(engine, slot, answer, &verdict);
 	judge_note_hit(engine, slot, &verdict, enforced);
 	if (enforced)
-		return judge_enforce(engine, slot, &verdict, reply, capacity);
+		return judge_rewrite(engine, slot, &verdict, answer, reply, capacity);
 	if (judge_is_local(&place))
 		return judge_site(engine, slot, &place, reply, capacity);
 	uint16_t flags = answer->flags & (uint16_t)~ANSWER_SIGNED;
@@ -316,7 +328,7 @@ size_t judge_error(struct query_engine *engine, struct query_slot *slot, uint16_
 	judge_question(engine, slot, &question);
 	judge_note_hit(engine, slot, &question.verdict, question.enforced);
 	if (question.enforced)
-		return judge_enforce(engine, slot, &question.verdict, reply, capacity);
+		return judge_enforce(engine, slot, &question.verdict, NULL, reply, capacity);
 	if (judge_is_local(&question.place)) /* since it was asked */
 		return judge_site(engine, slot, &question.place, reply, capacity);
 	return judge_close(&slot->transaction, reply,

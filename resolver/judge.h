@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "resolver/chain.h"
 #include "resolver/query_private.h"
 
 /* An empty transaction of this request; no query and no answer yet. */
@@ -28,9 +29,11 @@ void judge_note_hit(const struct query_engine *engine, struct query_slot *slot,
 bool judge_applies(const struct policy_verdict *verdict, bool tcp);
 
 /* The reply that an enforced rule makes; 0 when it is silence, or with slot->redirect when it depends on
- * another name's answer: so for all below. */
+ * another name's answer: so for all below. chain: what
+ * leads to the name the rule is about; NULL: it is the question. */
 size_t judge_enforce(struct query_engine *engine, struct query_slot *slot,
-	const struct policy_verdict *verdict, uint8_t *reply, size_t capacity);
+	const struct policy_verdict *verdict, const struct chain *chain, uint8_t *reply,
+	size_t capacity);
 
 /* What becomes of a question before anybody is asked. */
 struct judge_question {

@@ -6,6 +6,7 @@ resolver_libresolver_a_SOURCES = \
 	resolver/cache_queues.c resolver/cache_queues.h \
 	resolver/cache_rate.c resolver/cache_rate.h \
 	resolver/cache_walk.c resolver/cache_walk.h \
+	resolver/chain.c resolver/chain.h \
 	resolver/client_names.c resolver/client_names.h \
 	resolver/clients.c resolver/clients.h \
 	resolver/compile.c resolver/compile.h \

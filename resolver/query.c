@@ -134,7 +134,7 @@ static size_t answer_uncached(struct query_engine *engine, const struct query_cl
 		judge_note_hit(engine, slot, &question.verdict, question.enforced);
 	if (question.enforced)
 		return bound_any(slot, reply,
-			judge_enforce(engine, slot, &question.verdict, reply, limit), limit);
+			judge_enforce(engine, slot, &question.verdict, NULL, reply, limit), limit);
 	if (request->qtype == TYPE_ANY)
 		return judge_close(&slot->transaction, reply,
 			reply_minimal_any(request, reply, limit), SOURCE_LOCAL);
@@ -209,9 +209,13 @@ static size_t answer_redirected(struct query_engine *engine, const struct query_
 	size_t length = redirect_resolve(engine, slot, now, reply, limit, &key);
 
 	if (length == 0) {
-		const struct redirect redirect = *slot->redirect;
-		slot->redirect = &redirect;
-		flight_wait(engine, client, slot, &key, now);
+		struct redirect *kept = redirect_keep(slot->redirect);
+		slot->redirect = kept;
+		if (kept)
+			flight_wait(engine, client, slot, &key, now);
+		else
+			engine->config.counters->dropped_overload++;
+		redirect_free(kept);
 	}
 	slot->redirect = NULL;
 	return bound_any(slot, reply, length, limit);

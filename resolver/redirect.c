@@ -31,9 +31,9 @@ static _Thread_local uint8_t scratch[DNS_MESSAGE_MAX];
  * question, as it is spelled, below garden.example. False: that is longer than a name can be.
  */
 static bool read_target(
-	const struct request *request, const struct policy_record *cname, struct name *out)
+	const struct name *origin, const struct policy_record *cname, struct name *out)
 {
-	size_t front = request->qname_length - 1u, back = cname->rdata_length - 2u;
+	size_t front = origin->length - 1u, back = cname->rdata_length - 2u;
 
 	if (cname->rdata_length <= 3 || cname->rdata[0] != 1 || cname->rdata[1] != '*') {
 		memcpy(out->wire, cname->rdata, cname->rdata_length);
@@ -42,7 +42,7 @@ static bool read_target(
 	}
 	if (front + back > NAME_WIRE_MAX)
 		return false;
-	memcpy(out->wire, request->qname, front);
+	memcpy(out->wire, origin->wire, front);
 	memcpy(out->wire + front, cname->rdata + 2, back);
 	out->length = (uint8_t)(front + back);
 	return true;
@@ -51,14 +51,16 @@ static bool read_target(
 static void set_target(
 	struct redirect *redirect, const struct request *request, const struct policy_record *cname)
 {
+	struct name origin;
+
+	chain_end(redirect->chain, request, &origin);
 	redirect->ttl_s = cname->ttl_s;
-	redirect->too_long = !read_target(request, cname, &redirect->target);
+	redirect->too_long = !read_target(&origin, cname, &redirect->target);
 	if (redirect->too_long)
 		redirect->target = (struct name){.length = 1};
 	name_fold(redirect->folded, redirect->target.wire, redirect->target.length);
 	redirect->alone = request->qtype == TYPE_CNAME || request->qtype == TYPE_ANY;
-	redirect->itself = redirect->target.length == request->qname_length &&
-			   !memcmp(redirect->folded, request->folded, request->qname_length);
+	redirect->itself = name_equal(&redirect->target, &origin);
 }
 
 /* What is recorded, as it stands in the slot by now. */
@@ -99,7 +101,7 @@ static bool find_cname(const struct query_policy *policy, const struct policy_ve
 }
 
 bool redirect_begin(struct query_engine *engine, struct query_slot *slot,
-	const struct policy_verdict *verdict)
+	const struct policy_verdict *verdict, const struct chain *chain)
 {
 	const struct policy_index *index = engine->policy->view.index;
 	const struct policy_match *match = verdict->enforced;
@@ -108,6 +110,7 @@ bool redirect_begin(struct query_engine *engine, struct query_slot *slot,
 
 	if (!find_cname(engine->policy, verdict, &cname))
 		return false;
+	redirect->chain = chain;
 	set_target(redirect, &slot->request, &cname);
 	bool local = policy_zone_kind(index, match->zone) == ZONE_LOCAL;
 	redirect->source = local ? SOURCE_LOCAL : SOURCE_POLICY;
@@ -125,11 +128,28 @@ bool redirect_begin(struct query_engine *engine, struct query_slot *slot,
 struct redirect *redirect_keep(const struct redirect *redirect)
 {
 	size_t size = offsetof(struct redirect, rule) + strlen(redirect->rule) + 1;
+	bool chained = redirect->chain && redirect->chain->count;
 	struct redirect *copy = malloc(size);
+	struct chain *chain = chained ? malloc(sizeof *chain) : NULL;
 
-	if (copy)
-		memcpy(copy, redirect, size);
+	if (!copy || (chained && !chain)) {
+		free(copy);
+		free(chain);
+		return NULL;
+	}
+	memcpy(copy, redirect, size);
+	if (chain)
+		*chain = *redirect->chain;
+	copy->chain = chain;
 	return copy;
+}
+
+void redirect_free(struct redirect *redirect)
+{
+	if (!redirect)
+		return;
+	free((struct chain *)redirect->chain);
+	free(redirect);
 }
 
 void redirect_resume(struct query_slot *slot, const struct redirect *redirect)
@@ -201,12 +221,12 @@ static size_t finish(struct query_engine *engine, struct query_slot *slot, size_
 {
 	const struct redirect *redirect = slot->redirect;
 	const struct request *request = &slot->request;
-	struct name owner = {.length = request->qname_length};
 	struct compose compose;
+	struct name owner;
 	size_t written = 0;
 
-	memcpy(owner.wire, request->qname, request->qname_length);
 	reply_begin(&compose, request, reply, limit, rcode);
+	chain_write(redirect->chain, &compose, request, &owner);
 	if ((redirect->itself || compose_rr_name(&compose, SECTION_ANSWER, &owner, TYPE_CNAME,
 					 redirect->ttl_s, &redirect->target)) &&
 		(length == 0 || add_message(&compose, scratch, length)))
@@ -297,7 +317,7 @@ static size_t resolve_here(
 
 	if (judge_applies(&verdict, true) && verdict.action != ACTION_DROP)
 		length = reply_policy(&inner.request, scratch, sizeof scratch, policy->view.index,
-			&verdict, policy->block_ttl_s, EDE_NONE, "");
+			&verdict, NULL, policy->block_ttl_s, EDE_NONE, "");
 	else if (judge_is_local(&place))
 		length = judge_site(engine, &inner, &place, scratch, sizeof scratch);
 	if (length == 0)

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "resolver/chain.h"
 #include "resolver/query_private.h"
 
 /*
@@ -21,19 +22,21 @@ struct redirect {
 	uint32_t ttl_s;                /* of the CNAME */
 	bool too_long;                 /* filled in, the target is no name (RFC 6672, 2.2) */
 	bool alone;                    /* the CNAME is what was asked for, by type CNAME or ANY */
-	bool itself;                   /* the target is the question: no CNAME, and no hit */
-	enum ede_code reason;          /* of the Extended DNS Error that comes with it */
+	bool itself;          /* the target is the name the rule is about: no CNAME, and no hit */
+	enum ede_code reason; /* of the Extended DNS Error that comes with it */
 	char zone_name[POLICY_ZONE_NAME_MAX];
 	enum transaction_source source; /* of the reply */
 	enum transaction_action action; /* what is recorded as hit: these three */
 	uint16_t zone;
+	const struct chain
+		*chain;           /* to the name that the rule is about; NULL: it is the question */
 	char rule[NAME_TEXT_MAX]; /* last: a copy ends with its NUL */
 };
 
 /* Whether the data of the rule that the verdict enforces, or of its zone's override, is a CNAME; then
  * slot->redirect is set, and good until this is called again. */
 bool redirect_begin(struct query_engine *engine, struct query_slot *slot,
-	const struct policy_verdict *verdict);
+	const struct policy_verdict *verdict, const struct chain *chain);
 
 /*
  * The reply from what is known: the cache, stale answers where waiting would be in vain, failures,
@@ -60,3 +63,4 @@ size_t redirect_fail(struct query_engine *engine, struct query_slot *slot, uint1
 
 /* A copy on the heap, for one who waits. NULL: out of memory. */
 struct redirect *redirect_keep(const struct redirect *redirect);
+void redirect_free(struct redirect *redirect); /* NULL is fine */

@@ -147,15 +147,13 @@ static void add_denial_soa(struct compose *compose, const struct name *apex, uin
 }
 
 /* The records of the type asked, or the rule's CNAME. False: the rule has none for this type. */
-static bool add_local_data(struct compose *compose, const struct request *request,
+static bool add_local_data(struct compose *compose, const struct name *owner, uint16_t qtype,
 	const struct policy_index *index, const struct policy_match *match)
 {
 	struct policy_record record;
-	struct name owner = {.length = request->qname_length};
+	uint16_t type = qtype, before = compose->counts[1];
 	size_t position = 0;
-	uint16_t type = request->qtype;
 
-	memcpy(owner.wire, request->qname, request->qname_length);
 	if (type != TYPE_ANY && !policy_rule_record(index, match, type, &position, &record)) {
 		type = TYPE_CNAME;
 		position = 0;
@@ -164,9 +162,9 @@ static bool add_local_data(struct compose *compose, const struct request *reques
 	}
 	position = 0;
 	while (policy_rule_record(index, match, type, &position, &record))
-		compose_rr(compose, SECTION_ANSWER, &owner, record.type, record.ttl_s, record.rdata,
+		compose_rr(compose, SECTION_ANSWER, owner, record.type, record.ttl_s, record.rdata,
 			record.rdata_length);
-	return compose->counts[1] > 0 || compose->writer.error != TD_OK;
+	return compose->counts[1] > before || compose->writer.error != TD_OK;
 }
 
 size_t reply_finish_policy(struct compose *compose, const struct request *request,
@@ -179,18 +177,21 @@ size_t reply_finish_policy(struct compose *compose, const struct request *reques
 }
 
 size_t reply_policy(const struct request *request, uint8_t *reply, size_t capacity,
-	const struct policy_index *index, const struct policy_verdict *verdict, uint32_t ttl_s,
-	enum ede_code code, const char *zone_name)
+	const struct policy_index *index, const struct policy_verdict *verdict,
+	const struct chain *chain, uint32_t ttl_s, enum ede_code code, const char *zone_name)
 {
 	struct compose compose;
-	struct name apex;
+	uint8_t folded[NAME_WIRE_MAX];
+	struct name owner, apex;
 	size_t length;
 
 	reply_begin(&compose, request, reply, capacity,
 		verdict->action == ACTION_NXDOMAIN ? RCODE_NXDOMAIN : RCODE_NOERROR);
+	chain_write(chain, &compose, request, &owner);
 	if (verdict->action != ACTION_LOCAL_DATA ||
-		!add_local_data(&compose, request, index, verdict->enforced)) {
-		policy_rule_apex(index, verdict->enforced, request->folded, request->qname_length, &apex);
+		!add_local_data(&compose, &owner, request->qtype, index, verdict->enforced)) {
+		name_fold(folded, owner.wire, owner.length);
+		policy_rule_apex(index, verdict->enforced, folded, owner.length, &apex);
 		add_denial_soa(&compose, &apex, ttl_s);
 	}
 	length = reply_finish_policy(&compose, request, code, zone_name);

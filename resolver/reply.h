@@ -10,6 +10,7 @@
 #include "lib/dns/compose.h"
 #include "lib/dns/request.h"
 #include "policy/policy.h"
+#include "resolver/chain.h"
 
 /* Octets the whole reply may take: RFC 6891 6.2.3 and RFC 9715 over UDP, 65535 over TCP. */
 size_t reply_limit(const struct request *request, bool tcp);
@@ -38,12 +39,13 @@ size_t reply_truncated(const struct request *request, uint8_t *reply, size_t cap
 
 /*
  * The answer a rule makes: NXDOMAIN and NODATA with an SOA that makes clients cache the denial for
- * ttl_s (RFC 2308), local data of the type asked or the rule's CNAME. zone_name goes into the Extended DNS Error of
+ * ttl_s (RFC 2308), local data of the type asked or the rule's CNAME; behind
+ * the chain, if any, that leads to the name the rule is about. zone_name goes into the Extended DNS Error of
  * code (EDE_NONE: none).
  */
 size_t reply_policy(const struct request *request, uint8_t *reply, size_t capacity,
-	const struct policy_index *index, const struct policy_verdict *verdict, uint32_t ttl_s,
-	enum ede_code code, const char *zone_name);
+	const struct policy_index *index, const struct policy_verdict *verdict,
+	const struct chain *chain, uint32_t ttl_s, enum ede_code code, const char *zone_name);
 
 /* A reply in parts: header and question; then records; then our OPT, with the zone's name in the Extended
  * DNS Error of code. Length 0: it did not fit. */

@@ -59,7 +59,7 @@ void waiter_free(struct waiter *waiter)
 {
 	waiter_note_offered(waiter);
 	waiting_remove(&waiter->engine->waiting, &waiter->entry);
-	free(waiter->redirect);
+	redirect_free(waiter->redirect);
 	free(waiter);
 }
 

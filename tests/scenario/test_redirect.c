@@ -21,6 +21,9 @@ static const char tunnel_zone[] =
 		  "pong.test CNAME ping.test.\n"
 		  "*.self.test CNAME www.self.test.\n"
 		  "walled.garden.example CNAME .\n" /* the target's own rule is not looked at */
+		  "gone.test CNAME .\n"
+		  "*.wild.test CNAME *.\n"
+		  "given.test A 192.0.2.9\n"
 		  "data.test TYPE65280 \\# 4 01020304\n"
 		  "*.data.test TXT \"wild\"\n";
 static const char local_zone[] = ZONE_HEAD "localhost A 127.0.0.1\n";
@@ -337,11 +340,68 @@ static void test_rule_on_the_chain(void **state)
 	assert_int_equal(world.reply_count, 3);
 	for (unsigned i = 0; i < 3; i++)
 		assert_string_equal(records(&world.replies[i]),
-			"www.example. 5 300 walled.garden.example.\n"
+			"www.example. 5 200 chain.test.\n"
+			"chain.test. 5 300 walled.garden.example.\n"
 			"walled.garden.example. 1 100 5\n");
 	assert_string_equal(world.records[0].rule, "chain.test.");
 	/* Both are cached by now. */
 	assert_non_null(world_ask(&world, 0, &query));
+}
+
+/* What leads to the name of a rule is told as it is; from there on the rule speaks. */
+static void test_other_rules_on_the_chain(void **state)
+{
+	static const struct {
+		const char *target, *reply;
+		uint16_t rcode;
+	} cases[] = {
+		{"gone.test", "q0.example. 5 200 gone.test.\ngone.test. 6 60\n", RCODE_NXDOMAIN},
+		{"none.wild.test", "q1.example. 5 200 none.wild.test.\nwild.test. 6 60\n", 0},
+		{"given.test", "q2.example. 5 200 given.test.\ngiven.test. 1 300 9\n", 0},
+		{"x.bad.test",
+			"q3.example. 5 200 x.bad.test.\n"
+			"x.bad.test. 5 300 x.bad.test.garden.example.\n"
+			"x.bad.test.garden.example. 1 100 4\n",
+			0},
+	};
+	char name[32];
+	struct world_query query = question(name, TYPE_A);
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		snprintf(name, sizeof name, "q%u.example", i);
+		assert_null(world_ask(&world, 0, &query));
+		answer_with_alias(i, cases[i].target);
+	}
+	world_upstream_address(&world, 4, 100, 4);
+	for (unsigned i = 0; i < 4; i++) {
+		assert_string_equal(records(&world.replies[i]), cases[i].reply);
+		assert_int_equal(world_rcode(&world.replies[i]), cases[i].rcode);
+		/* The same out of the cache. */
+		snprintf(name, sizeof name, "q%u.example", i);
+		const struct world_reply *reply = world_ask(&world, 0, &query);
+		assert_non_null(reply);
+		assert_string_equal(records(reply), cases[i].reply);
+	}
+}
+
+/* Who asks for the alias itself does not ask for what it leads to. */
+static void test_rule_on_the_target_of_an_alias_that_was_asked_for(void **state)
+{
+	struct world_query query = question("www.example", TYPE_CNAME);
+	struct compose compose;
+	struct name target;
+	uint8_t buffer[600];
+
+	(void)state;
+	assert_null(world_ask(&world, 0, &query));
+	name_from_text(&target, "gone.test", 9);
+	world_upstream_begin(&world, 0, &compose, buffer, sizeof buffer, 0);
+	compose_rr_name(
+		&compose, SECTION_ANSWER, &world.asks[0].question.qname, TYPE_CNAME, 200, &target);
+	world_upstream_send(&world, 0, &compose);
+	assert_string_equal(records(&world.replies[0]), "www.example. 5 200 gone.test.\n");
+	assert_int_equal(last_record()->action, TRANSACTION_NONE);
 }
 
 /* Over TCP a connection has a place for each query that is pending: it is given back once. */
@@ -590,6 +650,8 @@ int main(void)
 		TEST(test_target_is_asked_once),
 		TEST(test_same_id_for_two_names),
 		TEST(test_rule_on_the_chain),
+		TEST(test_other_rules_on_the_chain),
+		TEST(test_rule_on_the_target_of_an_alias_that_was_asked_for),
 		TEST(test_tcp),
 		TEST(test_stop_before_the_target_is_asked),
 		TEST(test_rules_that_lead_to_each_other),
