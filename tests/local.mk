@@ -53,7 +53,9 @@ LIVE_MODULES = \
 	tests/live/test_redis_tls.py \
 	tests/live/test_remediate.py \
 	tests/live/test_replay.py \
+	tests/live/rpz_rules.py \
 	tests/live/test_rpz.py \
+	tests/live/test_rpz_agree.py \
 	tests/live/test_schema.py \
 	tests/live/test_schema_lines.py \
 	tests/live/test_script.py \
@@ -80,7 +82,7 @@ LIVE_MODULES = \
 
 EXTRA_DIST += $(LIVE_MODULES) tests/data/logs tests/data/redis-schema-1.jsonl
 dist_check_SCRIPTS += tests/live/run tests/live/chaos tests/live/audit_agree.py tests/live/audit_counts.py tests/live/audit_failover.py tests/live/audit_fleet.py tests/live/audit_flood.py \
-	tests/live/audit_latency.py tests/live/audit_mixing.py tests/live/audit_ports.py tests/live/audit_overload.py
+	tests/live/audit_latency.py tests/live/audit_mixing.py tests/live/audit_ports.py tests/live/audit_overload.py tests/live/audit_rpz.py
 
 if HAVE_PYTEST
 TESTS += tests/live/run
