@@ -12,23 +12,23 @@
 
 #define WINDOW_FIRST ((size_t)1 << 20)
 
-void input_init_text(struct input *input, const char *text, size_t size)
+void list_input_init_text(struct input *input, const char *text, size_t size)
 {
 	*input = (struct input){.text = text, .size = size, .ended = true};
 }
 
-void input_init(struct input *input, const struct policy_input *from)
+void list_input_init(struct input *input, const struct policy_input *from)
 {
 	*input = (struct input){.from = from, .text = ""};
 }
 
-void input_deinit(struct input *input)
+void list_input_deinit(struct input *input)
 {
 	free(input->buffer);
 	input->buffer = NULL;
 }
 
-void input_rewind(struct input *input)
+void list_input_rewind(struct input *input)
 {
 	input->at = 0;
 	if (!input->from)
@@ -78,7 +78,7 @@ static bool read_more(struct input *input)
 	return got > 0;
 }
 
-size_t input_look(struct input *input, size_t wanted, const char **text)
+size_t list_input_look(struct input *input, size_t wanted, const char **text)
 {
 	while (input->size - input->at < wanted && read_more(input))
 		;
@@ -86,23 +86,23 @@ size_t input_look(struct input *input, size_t wanted, const char **text)
 	return input->size - input->at;
 }
 
-void input_step(struct input *input, size_t count)
+void list_input_step(struct input *input, size_t count)
 {
 	size_t left = input->size - input->at;
 
 	input->at += count < left ? count : left;
 }
 
-bool input_look_line(struct input *input, const char **text, size_t *length)
+bool list_input_look_line(struct input *input, const char **text, size_t *length)
 {
-	size_t left = input_look(input, 1, text), searched = 0;
+	size_t left = list_input_look(input, 1, text), searched = 0;
 	const char *end;
 
 	if (left == 0)
 		return false;
 	while (!(end = memchr(*text + searched, '\n', left - searched))) {
 		searched = left;
-		left = input_look(input, left + 1, text);
+		left = list_input_look(input, left + 1, text);
 		if (left == searched)
 			break;
 	}
@@ -110,10 +110,10 @@ bool input_look_line(struct input *input, const char **text, size_t *length)
 	return true;
 }
 
-bool input_line(struct input *input, const char **text, size_t *length)
+bool list_input_line(struct input *input, const char **text, size_t *length)
 {
-	if (!input_look_line(input, text, length))
+	if (!list_input_look_line(input, text, length))
 		return false;
-	input_step(input, *length + 1);
+	list_input_step(input, *length + 1);
 	return true;
 }

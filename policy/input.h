@@ -22,22 +22,22 @@ struct input {
 	bool failed; /* out of memory: it looks like the end */
 };
 
-void input_init_text(struct input *input, const char *text, size_t size);
-void input_init(struct input *input, const struct policy_input *from);
-void input_deinit(struct input *input);
+void list_input_init_text(struct input *input, const char *text, size_t size);
+void list_input_init(struct input *input, const struct policy_input *from);
+void list_input_deinit(struct input *input);
 
 /* Again from the beginning. */
-void input_rewind(struct input *input);
+void list_input_rewind(struct input *input);
 
 /* What comes next, at least wanted octets of it unless the text ends before; the number of them. */
-size_t input_look(struct input *input, size_t wanted, const char **text);
+size_t list_input_look(struct input *input, size_t wanted, const char **text);
 
 /* Steps over so many octets of what input_look showed, at most all of it. */
-void input_step(struct input *input, size_t count);
+void list_input_step(struct input *input, size_t count);
 
 /* The next physical line without its newline, shown as by input_look; false at the end. input_step
  * over its length and one takes it. */
-bool input_look_line(struct input *input, const char **text, size_t *length);
+bool list_input_look_line(struct input *input, const char **text, size_t *length);
 
 /* The same, taken. */
-bool input_line(struct input *input, const char **text, size_t *length);
+bool list_input_line(struct input *input, const char **text, size_t *length);

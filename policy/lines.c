@@ -137,27 +137,27 @@ static void line_join(struct lines *lines, struct logical_line *out)
 {
 	struct join join = {0};
 
-	lines->size = input_look(lines->input, LOOK_AHEAD, &lines->text);
+	lines->size = list_input_look(lines->input, LOOK_AHEAD, &lines->text);
 	out->text = lines->text;
 	out->fault = join_line(lines, &join);
 	if (out->fault) {
-		input_step(lines->input, out->length + 1);
+		list_input_step(lines->input, out->length + 1);
 		return;
 	}
 	out->text = lines->join.data ? lines->join.data : "";
 	out->length = lines->join.length;
-	input_step(lines->input, join.at);
+	list_input_step(lines->input, join.at);
 	lines->count += join.newlines;
 }
 
 bool lines_next(struct lines *lines, struct logical_line *out)
 {
 	*out = (struct logical_line){0};
-	if (!input_look_line(lines->input, &out->text, &out->length))
+	if (!list_input_look_line(lines->input, &out->text, &out->length))
 		return false;
 	out->number = ++lines->count;
 	if (is_plain(out->text, out->length))
-		input_step(lines->input, out->length + 1);
+		list_input_step(lines->input, out->length + 1);
 	else
 		line_join(lines, out);
 	return true;

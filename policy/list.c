@@ -36,10 +36,10 @@ void list_rewind(struct list *list)
 	static const char mark[3] = "\xef\xbb\xbf";
 	const char *text;
 
-	input_rewind(list->input);
-	if (input_look(list->input, sizeof(mark), &text) >= sizeof(mark) &&
+	list_input_rewind(list->input);
+	if (list_input_look(list->input, sizeof(mark), &text) >= sizeof(mark) &&
 		!memcmp(text, mark, sizeof(mark)))
-		input_step(list->input, sizeof(mark));
+		list_input_step(list->input, sizeof(mark));
 	list->reading.load->lines = 0;
 }
 
@@ -69,7 +69,7 @@ bool list_next(struct list *list)
 {
 	do {
 		struct span line;
-		if (!input_line(list->input, &line.text, &line.length))
+		if (!list_input_line(list->input, &line.text, &line.length))
 			return false;
 		list->line = span_trim(line);
 		list->reading.load->lines++;
@@ -343,7 +343,7 @@ static size_t nodes_expected(struct input *input)
 	size_t lines = 1, length;
 	const char *line;
 
-	while (input_line(input, &line, &length))
+	while (list_input_line(input, &line, &length))
 		lines++;
 	return lines + lines / 5;
 }
@@ -403,7 +403,7 @@ enum td_error policy_builder_read(struct policy_builder *builder, enum zone_form
 {
 	struct input input;
 
-	input_init_text(&input, text, size);
+	list_input_init_text(&input, text, size);
 	return read_input(builder, format, source, &input, report, context, load);
 }
 
@@ -414,9 +414,9 @@ enum td_error policy_builder_read_input(struct policy_builder *builder, enum zon
 	struct input input;
 	enum td_error error;
 
-	input_init(&input, from);
+	list_input_init(&input, from);
 	error = read_input(builder, format, source, &input, report, context, load);
-	input_deinit(&input);
+	list_input_deinit(&input);
 	return error;
 }
 

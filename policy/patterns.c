@@ -323,7 +323,7 @@ enum td_error patterns_read_input(struct policy_builder *builder, const char *so
 	size_t length;
 
 	enum td_error error = reading_begin(&reading, builder, source, report, context, load);
-	while (!error && input_line(input, &line, &length)) {
+	while (!error && list_input_line(input, &line, &length)) {
 		reading.load->lines++;
 		error = line_read(&reading, line, length);
 	}

@@ -545,9 +545,9 @@ static size_t nodes_expected(struct input *input)
 	const char *line;
 	size_t names = 0, length;
 
-	while (input_line(input, &line, &length))
+	while (list_input_line(input, &line, &length))
 		names += length > 0 && !memchr("*; \t\r$", line[0], 6);
-	input_rewind(input);
+	list_input_rewind(input);
 	return names + names / 5 * 2;
 }
 

@@ -51,20 +51,20 @@ static void expect_lines(const char *text, size_t size, size_t most)
 	const char *line, *same;
 	size_t length, same_length;
 
-	input_init_text(&whole, text, size);
-	input_init(&cut, &from);
+	list_input_init_text(&whole, text, size);
+	list_input_init(&cut, &from);
 	for (unsigned turn = 0; turn < 2; turn++) {
-		while (input_line(&whole, &line, &length)) {
-			assert_true(input_line(&cut, &same, &same_length));
+		while (list_input_line(&whole, &line, &length)) {
+			assert_true(list_input_line(&cut, &same, &same_length));
 			assert_int_equal(length, same_length);
 			assert_memory_equal(line, same, length);
 		}
-		assert_false(input_line(&cut, &same, &same_length));
+		assert_false(list_input_line(&cut, &same, &same_length));
 		assert_false(cut.failed);
-		input_rewind(&whole);
-		input_rewind(&cut);
+		list_input_rewind(&whole);
+		list_input_rewind(&cut);
 	}
-	input_deinit(&cut);
+	list_input_deinit(&cut);
 }
 
 static void test_lines(void **state)
