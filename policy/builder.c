@@ -240,15 +240,10 @@ struct policy_index *policy_builder_finish(struct policy_builder **builder)
 
 	free(*builder);
 	*builder = NULL;
-	for (size_t i = 0; i < index->zone_count; i++) {
-		const struct zone_addresses *addresses = &index->zones[i]->addresses;
-		index->client_zones |=
-			(uint64_t)zone_addresses_has(addresses, TRIGGER_CLIENT) << i;
-		index->answer_zones |=
-			(uint64_t)zone_addresses_has(addresses, TRIGGER_ADDRESS) << i;
-	}
-	if (sealed)
+	if (sealed) {
+		index_seal(index);
 		return index;
+	}
 	policy_index_free(index);
 	return NULL;
 }

@@ -3,13 +3,18 @@
  * Zones in their order. Each is compiled by itself (zone.c), so that a change of one costs nothing
  * of the others: a new index is a list of pointers, and shares what stayed the same with the one
  * before. One tree for all zones was rejected for that reason; what it saved, to hash a question
- * once, is kept by hashes that are the same in every zone.
+ * once, is kept by hashes that are the same in every zone. And most zones are passed over: two
+ * tables of 256 and 4096 sets of zones say by these hashes which of them know the last two labels
+ * of a name, or have a rule further up. A block list that is large enough is in each set; it is the
+ * many small zones that cost nothing.
  */
 #include "policy/index.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "policy/zone_table.h"
 
 void policy_index_free(struct policy_index *index)
 {
@@ -29,6 +34,42 @@ static void match_add(struct policy_match *out, size_t *count, const struct poli
 		out[(*count)++] = *match;
 }
 
+/* Adds a bit of the zone wherever one is set. */
+static void filter_turn(uint64_t *out, const uint64_t *words, size_t count, uint64_t zone)
+{
+	for (size_t i = 0; i < count; i++)
+		for (uint64_t bits = words[i]; bits; bits &= bits - 1)
+			out[i * 64 + (unsigned)__builtin_ctzll(bits)] |= zone;
+}
+
+void index_seal(struct policy_index *index)
+{
+	struct index_filter *out = &index->filter;
+
+	for (size_t i = 0; i < index->zone_count; i++) {
+		const struct zone_filter *filter = &index->zones[i]->filter;
+		uint64_t zone = UINT64_C(1) << i;
+		const struct zone_addresses *addresses = &index->zones[i]->addresses;
+		out->root |= filter->root ? zone : 0;
+		filter_turn(out->top, filter->top, FILTER_TOP / 64, zone);
+		filter_turn(out->second, filter->second, FILTER_SECOND / 64, zone);
+		index->client_zones |= zone_addresses_has(addresses, TRIGGER_CLIENT) ? zone : 0;
+		index->answer_zones |= zone_addresses_has(addresses, TRIGGER_ADDRESS) ? zone : 0;
+	}
+}
+
+/* The zones that may have a rule for a name. */
+static uint64_t zones_for(const struct policy_index *index, struct name_path *path)
+{
+	uint64_t zones = index->filter.root;
+
+	if (path->count > 0)
+		zones |= index->filter.top[path_hash(path, 1) % FILTER_TOP];
+	if (path->count > 1)
+		zones |= index->filter.second[path_hash(path, 2) % FILTER_SECOND];
+	return zones;
+}
+
 size_t policy_match_name(const struct policy_index *index, const uint8_t *folded, size_t length,
 	struct policy_match out[POLICY_MATCHES_MAX])
 {
@@ -37,7 +78,8 @@ size_t policy_match_name(const struct policy_index *index, const uint8_t *folded
 
 	assert(length && length <= NAME_WIRE_MAX);
 	name_path_init(&path, folded);
-	for (size_t i = 0; i < index->zone_count; i++) {
+	for (uint64_t zones = zones_for(index, &path); zones; zones &= zones - 1) {
+		unsigned i = (unsigned)__builtin_ctzll(zones);
 		enum policy_action action;
 		uint32_t rule = zone_match_name(index->zones[i], &path, &action);
 		if (rule != RULE_NONE)

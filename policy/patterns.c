@@ -192,6 +192,7 @@ static enum td_error pattern_store(
 	memcpy(zone->atoms + zone->atom_count, atoms, pattern->atom_count * sizeof(*atoms));
 	zone->atom_count += pattern->atom_count;
 	zone->patterns[zone->pattern_count++] = *pattern;
+	zone_filter_note(zone, pattern->node);
 	zone->rules++;
 	return TD_OK;
 }

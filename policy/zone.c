@@ -132,6 +132,21 @@ void name_path_init(struct name_path *path, const uint8_t *folded)
 		path->at[path->count++] = (uint8_t)at;
 }
 
+static void filter_set(uint64_t *words, uint64_t bit)
+{
+	words[bit / 64] |= UINT64_C(1) << bit % 64;
+}
+
+void zone_filter_note(struct policy_zone *zone, uint32_t number)
+{
+	const struct node *node = node_at(zone, number);
+
+	if (number == NODE_ROOT)
+		zone->filter.root = true;
+	else if (node_parent(node) == NODE_ROOT)
+		filter_set(zone->filter.top, label_hash(LABEL_HASH_ROOT, node->label) % FILTER_TOP);
+}
+
 /* Octets, the root's with them. */
 static size_t name_path_length(const struct name_path *path)
 {
@@ -165,6 +180,8 @@ enum td_error zone_node_add(struct policy_zone *zone, const uint8_t *folded, uin
 	for (unsigned depth = 1; !error && depth <= path.count; depth++)
 		error = edge_add(
 			zone, path_hash(&path, depth), *node, path_label(&path, depth), node);
+	if (path.count > 1)
+		filter_set(zone->filter.second, path_hash(&path, 2) % FILTER_SECOND);
 	zone->last_node = error ? NODE_ROOT : *node;
 	if (!error)
 		memcpy(zone->last_name, folded, name_path_length(&path));
@@ -220,6 +237,7 @@ enum td_error zone_rule_put(struct policy_zone *zone, uint32_t node, bool wildca
 	if (!zone_line_note(zone, *rule, line))
 		return TD_NOMEM;
 	node_at(zone, node)->actions |= (uint8_t)(action << (wildcard ? ACTION_WILD_SHIFT : 0));
+	zone_filter_note(zone, node);
 	zone->rules++;
 	return TD_OK;
 }

@@ -92,6 +92,19 @@ struct origins {
 	uint32_t walked, walked_node; /* line of the last node that has one, and that node */
 };
 
+/*
+ * Which names can have a rule at all, by what they end in. Bits that stand for others too, and for
+ * rules that are gone, do no harm: they cost a walk.
+ */
+#define FILTER_TOP 256
+#define FILTER_SECOND 4096
+
+struct zone_filter {
+	uint64_t second[FILTER_SECOND / 64]; /* by hash: the last two labels are known */
+	uint64_t top[FILTER_TOP / 64];       /* by hash: the last one has a rule or a pattern */
+	bool root;                           /* the root has one */
+};
+
 struct policy_zone {
 	/* What a name that is not here looks at. */
 	uint8_t *tags;   /* by slot: 0 = free, else bits of the hash */
@@ -112,6 +125,7 @@ struct policy_zone {
 	uint8_t last_name[NAME_WIRE_MAX]; /* added, and its node: lists name most names twice */
 	uint32_t last_node;
 	size_t rules, removed;
+	struct zone_filter filter;
 	atomic_uint users; /* indexes it is part of; touched when these are made and freed */
 	enum policy_zone_kind kind;
 	char name[POLICY_ZONE_NAME_MAX];
@@ -136,6 +150,9 @@ enum td_error zone_node_add(struct policy_zone *zone, const uint8_t *folded, uin
 
 /* The node of a name. False when there is none. */
 bool zone_node_find(const struct policy_zone *zone, struct name_path *path, uint32_t *node);
+
+/* A node has a rule or a pattern. */
+void zone_filter_note(struct policy_zone *zone, uint32_t node);
 
 /* The rule at this node, or RULE_NONE. */
 uint32_t zone_rule_find(const struct policy_zone *zone, uint32_t node, bool wildcard);

@@ -91,6 +91,7 @@ struct policy_zone *zone_clone(const struct policy_zone *zone)
 	memcpy(copy->name, zone->name, sizeof(copy->name));
 	copy->rules = zone->rules;
 	copy->removed = zone->removed;
+	copy->filter = zone->filter;
 	if (pool_copy(&copy->nodes, &zone->nodes) && edges_copy(copy, zone) &&
 		patterns_copy(copy, zone) && data_copy(copy, zone) &&
 		origins_copy(&copy->origins, &zone->origins))
@@ -180,6 +181,7 @@ static bool patterns_move(struct policy_zone *to, const struct policy_zone *zone
 		zone_node_name(zone, zone->patterns[i].node, &name);
 		if (zone_node_add(to, name.wire, &to->patterns[i].node) != TD_OK)
 			return false;
+		zone_filter_note(to, to->patterns[i].node);
 	}
 	to->rules += to->pattern_count;
 	return true;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Inside zone*.c only: nodes and rule numbers as they lie. */
+/* Inside policy/ only, for what knows zones from inside: nodes and rule numbers as they lie. */
 #pragma once
 
 #include <string.h>

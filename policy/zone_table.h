@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Inside zone*.c only: how the edges of a zone's tree are found; inline, since a look-up is little
+/* Inside policy/ only: how the edges of a zone's tree are found; inline, since a look-up is little
  * else. zone_table.c says how they lie. */
 #pragma once
 
