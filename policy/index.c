@@ -78,7 +78,10 @@ size_t policy_match_name(const struct policy_index *index, const uint8_t *folded
 
 	assert(length && length <= NAME_WIRE_MAX);
 	name_path_init(&path, folded);
-	for (uint64_t zones = zones_for(index, &path); zones; zones &= zones - 1) {
+	uint64_t zones = zones_for(index, &path);
+	for (uint64_t ahead = zones; ahead; ahead &= ahead - 1)
+		edges_prefetch(index->zones[__builtin_ctzll(ahead)], &path);
+	for (; zones; zones &= zones - 1) {
 		unsigned i = (unsigned)__builtin_ctzll(zones);
 		enum policy_action action;
 		uint32_t rule = zone_match_name(index->zones[i], &path, &action);

@@ -35,7 +35,7 @@ uint32_t zone_match_name(
 {
 	uint32_t node = NODE_ROOT, rule = RULE_NONE, pattern = RULE_NONE;
 
-	edges_prefetch(zone, path);
+	nodes_prefetch(zone, path);
 	/* Wildcards further down are longer, so they replace those above. */
 	for (unsigned depth = 0;; depth++) {
 		const struct node *at = node_at(zone, node);

@@ -78,9 +78,12 @@ void pool_trim(struct pool *pool);
 
 /* --- zone_table.c --- */
 
-/* Fetches what a walk along the path will look at: its steps depend on each other, but where their
- * edges are does not. */
+/*
+ * Fetches what a walk along the path will look at: its steps depend on each other, but where their
+ * edges are does not; and then, what these most likely lead to. Worth it for large zones only.
+ */
 void edges_prefetch(const struct policy_zone *zone, struct name_path *path);
+void nodes_prefetch(const struct policy_zone *zone, struct name_path *path);
 
 /* The child of a node, made where missing. TD_NOMEM, TD_FULL. */
 enum td_error edge_add(struct policy_zone *zone, uint64_t hash, uint32_t parent,

@@ -164,19 +164,30 @@ static uint32_t group_guess(const struct policy_zone *zone, uint64_t hash)
 		    : NODE_ROOT;
 }
 
+static unsigned ahead_depths(const struct policy_zone *zone, const struct name_path *path)
+{
+	if (zone->groups < AHEAD_GROUPS)
+		return 0;
+	return path->count < AHEAD_MAX ? path->count : AHEAD_MAX;
+}
+
 void edges_prefetch(const struct policy_zone *zone, struct name_path *path)
 {
-	unsigned depth, depths = path->count < AHEAD_MAX ? path->count : AHEAD_MAX;
+	unsigned depths = ahead_depths(zone, path);
 
-	if (zone->groups < AHEAD_GROUPS)
-		return;
-	for (depth = 1; depth <= depths; depth++) {
+	for (unsigned depth = 1; depth <= depths; depth++) {
 		size_t group = group_of(path_hash(path, depth), zone->groups);
 		__builtin_prefetch(zone->tags + group * TABLE_GROUP);
 		__builtin_prefetch(zone->slots + group * TABLE_GROUP);
 	}
-	for (depth = 1; depth <= depths; depth++) {
-		uint32_t guess = group_guess(zone, path->hash[depth]);
+}
+
+void nodes_prefetch(const struct policy_zone *zone, struct name_path *path)
+{
+	unsigned depths = ahead_depths(zone, path);
+
+	for (unsigned depth = 1; depth <= depths; depth++) {
+		uint32_t guess = group_guess(zone, path_hash(path, depth));
 		if (guess == NODE_ROOT)
 			break;
 		__builtin_prefetch(node_at(zone, guess));

@@ -146,6 +146,8 @@ static void zone_read(
 	}
 }
 
+#define HEAD_LINES 3 /* of the files that are dealt out */
+
 /* Pairs of lines in turn to as many texts, each with a head of its own. */
 static void text_deal(const struct text *text, unsigned count, struct text *out)
 {
@@ -160,9 +162,9 @@ static void text_deal(const struct text *text, unsigned count, struct text *out)
 		out[i].size = sizeof(head) - 1;
 	}
 	for (const char *at = text->data, *end; at < text->data + text->size; at = end, line++) {
-		struct text *to = &out[line / 2 % count];
+		struct text *to = &out[(line - HEAD_LINES) / 2 % count];
 		end = strchr(at, '\n') + 1;
-		if (line < 2)
+		if (line < HEAD_LINES)
 			continue;
 		memcpy(to->data + to->size, at, (size_t)(end - at));
 		to->size += (size_t)(end - at);
