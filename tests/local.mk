@@ -46,6 +46,7 @@ LIVE_MODULES = \
 	tests/live/test_modes.py \
 	tests/live/test_policy.py \
 	tests/live/test_probe.py \
+	tests/live/test_redirect.py \
 	tests/live/test_redis.py \
 	tests/live/test_redis_cluster.py \
 	tests/live/test_redis_faults.py \

@@ -404,6 +404,34 @@ static void test_rule_on_the_target_of_an_alias_that_was_asked_for(void **state)
 	assert_int_equal(last_record()->action, TRANSACTION_NONE);
 }
 
+/* All that is needed of a rule was copied: the rules may be others when the answer comes. */
+static void test_rules_that_are_gone_when_the_target_is_answered(void **state)
+{
+	struct world_query query = question("www.example", TYPE_A);
+	struct policy_builder *builder = policy_builder_new();
+
+	(void)state;
+	assert_null(world_ask(&world, 0, &query));
+	answer_with_alias(0, "x.bad.test");
+	assert_asked(1, "x.bad.test.garden.example.");
+	assert_int_equal(policy_builder_zone(builder, "other", ZONE_LIST), TD_OK);
+	policy_index_free(world.index);
+	world.index = policy_builder_finish(&builder);
+	world.policy.view.index = world.index;
+	world.policy.view.generation = 2;
+	world_upstream_address(&world, 1, 100, 5);
+	assert_string_equal(records(&world.replies[0]),
+		"www.example. 5 200 x.bad.test.\nx.bad.test. 5 300 x.bad.test.garden.example.\n"
+		"x.bad.test.garden.example. 1 100 5\n");
+	assert_string_equal(world.records[0].rule, "*.bad.test.");
+	assert_int_equal(world.records[0].transaction.zone, 11);
+	/* From now on there is no such rule. */
+	const struct world_reply *reply = world_ask(&world, 0, &query);
+	assert_non_null(reply);
+	assert_string_equal(
+		records(reply), "www.example. 5 200 x.bad.test.\nx.bad.test. 1 200 1\n");
+}
+
 /* Over TCP a connection has a place for each query that is pending: it is given back once. */
 static void test_tcp(void **state)
 {
@@ -652,6 +680,7 @@ int main(void)
 		TEST(test_rule_on_the_chain),
 		TEST(test_other_rules_on_the_chain),
 		TEST(test_rule_on_the_target_of_an_alias_that_was_asked_for),
+		TEST(test_rules_that_are_gone_when_the_target_is_answered),
 		TEST(test_tcp),
 		TEST(test_stop_before_the_target_is_asked),
 		TEST(test_rules_that_lead_to_each_other),
