@@ -28,7 +28,10 @@ static const char not_a_name[] = "not a domain name";
 
 bool list_is_blank(char c)
 {
-	return c == ' ' || c == '\t' || c == '\r' || c == '\f' || c == '\v';
+	static const bool blanks[256] = {
+		[' '] = true, ['\t'] = true, ['\r'] = true, ['\f'] = true, ['\v'] = true};
+
+	return blanks[(unsigned char)c];
 }
 
 void list_rewind(struct list *list)
@@ -134,13 +137,16 @@ bool span_has(struct span span, char c)
 
 /* --- names --- */
 
-/* The octet as it stands in a name; 0: it cannot. */
-static uint8_t name_octet(char c)
-{
-	c = to_lower(c);
-	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ? (uint8_t)c
-											: 0;
-}
+#define LETTER(c) [c] = (c), [(c) - 'a' + 'A'] = (c)
+#define OTHER(c) [c] = (c)
+
+/* Each character as it stands in a name; 0: it cannot. */
+static const uint8_t name_octets[256] = {LETTER('a'), LETTER('b'), LETTER('c'), LETTER('d'),
+	LETTER('e'), LETTER('f'), LETTER('g'), LETTER('h'), LETTER('i'), LETTER('j'), LETTER('k'),
+	LETTER('l'), LETTER('m'), LETTER('n'), LETTER('o'), LETTER('p'), LETTER('q'), LETTER('r'),
+	LETTER('s'), LETTER('t'), LETTER('u'), LETTER('v'), LETTER('w'), LETTER('x'), LETTER('y'),
+	LETTER('z'), OTHER('0'), OTHER('1'), OTHER('2'), OTHER('3'), OTHER('4'), OTHER('5'),
+	OTHER('6'), OTHER('7'), OTHER('8'), OTHER('9'), OTHER('-'), OTHER('_')};
 
 static bool label_is_number(const uint8_t *label)
 {
@@ -150,32 +156,46 @@ static bool label_is_number(const uint8_t *label)
 	return true;
 }
 
+/* The label at *at, up to a dot or the end, to which *at moves. NULL, or what is wrong. */
+static const char *label_read(const char **at, const char *end, uint8_t *label, size_t room)
+{
+	const char *start = *at;
+	size_t length = 0;
+
+	for (; start + length < end && start[length] != '.'; length++) {
+		uint8_t octet = name_octets[(unsigned char)start[length]];
+		if (!octet)
+			return not_a_name;
+		if (length == room)
+			return "longer than a name can be";
+		label[1 + length] = octet;
+	}
+	*at = start + length;
+	label[0] = (uint8_t)length;
+	if (length > NAME_LABEL_MAX)
+		return "a label is longer than 63 octets";
+	return length ? NULL : not_a_name;
+}
+
 /* Of ASCII characters. NULL, or what is wrong. */
 static const char *read_ascii(struct span text, struct name *out)
 {
-	size_t label = 0, length = 1;
+	const char *at = text.text, *end = text.text + text.length, *why = NULL;
+	size_t label = 0, length = 0;
 
-	if (text.length && text.text[text.length - 1] == '.')
-		text.length--;
-	if (!text.length)
-		return not_a_name;
-	for (size_t i = 0; i <= text.length; i++) {
-		bool ends = i == text.length || text.text[i] == '.';
-		uint8_t octet = ends ? 0 : name_octet(text.text[i]);
-		if (length == NAME_WIRE_MAX)
+	if (text.length && end[-1] == '.')
+		end--;
+	for (; !why; at++) {
+		if (length + 2 > NAME_WIRE_MAX)
 			return "longer than a name can be";
-		if (!ends && !octet)
-			return not_a_name;
-		if (!ends) {
-			out->wire[length++] = octet;
-			continue;
-		}
-		if (length - label - 1 == 0 || length - label - 1 > NAME_LABEL_MAX)
-			return length - label - 1 ? "a label is longer than 63 octets" : not_a_name;
-		out->wire[label] = (uint8_t)(length - label - 1);
-		if (i < text.length)
-			label = length++;
+		label = length;
+		why = label_read(&at, end, out->wire + label, NAME_WIRE_MAX - 2 - label);
+		length += (size_t)1 + out->wire[label];
+		if (at == end)
+			break;
 	}
+	if (why)
+		return why;
 	if (label_is_number(out->wire + label))
 		return "an address, not a name";
 	out->wire[length++] = 0;
@@ -315,16 +335,24 @@ enum td_error list_data(
 	return settle(list, error, "too many addresses for one name: at most 100");
 }
 
-enum td_error list_pattern(struct list *list, struct span text)
+bool list_is_pattern(struct span text)
+{
+	for (size_t i = 0; i < text.length; i++)
+		if (!name_octets[(unsigned char)text.text[i]] && text.text[i] != '.' &&
+			text.text[i] != '*')
+			return false;
+	return text.length > 0 && text.length <= NAME_WIRE_MAX;
+}
+
+enum td_error list_pattern(struct list *list, struct span text, enum policy_action action)
 {
 	const char *why = NULL;
 	enum td_error error = TD_MALFORMED;
 
-	for (size_t i = 0; i < text.length && !why; i++)
-		if (!name_octet(text.text[i]) && text.text[i] != '.' && text.text[i] != '*')
-			why = not_a_name;
+	if (!list_is_pattern(text))
+		why = not_a_name;
 	if (!why)
-		error = pattern_add(list->reading.builder, text.text, text.length, ACTION_NXDOMAIN,
+		error = pattern_add(list->reading.builder, text.text, text.length, action,
 			list->reading.load->lines, &why);
 	if (error && error != TD_NOMEM && error != TD_INVALID)
 		list_fault(list, error == TD_FULL ? FAULT_FULL : FAULT_NAME,

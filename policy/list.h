@@ -83,12 +83,14 @@ enum td_error list_rule(
 /* An address as local data. */
 enum td_error list_data(struct list *list, const struct name *folded, unsigned where,
 	const struct address *address);
+/* Whether all of it may stand in a pattern, and it is not too long for one. */
+bool list_is_pattern(struct span text);
 /*
  * A pattern as policy_builder_patterns takes it, of what names may have, dots and stars.
  * TD_INVALID: it is there already; TD_NOMEM; any other error has been reported. Nothing is counted
  * as used.
  */
-enum td_error list_pattern(struct list *list, struct span text);
+enum td_error list_pattern(struct list *list, struct span text, enum policy_action action);
 /* A rule was taken, or repeated where it added nothing. */
 void list_count(struct list *list, unsigned added);
 

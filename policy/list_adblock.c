@@ -12,7 +12,9 @@
  * for third parties. They are counted and not reported; a modifier that is for DNS and cannot be
  * honoured here is reported, since its rule would mean something else without it.
  *
- * A `*` stays within its label unless it begins or ends the name; AdGuard lets it run over dots. A
+ * A `*` stays within its label unless it begins or ends the name; AdGuard lets it run over dots. An
+ * exception with one comes before all names of the zone (zone_match.c), so it is refused beside
+ * $important rules, which would have to win. A
  * rule `||x` without its `^` is read as if it had one: that it goes for x.y.z as well is what
  * nobody means by it.
  *
@@ -45,6 +47,7 @@ struct rule {
 
 struct adblock {
 	struct list *list;
+	bool important; /* some name is blocked with $important */
 	struct list_exceptions exceptions;
 };
 
@@ -57,18 +60,23 @@ static void rule_fault(struct rule *rule, enum policy_fault fault, const char *w
 
 /* --- lines that are no rules for names --- */
 
+/* Whether one of the second characters stands behind the first somewhere, with no blank in front.
+ */
+static bool has_pair(struct span line, char first, const char *second)
+{
+	const char *at = line.text, *end = line.text + line.length;
+
+	for (; at < end && (at = memchr(at, first, (size_t)(end - at))); at++)
+		if (at + 1 < end && at[1] && strchr(second, at[1]) &&
+			(at == line.text || !list_is_blank(at[-1])))
+			return true;
+	return false;
+}
+
 /* "x##.ad", "x#@#…", "x#?#…", "x$$…": rules for elements of a page. */
 static bool is_cosmetic(struct span line)
 {
-	for (size_t i = 0; i + 1 < line.length; i++) {
-		char c = line.text[i], next = line.text[i + 1];
-		if (c == '#' && (i == 0 || !list_is_blank(line.text[i - 1])) && next &&
-			strchr("#@?$%", next))
-			return true;
-		if (c == '$' && (next == '$' || next == '@'))
-			return true;
-	}
-	return false;
+	return has_pair(line, '#', "#@?$%") || has_pair(line, '$', "$@");
 }
 
 static bool is_comment(struct span line)
@@ -77,19 +85,37 @@ static bool is_comment(struct span line)
 	       (line.text[0] == '[' && line.text[line.length - 1] == ']');
 }
 
-static bool has_blank(struct span line)
-{
-	for (size_t i = 0; i < line.length; i++)
-		if (list_is_blank(line.text[i]))
-			return true;
-	return false;
-}
-
 /* Part of the address of a page; where names are meant there is none of these. */
 static bool is_for_pages(struct span body)
 {
+	static const bool signs[256] = {['/'] = true,
+		['?'] = true,
+		['='] = true,
+		['&'] = true,
+		[':'] = true,
+		['%'] = true,
+		[','] = true,
+		[';'] = true,
+		['@'] = true,
+		['!'] = true,
+		['('] = true,
+		[')'] = true,
+		['['] = true,
+		[']'] = true,
+		['{'] = true,
+		['}'] = true,
+		['<'] = true,
+		['>'] = true,
+		['"'] = true,
+		['\''] = true,
+		['+'] = true,
+		['~'] = true,
+		['|'] = true,
+		['^'] = true,
+		['$'] = true};
+
 	for (size_t i = 0; i < body.length; i++)
-		if (body.text[i] && strchr("/?=&:%,;@!()[]{}<>\"'+~|^$", body.text[i]))
+		if (signs[(unsigned char)body.text[i]])
 			return true;
 	return false;
 }
@@ -235,10 +261,9 @@ static void rule_read(struct rule *rule, struct span line)
 		      : rule->important ? LEVEL_BLOCK_IMPORTANT
 					: LEVEL_BLOCK;
 	body_read(rule);
-	if (rule->kind == KIND_PATTERN && (rule->level != LEVEL_BLOCK || rule->badfilter))
+	if (rule->kind == KIND_PATTERN && (rule->level == LEVEL_BLOCK_IMPORTANT || rule->badfilter))
 		rule_fault(rule, FAULT_UNSUPPORTED,
-			"a * within a label is supported in plain rules only, not in exceptions, "
-			"$important and $badfilter");
+			"a * within a label is not supported with $important and $badfilter");
 }
 
 static void line_read(struct rule *rule, struct span line)
@@ -254,7 +279,9 @@ static void line_read(struct rule *rule, struct span line)
 	if (is_comment(line))
 		return;
 	line = span_without_comment(line);
-	if (has_blank(line)) {
+	struct span rest = line;
+	span_word(&rest);
+	if (rest.length) {
 		rule->kind = KIND_HOSTS;
 		rule->body = line;
 		return;
@@ -315,14 +342,21 @@ static void pattern_base(const struct rule *rule, char base[PATTERN_MAX])
 }
 
 /* A pattern of our own ends where a label does, and begins where one does: up to four of them. */
-static enum td_error pattern_rule(struct list *list, const struct rule *rule)
+static enum td_error pattern_rule(struct adblock *adblock, const struct rule *rule)
 {
 	char base[PATTERN_MAX], text[PATTERN_MAX + 4];
+	struct list *list = adblock->list;
+	enum policy_action action = rule->level == LEVEL_BLOCK ? ACTION_NXDOMAIN : ACTION_PASSTHRU;
 	enum td_error error = TD_OK;
 	unsigned added = 0, forms = rule->anchor == ANCHOR_START ? 1 : 2;
 
-	if (rule->body.length > NAME_WIRE_MAX) {
-		list_bad_name(list, "longer than a name can be");
+	if (!list_is_pattern(rule->body)) {
+		list_bad_name(list, "not a domain name");
+		return TD_OK;
+	}
+	if (rule->level == LEVEL_ALLOW && adblock->important) {
+		list_fault(list, FAULT_UNSUPPORTED,
+			"an exception with a * within a label, in a list with $important rules");
 		return TD_OK;
 	}
 	pattern_base(rule, base);
@@ -331,7 +365,7 @@ static enum td_error pattern_rule(struct list *list, const struct rule *rule)
 	for (unsigned i = 0; i < forms * (open ? 2 : 1); i++) {
 		snprintf(text, sizeof(text), "%s%s%s", i % forms ? "*." : "", base,
 			i / forms ? ".*" : "");
-		error = list_pattern(list, (struct span){text, strlen(text)});
+		error = list_pattern(list, (struct span){text, strlen(text)}, action);
 		if (error && error != TD_INVALID)
 			return error == TD_NOMEM ? error : TD_OK;
 		added += !error;
@@ -360,7 +394,7 @@ static enum td_error rule_add(struct adblock *adblock, const struct rule *rule)
 			return name_add(adblock, &rule->name, rule->where, rule->level, NULL);
 		break;
 	case KIND_PATTERN:
-		return pattern_rule(list, rule);
+		return pattern_rule(adblock, rule);
 	}
 	return TD_OK;
 }
@@ -383,6 +417,7 @@ static enum td_error exceptions_read(struct adblock *adblock)
 		line_read(&rule, adblock->list->line);
 		if (rule.kind != KIND_NAME)
 			continue;
+		adblock->important |= rule.level == LEVEL_BLOCK_IMPORTANT;
 		if (rule.badfilter)
 			error = list_exceptions_disable(
 				exceptions, &rule.name, rule.where, rule.level);

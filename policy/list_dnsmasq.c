@@ -70,10 +70,12 @@ static enum td_error suffix_add(struct list *list, struct span domain, const str
 		return TD_OK;
 	}
 	memcpy(text + 2, domain.text, domain.length);
-	enum td_error alone = list_pattern(list, (struct span){text + 2, domain.length});
+	enum td_error alone =
+		list_pattern(list, (struct span){text + 2, domain.length}, ACTION_NXDOMAIN);
 	if (alone && alone != TD_INVALID)
 		return alone == TD_NOMEM ? alone : TD_OK;
-	enum td_error below = list_pattern(list, (struct span){text, domain.length + 2});
+	enum td_error below =
+		list_pattern(list, (struct span){text, domain.length + 2}, ACTION_NXDOMAIN);
 	if (below && below != TD_INVALID)
 		return below == TD_NOMEM ? below : TD_OK;
 	list_count(list, !alone || !below);

@@ -163,7 +163,7 @@ static bool pattern_is_known(
 		const struct pattern *other = &zone->patterns[i];
 		if (other->node != pattern->node || other->open_start != pattern->open_start ||
 			other->open_end != pattern->open_end ||
-			other->atom_count != pattern->atom_count)
+			other->atom_count != pattern->atom_count || other->action != pattern->action)
 			continue;
 		if (!memcmp(zone->atoms + other->atoms, atoms,
 			    pattern->atom_count * sizeof(*atoms)))

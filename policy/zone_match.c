@@ -17,6 +17,19 @@ static size_t place_find(const struct policy_zone *zone, uint32_t node)
 	return low;
 }
 
+static bool lets_through(const struct policy_zone *zone, uint32_t pattern)
+{
+	return zone->patterns[pattern].action == ACTION_PASSTHRU;
+}
+
+/* Those that let through are the exceptions of an Adblock list, and come before all other rules. */
+static bool comes_first(const struct policy_zone *zone, uint32_t number, uint32_t other)
+{
+	if (other == RULE_NONE || lets_through(zone, number) != lets_through(zone, other))
+		return other == RULE_NONE || lets_through(zone, number);
+	return number < other;
+}
+
 /* Of the patterns that match the one listed first counts; best is the number of one, or none. */
 static uint32_t node_pattern(
 	const struct policy_zone *zone, const struct name_path *path, uint32_t node, uint32_t best)
@@ -24,8 +37,9 @@ static uint32_t node_pattern(
 	for (size_t i = place_find(zone, node);
 		i < zone->pattern_count && zone->places[i].node == node; i++) {
 		uint32_t number = zone->places[i].pattern;
-		if (number < best && pattern_matches(zone, &zone->patterns[number], path))
-			return number;
+		if (comes_first(zone, number, best) &&
+			pattern_matches(zone, &zone->patterns[number], path))
+			best = number;
 	}
 	return best;
 }
@@ -53,7 +67,7 @@ uint32_t zone_match_name(
 		if (node == NODE_ROOT)
 			break;
 	}
-	if (rule != RULE_NONE || pattern == RULE_NONE)
+	if (pattern == RULE_NONE || (rule != RULE_NONE && !lets_through(zone, pattern)))
 		return rule;
 	*action = (enum policy_action)zone->patterns[pattern].action;
 	return rule_number(RULE_PATTERN, pattern);

@@ -2,7 +2,7 @@
 # Each target is a file of ten lines. Configured with --enable-fuzzers (clang) it is linked with libFuzzer; without,
 # replay.c feeds it its seeds and every packet at hand, as one of the tests.
 FUZZ_TARGETS = tests/fuzz/fuzz_request tests/fuzz/fuzz_message tests/fuzz/fuzz_name_text tests/fuzz/fuzz_text_rr \
-	tests/fuzz/fuzz_rpz tests/fuzz/fuzz_exchange tests/fuzz/fuzz_answer tests/fuzz/fuzz_forwarded tests/fuzz/fuzz_name_files \
+	tests/fuzz/fuzz_rpz tests/fuzz/fuzz_lists tests/fuzz/fuzz_exchange tests/fuzz/fuzz_answer tests/fuzz/fuzz_forwarded tests/fuzz/fuzz_name_files \
 	tests/fuzz/fuzz_log_format tests/fuzz/fuzz_decode_filter tests/fuzz/fuzz_cache_file \
 	tests/fuzz/fuzz_teredo tests/fuzz/fuzz_probe_list
 if HAVE_DNSTAP
@@ -39,6 +39,9 @@ tests_fuzz_fuzz_text_rr_LDADD = $(LIB_DNS) $(LDNS_LIBS)
 tests_fuzz_fuzz_rpz_SOURCES = tests/fuzz/fuzz_rpz.c tests/fuzz/fuzz.h $(FUZZ_MAIN)
 tests_fuzz_fuzz_rpz_CFLAGS = $(AM_CFLAGS) $(FUZZ_FLAGS)
 tests_fuzz_fuzz_rpz_LDADD = $(LIB_POLICY) $(LDNS_LIBS)
+tests_fuzz_fuzz_lists_SOURCES = tests/fuzz/fuzz_lists.c tests/fuzz/fuzz.h $(FUZZ_MAIN)
+tests_fuzz_fuzz_lists_CFLAGS = $(AM_CFLAGS) $(FUZZ_FLAGS)
+tests_fuzz_fuzz_lists_LDADD = $(LIB_POLICY) $(LDNS_LIBS)
 tests_fuzz_fuzz_exchange_SOURCES = tests/fuzz/fuzz_exchange.c tests/fuzz/fuzz.h $(FUZZ_MAIN)
 tests_fuzz_fuzz_exchange_CFLAGS = $(AM_CFLAGS) $(FUZZ_FLAGS)
 tests_fuzz_fuzz_exchange_LDADD = $(LIB_UPSTREAM)

@@ -449,6 +449,25 @@ static void test_adblock_exceptions(void **state)
 	read_free(&read);
 }
 
+static void test_adblock_pattern_exceptions(void **state)
+{
+	struct read read;
+
+	(void)state;
+	read_text(&read, FORMAT_ADBLOCK,
+		"||x.example^\n||bad*.example^\n@@||good*.x.example^\n@@||bad*.example^\n");
+	assert_string_equal(read.complaints.text.data, "");
+	expect(read.index, "a.x.example", NX("*.x.example."));
+	expect(read.index, "good1.x.example", PASS("good*.x.example."));
+	expect(read.index, "a.good1.x.example", PASS("*.good*.x.example."));
+	expect(read.index, "bad1.example", PASS("bad*.example."));
+	read_free(&read);
+	read_text(&read, FORMAT_ADBLOCK, "||x.example^$important\n@@||good*.x.example^\n");
+	assert_int_equal(read.load.faults[FAULT_UNSUPPORTED], 1);
+	expect(read.index, "good1.x.example", NX("*.x.example."));
+	read_free(&read);
+}
+
 static void test_adblock_badfilter(void **state)
 {
 	struct read read;
@@ -497,7 +516,7 @@ static void test_adblock_refused(void **state)
 		"||x.example^$client=192.0.2.1\n"
 		"||x.example^$dnstype=AAAA,important\n"
 		"||x.example^$dnsrewrite=192.0.2.1\n"
-		"@@||ads*.x.example^\n"
+		"||ads*.x.example^$important\n"
 		"||192.0.2.1^\n"
 		"some words here\n"
 		"||a..b^\n"
@@ -510,6 +529,20 @@ static void test_adblock_refused(void **state)
 		"t:3: the modifiers $client, $ctag, $dnstype, $dnsrewrite and $denyallow are not "
 		"supported\n"));
 	expect(read.index, "x.example", "");
+	expect(read.index, "good.example", NX("good.example."));
+	read_free(&read);
+}
+
+/* Octets that no text has, where strings would end. */
+static void test_adblock_with_nul(void **state)
+{
+	static const char text[] = "||\0\0*\n||\0\n|a\0*b^\n||good.example^\n";
+	struct read read;
+
+	(void)state;
+	read_sized(&read, FORMAT_ADBLOCK, text, sizeof(text) - 1);
+	expect_counts(&read, 4, 1, 3, 0, 0, 0);
+	assert_int_equal(read.load.faults[FAULT_NAME], 3);
 	expect(read.index, "good.example", NX("good.example."));
 	read_free(&read);
 }
@@ -579,9 +612,11 @@ int main(void)
 		cmocka_unit_test(test_adblock_rules),
 		cmocka_unit_test(test_adblock_patterns),
 		cmocka_unit_test(test_adblock_exceptions),
+		cmocka_unit_test(test_adblock_pattern_exceptions),
 		cmocka_unit_test(test_adblock_badfilter),
 		cmocka_unit_test(test_adblock_not_for_dns),
 		cmocka_unit_test(test_adblock_refused),
+		cmocka_unit_test(test_adblock_with_nul),
 		cmocka_unit_test(test_no_zone_is_open),
 		cmocka_unit_test(test_empty_text),
 		cmocka_unit_test(test_two_files_of_a_zone),
