@@ -60,8 +60,8 @@ const char *policy_load_text(const struct policy_load *load, char *out)
 		{load->foreign, "not for DNS"}, {load->overruled, "overruled by exceptions"},
 		{load->skipped, "skipped"}};
 	struct counted faults[POLICY_FAULTS];
-	size_t at =
-		(size_t)snprintf(out, LOAD_TEXT_MAX, "%u lines, %u rules", load->lines, load->used);
+	size_t at = (size_t)snprintf(out, LOAD_TEXT_MAX, "%u line%s, %u rule%s", load->lines,
+		load->lines == 1 ? "" : "s", load->used, load->used == 1 ? "" : "s");
 
 	at = append_counts(out, at, "; ", counts, sizeof(counts) / sizeof(counts[0]));
 	for (unsigned i = 0; i < POLICY_FAULTS; i++)

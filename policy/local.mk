@@ -33,6 +33,7 @@ POLICY_TESTS = \
 	tests/unit/test_patterns \
 	tests/unit/test_policy \
 	tests/unit/test_precedence \
+	tests/unit/test_policy_explain \
 	tests/unit/test_prefixes \
 	tests/unit/test_rpz \
 	tests/unit/test_rpz_address \
@@ -67,6 +68,9 @@ tests_unit_test_policy_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)
 tests_unit_test_precedence_SOURCES = tests/unit/test_precedence.c $(POLICY_RULES)
 tests_unit_test_precedence_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_precedence_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)
+tests_unit_test_policy_explain_SOURCES = tests/unit/test_policy_explain.c $(POLICY_RULES)
+tests_unit_test_policy_explain_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_policy_explain_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)
 tests_unit_test_prefixes_SOURCES = tests/unit/test_prefixes.c
 tests_unit_test_prefixes_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_prefixes_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)

@@ -197,24 +197,45 @@ static void verdict_look_behind(struct policy_verdict *verdict, struct walk *wal
 	}
 }
 
-static struct policy_verdict decide(const struct policy_view *view,
-	const struct policy_client *client, const struct policy_match *matches, size_t count)
+static void trace_add(struct policy_trace *trace, const struct walk *walk,
+	const struct policy_match *match, enum policy_outcome outcome)
+{
+	trace->steps[trace->count++] = (struct policy_step){
+		.match = match, .action = match_action(walk->view, match), .outcome = outcome};
+}
+
+static enum policy_outcome outcome_of(
+	const struct walk *walk, const struct policy_match *match, enum policy_mode mode)
+{
+	if (mode == MODE_IGNORE)
+		return OUTCOME_IGNORED;
+	if (mode == MODE_BLOCK)
+		return OUTCOME_WON;
+	return match_action(walk->view, match) == ACTION_PASSTHRU ? OUTCOME_EXEMPT
+								  : OUTCOME_WATCHED;
+}
+
+/* trace is NULL but for those who want to know why; the compiler leaves it out of policy_decide. */
+static inline struct policy_verdict decide(struct walk *walk, struct policy_trace *trace)
 {
 	struct policy_verdict verdict = {.action = ACTION_NONE};
-	struct walk walk = walk_begin(view, client, matches, count);
 	const struct policy_match *match;
 
-	while ((match = walk_next(&walk))) {
-		enum policy_mode mode = match_mode(&walk, match);
+	while ((match = walk_next(walk))) {
+		enum policy_mode mode = match_mode(walk, match);
+		if (trace)
+			trace_add(trace, walk, match, outcome_of(walk, match, mode));
 		if (mode == MODE_WATCH)
-			verdict_watch(&verdict, &walk, match);
+			verdict_watch(&verdict, walk, match);
 		if (mode != MODE_BLOCK)
 			continue;
-		if (match_action(view, match) == ACTION_PASSTHRU)
+		if (match_action(walk->view, match) == ACTION_PASSTHRU)
 			return verdict;
-		verdict_enforce(&verdict, &walk, match);
-		if (verdict.action == ACTION_NXDOMAIN && is_local(&walk, match))
-			verdict_look_behind(&verdict, &walk);
+		verdict_enforce(&verdict, walk, match);
+		if (verdict.action == ACTION_NXDOMAIN && is_local(walk, match)) {
+			struct walk behind = *walk;
+			verdict_look_behind(&verdict, &behind);
+		}
 		return verdict;
 	}
 	return verdict;
@@ -225,5 +246,23 @@ struct policy_verdict policy_decide(const struct policy_view *view,
 {
 	if (count == 0 && (!client || client->count == 0)) /* nearly always */
 		return (struct policy_verdict){.action = ACTION_NONE};
-	return decide(view, client, matches, count);
+	struct walk walk = walk_begin(view, client, matches, count);
+	return decide(&walk, NULL);
+}
+
+struct policy_verdict policy_explain(const struct policy_view *view,
+	const struct policy_client *client, const struct policy_match *matches, size_t count,
+	struct policy_trace *trace)
+{
+	struct walk walk = walk_begin(view, client, matches, count);
+	const struct policy_match *match;
+
+	trace->count = 0;
+	struct policy_verdict verdict = decide(&walk, trace);
+	while ((match = walk_next(&walk)))
+		trace_add(trace, &walk, match, OUTCOME_BEHIND);
+	for (size_t i = 0; i < trace->count; i++)
+		if (trace->steps[i].match == verdict.hit && trace->steps[i].outcome != OUTCOME_WON)
+			trace->steps[i].outcome = OUTCOME_RECORDED;
+	return verdict;
 }

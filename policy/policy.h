@@ -324,3 +324,28 @@ struct policy_verdict {
  */
 struct policy_verdict policy_decide(const struct policy_view *view, const struct policy_client *client,
 	const struct policy_match *matches, size_t count);
+
+/* What became of a match in a decision. */
+enum policy_outcome {
+	OUTCOME_BEHIND,   /* nothing: what stands before it has ended the search */
+	OUTCOME_IGNORED,  /* nothing: its zone is ignored, or has let this through */
+	OUTCOME_WATCHED,  /* its zone watches, the search goes on; another hit is the one recorded */
+	OUTCOME_RECORDED, /* the same, and this is the hit that is recorded */
+	OUTCOME_EXEMPT,   /* its zone watches, and lets this through */
+	OUTCOME_WON,      /* it ended the search */
+};
+
+struct policy_step {
+	const struct policy_match *match;
+	enum policy_action action; /* as it is enforced, after an override of the zone */
+	enum policy_outcome outcome;
+};
+
+struct policy_trace {
+	struct policy_step steps[2 * POLICY_MATCHES_MAX];
+	size_t count;
+};
+
+/* The same decision, and a step for each match in the order in which they are looked at. */
+struct policy_verdict policy_explain(const struct policy_view *view, const struct policy_client *client,
+	const struct policy_match *matches, size_t count, struct policy_trace *trace);

@@ -299,6 +299,16 @@ enum cache_result cache_lookup(struct cache *cache, const struct cache_key *key,
 	return result;
 }
 
+bool cache_is_pending(struct cache *cache, const struct cache_key *key)
+{
+	struct shard *shard = cache_shard_of(cache, key->hash);
+
+	pthread_mutex_lock(&shard->lock);
+	bool pending = table_find(&shard->marks, key->hash, mark_equal, key) != NULL;
+	pthread_mutex_unlock(&shard->lock);
+	return pending;
+}
+
 enum cache_result cache_claim(
 	struct cache *cache, const struct cache_key *key, unsigned worker, unsigned *owner)
 {

@@ -103,6 +103,9 @@ enum cache_result cache_lookup(struct cache *cache, const struct cache_key *key,
 enum cache_result cache_claim(
 	struct cache *cache, const struct cache_key *key, unsigned worker, unsigned *owner);
 
+/* Whether somebody is asking this question. */
+bool cache_is_pending(struct cache *cache, const struct cache_key *key);
+
 /* How many flushes there were: what an answer's epoch is to be, read before its question is asked.
  */
 uint32_t cache_epoch(const struct cache *cache);

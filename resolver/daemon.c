@@ -27,6 +27,7 @@
 #include "resolver/compile.h"
 #include "resolver/daemon_gauges.h"
 #include "resolver/daemon_modes.h"
+#include "resolver/daemon_policy.h"
 #include "resolver/daemon_reload.h"
 #include "resolver/daemon_transfer.h"
 #include "resolver/daemon_site.h"
@@ -130,6 +131,24 @@ bool daemon_broadcast(
 		return false;
 	broadcast->site = daemon->site;
 	broadcast_send(broadcast, request);
+	return true;
+}
+
+bool daemon_learn(struct daemon *daemon, const struct name *name, uint16_t type,
+	broadcast_done_fn *done, void *context)
+{
+	struct broadcast *broadcast = broadcast_new(daemon, done, context);
+
+	if (!broadcast)
+		return false;
+	broadcast->site = daemon->site;
+	broadcast->name = *name;
+	broadcast->waiting = 1;
+	broadcast->messages[0] = (struct worker_message){.request = WORKER_LEARN,
+		.name = &broadcast->name,
+		.type = type,
+		.context = broadcast};
+	worker_post(daemon->workers[0], &broadcast->messages[0]);
 	return true;
 }
 
@@ -638,6 +657,7 @@ static void stop_started_workers(struct daemon *daemon)
 void daemon_close(struct daemon *daemon)
 {
 	stop_started_workers(daemon);
+	daemon_policy_forget(daemon);
 	control_server_close(daemon->control);
 	daemon_reload_stop(daemon);
 	daemon_transfer_close(daemon);

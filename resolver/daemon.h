@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "resolver/cache.h"
 #include "resolver/cache_rate.h"
@@ -66,6 +67,8 @@ struct daemon {
 	unsigned worker_count;
 	struct control_server *control;
 	struct cache_rate cache_rate;
+	LIST_HEAD(, policy_test) policy_tests; /* daemon_policy_test.c: under way */
+	unsigned policy_test_count;
 	struct cache_loader *cache_loader; /* while the saved cache is read */
 	bool opened;                       /* daemon_open has come to its end */
 	bool stopping;
@@ -84,6 +87,7 @@ struct broadcast {
 	struct site *old_site; /* of a policy change; the same: it stayed */
 	struct query_policy *old_policy;
 	struct identity_rules *old_identity;
+	struct name name; /* of daemon_learn */
 	struct worker_message messages[QUERY_WORKERS_MAX];
 };
 
@@ -111,6 +115,11 @@ struct rules *daemon_check(const struct options *options);
 /* Sends the request to every worker. False: out of memory, done is not called. */
 bool daemon_broadcast(
 	struct daemon *daemon, enum worker_request request, broadcast_done_fn *done, void *context);
+
+/* Has a worker ask upstream for no client (query_learn); done is called when it has begun. False: out
+ * of memory, done is not called. */
+bool daemon_learn(struct daemon *daemon, const struct name *name, uint16_t type,
+	broadcast_done_fn *done, void *context);
 
 /*
  * Puts the modes of this moment (daemon_modes.h) over these rules (the present ones, or new ones, taken over) into force, and the

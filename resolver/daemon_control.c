@@ -13,6 +13,7 @@
 #include "resolver/daemon.h"
 #include "resolver/daemon_gauges.h"
 #include "resolver/daemon_modes.h"
+#include "resolver/daemon_policy.h"
 #include "resolver/daemon_reload.h"
 #include "resolver/daemon_site.h"
 #include "resolver/daemon_transfer.h"
@@ -191,7 +192,7 @@ void daemon_control(void *context, struct control_reply *reply, unsigned count, 
 		void (*run)(struct daemon *, struct control_reply *, unsigned, char *const *);
 	} requests[] = {{"status", 1, request_status}, {"mode", 5, daemon_modes_request},
 		{"reload", 1, request_reload}, {"forget", 2, request_forget},
-		{"explain", 3, daemon_explain}, {"cache", 4, daemon_cache},
+		{"explain", 3, daemon_explain}, {"policy", 6, daemon_policy}, {"cache", 4, daemon_cache},
 		{"flush", 4, daemon_flush}, {"refresh", 2, daemon_refresh}};
 	struct daemon *daemon = context;
 
@@ -209,5 +210,5 @@ void daemon_control(void *context, struct control_reply *reply, unsigned count, 
 		return;
 	}
 	control_reply_fail(reply,
-		"unknown request; known: status, mode, reload, forget, explain, cache, flush, refresh");
+		"unknown request; known: status, mode, reload, forget, explain, policy, cache, flush, refresh");
 }

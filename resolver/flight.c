@@ -531,6 +531,19 @@ void flight_refresh(struct query_engine *engine, const struct request *request,
 	flight_ask(flight, now);
 }
 
+void query_learn(struct query_engine *engine, const struct name *name, uint16_t type,
+	const struct now *now)
+{
+	struct request request = {.qtype = type, .qname_length = name->length};
+	struct cache_key key;
+
+	if (engine->stopping)
+		return;
+	memcpy(request.folded, name->wire, name->length);
+	cache_key_make(engine->config.cache, &key, name->wire, name->length, type, 0);
+	flight_refresh(engine, &request, &key, FLIGHT_LEARN, now);
+}
+
 /* What is pending for longer than an answer usually takes is asked anew. */
 static void ask_again(struct query_engine *engine, const struct now *now)
 {

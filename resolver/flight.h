@@ -23,7 +23,7 @@ bool flight_need_not_wait(const struct query_engine *engine, const struct reques
  * Asks anew what is cached, for no client; unless somebody asks already, or too much is asked like
  * that.
  */
-enum flight_reason { FLIGHT_PREFETCH /* before it expires */, FLIGHT_STALE /* after that */ };
+enum flight_reason { FLIGHT_PREFETCH /* before it expires */, FLIGHT_STALE /* after that */, FLIGHT_LEARN /* somebody wants to know */ };
 void flight_refresh(struct query_engine *engine, const struct request *request,
 	const struct cache_key *key, enum flight_reason reason, const struct now *now);
 

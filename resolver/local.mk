@@ -63,7 +63,8 @@ teredownd_SOURCES = \
 	resolver/daemon_cache_file.c \
 	resolver/daemon_check.c \
 	resolver/daemon_control.c \
-	resolver/daemon_explain.c \
+	resolver/daemon_explain.c resolver/daemon_explain.h \
+	resolver/daemon_policy.c resolver/daemon_policy.h resolver/daemon_policy_test.c \
 	resolver/daemon_gauges.c resolver/daemon_gauges.h \
 	resolver/daemon_modes.c resolver/daemon_modes.h resolver/daemon_modes_private.h \
 	resolver/daemon_modes_request.c \

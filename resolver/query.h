@@ -176,6 +176,13 @@ void query_answered(struct query_engine *engine, struct query_flight *flight, en
 	const uint8_t *reply, size_t size, const struct endpoint *server, const struct now *now);
 
 /*
+ * Asks upstream for no client, into the cache, whatever is there; unless somebody is asking, or too
+ * much is asked like that. The name is folded.
+ */
+void query_learn(struct query_engine *engine, const struct name *name, uint16_t type,
+	const struct now *now);
+
+/*
  * Servers answer again, of which all were silent: what they left unanswered is asked anew, for those
  * who wait still and for the cache.
  */

@@ -260,6 +260,9 @@ static void obey(struct worker *worker, struct worker_message *message, const st
 	case WORKER_STATUS:
 		fill_status(worker, &message->status);
 		break;
+	case WORKER_LEARN:
+		query_learn(worker->engine, message->name, message->type, now);
+		break;
 	case WORKER_STOP:
 		begin_stop(worker, message, now);
 		return;

@@ -34,7 +34,7 @@ struct worker_status {
 	size_t forward_count;
 };
 
-enum worker_request { WORKER_SET_POLICY, WORKER_STATUS, WORKER_STOP };
+enum worker_request { WORKER_SET_POLICY, WORKER_STATUS, WORKER_LEARN, WORKER_STOP };
 
 /* A letter from the main thread; comes back as the answer. The sender owns it again then. */
 struct worker_message {
@@ -45,7 +45,9 @@ struct worker_message {
 		*policy; /* WORKER_SET_POLICY: in force when the message comes back */
 	const struct identity_rules *identity; /* with it, or NULL: as they are */
 	struct worker_status status; /* WORKER_STATUS; WORKER_STOP: at the end */
-	void *context;               /* the sender's */
+	const struct name *name;     /* WORKER_LEARN: query_learn's; the sender's */
+	uint16_t type;
+	void *context; /* the sender's */
 };
 
 struct worker_config {

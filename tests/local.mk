@@ -45,6 +45,7 @@ LIVE_MODULES = \
 	tests/live/test_lists.py \
 	tests/live/test_modes.py \
 	tests/live/test_policy.py \
+	tests/live/test_policy_test.py \
 	tests/live/test_probe.py \
 	tests/live/test_redirect.py \
 	tests/live/test_redis.py \

@@ -4,7 +4,7 @@
 _teredown()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
-	local commands="status top who drops timeline tail export ingest mode block reload cache flush remediate verify forget decode probe help"
+	local commands="status top who drops timeline tail export ingest mode block reload policy cache flush remediate verify forget decode probe help"
 	local word command="" i
 
 	case $prev in
@@ -101,6 +101,7 @@ _teredown()
 		compopt -o default 2>/dev/null
 		[[ $cur == -* ]] && COMPREPLY=($(compgen -W "--as --follow --columns --source --resolver $options" -- "$cur"))
 		;;
+	policy) COMPREPLY=($(compgen -W "test list --client --type --no-ask --zone $options" -A hostname -- "$cur")) ;;
 	cache) COMPREPLY=($(compgen -W "--type $options" -A hostname -- "$cur")) ;;
 	flush) COMPREPLY=($(compgen -W "--all --suffix --type $options" -A hostname -- "$cur")) ;;
 	forget) COMPREPLY=($(compgen -W "--yes $options" -- "$cur")) ;;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # fish completion of teredown(1)
 
-set -l commands status top who drops timeline tail export ingest mode block reload cache flush remediate verify forget decode probe help
+set -l commands status top who drops timeline tail export ingest mode block reload policy cache flush remediate verify forget decode probe help
 
 complete -c teredown -f
 complete -c teredown -s c -l config -r -F -d 'configuration of the daemon'
@@ -20,6 +20,7 @@ complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a ingest -d
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a mode -d 'show or change what happens to matching names'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a block -d 'block the tunnel names, or watch them again'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a reload -d 'read configuration and zones again'
+complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a policy -d 'why a name is blocked, and what the lists hold'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a cache -d 'what is cached, or what is cached of one name'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a flush -d 'take a name, or all names, out of the cache'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a remediate -d 'what switches Teredo off on hosts'
@@ -79,6 +80,11 @@ complete -c teredown -n '__fish_seen_subcommand_from ingest' -l follow -d 'wait 
 complete -c teredown -n '__fish_seen_subcommand_from ingest' -l columns -x -d 'which columns of CSV are what'
 complete -c teredown -n '__fish_seen_subcommand_from ingest' -l source -x -d 'know it again under this name'
 complete -c teredown -n '__fish_seen_subcommand_from forget' -s y -l yes -d 'do not ask whether it is meant'
+complete -c teredown -n '__fish_seen_subcommand_from policy' -a 'test list'
+complete -c teredown -n '__fish_seen_subcommand_from policy' -s C -l client -x -d 'of this client only'
+complete -c teredown -n '__fish_seen_subcommand_from policy' -s t -l type -x -a 'A AAAA CNAME HTTPS MX NS PTR SOA SRV SVCB TXT' -d 'records of this type only'
+complete -c teredown -n '__fish_seen_subcommand_from policy' -l no-ask -d 'ask nobody for an answer that is not cached'
+complete -c teredown -n '__fish_seen_subcommand_from policy' -s z -l zone -x -d 'this zone only'
 complete -c teredown -n '__fish_seen_subcommand_from cache flush' -s t -l type -x -a 'A AAAA CNAME HTTPS MX NS PTR SOA SRV SVCB TXT' -d 'records of this type only'
 complete -c teredown -n '__fish_seen_subcommand_from cache flush' -a '(__fish_print_hostnames)'
 complete -c teredown -n '__fish_seen_subcommand_from flush' -l all -d 'everything'

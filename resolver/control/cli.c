@@ -35,6 +35,7 @@ const struct command *const cli_commands[] = {
 	&command_mode,
 	&command_block,
 	&command_reload,
+	&command_policy,
 	&command_cache,
 	&command_flush,
 	&command_remediate,

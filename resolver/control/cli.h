@@ -71,6 +71,7 @@ enum cli_exit {
 	X(SOURCE, 0, "source", "NAME", "know it again under this name")                  \
 	X(ALL, 0, "all", NULL, "everything")                                           \
 	X(SUFFIX, 0, "suffix", NULL, "the name and all names below it")                \
+	X(NO_ASK, 0, "no-ask", NULL, "ask nobody for an answer that is not cached")    \
 	X(TYPE, 't', "type", "TYPE", "records of this type only")                        \
 	X(GROUP, 'g', "group", "GROUP", "for the clients of this group only")            \
 	X(FOR, 0, "for", "TIME", "only so long: 90s, 10m, 2h, 3d, 1w")
@@ -116,7 +117,7 @@ extern const struct command command_drops, command_timeline;
 extern const struct command command_status, command_top, command_who, command_tail, command_mode,
 	command_export, command_block, command_reload, command_forget, command_decode,
 	command_remediate, command_verify, command_probe, command_ingest, command_cache,
-	command_flush;
+	command_flush, command_policy;
 
 /* All of them, in the order of the help; NULL at the end. */
 extern const struct command *const cli_commands[];

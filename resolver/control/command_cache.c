@@ -6,6 +6,7 @@
 
 #include "lib/dns/name.h"
 #include "lib/dns/text.h"
+#include "resolver/control/attributes.h"
 #include "resolver/control/cli.h"
 
 #define WORD_MAX 80
@@ -37,28 +38,9 @@ static bool type_word(const char *text, char out[TYPE_TEXT_MAX])
 	return true;
 }
 
-/* --- attributes: "type=A rcode=NOERROR …" --- */
-
 static const char *attribute(const char *text, const char *key, char out[WORD_MAX])
 {
-	size_t length = strlen(key);
-
-	for (; *text; text += strcspn(text, " "), text += *text == ' ') {
-		if (strncmp(text, key, length) != 0 || text[length] != '=')
-			continue;
-		text += length + 1;
-		snprintf(out, WORD_MAX, "%.*s", (int)strcspn(text, " "), text);
-		return out;
-	}
-	out[0] = '\0';
-	return out;
-}
-
-static int64_t attribute_number(const char *text, const char *key)
-{
-	char word[WORD_MAX];
-
-	return strtoll(attribute(text, key, word), NULL, 10);
+	return attribute_word(text, key, out, WORD_MAX);
 }
 
 static bool is_key(const struct control_line *line, const char *key)

@@ -139,12 +139,62 @@ static void test_failed_refresh_leaves_the_answer_and_is_tried_again(void **stat
 	world_upstream_address(&world, 2, 100, 6);
 }
 
+/* Somebody wants to know, but no client: one question, nothing counted as a query, and the cache has it. */
+static void test_learned_for_nobody(void **state)
+{
+	struct world_query query = query_of("learned.example");
+	struct name name;
+
+	(void)state;
+	name_from_text(&name, query.name, strlen(query.name));
+	query_learn(world.workers[0].engine, &name, TYPE_A, &world.now);
+	query_learn(world.workers[0].engine, &name, TYPE_A, &world.now);
+	query_learn(world.workers[1].engine, &name, TYPE_A, &world.now);
+	assert_int_equal(world.ask_count, 1);
+	assert_int_equal(world.workers[0].counters.received, 0);
+	assert_int_equal(query_pending(world.workers[0].engine), 0);
+	/* A client that asks meanwhile waits for the same answer. */
+	assert_null(world_ask(&world, 0, &query));
+	world_upstream_address(&world, 0, 100, 5);
+	assert_int_equal(world.reply_count, 1);
+	assert_int_equal(world.record_count, 1);
+	assert_non_null(world_ask(&world, 1, &query));
+	assert_int_equal(world.ask_count, 1);
+	world_assert_balance(&world);
+}
+
+/* It is over when the question is not pending any more, whatever came of it. */
+static void test_end_of_learning(void **state)
+{
+	static const char text[] = "learned.example";
+	struct cache_key key;
+	struct name name;
+
+	(void)state;
+	name_from_text(&name, text, strlen(text));
+	cache_key_make(world.cache, &key, name.wire, name.length, TYPE_A, 0);
+	assert_false(cache_is_pending(world.cache, &key));
+	query_learn(world.workers[0].engine, &name, TYPE_A, &world.now);
+	assert_true(cache_is_pending(world.cache, &key));
+	world_upstream_address(&world, 0, 0, 5); /* not kept */
+	assert_false(cache_is_pending(world.cache, &key));
+	query_learn(world.workers[0].engine, &name, TYPE_A, &world.now);
+	assert_int_equal(world.ask_count, 2);
+	world_upstream_fail(&world, 1, TD_TIMEOUT);
+	assert_false(cache_is_pending(world.cache, &key));
+	query_stop(world.workers[0].engine);
+	query_learn(world.workers[0].engine, &name, TYPE_A, &world.now);
+	assert_int_equal(world.ask_count, 2);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup_teredo, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_popular_name_is_refreshed_before_it_expires),
 		T(test_prefetch_is_off_for_the_unpopular_the_short_and_the_option),
+		T(test_learned_for_nobody),
+		T(test_end_of_learning),
 		T(test_waiters_join_a_refresh),
 		T(test_refreshes_under_way_are_bounded),
 		T(test_failed_refresh_leaves_the_answer_and_is_tried_again),
