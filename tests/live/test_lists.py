@@ -95,6 +95,23 @@ def test_real_lists(teredown, nsd, file, format, blocked, passed):
     assert int(harness.zones_of(daemon.status())["list"]["rules"]) >= bare * 0.99
 
 
+@pytest.mark.parametrize("format, line", [("hosts", "0.0.0.0 %s"), ("wildcards", "*.%s"), ("dnsmasq", "local=/%s/"), ("adblock", "||%s^")])
+def test_a_real_list_in_each_format(teredown, nsd, folder, format, line):
+    """A published list of 140,000 names, written as each format: all of it is used, none too many is blocked."""
+    path = os.path.join(SHARED, "stevenblack.domains")
+    if not os.path.exists(path):
+        pytest.skip("%s is not beside this checkout: a list of the shared data" % path)
+    with open(path, encoding="utf-8") as lines:
+        names = [name for name in (text.strip() for text in lines) if name and name[0] != "#"]
+    zone = {"file": folder.write("list", "".join(line % name + "\n" for name in names)), "format": format, "mode": "block"}
+    daemon = teredown(nsd.endpoint, zones={"list": zone})
+    source = daemon.json("policy", "list", "--zone", "list")["zones"][0]["sources"][0]
+    assert source["read"] == len(names) and source["used"] + source["repeated"] + source["foreign"] == len(names) and source["foreign"] < 20
+    for name in names[1000::20000]:
+        assert rcode_of(daemon.ask(name)) == "NXDOMAIN" and daemon.json("policy", "test", name)["steps"][-1]["source"]
+    assert addresses_of(daemon.ask("www.example.org")) == ["192.0.2.1"]
+
+
 # --- the script ---
 
 class Site(http.server.BaseHTTPRequestHandler):
