@@ -173,6 +173,7 @@ class Audit:
         self.count, self.actions = collections.Counter(), collections.Counter()
         self.differing, self.examples = collections.Counter(), []
         self.beside = 0 # answers of ours that are not what the rules lead to
+        self.explained = self.misled = 0
         self.lock = threading.Lock()
 
     def open(self):
@@ -220,13 +221,31 @@ class Audit:
         time.sleep(1.2)
         return view(ask(self.unbound.port, asked, False))
 
-    def run(self):
+    def explain(self, asked):
+        """Holds `teredown policy test` against what the generator knows of this question: zone, file and line of the rule that decides."""
+        verdict = self.rules.verdict(asked)
+        told = self.daemon.json("policy", "test", asked.qname, "--type", asked.qtype, "--client", asked.client)
+        won = [(step["zone"], step["source"], step["line"]) for step in told["steps"] if step["outcome"] == "won"]
+        zone = self.rules.zones[verdict.rule.zone] if verdict else None
+        known = [(zone.name, zone_path(self.folder.path, zone), verdict.rule.line)] if verdict else []
+        with self.lock:
+            self.explained += 1
+            if won != known:
+                self.misled += 1
+                self.examples.append("policy test %s: says %s, the rule is %s" % (asked, won, known))
+
+    def run(self, explained=0):
+        """explained: for so many of the questions the verdict is explained as well, afterwards."""
+        self._each(self.compare, self.asked)
+        self._each(self.explain, self.asked[:explained])
+
+    def _each(self, action, questions):
         faults = []
 
         def work(part):
             try:
-                for asked in self.asked[part::THREADS]:
-                    self.compare(asked)
+                for asked in questions[part::THREADS]:
+                    action(asked)
             except Exception as fault: # the first of them is told by the main thread
                 faults.append(fault)
         threads = [threading.Thread(target=work, args=(part,)) for part in range(THREADS)]
@@ -246,14 +265,16 @@ class Audit:
             ", ".join("%s %d" % pair for pair in self.count.most_common()), self.percent, LIMIT_PERCENT)]
         lines.append("  by rule: " + ", ".join("%s %d" % pair for pair in sorted(self.actions.items())))
         lines += ["  %-28s %5d  %s" % (kind, self.differing[kind], text) for kind, text in CLASSES.items() if self.differing[kind]]
-        if self.differing["unexplained"] or self.beside:
+        if self.explained:
+            lines.append("  policy test: %d verdicts, %d with another zone, file or line than the rule's" % (self.explained, self.misled))
+        if self.examples:
             lines += ["  %-28s %5d" % ("unexplained", self.differing["unexplained"]), "  %-28s %5d" % ("not what the rules say", self.beside)]
             lines += self.examples[:20]
         return "\n".join(lines)
 
     @property
     def clean(self):
-        return self.percent <= LIMIT_PERCENT and not self.differing["unexplained"] and not self.beside
+        return self.percent <= LIMIT_PERCENT and not self.differing["unexplained"] and not self.beside and not self.misled
 
 
 def describe_rule(verdict, asked):
@@ -270,12 +291,13 @@ def main():
     parser = argparse.ArgumentParser(description="whether policy zones do what they do in Unbound")
     parser.add_argument("--questions", type=int, default=10000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--explain", action="store_true", help="hold `teredown policy test` against the rules, for each question")
     parser.add_argument("--triggers", default="name,client,address")
     options = parser.parse_args()
     audit = Audit(options.questions, options.seed, options.triggers.split(","))
     audit.open()
     try:
-        audit.run()
+        audit.run(len(audit.asked) if options.explain else 0)
     finally:
         audit.close()
     print(audit.describe())
