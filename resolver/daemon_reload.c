@@ -141,8 +141,9 @@ static bool follow_files(struct daemon *daemon)
 		}
 	}
 	if (watched.left_out)
-		log_warning("zone-watch: %zu files more than the %d that are watched; they are read "
-			    "at a reload",
+		log_warning(
+			"zone-watch: %zu files more than the %d that are watched; they are read "
+			"at a reload",
 			watched.left_out, FILE_WATCH_MAX);
 	return file_watch_set(daemon->reload->files, watched.paths, watched.count);
 }

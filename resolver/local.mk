@@ -87,6 +87,7 @@ RESOLVER_TESTS = \
 	tests/unit/test_cache_eviction \
 	tests/unit/test_cache_file \
 	tests/unit/test_cache_walk \
+	tests/unit/test_compile \
 	tests/unit/test_failures \
 	tests/unit/test_ttl \
 	tests/scenario/test_stale tests/scenario/test_refresh tests/scenario/test_failure tests/scenario/test_one_question
@@ -156,6 +157,9 @@ tests_scenario_test_one_question_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_L
 tests_scenario_test_rpz_SOURCES = tests/scenario/test_rpz.c $(SCENARIO_BED)
 tests_scenario_test_rpz_CFLAGS = $(TEST_CFLAGS)
 tests_scenario_test_rpz_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
+tests_unit_test_compile_SOURCES = tests/unit/test_compile.c
+tests_unit_test_compile_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_compile_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
 tests_scenario_test_swap_SOURCES = tests/scenario/test_swap.c $(SCENARIO_BED)
 tests_scenario_test_swap_CFLAGS = $(TEST_CFLAGS)
 tests_scenario_test_swap_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
