@@ -54,7 +54,7 @@ static int setup(void **state)
 			.format = FORMAT_RPZ};
 		snprintf(zones[i].name, sizeof(zones[i].name), "zone%u", i);
 	}
-	zones[2] = (struct zone_options){.name = "fed", .kind = ZONE_LIST};
+	zones[2] = (struct zone_options){.name = "fed", .kind = ZONE_LIST, .primary_count = 1};
 	options = (struct options){.zones = zones, .zone_count = 2};
 	write_file(0, HEAD "a.example CNAME .\n");
 	write_file(1, HEAD "b.example CNAME .\n");
