@@ -228,6 +228,11 @@ enum td_error policy_builder_record_remove(struct policy_builder *builder, const
 	return error;
 }
 
+size_t policy_builder_rules(const struct policy_builder *builder)
+{
+	return builder->zone ? builder->zone->rules : 0;
+}
+
 bool policy_builder_has(struct policy_builder *builder, const uint8_t *folded)
 {
 	return builder_rule(builder, folded, false) != RULE_NONE;

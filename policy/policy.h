@@ -161,12 +161,14 @@ struct policy_record {
 /*
  * The same for records that come otherwise than as text, for the zone opened last: `trigger` is the owner without the zone's name, with
  * the root behind it. What makes no rule is reported with line 0 and skipped. source: what policy_rule_source tells. NULL: out of memory, or
- * no zone is open. _add: TD_NOMEM, TD_FULL as for policy_builder_name.
+ * no zone is open. _add: TD_NOMEM, TD_FULL as for policy_builder_name. _remove, in a zone that is patched: of a record that made no rule
+ * there is nothing to remove.
  */
 struct policy_records;
 struct policy_records *policy_records_begin(struct policy_builder *builder, const char *source, policy_report_fn *report, void *context,
 	struct policy_load *load);
 enum td_error policy_records_add(struct policy_records *records, const struct name *trigger, const struct policy_record *record);
+enum td_error policy_records_remove(struct policy_records *records, const struct name *trigger, const struct policy_record *record);
 void policy_records_end(struct policy_records *records);
 
 /*
@@ -188,6 +190,9 @@ enum td_error policy_builder_patterns(struct policy_builder *builder, const char
  * TD_NOT_FOUND: old is NULL or has none; TD_FULL, TD_INVALID as for policy_builder_zone.
  */
 enum td_error policy_builder_keep(struct policy_builder *builder, const struct policy_index *old, const char *name);
+
+/* How many rules the zone opened last has. */
+size_t policy_builder_rules(const struct policy_builder *builder);
 
 /* Takes the zone of this name away again, where it is the one opened or put last: what was read of it is not to be used. */
 void policy_builder_drop(struct policy_builder *builder, const char *name);

@@ -572,6 +572,8 @@ enum td_error rpz_read_input(struct policy_builder *builder, const char *source,
 
 struct policy_records {
 	struct rpz rpz;
+	struct text_rr rr; /* being read */
+	struct name folded;
 };
 
 struct policy_records *policy_records_begin(struct policy_builder *builder, const char *source,
@@ -585,24 +587,51 @@ struct policy_records *policy_records_begin(struct policy_builder *builder, cons
 	return NULL;
 }
 
+static void records_take(struct policy_records *records, const struct name *trigger,
+	const struct policy_record *record)
+{
+	records->rpz.reading.load->lines++;
+	records->folded.length = trigger->length;
+	name_fold(records->folded.wire, trigger->wire, trigger->length);
+	records->rr.type = record->type;
+	records->rr.ttl_s = record->ttl_s;
+	records->rr.rdata = (uint8_t *)(uintptr_t)record->rdata; /* is only read */
+	records->rr.rdata_length = record->rdata_length;
+}
+
 enum td_error policy_records_add(struct policy_records *records, const struct name *trigger,
 	const struct policy_record *record)
 {
-	struct rpz *rpz = &records->rpz;
-	struct text_rr rr = {.type = record->type,
-		.ttl_s = record->ttl_s,
-		.rdata = (uint8_t *)(uintptr_t)record->rdata, /* is read only */
-		.rdata_length = record->rdata_length};
-	struct name folded = {.length = trigger->length};
 	const char *why;
 
-	rpz->reading.load->lines++;
-	name_fold(folded.wire, trigger->wire, trigger->length);
-	why = policy_rpz_trigger(&folded);
+	records_take(records, trigger, record);
+	why = policy_rpz_trigger(&records->folded);
 	if (!why)
-		return record_read(rpz, &folded, &rr);
-	rpz_skip(rpz, why);
+		return record_read(&records->rpz, &records->folded, &records->rr);
+	rpz_skip(&records->rpz, why);
 	return TD_OK;
+}
+
+enum td_error policy_records_remove(struct policy_records *records, const struct name *trigger,
+	const struct policy_record *record)
+{
+	struct policy_builder *builder = records->rpz.reading.builder;
+	enum policy_action action = ACTION_LOCAL_DATA;
+	const char *why = NULL;
+	enum td_error error;
+
+	records_take(records, trigger, record);
+	if (policy_rpz_trigger(&records->folded))
+		return TD_OK;
+	bool below = records->folded.wire[0] == 1 && records->folded.wire[1] == '*';
+	const uint8_t *name = records->folded.wire + (below ? 2 : 0);
+	if (record->type == TYPE_CNAME)
+		action = action_from_cname(&records->rr, &records->folded, &why);
+	if (action == ACTION_LOCAL_DATA)
+		error = policy_builder_record_remove(builder, name, below, record);
+	else
+		error = policy_builder_name_remove(builder, name, below, action);
+	return error == TD_NOT_FOUND ? TD_OK : error;
 }
 
 void policy_records_end(struct policy_records *records)

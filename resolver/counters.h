@@ -31,6 +31,8 @@
 	X(rate_forgotten)  /* clients that asked too fast, and whose place was needed */           \
 	X(rebinding)       /* answered without the addresses of the inside that upstream told */   \
 	X(matches_left)    /* rules for a question beyond the eight that are kept of it */          \
+	X(notifies)        /* answered: primaries that told of a new zone */                       \
+	X(notifies_refused) /* answered: who is no primary, or did not sign */                     \
 	X(coalesced)       /* questions that joined one already pending */                         \
 	X(receive_batches) /* calls of recvmmsg that returned queries */                           \
 	X(tcp_accepted)                                                                            \

@@ -496,6 +496,7 @@ static bool open_workers(struct daemon *daemon)
 		.tcp_idle_timeout_ms = options->tcp_idle_timeout_ms,
 		.drain_ms = DRAIN_MS,
 		.tap = (dnstap_messages(options) & DNSTAP_FORWARDER) != 0,
+		.notifies = transfers_box(daemon->transfers),
 		.peers = daemon->workers,
 		.reply = on_worker_reply,
 		.reply_context = daemon};

@@ -8,6 +8,7 @@
 
 #include "lib/base/clock.h"
 #include "resolver/feeds.h"
+#include "resolver/notify.h"
 
 #define WAIT_SLACK_US (500 * US_PER_MS) /* clients wait longer than a question takes by this */
 
@@ -95,17 +96,24 @@ struct query_policy *feeds_policy(struct rules *rules, struct site *site,
 {
 	size_t prefixes = options->allow_count + options->proxy_count + options->forwarder_count +
 			  options->rate_exempt_count;
+	bool failed = false;
+	struct notify_zones *notify = notify_zones_new(options, &failed);
 	struct query_policy *policy =
 		calloc(1, sizeof *policy + prefixes * sizeof(struct prefix) +
 				(options->rebinding_allow_count + options->pass_subnet_count +
 					count_aliases(options)) *
 					sizeof(struct name));
 
-	if (!policy)
+	if (!policy || failed) {
+		notify_zones_free(notify);
+		free(policy);
 		return NULL;
+	}
+	policy->notify = notify;
 	if (options->group_count)
 		policy->view.groups = policy->groups = feeds_groups(options);
 	if (options->group_count && !policy->groups) {
+		notify_zones_free(notify);
 		free(policy);
 		return NULL;
 	}
@@ -169,6 +177,8 @@ void feeds_policy_free(struct rules *rules, struct site *site, struct query_poli
 		rules->users--;
 		site->users--;
 	}
+	if (policy)
+		notify_zones_free(policy->notify);
 	free(policy);
 	if (rules && rules->users == 0)
 		rules_free(rules);

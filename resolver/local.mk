@@ -27,6 +27,7 @@ resolver_libresolver_a_SOURCES = \
 	resolver/modes_file.c resolver/modes_file.h \
 	resolver/name_files.c resolver/name_files.h \
 	resolver/neighbours.c resolver/neighbours.h \
+	resolver/notify.c resolver/notify.h \
 	resolver/options.c resolver/options.h resolver/options_private.h \
 	resolver/options_check.c resolver/options_faults.c resolver/options_forward.c resolver/options_group.c \
 	resolver/options_override.c resolver/options_print.c \
@@ -191,10 +192,16 @@ tests_scenario_test_load_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
 endif
 
 if HAVE_CMOCKA
-TRANSFER_TESTS = tests/unit/test_transfer tests/unit/test_transfer_copy tests/unit/test_transfer_stream
+TRANSFER_TESTS = tests/unit/test_transfer_feed tests/unit/test_notify tests/unit/test_transfer tests/unit/test_transfer_copy tests/unit/test_transfer_stream
 check_PROGRAMS += $(TRANSFER_TESTS)
 TESTS += $(TRANSFER_TESTS)
 TRANSFER_TEST_LIBS = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS) $(TLS_LIBS)
+tests_unit_test_notify_SOURCES = tests/unit/test_notify.c tests/unit/zone_answer.c tests/unit/zone_answer.h
+tests_unit_test_notify_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_notify_LDADD = $(TRANSFER_TEST_LIBS)
+tests_unit_test_transfer_feed_SOURCES = tests/unit/test_transfer_feed.c tests/unit/zone_answer.c tests/unit/zone_answer.h
+tests_unit_test_transfer_feed_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_transfer_feed_LDADD = $(TRANSFER_TEST_LIBS)
 tests_unit_test_transfer_SOURCES = tests/unit/test_transfer.c tests/unit/zone_answer.c tests/unit/zone_answer.h
 tests_unit_test_transfer_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_transfer_LDADD = $(TRANSFER_TEST_LIBS)

@@ -280,6 +280,19 @@ void query_drop_proxied(struct query_engine *engine)
 	engine->config.counters->dropped_proxy++;
 }
 
+/* Also from who may not ask: a primary need not be a client. 0: it gets the usual reply. */
+static size_t take_notify(const struct query_engine *engine, const uint8_t *packet, size_t size,
+	const struct query_client *client, const struct now *now, struct query_slot *slot,
+	uint8_t *reply, size_t limit)
+{
+	const struct query_io *io = &engine->config.io;
+	size_t length = io->notify ? io->notify(io->context, engine->policy, packet, size, client,
+					     now, reply, limit)
+				   : 0;
+
+	return length ? judge_close(&slot->transaction, reply, length, SOURCE_LOCAL) : 0;
+}
+
 size_t query_handle(struct query_engine *engine, const uint8_t *packet, size_t size,
 	const struct query_client *client, const struct now *now, struct query_slot *slot,
 	uint8_t *reply, size_t capacity)
@@ -287,7 +300,7 @@ size_t query_handle(struct query_engine *engine, const uint8_t *packet, size_t s
 	uint16_t rcode;
 	enum request_verdict verdict = request_parse(packet, size, &slot->request, &rcode);
 	enum rate_verdict rate;
-	size_t limit;
+	size_t limit, length = 0;
 	bool allowed;
 
 	engine->config.counters->received++;
@@ -308,12 +321,16 @@ size_t query_handle(struct query_engine *engine, const uint8_t *packet, size_t s
 	rate = take_rate(engine, client, allowed, slot, now);
 	if (rate != RATE_PASS)
 		return limit_rate(engine, rate, slot, reply, limit);
+	if (verdict == REQUEST_ERROR && rcode == RCODE_NOTIMP)
+		length = take_notify(engine, packet, size, client, now, slot, reply, limit);
+	if (length)
+		return length;
 	if (!allowed)
 		return refuse(slot, reply, limit, RCODE_REFUSED, EDE_PROHIBITED, SOURCE_LOCAL);
 	if (verdict == REQUEST_ERROR)
 		return refuse(slot, reply, limit, rcode, EDE_NONE,
 			rcode == RCODE_REFUSED ? SOURCE_LOCAL : SOURCE_ERROR);
-	size_t length = answer_question(engine, client, now, slot, reply, limit);
+	length = answer_question(engine, client, now, slot, reply, limit);
 	return slot->redirect ? answer_redirected(engine, client, now, slot, reply, limit) : length;
 }
 

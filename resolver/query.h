@@ -40,6 +40,8 @@ struct reply_path {
 	struct address local; /* UDP on a wildcard address: the address that was asked */
 };
 
+struct notify_zones;
+
 struct query_client {
 	struct endpoint peer;   /* where the reply goes */
 	struct endpoint origin; /* who asks: the peer, unless a PROXY header named another */
@@ -72,6 +74,7 @@ struct query_policy {
 	const struct name *subnet_zones; /* in lower case: below them a client's subnet is passed on */
 	size_t subnet_zone_count;
 	struct cookie_secrets cookies; /* none: cookies are off */
+	struct notify_zones *notify; /* whose primaries may say that they changed; NULL: none */
 	struct rate rate;     /* at which each client may ask */
 	const struct prefix *rate_exempt; /* but for these */
 	size_t rate_exempt_count;
@@ -117,6 +120,11 @@ struct query_io {
 		const uint8_t *reply, size_t length);
 	/* Gives the letter to that worker's query_receive. */
 	void (*mail)(void *context, unsigned worker, struct query_letter *letter);
+	/* A packet of an opcode that is none of ours: the length of its reply, 0 where it gets the
+	 * usual one (NULL: always). */
+	size_t (*notify)(void *context, const struct query_policy *policy, const uint8_t *packet,
+		size_t size, const struct query_client *client, const struct now *now,
+		uint8_t *reply, size_t capacity);
 	/* This reply has left. */
 	void (*record)(void *context, const struct transaction *transaction, const struct now *now);
 };

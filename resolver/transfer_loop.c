@@ -14,9 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "lib/base/log.h"
+#include "resolver/notify.h"
 #include "resolver/transfer_copy.h"
 #include "resolver/transfer_feed.h"
 #include "resolver/upstream/random.h"
@@ -45,6 +48,8 @@ struct transfers {
 	void *context;
 	struct zone_feed feed;
 	struct random_pool random;
+	struct notify_box box;
+	struct event *heard; /* NULL before the start */
 };
 
 static struct now now_of(void)
@@ -414,9 +419,15 @@ bool transfers_follow(struct transfers *transfers, const struct options *options
 	return good;
 }
 
+static void on_heard(evutil_socket_t fd, short what, void *context);
+
 void transfers_start(struct transfers *transfers, struct event_base *base)
 {
 	transfers->base = base;
+	transfers->heard =
+		event_new(base, transfers->box.wake_fd, EV_READ | EV_PERSIST, on_heard, transfers);
+	if (!transfers->heard || event_add(transfers->heard, NULL) != 0)
+		log_error("out of memory: primaries that tell of changes are not heard");
 	for (struct zone *zone = transfers->zones; zone; zone = zone->next)
 		if (!zone_start(zone))
 			log_error("zone \"%s\": out of memory", zone->name);
@@ -500,16 +511,33 @@ size_t transfers_refresh(struct transfers *transfers, const char *name)
 	return count;
 }
 
-void transfers_notify(struct transfers *transfers, const char *name, const struct address *from)
+static void take_notify(struct zone *zone, unsigned heard)
 {
-	struct zone *zone = find_zone(transfers, name);
 	struct turn turn;
 
-	if (!zone || !zone->transfer)
+	if (heard == 0 || heard > zone->settings.primary_count || !zone->transfer)
 		return;
 	turn = turn_begin(zone);
-	transfer_notify(zone->transfer, from, &turn.now);
+	transfer_notify(zone->transfer, &zone->settings.primaries[heard - 1].address, &turn.now);
 	turn_end(&turn);
+}
+
+static void on_heard(evutil_socket_t fd, short what, void *context)
+{
+	struct transfers *transfers = context;
+	struct zone *zone = transfers->zones;
+	uint64_t count;
+
+	(void)what;
+	if (read(fd, &count, sizeof count) < 0)
+		return;
+	for (size_t i = 0; zone && i < POLICY_ZONES_MAX; i++, zone = zone->next)
+		take_notify(zone, atomic_exchange(&transfers->box.heard[i], 0));
+}
+
+struct notify_box *transfers_box(struct transfers *transfers)
+{
+	return &transfers->box;
 }
 
 const char *transfers_status(
@@ -532,6 +560,11 @@ struct transfers *transfers_new(transfers_changed_fn *changed, void *context)
 
 	if (!transfers)
 		return NULL;
+	transfers->box.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (transfers->box.wake_fd < 0) {
+		free(transfers);
+		return NULL;
+	}
 	transfers->changed = changed;
 	transfers->context = context;
 	transfers->feed = (struct zone_feed){.context = transfers,
@@ -545,9 +578,14 @@ void transfers_free(struct transfers *transfers)
 {
 	struct zone *next;
 
-	for (struct zone *zone = transfers ? transfers->zones : NULL; zone; zone = next) {
+	if (!transfers)
+		return;
+	for (struct zone *zone = transfers->zones; zone; zone = next) {
 		next = zone->next;
 		zone_free(zone);
 	}
+	if (transfers->heard)
+		event_free(transfers->heard);
+	close(transfers->box.wake_fd);
 	free(transfers);
 }

@@ -41,8 +41,8 @@ void transfers_in_force(struct transfers *transfers, const struct rules *rules);
 /* Asks the primaries of this zone, or of all (NULL), now. Returns how many zones that are. */
 size_t transfers_refresh(struct transfers *transfers, const char *zone);
 
-/* A primary of this zone has said that there is something new. */
-void transfers_notify(struct transfers *transfers, const char *zone, const struct address *from);
+/* What workers hear from primaries is put there (notify.h). */
+struct notify_box *transfers_box(struct transfers *transfers);
 
 /* The zone in this place; NULL behind the last. */
 const char *transfers_status(

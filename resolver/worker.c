@@ -19,6 +19,7 @@
 #include "lib/base/log.h"
 #include "resolver/listen_tcp.h"
 #include "resolver/listen_udp.h"
+#include "resolver/notify.h"
 #include "resolver/telemetry/record.h"
 
 #define TICK_MS 250 /* how long a quiet worker keeps counts to itself, and does not see that servers
@@ -186,6 +187,21 @@ static void on_upstream_packet(void *context, const struct upstream_packet *pack
 		.duration_us = (uint32_t)packet->took_us};
 
 	telemetry_forwarded(worker->config.telemetry, &record, &now);
+}
+
+static size_t io_notify(void *context, const struct query_policy *policy, const uint8_t *packet,
+	size_t size, const struct query_client *client, const struct now *now, uint8_t *reply,
+	size_t capacity)
+{
+	struct worker *worker = context;
+	enum notify_result result;
+	size_t length = notify_answer(policy->notify, worker->config.notifies, packet, size,
+		&client->origin.address, (uint64_t)(now->wall_us / US_PER_S), reply, capacity,
+		&result);
+
+	worker->counters.notifies += result == NOTIFY_TAKEN;
+	worker->counters.notifies_refused += result == NOTIFY_REFUSED;
+	return length;
 }
 
 static void io_record(void *context, const struct transaction *transaction, const struct now *now)
@@ -391,6 +407,7 @@ static bool open_engine(struct worker *worker)
 		.unreachable = io_unreachable,
 		.respond = io_respond,
 		.mail = io_mail,
+		.notify = io_notify,
 		.record = io_record};
 	worker->engine = query_engine_new(&query);
 	if (worker->config.tap) {

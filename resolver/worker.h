@@ -60,6 +60,7 @@ struct worker_config {
 	bool tap;                        /* telemetry is shown what goes to and from upstream */
 	unsigned tcp_connections_max, tcp_connections_per_client_max, tcp_idle_timeout_ms;
 	unsigned drain_ms; /* at a stop: how long pending queries and slow TCP readers may take */
+	struct notify_box *notifies; /* what primaries say; outlives the worker */
 	struct worker **peers; /* [count], filled before any thread starts */
 	/* Takes answered messages, from the worker's thread. */
 	void (*reply)(void *context, struct worker_message *message);

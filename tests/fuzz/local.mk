@@ -4,7 +4,7 @@
 FUZZ_TARGETS = tests/fuzz/fuzz_request tests/fuzz/fuzz_message tests/fuzz/fuzz_name_text tests/fuzz/fuzz_text_rr \
 	tests/fuzz/fuzz_rpz tests/fuzz/fuzz_lists tests/fuzz/fuzz_exchange tests/fuzz/fuzz_answer tests/fuzz/fuzz_forwarded tests/fuzz/fuzz_name_files \
 	tests/fuzz/fuzz_log_format tests/fuzz/fuzz_decode_filter tests/fuzz/fuzz_cache_file \
-	tests/fuzz/fuzz_teredo tests/fuzz/fuzz_probe_list
+	tests/fuzz/fuzz_teredo tests/fuzz/fuzz_probe_list tests/fuzz/fuzz_transfer
 if HAVE_DNSTAP
 FUZZ_TARGETS += tests/fuzz/fuzz_frame_stream
 endif
@@ -42,6 +42,9 @@ tests_fuzz_fuzz_rpz_LDADD = $(LIB_POLICY) $(LDNS_LIBS)
 tests_fuzz_fuzz_lists_SOURCES = tests/fuzz/fuzz_lists.c tests/fuzz/fuzz.h $(FUZZ_MAIN)
 tests_fuzz_fuzz_lists_CFLAGS = $(AM_CFLAGS) $(FUZZ_FLAGS)
 tests_fuzz_fuzz_lists_LDADD = $(LIB_POLICY) $(LDNS_LIBS)
+tests_fuzz_fuzz_transfer_SOURCES = tests/fuzz/fuzz_transfer.c tests/fuzz/fuzz.h $(FUZZ_MAIN)
+tests_fuzz_fuzz_transfer_CFLAGS = $(AM_CFLAGS) $(FUZZ_FLAGS)
+tests_fuzz_fuzz_transfer_LDADD = $(LIB_RESOLVER) $(LDNS_LIBS) $(TLS_LIBS)
 tests_fuzz_fuzz_exchange_SOURCES = tests/fuzz/fuzz_exchange.c tests/fuzz/fuzz.h $(FUZZ_MAIN)
 tests_fuzz_fuzz_exchange_CFLAGS = $(AM_CFLAGS) $(FUZZ_FLAGS)
 tests_fuzz_fuzz_exchange_LDADD = $(LIB_UPSTREAM)

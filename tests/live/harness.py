@@ -407,8 +407,8 @@ class Teredown(Process):
     Defaults name everything the tests rely on: a resolver name, 127.0.0.1 and ::1 on one free port, two workers, Redis off.
     """
 
-    def __init__(self, folder, upstream, zones=None, forwards=None, groups=None, keys=None, environment=None, **options):
-        self.port = free_port()
+    def __init__(self, folder, upstream, zones=None, forwards=None, groups=None, keys=None, environment=None, port=None, **options):
+        self.port = port or free_port()
         self.state = os.path.join(folder, "state")
         os.makedirs(self.state, mode=0o700, exist_ok=True)
         self.query_log = os.path.join(folder, "queries.jsonl")

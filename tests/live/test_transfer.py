@@ -2,13 +2,20 @@
 """Zones by transfer from real primaries: what comes, what is refused, and what stays when nothing comes."""
 
 import os
+import signal
 import socket
 import threading
+
+import dns.flags
+import dns.message
+import dns.opcode
+import dns.query
 
 import pytest
 
 import harness
 from harness import rcode_of, until
+from test_who import control
 from primaries import SECRET, OTHER_SECRET, ZONE, NamedPrimary, NsdPrimary
 
 # Nobody answers there: what is not blocked fails.
@@ -56,6 +63,21 @@ def feed_key(folder, secret=SECRET, name="feed.test", algorithm="hmac-sha256"):
 
 def state_of(daemon, zone="feed"):
     return [thing for thing in daemon.status()["transfer"] if thing["zone"] == zone][0]
+
+
+def transfer_line(daemon, figure):
+    """A figure of the only zone, out of the raw status."""
+    line = control(daemon, "status")[1]["transfer"][0]
+    return int(dict(word.split("=", 1) for word in line.split()[1:])[figure])
+
+
+def refresh(daemon):
+    assert control(daemon, "refresh feed")[1]["asked"] == ["1"]
+
+
+def rss_of(daemon):
+    with open("/proc/%d/status" % daemon.pid) as status:
+        return " ".join(line.strip() for line in status if line.startswith(("VmRSS", "VmHWM")))
 
 
 def until_state(daemon, state, **figures):
@@ -268,3 +290,147 @@ def test_named_signed(teredown, named_primary, folder):
     daemon = teredown(NOBODY, zones=feed(primary.endpoint, key="feed.test"), keys=feed_key(folder, algorithm="hmac-sha512"))
     until_state(daemon, "current", serial=7)
     assert blocks(daemon, names[0]) and blocks(daemon, names[-1])
+
+
+# --- changes ---
+
+def test_notify_and_changes(teredown, nsd_primary):
+    """NSD tells of a new serial, and only what changed comes; the rest stays as it was."""
+    port = harness.free_port()
+    names = ["name%04d.example" % i for i in range(500)]
+    primary = nsd_primary(7, names + ["gone.example", "*.gone.example"], notify=[port])
+    daemon = teredown(NOBODY, zones=feed(primary.endpoint), port=port)
+    until_state(daemon, "current", serial=7)
+    assert blocks(daemon, "gone.example") and not blocks(daemon, "new.example")
+    primary.change(8, names + ["new.example"])
+    now = until_state(daemon, "current", serial=8)
+    assert now["last"] == "IXFR" and int(now["octets"]) < 1000
+    assert blocks(daemon, "new.example") and blocks(daemon, names[0]) and blocks(daemon, names[-1])
+    assert not blocks(daemon, "gone.example") and not blocks(daemon, "a.gone.example")
+    assert harness.number(daemon.status(), "notifies") >= 1
+    # What came is in the copy too.
+    daemon.stop()
+    primary.stop()
+    daemon.start()
+    assert blocks(daemon, "new.example") and blocks(daemon, names[0]) and not blocks(daemon, "gone.example")
+    assert int(until_state(daemon, "retrying")["serial"]) == 8
+
+
+def test_signed_notify(teredown, nsd_primary, folder):
+    port = harness.free_port()
+    primary = nsd_primary(7, ["bad.example"], key="feed.test", notify=[port])
+    daemon = teredown(NOBODY, zones=feed(primary.endpoint, key="feed.test"), keys=feed_key(folder), port=port)
+    until_state(daemon, "current", serial=7)
+    primary.change(8, ["worse.example"])
+    until_state(daemon, "current", serial=8)
+    assert blocks(daemon, "worse.example") and not blocks(daemon, "bad.example")
+    assert harness.number(daemon.status(), "notifies") >= 1
+
+
+def notify(daemon, zone, source="127.0.0.1", tcp=False):
+    query = dns.message.make_query(zone, "SOA")
+    query.flags = dns.flags.AA
+    query.set_opcode(dns.opcode.NOTIFY)
+    ask = dns.query.tcp if tcp else dns.query.udp
+    return ask(query, "127.0.0.1", timeout=5, port=daemon.port, source=source)
+
+
+def test_who_may_notify(teredown, nsd_primary):
+    """Only primaries, of their own zones; anybody else hears what any unknown opcode hears, and nobody is asked."""
+    primary = nsd_primary(7, ["bad.example"])
+    daemon = teredown(NOBODY, zones=feed(primary.endpoint), allow=["127.9.9.9", "127.0.0.7"])
+    until_state(daemon, "current", serial=7)
+    checks = transfer_line(daemon, "checks")
+    refused = notify(daemon, ZONE, source="127.0.0.7")
+    assert rcode_of(refused) == "NOTIMP" and refused.opcode() == dns.opcode.NOTIFY
+    assert rcode_of(notify(daemon, "other.test")) != "NOERROR"
+    assert transfer_line(daemon, "checks") == checks
+    for tcp in (False, True):
+        # Also from an address that may not ask.
+        taken = notify(daemon, ZONE, tcp=tcp)
+        assert rcode_of(taken) == "NOERROR" and taken.flags & dns.flags.AA and not taken.answer
+    until(lambda: transfer_line(daemon, "checks") > checks, "primaries are asked")
+    status = daemon.status()
+    assert harness.number(status, "notifies") == 2 and harness.number(status, "notifies_refused") == 2
+
+
+def test_named_changes(teredown, named_primary):
+    """Dynamic updates of BIND: each is told by NOTIFY and comes as changes."""
+    port = harness.free_port()
+    names = ["name%03d.example" % i for i in range(200)]
+    primary = named_primary(7, names + ["bad.example", "gone.example"], notify=[port])
+    daemon = teredown(NOBODY, zones=feed(primary.endpoint), port=port)
+    until_state(daemon, "current", serial=7)
+    primary.update(add=["new.example", "*.new.example"], remove=["gone.example"])
+    now = until_state(daemon, "current", serial=8)
+    assert now["last"] == "IXFR"
+    assert blocks(daemon, "new.example") and blocks(daemon, "a.new.example") and blocks(daemon, "bad.example")
+    assert not blocks(daemon, "gone.example")
+
+
+# --- asked by a person ---
+
+def test_refresh(teredown, nsd_primary):
+    primary = nsd_primary(7, ["bad.example"])
+    daemon = teredown(NOBODY, zones=feed(primary.endpoint))
+    until_state(daemon, "current", serial=7)
+    primary.change(8, ["worse.example"])
+    refresh(daemon)
+    until_state(daemon, "current", serial=8)
+    assert blocks(daemon, "worse.example") and not blocks(daemon, "bad.example")
+
+
+def test_serial_goes_back(teredown, nsd_primary):
+    """An older zone is not taken, and said; when a person asks it is."""
+    primary = nsd_primary(7, ["bad.example"])
+    daemon = teredown(NOBODY, zones=feed(primary.endpoint))
+    until_state(daemon, "current", serial=7)
+    primary.stop()
+    primary.put(5, ["old.example"])
+    primary.start()
+    daemon.stop()
+    daemon.start()
+    until_state(daemon, "retrying", serial=7)
+    until_error(daemon, "its serial 5 is older than ours, 7")
+    assert blocks(daemon, "bad.example") and not blocks(daemon, "old.example")
+    refresh(daemon)
+    until_state(daemon, "current", serial=5)
+    assert blocks(daemon, "old.example") and not blocks(daemon, "bad.example")
+
+
+def test_reload_adds_and_removes(teredown, nsd_primary):
+    """A zone by transfer that comes with a reload, and goes with one."""
+    primary = nsd_primary(7, ["bad.example"])
+    daemon = teredown(NOBODY)
+    daemon.configure(**{})
+    plain = daemon.settings.copy()
+    daemon.settings[("zone", "feed")] = feed(primary.endpoint)["feed"]
+    daemon.configure()
+    daemon.run("reload")
+    until_state(daemon, "current", serial=7)
+    assert blocks(daemon, "bad.example")
+    daemon.settings = plain
+    daemon.configure()
+    daemon.run("reload")
+    assert not blocks(daemon, "bad.example") and "transfer" not in daemon.status()
+
+
+# --- a million names ---
+
+@pytest.mark.skipif("TEREDOWN_TRANSFER_NAMES" not in os.environ, reason="by hand: TEREDOWN_TRANSFER_NAMES=1000000")
+def test_many_names(teredown, nsd_primary):
+    """How long a large zone and a small change to it take, and what the daemon takes for it."""
+    count = int(os.environ["TEREDOWN_TRANSFER_NAMES"])
+    names = ["n%07d.example" % i for i in range(count)]
+    port = harness.free_port()
+    primary = nsd_primary(7, names, notify=[port])
+    daemon = teredown(NOBODY, zones=feed(primary.endpoint), port=port)
+    whole = until(lambda: state_of(daemon)["serial"] in ("7", 7) and state_of(daemon), "the zone", 120)
+    print("\nAXFR of %d names: %d ms, %d octets" % (count, int(whole["took_us"]) // 1000, int(whole["octets"])), rss_of(daemon))
+    assert blocks(daemon, names[-1])
+    primary.put(8, names[10:] + ["new%d.example" % i for i in range(10)])
+    primary.send(signal.SIGHUP)
+    changed = until(lambda: state_of(daemon)["serial"] in ("8", 8) and state_of(daemon), "the change", 120)
+    print("%s of 20 records: %d ms, %d octets" % (changed["last"], int(changed["took_us"]) // 1000, int(changed["octets"])), rss_of(daemon))
+    assert blocks(daemon, "new1.example") and not blocks(daemon, names[0])
+    print(daemon.log())
