@@ -114,7 +114,7 @@ static void find_user(struct daemon_modes *modes)
 	for (const char *c = name; *c; c++)
 		if ((unsigned char)*c <= 0x20 || (unsigned char)*c >= 0x7f)
 			return;
-	strcpy(modes->user, name);
+	memcpy(modes->user, name, strlen(name) + 1);
 }
 
 static bool load(struct daemon *daemon)
@@ -178,7 +178,8 @@ static void tell_scheduled(
 
 	if (cell.origin == MODE_OF_ZONE && !cell.schedule)
 		return;
-	int64_t until_s = mode_cell_until(&cell, now_s);
+	int64_t until_s =
+		mode_table_until(daemon->options, &daemon->modes->changes, name, group, now_s);
 	daemon_modes_describe(
 		words, name, mode_table_group_name(daemon->options, group), before, cell.mode);
 	daemon_modes_append(words, " by schedule");

@@ -26,9 +26,8 @@ void daemon_modes_add_zones(const struct daemon *daemon, struct control_reply *r
 		enum policy_zone_kind kind = policy_zone_kind(view->index, i);
 		snprintf(text, sizeof text, "%s %s rules=%zu kind=%s state=%s",
 			policy_zone_name(view->index, i),
-			kind == ZONE_LOCAL
-				? "always"
-				: policy_mode_name((enum policy_mode)view->mode[0][i]),
+			kind == ZONE_LOCAL ? "always"
+					   : policy_mode_name((enum policy_mode)view->mode[0][i]),
 			policy_zone_rules(view->index, i), kinds[kind],
 			rules_zone_state(&daemon->rules->zones[i]));
 		control_reply_add(reply, "zone", text);
@@ -44,7 +43,8 @@ static void add_cell(
 	int64_t now_s = daemon_modes_now();
 	struct mode_cell cell =
 		mode_table_cell(daemon->options, &daemon->modes->changes, name, group, now_s);
-	int64_t until_s = mode_cell_until(&cell, now_s);
+	int64_t until_s =
+		mode_table_until(daemon->options, &daemon->modes->changes, name, group, now_s);
 	char text[MODES_WORDS_SIZE];
 
 	if (policy_zone_kind(index, zone) == ZONE_LOCAL) {

@@ -108,11 +108,24 @@ struct mode_cell mode_table_cell(const struct options *options, const struct mod
 	return find_cell(options, modes, zone, group, schedule_minute((time_t)now_s));
 }
 
-int64_t mode_cell_until(const struct mode_cell *cell, int64_t now_s)
+static int64_t cell_until(const struct mode_cell *cell, int64_t now_s)
 {
 	if (cell->change)
 		return cell->change->until_s ? cell->change->until_s : INT64_MAX;
 	return cell->schedule ? schedule_next_change(cell->schedule, now_s) : INT64_MAX;
+}
+
+int64_t mode_table_until(const struct options *options, const struct modes *modes, const char *zone,
+	size_t group, int64_t now_s)
+{
+	struct mode_cell cell = mode_table_cell(options, modes, zone, group, now_s);
+	int64_t own_s = cell_until(&cell, now_s), zone_s;
+
+	if (cell.origin != MODE_OF_ZONE)
+		return own_s;
+	cell = mode_table_cell(options, modes, zone, 0, now_s);
+	zone_s = cell_until(&cell, now_s);
+	return zone_s < own_s ? zone_s : own_s;
 }
 
 void mode_table_fill(const struct options *options, const struct modes *modes,

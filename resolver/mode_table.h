@@ -32,8 +32,9 @@ struct mode_cell {
 struct mode_cell mode_table_cell(const struct options *options, const struct modes *modes,
 	const char *zone, size_t group, int64_t now_s);
 
-/* When this cell of now will be another by itself; INT64_MAX: never. */
-int64_t mode_cell_until(const struct mode_cell *cell, int64_t now_s);
+/* When this cell may be another by itself, which has the modes of now; INT64_MAX: never. */
+int64_t mode_table_until(const struct options *options, const struct modes *modes, const char *zone,
+	size_t group, int64_t now_s);
 
 /* All of them, by the zones of an index. */
 void mode_table_fill(const struct options *options, const struct modes *modes,

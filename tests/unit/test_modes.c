@@ -251,7 +251,7 @@ static void expect(
 	const struct bed *bed, const char *zone, size_t group, int64_t now_s, const char *expected)
 {
 	struct mode_cell cell = mode_table_cell(bed->options, &bed->modes, zone, group, now_s);
-	int64_t until_s = mode_cell_until(&cell, now_s);
+	int64_t until_s = mode_table_until(bed->options, &bed->modes, zone, group, now_s);
 	char text[64];
 
 	snprintf(text, sizeof(text), "%s %s %ld", policy_mode_name(cell.mode),
@@ -284,15 +284,15 @@ static void test_schedules(void **state)
 	struct bed *bed = *state;
 
 	expect(bed, "social", 0, NOW, "watch schedule 7200");
-	expect(bed, "social", 1, NOW, "watch zone -1");
+	expect(bed, "social", 1, NOW, "watch zone 7200");
 	expect(bed, "social", 2, NOW, "block schedule 3600");
-	expect(bed, "social", 2, NOW + 3600, "watch zone 601200");
+	expect(bed, "social", 2, NOW + 3600, "watch zone 7200");
 	expect(bed, "social", 0, NOW + 7200, "ignore configuration 597600");
 	expect(bed, "social", 2, NOW - 7200, "watch zone -3600");
 	set(&bed->modes, "social", "", MODE_BLOCK, NOW + 60);
 	expect(bed, "social", 0, NOW, "block command 60");
-	expect(bed, "social", 1, NOW, "block zone -1");
-	expect(bed, "social", 2, NOW + 3600, "block zone 601200");
+	expect(bed, "social", 1, NOW, "block zone 60");
+	expect(bed, "social", 2, NOW + 3600, "block zone 60");
 }
 
 static void test_groups_by_name(void **state)
