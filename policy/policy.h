@@ -297,10 +297,11 @@ struct policy_client {
 	struct policy_match matches[POLICY_MATCHES_MAX];
 };
 
-/* Whether anything depends on who asks; else policy_client_find need not be called. */
-static inline bool policy_knows_clients(const struct policy_view *view)
+/* Whether it matters who asks, with so many matches; else policy_client_find need not be called, and mostly is not: groups decide about
+ * rules that match, and few names have any. */
+static inline bool policy_knows_clients(const struct policy_view *view, size_t matches)
 {
-	return view->groups != NULL || policy_has_trigger(view->index, TRIGGER_CLIENT);
+	return (view->groups && matches) || policy_has_trigger(view->index, TRIGGER_CLIENT);
 }
 
 /* Whether it is worth knowing a client's MAC address. */

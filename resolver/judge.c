@@ -142,14 +142,14 @@ static bool judge_withholds(const struct query_engine *engine, const struct quer
  * names somebody is not its own client, also where nobody knows that one. NULL: it does not matter.
  */
 static const struct policy_client *judge_client(const struct query_engine *engine,
-	const struct query_slot *slot, struct policy_client *out)
+	const struct query_slot *slot, size_t matches, struct policy_client *out)
 {
 	const struct query_policy *policy = engine->policy;
 	const struct forwarded *given = &slot->request.forwarded;
 	const struct address *client;
 	struct address mac = given->mac;
 
-	if (!policy_knows_clients(&policy->view))
+	if (!policy_knows_clients(&policy->view, matches))
 		return NULL;
 	client = forwarded_is_none(given) ? &slot->transaction.client.address : &given->client;
 	if (mac.family == ADDRESS_NONE && policy->neighbours && address_is_ip(client))
@@ -187,8 +187,8 @@ void judge_question(
 	out->place = site_find(policy->site, name, length);
 	count = site_overrule(
 		&out->place, policy->view.index, name, length, out->matches, count);
-	out->verdict = policy_decide(&policy->view, judge_client(engine, slot, &out->client),
-		out->matches, count);
+	out->verdict = policy_decide(&policy->view,
+		judge_client(engine, slot, count, &out->client), out->matches, count);
 	out->enforced = judge_applies(&out->verdict, slot->transaction.tcp);
 }
 
@@ -296,8 +296,8 @@ size_t judge_answer(struct query_engine *engine, struct query_slot *slot,
 		count = match_again(engine, &slot->request, reply, answer->length, renewed, &place);
 		matches = renewed;
 	}
-	verdict = policy_decide(
-		&engine->policy->view, judge_client(engine, slot, &client), matches, count);
+	verdict = policy_decide(&engine->policy->view,
+		judge_client(engine, slot, count, &client), matches, count);
 	enforced = judge_applies(&verdict, slot->transaction.tcp) &&
 		   !is_left_signed(engine, slot, answer, &verdict);
 	judge_note_hit(engine, slot, &verdict, enforced);

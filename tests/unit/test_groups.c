@@ -175,7 +175,8 @@ static void test_modes(void **state)
 	view.mode[0][0] = MODE_BLOCK;
 	view.mode[1][0] = MODE_WATCH;
 	assert_int_equal(policy_match_name(index, (const uint8_t *)"\1x", 3, matches), 1);
-	assert_true(policy_knows_clients(&view) && policy_knows_macs(&view));
+	assert_true(policy_knows_clients(&view, 1) && policy_knows_macs(&view));
+	assert_false(policy_knows_clients(&view, 0));
 	assert_true(address_from_text(&address, "10.9.9.9"));
 	policy_client_find(&view, &address, NULL, &client);
 	struct policy_verdict verdict = policy_decide(&view, &client, matches, 1);
