@@ -32,10 +32,10 @@ complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a help -d '
 
 complete -c teredown -n '__fish_seen_subcommand_from top' -a 'clients names watched rules'
 complete -c teredown -n '__fish_seen_subcommand_from top' -s d -l days -x -d 'count the last N days'
-complete -c teredown -n '__fish_seen_subcommand_from top who drops tail' -s n -l lines -x -d 'at most N rows'
+complete -c teredown -n '__fish_seen_subcommand_from top who drops tail policy' -s n -l lines -x -d 'at most N rows'
 complete -c teredown -n '__fish_seen_subcommand_from top tail' -s 1 -l once -d 'print once and end'
-complete -c teredown -n '__fish_seen_subcommand_from status top who drops timeline tail export remediate verify' -s f -l fleet -d 'read all resolvers of this Redis'
-complete -c teredown -n '__fish_seen_subcommand_from status top who drops timeline tail export remediate verify ingest' -s r -l resolver -x -d 'read this resolver' \
+complete -c teredown -n '__fish_seen_subcommand_from status top who drops timeline tail export remediate verify policy' -s f -l fleet -d 'read all resolvers of this Redis'
+complete -c teredown -n '__fish_seen_subcommand_from status top who drops timeline tail export remediate verify ingest policy' -s r -l resolver -x -d 'read this resolver' \
 	-a "(teredown status --fleet 2>/dev/null | string match -rg '^([A-Za-z0-9._-]+)  ' | tail -n +2)"
 complete -c teredown -n '__fish_seen_subcommand_from drops timeline' -s v -l csv -d 'print CSV'
 complete -c teredown -n '__fish_seen_subcommand_from timeline' -s S -l span -x -a '1h 2h 3h 4h 6h 8h 12h 1d 7d' -d 'of a row'
@@ -84,6 +84,7 @@ complete -c teredown -n '__fish_seen_subcommand_from policy' -a 'test list'
 complete -c teredown -n '__fish_seen_subcommand_from policy' -s C -l client -x -d 'of this client only'
 complete -c teredown -n '__fish_seen_subcommand_from policy' -s t -l type -x -a 'A AAAA CNAME HTTPS MX NS PTR SOA SRV SVCB TXT' -d 'records of this type only'
 complete -c teredown -n '__fish_seen_subcommand_from policy' -l no-ask -d 'ask nobody for an answer that is not cached'
+complete -c teredown -n '__fish_seen_subcommand_from policy' -l rules -d 'how often which rule was hit'
 complete -c teredown -n '__fish_seen_subcommand_from policy' -s z -l zone -x -d 'this zone only'
 complete -c teredown -n '__fish_seen_subcommand_from cache flush' -s t -l type -x -a 'A AAAA CNAME HTTPS MX NS PTR SOA SRV SVCB TXT' -d 'records of this type only'
 complete -c teredown -n '__fish_seen_subcommand_from cache flush' -a '(__fish_print_hostnames)'

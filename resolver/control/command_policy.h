@@ -6,3 +6,4 @@
 
 int policy_test_run(struct cli *cli, const char *name);
 int policy_list_run(struct cli *cli);
+int policy_rules_run(struct cli *cli);

@@ -298,10 +298,14 @@ static int policy_run(struct cli *cli, int count, char **words)
 		return cli_usage(cli, &command_policy, "needs test or list");
 	if (list && (count > 1 || cli->option[CLI_CLIENT] || cli->option[CLI_TYPE] ||
 			    cli->option[CLI_NO_ASK]))
-		return cli_usage(cli, &command_policy, "list takes nothing but --zone");
+		return cli_usage(cli, &command_policy, "list takes nothing but --zone and --rules");
+	if (!cli->option[CLI_RULES] &&
+		(cli->option[CLI_LINES] || cli->option[CLI_RESOLVER] || cli->option[CLI_FLEET]))
+		return cli_usage(cli, &command_policy,
+			"--lines, --resolver and --fleet are for list --rules");
 	if (list)
-		return policy_list_run(cli);
-	if (count != 2 || cli->option[CLI_ZONE])
+		return cli->option[CLI_RULES] ? policy_rules_run(cli) : policy_list_run(cli);
+	if (count != 2 || cli->option[CLI_ZONE] || cli->option[CLI_RULES])
 		return cli_usage(
 			cli, &command_policy, "test takes a name, and --client, --type, --no-ask");
 	return policy_test_run(cli, words[1]);
@@ -318,11 +322,13 @@ const struct command command_policy = {
 		"the upstream servers, which is counted as nobody's query; --no-ask leaves that "
 		"out.\n\n"
 		"list shows the zones in order with mode, rules, and for each file how many lines "
-		"were used, and why the others were not.\n\n"
+		"were used, and why the others were not. With --rules it shows how often which rule was "
+		"hit, as Redis has it.\n\n"
 		"Examples:\n"
 		"  teredown policy test ads.example\n"
 		"  teredown policy test teredo.ipv6.microsoft.com --client 192.168.1.40\n"
-		"  teredown policy list --zone ads",
-	.takes = CLI_TAKES(CLIENT) | CLI_TAKES(TYPE) | CLI_TAKES(NO_ASK) | CLI_TAKES(ZONE),
+		"  teredown policy list --zone ads\n"
+		"  teredown policy list --rules --zone teredo",
+	.takes = CLI_TAKES(RULES) | CLI_TAKES(LINES) | CLI_READS | CLI_TAKES(CLIENT) | CLI_TAKES(TYPE) | CLI_TAKES(NO_ASK) | CLI_TAKES(ZONE),
 	.run = policy_run,
 };

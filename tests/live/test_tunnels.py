@@ -208,5 +208,10 @@ def test_hits_by_rule(teredown, nsd, folder):
     daemon.until_counted(11)
     assert daemon.json("top", "rules")["rows"] == [expected[0], {"zone": "ads", "rule": "*.example.org.", "hits": 2}] + expected[1:]
     assert "HITS" in daemon.run("top", "rules", "--once")
+    assert daemon.json("policy", "list", "--rules", "--zone", "teredo")["rules"] == [row for row in expected if row["zone"] == "teredo"]
+    text = daemon.run("policy", "list", "--rules", "-n", "3")
+    assert "*.wild.example.org." in text and "win*.ipv6.microsoft.com." not in text
+    assert daemon.command("policy", "list", "--rules", "--zone", "isatap").returncode == 3
+    assert daemon.command("policy", "list", "-n", "3").returncode == 2 and daemon.command("policy", "test", "a.", "--rules").returncode == 2
     assert daemon.json("who", "www.example.org")["views"][0]["policy"][0]["hits"] == 2
     assert re.search(r"\*\.example\.org\. +2 ", daemon.run("who", "www.example.org"))

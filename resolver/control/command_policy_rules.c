@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * `teredown policy list --rules`: how often which rule was hit. The rules of a zone are a million
+ * at times; what is asked for is those that do something, and these are what Redis counts.
+ */
+#include "resolver/control/command_policy.h"
+#include "resolver/control/rule_hits.h"
+
+#define ROWS_DEFAULT 50
+#define ROWS_MAX 10000
+
+static void append_json(struct cli *cli, struct fleet *fleet, const struct rule_hits *hits)
+{
+	struct strbuf *out = &cli->out;
+
+	strbuf_append_text(out, "{\"rules\":[");
+	rule_hits_append(cli, hits);
+	strbuf_append_char(out, ']');
+	cli_fleet_json(fleet, out);
+	strbuf_json_bool(out, "exact", hits->exact);
+	strbuf_append_text(out, "}\n");
+}
+
+static int show(struct cli *cli, struct fleet *fleet, size_t limit)
+{
+	struct rule_hits hits;
+
+	if (rule_hits_load(cli, fleet, cli->option[CLI_ZONE], limit, &hits) != TD_OK)
+		return cli_fleet_failed(cli, fleet);
+	if (cli->json)
+		append_json(cli, fleet, &hits);
+	else if (hits.count)
+		rule_hits_append(cli, &hits);
+	else
+		strbuf_append_text(&cli->out, "No rule has been hit.\n");
+	return hits.count ? CLI_OK : CLI_NOTHING;
+}
+
+int policy_rules_run(struct cli *cli)
+{
+	size_t limit;
+
+	if (!cli_number(cli, CLI_LINES, ROWS_DEFAULT, ROWS_MAX, &limit))
+		return CLI_USAGE;
+	struct fleet *fleet = cli_fleet(cli);
+	if (!fleet)
+		return CLI_ERROR;
+	int code = cli_fleet_code(cli, fleet, show(cli, fleet, limit));
+	fleet_close(&fleet);
+	return code;
+}
