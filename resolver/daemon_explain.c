@@ -73,7 +73,7 @@ void explain_question(const struct daemon *daemon, const struct name *folded,
 	out->view = &policy->view;
 	out->name = *folded;
 	out->who = NULL;
-	if (client && policy_knows_clients(out->view))
+	if (client && policy_knows_clients(out->view, 1))
 		find_client(policy, client, out);
 	out->place = site_find(daemon->site, folded->wire, folded->length);
 	out->count = policy_match_name(

@@ -152,8 +152,13 @@ void world_open(struct world *world, const char *tunnel_zone, const char *local_
 			.cache = world->cache,
 			.rate_limit = world->rate_limit,
 			.counters = &worker->counters,
-			.io = {worker, io_ask, io_cancel, io_unreachable, io_respond, io_mail,
-				io_record},
+			.io = {.context = worker,
+				.ask = io_ask,
+				.cancel = io_cancel,
+				.unreachable = io_unreachable,
+				.respond = io_respond,
+				.mail = io_mail,
+				.record = io_record},
 			.waiters_max = 100,
 			.waiters_per_client_max = 60};
 		worker->engine = query_engine_new(&config);
