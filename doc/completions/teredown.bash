@@ -101,7 +101,7 @@ _teredown()
 		compopt -o default 2>/dev/null
 		[[ $cur == -* ]] && COMPREPLY=($(compgen -W "--as --follow --columns --source --resolver $options" -- "$cur"))
 		;;
-	policy) COMPREPLY=($(compgen -W "test list --client --type --no-ask --zone --rules --lines $reads $options" -A hostname -- "$cur")) ;;
+	policy) COMPREPLY=($(compgen -W "test list refresh --client --type --no-ask --zone --rules --lines $reads $options" -A hostname -- "$cur")) ;;
 	cache) COMPREPLY=($(compgen -W "--type $options" -A hostname -- "$cur")) ;;
 	flush) COMPREPLY=($(compgen -W "--all --suffix --type $options" -A hostname -- "$cur")) ;;
 	forget) COMPREPLY=($(compgen -W "--yes $options" -- "$cur")) ;;

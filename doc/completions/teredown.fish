@@ -80,7 +80,7 @@ complete -c teredown -n '__fish_seen_subcommand_from ingest' -l follow -d 'wait 
 complete -c teredown -n '__fish_seen_subcommand_from ingest' -l columns -x -d 'which columns of CSV are what'
 complete -c teredown -n '__fish_seen_subcommand_from ingest' -l source -x -d 'know it again under this name'
 complete -c teredown -n '__fish_seen_subcommand_from forget' -s y -l yes -d 'do not ask whether it is meant'
-complete -c teredown -n '__fish_seen_subcommand_from policy' -a 'test list'
+complete -c teredown -n '__fish_seen_subcommand_from policy' -a 'test list refresh'
 complete -c teredown -n '__fish_seen_subcommand_from policy' -s C -l client -x -d 'of this client only'
 complete -c teredown -n '__fish_seen_subcommand_from policy' -s t -l type -x -a 'A AAAA CNAME HTTPS MX NS PTR SOA SRV SVCB TXT' -d 'records of this type only'
 complete -c teredown -n '__fish_seen_subcommand_from policy' -l no-ask -d 'ask nobody for an answer that is not cached'

@@ -293,9 +293,16 @@ static int policy_run(struct cli *cli, int count, char **words)
 {
 	bool test = count > 0 && strcmp(words[0], "test") == 0;
 	bool list = count > 0 && strcmp(words[0], "list") == 0;
+	bool refresh = count > 0 && strcmp(words[0], "refresh") == 0;
 
-	if (!test && !list)
-		return cli_usage(cli, &command_policy, "needs test or list");
+	if (!test && !list && !refresh)
+		return cli_usage(cli, &command_policy, "needs test, list or refresh");
+	if (refresh && (count > 2 || cli->option[CLI_CLIENT] || cli->option[CLI_TYPE] ||
+			       cli->option[CLI_NO_ASK] || cli->option[CLI_ZONE] ||
+			       cli->option[CLI_RULES]))
+		return cli_usage(cli, &command_policy, "refresh takes nothing but a zone");
+	if (refresh)
+		return policy_refresh_run(cli, count == 2 ? words[1] : NULL);
 	if (list && (count > 1 || cli->option[CLI_CLIENT] || cli->option[CLI_TYPE] ||
 			    cli->option[CLI_NO_ASK]))
 		return cli_usage(cli, &command_policy, "list takes nothing but --zone and --rules");
@@ -313,7 +320,7 @@ static int policy_run(struct cli *cli, int count, char **words)
 
 const struct command command_policy = {
 	.name = "policy",
-	.arguments = "test NAME | list",
+	.arguments = "test NAME | list | refresh [ZONE]",
 	.summary = "why a name is blocked, and what the lists hold",
 	.help = "test explains what becomes of a question for NAME (type A unless --type says "
 		"otherwise), as --client would ask it: every zone in order, the rule in it that "
@@ -324,6 +331,8 @@ const struct command command_policy = {
 		"list shows the zones in order with mode, rules, and for each file how many lines "
 		"were used, and why the others were not. With --rules it shows how often which rule was "
 		"hit, as Redis has it.\n\n"
+		"refresh asks the primaries of a zone by transfer, or of all of them, now; a zone "
+		"whose serial is older than ours is taken too.\n\n"
 		"Examples:\n"
 		"  teredown policy test ads.example\n"
 		"  teredown policy test teredo.ipv6.microsoft.com --client 192.168.1.40\n"

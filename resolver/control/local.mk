@@ -22,7 +22,7 @@ resolver_control_libcontrol_a_SOURCES = \
 	resolver/control/ingest/ingest_source.c \
 	resolver/control/export_filter.c resolver/control/export_format.c \
 	resolver/control/command_mode.c \
-	resolver/control/command_policy.c resolver/control/command_policy_list.c resolver/control/command_policy_rules.c resolver/control/command_policy_test.c resolver/control/command_policy.h \
+	resolver/control/command_policy.c resolver/control/command_policy_list.c resolver/control/command_policy_refresh.c resolver/control/command_policy_rules.c resolver/control/command_policy_test.c resolver/control/command_policy.h \
 	resolver/control/attributes.c resolver/control/attributes.h \
 	resolver/control/command_probe.c \
 	resolver/control/command_remediate.c \

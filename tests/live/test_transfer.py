@@ -72,7 +72,7 @@ def transfer_line(daemon, figure):
 
 
 def refresh(daemon):
-    assert control(daemon, "refresh feed")[1]["asked"] == ["1"]
+    assert daemon.json("policy", "refresh", "feed") == {"asked": 1}
 
 
 def rss_of(daemon):
@@ -378,6 +378,9 @@ def test_refresh(teredown, nsd_primary):
     refresh(daemon)
     until_state(daemon, "current", serial=8)
     assert blocks(daemon, "worse.example") and not blocks(daemon, "bad.example")
+    assert "The primaries of 1 zone are being asked" in daemon.run("policy", "refresh")
+    assert daemon.command("policy", "refresh", "teredo").returncode != 0
+    assert daemon.command("policy", "refresh", "a", "b").returncode != 0
 
 
 def test_serial_goes_back(teredown, nsd_primary):
