@@ -249,6 +249,31 @@ static void test_patch_is_small(void **state)
 	assert_match(bed, "new.example", "-");
 }
 
+/* Rules by address come and go as those by name do. */
+static void test_addresses(void **state)
+{
+	struct bed *bed = *state;
+	struct zone_fill fill;
+
+	begin(bed, true);
+	rule(bed, false, "32.1.2.0.192.rpz-ip");
+	rule(bed, false, "24.0.2.0.192.rpz-client-ip");
+	rule(bed, false, "bad.example");
+	commit(bed);
+	install(bed);
+	assert_int_equal(policy_zone_rules(bed->index, 0), 3);
+	begin(bed, false);
+	rule(bed, true, "32.1.2.0.192.rpz-ip");
+	rule(bed, false, "32.2.2.0.192.rpz-ip");
+	rule(bed, true, "24.0.2.0.192.rpz-client-ip");
+	commit(bed);
+	struct policy_index *index = compile(bed, bed->index, &fill);
+	assert_int_equal(fill.load.lines, 3);
+	assert_int_equal(policy_zone_rules(index, 0), 2);
+	policy_index_free(index);
+	assert_string_equal(bed->complaints, "");
+}
+
 /* Rules of another zone's state are not patched. */
 static void test_unknown_state(void **state)
 {
@@ -355,8 +380,8 @@ static void test_random_changes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {TEST(test_whole), TEST(test_nothing_yet),
-		TEST(test_no_rule), TEST(test_patch_is_small), TEST(test_unknown_state),
-		TEST(test_random_changes)};
+		TEST(test_no_rule), TEST(test_patch_is_small), TEST(test_addresses),
+		TEST(test_unknown_state), TEST(test_random_changes)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
