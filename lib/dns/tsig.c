@@ -32,6 +32,8 @@ const char *const tsig_algorithm_words[] = {
 
 const char *tsig_result_text(enum tsig_result result)
 {
+	static const char told_wrong[] = "the primary finds our signature wrong (BADSIG): the "
+					 "secrets differ";
 	static const char *const words[] = {
 		[TSIG_GOOD] = "signed",
 		[TSIG_UNSIGNED] = "not signed",
@@ -42,8 +44,7 @@ const char *tsig_result_text(enum tsig_result result)
 		[TSIG_TRUNCATED] = "the signature is cut short (BADTRUNC)",
 		[TSIG_OTHER_TIME] = "signed at another time (BADTIME): the clocks differ",
 		[TSIG_TOLD_KEY] = "the primary does not know the key or its algorithm (BADKEY)",
-		[TSIG_TOLD_WRONG] = "the primary finds our signature wrong (BADSIG): the secrets "
-				    "differ",
+		[TSIG_TOLD_WRONG] = told_wrong,
 		[TSIG_TOLD_TIME] = "the primary finds our time wrong (BADTIME): the clocks differ",
 		[TSIG_TOLD_TRUNCATED] = "the primary finds our signature too short (BADTRUNC)",
 		[TSIG_TOLD_OTHER] = "the primary refuses our signature",
