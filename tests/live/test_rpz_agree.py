@@ -19,11 +19,11 @@ def programs():
 
 def test_policy_agreement(programs, capsys):
     """At most 0.5 % of the answers differ from Unbound's over the same zones, each for a reason named before; and each of ours is what
-    the rules lead to. All triggers and all actions are among them."""
+    the rules lead to. All triggers and all actions are among them. `teredown policy test` has zone, file and line of the rule for 200 of them."""
     audit = audit_rpz.Audit(2000, 1)
     audit.open()
     try:
-        audit.run()
+        audit.run(explained=200)
         status = audit.daemon.status()
     finally:
         audit.close()
@@ -34,6 +34,7 @@ def test_policy_agreement(programs, capsys):
             "chain local", "client nxdomain", "client passthru", "client drop", "address nxdomain", "address nodata", "address redirect", "none"):
         assert audit.actions[seen] > 0, seen
     assert audit.clean, audit.describe()
+    assert audit.explained == 200
     received, accounted = harness.balance(status)
     assert received == accounted
     assert harness.number(status, "dropped_policy") >= audit.count["silence"] > 0
