@@ -162,6 +162,25 @@ static void test_lines(void **state)
 	policy_index_free(index);
 }
 
+/* A rule that is taken out and put in again is where it was put in last. */
+static void test_line_of_rule_put_in_again(void **state)
+{
+	struct policy_builder *builder = policy_builder_new();
+	const struct name name = folded("x");
+
+	(void)state;
+	add_zone(builder, "a", ZONE_LIST, SOA);
+	assert_int_equal(add_name(builder, "x", false, true, ACTION_NXDOMAIN, 3), TD_OK);
+	assert_int_equal(add_name(builder, "x", true, false, ACTION_NXDOMAIN, 4), TD_OK);
+	assert_int_equal(
+		policy_builder_name_remove(builder, name.wire, true, ACTION_NXDOMAIN), TD_OK);
+	assert_int_equal(add_name(builder, "x", true, false, ACTION_NXDOMAIN, 5), TD_OK);
+	struct policy_index *index = policy_builder_finish(&builder);
+	expect_source(index, "x", "t", 3);
+	expect_source(index, "q.x", "t", 5);
+	policy_index_free(index);
+}
+
 /* Rules that were put in without a text have no line, and those of no source not even that. */
 static void test_no_lines(void **state)
 {
@@ -228,6 +247,7 @@ int main(void)
 		cmocka_unit_test(test_keep_and_give_up),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_line_of_rule_put_in_again),
 		cmocka_unit_test(test_no_lines),
 		cmocka_unit_test(test_many_lines),
 	};
