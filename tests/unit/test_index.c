@@ -240,6 +240,87 @@ static void test_many_lines(void **state)
 	policy_index_free(index);
 }
 
+/* --- records that come and go --- */
+
+/* The rdata of a CNAME, or an address. */
+static struct policy_record record_of(const char *target, struct name *rdata)
+{
+	struct policy_record record = {.ttl_s = 60, .rdata = rdata->wire};
+
+	if (strcmp(target, "192.0.2.1") == 0) {
+		memcpy(rdata->wire, (const uint8_t[]){192, 0, 2, 1}, 4);
+		rdata->length = 4;
+		record.type = 1;
+	} else {
+		*rdata = folded(target);
+		record.type = 5;
+	}
+	record.rdata_length = rdata->length;
+	return record;
+}
+
+static enum td_error add_or_remove(
+	struct policy_records *records, bool remove, const char *trigger, const char *target)
+{
+	struct name name, rdata;
+	struct policy_record record = record_of(target, &rdata);
+
+	assert_int_equal(name_from_text(&name, trigger, strlen(trigger)), TD_OK);
+	return remove ? policy_records_remove(records, &name, &record)
+		      : policy_records_add(records, &name, &record);
+}
+
+/* What an incremental transfer does: a zone of records, some taken out, some put in. To take out
+ * what is not there changes nothing. */
+static void test_records_come_and_go(void **state)
+{
+	static const char *const first[][2] = {{"A.x", "."}, {"*.x", "*."}, {"y", "192.0.2.1"},
+		{"*.y", "rpz-drop."}, {"w", "away.example."}, {"24.0.2.0.192.rpz-ip", "."},
+		{"1.rpz-nsip", "."}};
+	struct policy_builder *builder = policy_builder_new();
+	struct policy_load load;
+
+	(void)state;
+	assert_int_equal(policy_builder_zone(builder, "a", ZONE_LIST), TD_OK);
+	struct policy_records *records =
+		policy_records_begin(builder, "transfer of a", NULL, NULL, &load);
+	for (size_t i = 0; i < sizeof(first) / sizeof(first[0]); i++)
+		assert_int_equal(add_or_remove(records, false, first[i][0], first[i][1]), TD_OK);
+	policy_records_end(records);
+	struct policy_index *old = policy_builder_finish(&builder);
+
+	builder = policy_builder_new();
+	assert_int_equal(policy_builder_patch(builder, old, "a"), TD_OK);
+	records = policy_records_begin(builder, "transfer of a", NULL, NULL, &load);
+	assert_int_equal(add_or_remove(records, true, "a.X", "."), TD_OK);
+	assert_int_equal(add_or_remove(records, true, "a.X", "."), TD_OK);
+	assert_int_equal(add_or_remove(records, true, "*.x", "."), TD_OK);
+	assert_int_equal(add_or_remove(records, true, "*.x", "*."), TD_OK);
+	assert_int_equal(add_or_remove(records, false, "*.x", "rpz-passthru."), TD_OK);
+	assert_int_equal(add_or_remove(records, true, "y", "192.0.2.1"), TD_OK);
+	assert_int_equal(add_or_remove(records, true, "w", "away.example."), TD_OK);
+	assert_int_equal(add_or_remove(records, true, "24.0.2.0.192.rpz-ip", "."), TD_OK);
+	assert_int_equal(add_or_remove(records, true, "1.rpz-nsip", "."), TD_OK);
+	assert_int_equal(add_or_remove(records, false, "v", "."), TD_OK);
+	policy_records_end(records);
+	struct policy_index *index = policy_builder_finish(&builder);
+
+	expect(old, "a.x.", "a:nxdomain:a.x.");
+	expect(old, "y.", "a:local-data:y.");
+	assert_true(policy_has_trigger(old, TRIGGER_ADDRESS));
+	assert_int_equal(policy_zone_rules(old, 0), 6);
+	expect(index, "a.x.", "a:passthru:*.x.");
+	expect(index, "y.", "");
+	expect(index, "q.y.", "a:drop:*.y.");
+	expect(index, "w.", "");
+	expect(index, "v.", "a:nxdomain:v.");
+	expect_source(index, "v.", "transfer of a", 0);
+	assert_false(policy_has_trigger(index, TRIGGER_ADDRESS));
+	assert_int_equal(policy_zone_rules(index, 0), 3);
+	policy_index_free(old);
+	policy_index_free(index);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -250,6 +331,7 @@ int main(void)
 		cmocka_unit_test(test_line_of_rule_put_in_again),
 		cmocka_unit_test(test_no_lines),
 		cmocka_unit_test(test_many_lines),
+		cmocka_unit_test(test_records_come_and_go),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
