@@ -140,7 +140,7 @@ def test_by_client(teredown, nsd, folder):
 
 
 @pytest.mark.parametrize("words, says", [
-    (["policy"], "needs test or list"),
+    (["policy"], "needs test, list or refresh"),
     (["policy", "test"], "takes a name"),
     (["policy", "test", "a..b"], "needs a name"),
     (["policy", "test", "a", "--type", "NOPE"], "does not know this type"),
