@@ -44,10 +44,11 @@ static bool builder_close_zone(struct policy_builder *builder)
 	zone = &builder->index->zones[builder->index->zone_count - 1];
 	if (zone_is_sparse(*zone)) {
 		struct policy_zone *dense = zone_compact(*zone);
-		if (!dense)
-			return false;
-		zone_release(*zone);
-		*zone = dense;
+		/* One that cannot be had leaves the other, which is as good, and larger. */
+		if (dense) {
+			zone_release(*zone);
+			*zone = dense;
+		}
 	}
 	return zone_seal(*zone);
 }

@@ -306,9 +306,8 @@ static bool places_make(struct policy_zone *zone)
 
 bool zone_seal(struct policy_zone *zone)
 {
-	if (!places_make(zone) || !zone_addresses_seal(zone))
+	if (!places_make(zone) || !zone_addresses_seal(zone) || !edges_trim(zone))
 		return false;
-	edges_trim(zone);
 	pool_trim(&zone->nodes);
 	pool_trim(&zone->records);
 	origins_seal(&zone->origins);

@@ -92,8 +92,9 @@ enum td_error edge_add(struct policy_zone *zone, uint64_t hash, uint32_t parent,
 /* Memory for the tags and slots of so many groups. False: out of memory. */
 bool table_blocks(size_t groups, void **tags, void **slots);
 
-/* A table with little room to spare; one that cannot be made smaller serves as it is. */
-void edges_trim(struct policy_zone *zone);
+/* A table with little room to spare; one that cannot be made smaller serves as it is. False: out of
+ * memory, and the table is good for nothing. */
+bool edges_trim(struct policy_zone *zone);
 
 /* Like zone_rule_add; the line counted through all sources. */
 enum td_error zone_rule_put(struct policy_zone *zone, uint32_t node, bool wildcard,

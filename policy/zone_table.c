@@ -51,21 +51,25 @@ static uint64_t node_hash(
 	return hash;
 }
 
-/* Fills an empty table from the nodes, which lie one behind the other. */
-static void table_fill(struct policy_zone *zone)
+/* Fills an empty table from the nodes, which lie one behind the other. False, and not all of them are
+ * there, where one would lie farther from its place than that. */
+static bool table_fill(struct policy_zone *zone, size_t distance_max)
 {
 	struct parent_hashes known = {.node = {0}};
-	size_t at = node_size(0); /* behind the root */
+	size_t at = node_size(0), distance; /* behind the root */
 
 	while (at < zone->nodes.used) {
 		const struct node *node = node_at(zone, (uint32_t)at);
 		uint64_t hash = label_hash(node_hash(zone, node_parent(node), &known), node->label);
 		size_t group = group_of(hash, zone->groups);
-		while (!octets_zero(group_tags(zone, group)))
+		for (distance = 0; !octets_zero(group_tags(zone, group)); distance++)
 			group = group_after(group, zone->groups);
+		if (distance > distance_max)
+			return false;
 		table_put(zone, group, hash, (uint32_t)at);
 		at += node_size(node->label[0]);
 	}
+	return true;
 }
 
 /* A group of slots, and one of tags, lies in one line of the processor's caches. */
@@ -83,20 +87,21 @@ bool table_blocks(size_t groups, void **tags, void **slots)
 	return false;
 }
 
-static bool table_resize(struct policy_zone *zone, size_t groups)
+/* TD_NOMEM: the table is the one it was. TD_FULL: a node would lie farther than that; the table is
+ * good for nothing. */
+static enum td_error table_resize(struct policy_zone *zone, size_t groups, size_t distance_max)
 {
 	void *tags, *slots;
 
 	if (groups > UINT32_MAX / TABLE_GROUP || !table_blocks(groups, &tags, &slots))
-		return false;
+		return TD_NOMEM;
 	memset(tags, 0, groups * TABLE_GROUP);
 	free(zone->tags);
 	free(zone->slots);
 	zone->tags = tags;
 	zone->slots = slots;
 	zone->groups = groups;
-	table_fill(zone);
-	return true;
+	return table_fill(zone, distance_max) ? TD_OK : TD_FULL;
 }
 
 static size_t groups_for(size_t nodes)
@@ -110,7 +115,7 @@ enum td_error zone_reserve(struct policy_zone *zone, size_t nodes)
 
 	if (groups <= zone->groups)
 		return TD_OK;
-	return table_resize(zone, groups) ? TD_OK : TD_NOMEM;
+	return table_resize(zone, groups, SIZE_MAX);
 }
 
 /* A table for as many nodes as there are has room for a sixteenth more, so that a few changes do
@@ -138,7 +143,7 @@ enum td_error edge_add(struct policy_zone *zone, uint64_t hash, uint32_t parent,
 	const uint8_t *label, uint32_t *child)
 {
 	if (table_is_full(zone) &&
-		!table_resize(zone, zone->groups + zone->groups / 2 + GROUPS_FIRST))
+		table_resize(zone, zone->groups + zone->groups / 2 + GROUPS_FIRST, SIZE_MAX) != TD_OK)
 		return TD_NOMEM;
 	struct probe probe = table_probe(zone, hash, parent, label);
 	*child = probe.node;
@@ -194,10 +199,12 @@ void nodes_prefetch(const struct policy_zone *zone, struct name_path *path)
 	}
 }
 
-void edges_trim(struct policy_zone *zone)
+bool edges_trim(struct policy_zone *zone)
 {
-	size_t groups = groups_for(zone->node_count);
+	size_t groups = groups_for(zone->node_count), before = zone->groups;
 
-	if (zone->groups > groups + groups / 4)
-		(void)table_resize(zone, groups);
+	if (before <= groups + groups / 4 || table_resize(zone, groups, DISTANCE_MAX) != TD_FULL)
+		return true;
+	/* Names that were chosen to lie close together need the room they had. */
+	return table_resize(zone, before, SIZE_MAX) == TD_OK;
 }

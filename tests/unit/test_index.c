@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "policy/index.h"
+#include "policy/zone_table.h"
 #include "tests/unit/policy_rules.h"
 
 /* --- zones that are kept --- */
@@ -321,6 +323,90 @@ static void test_records_come_and_go(void **state)
 	policy_index_free(index);
 }
 
+/* --- what a hostile list can do --- */
+
+/* Groups that a look-up of this name, of one label, goes through. */
+static unsigned distance_of(const struct policy_zone *zone, const char *text)
+{
+	struct name name = folded(text);
+
+	return table_probe(zone, label_hash(LABEL_HASH_ROOT, name.wire), NODE_ROOT, name.wire)
+		.distance;
+}
+
+static bool lies_low(const char *text)
+{
+	return label_hash(LABEL_HASH_ROOT, folded(text).wire) >> 63 == 0;
+}
+
+enum { CLOSE_NAMES = 60000, CLOSE_CHOSEN = 45000 };
+
+/* Three of four names lie in one half of the table; the last one of them is n<last - 1>. */
+static struct policy_index *close_names(unsigned *last)
+{
+	struct policy_builder *builder = policy_builder_new();
+	unsigned chosen = 0, others = 0;
+	struct strbuf text;
+	char name[16];
+
+	strbuf_init(&text);
+	strbuf_append_text(&text, SOA);
+	for (*last = 0; chosen + others < CLOSE_NAMES; ++*last) {
+		snprintf(name, sizeof(name), "n%u", *last);
+		bool low = lies_low(name);
+		if (low ? chosen == CLOSE_CHOSEN : others == CLOSE_NAMES - CLOSE_CHOSEN)
+			continue;
+		chosen += low;
+		others += !low;
+		strbuf_printf(&text, "%s CNAME .\n", name);
+	}
+	add_zone(builder, "a", ZONE_LIST, text.data);
+	strbuf_deinit(&text);
+	return policy_builder_finish(&builder);
+}
+
+/* They fit as long as the table has room for more than there are, which it gives back in the end. */
+static void test_names_close_together(void **state)
+{
+	unsigned last, farthest = 0;
+	struct policy_index *index = close_names(&last);
+	char name[16];
+
+	(void)state;
+	assert_int_equal(policy_zone_rules(index, 0), CLOSE_NAMES);
+	for (unsigned i = 0; i < last; i++) {
+		snprintf(name, sizeof(name), "n%u", i);
+		unsigned distance = distance_of(index->zones[0], name);
+		farthest = distance > farthest ? distance : farthest;
+	}
+	assert_in_range(farthest, 0, 512);
+	policy_index_free(index);
+}
+
+/* Nor can they when the zone is put together anew: it stays as it is then, and costs no other. */
+static void test_names_close_together_are_patched(void **state)
+{
+	struct policy_builder *builder = policy_builder_new();
+	unsigned last, low_left = 100;
+	struct policy_index *old = close_names(&last);
+	char name[16];
+
+	(void)state;
+	assert_int_equal(policy_builder_patch(builder, old, "a"), TD_OK);
+	for (unsigned i = 0; i < last; i++) {
+		snprintf(name, sizeof(name), "n%u", i);
+		if (lies_low(name) && (!low_left || !low_left--))
+			continue;
+		policy_builder_name_remove(builder, folded(name).wire, false, ACTION_NXDOMAIN);
+	}
+	assert_int_equal(policy_builder_rules(builder), CLOSE_CHOSEN - 100);
+	struct policy_index *index = policy_builder_finish(&builder);
+	assert_non_null(index);
+	assert_int_equal(policy_zone_rules(index, 0), CLOSE_CHOSEN - 100);
+	policy_index_free(index);
+	policy_index_free(old);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -332,6 +418,8 @@ int main(void)
 		cmocka_unit_test(test_no_lines),
 		cmocka_unit_test(test_many_lines),
 		cmocka_unit_test(test_records_come_and_go),
+		cmocka_unit_test(test_names_close_together),
+		cmocka_unit_test(test_names_close_together_are_patched),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
