@@ -124,7 +124,8 @@ struct policy_zone {
 	struct origins origins;
 	uint8_t last_name[NAME_WIRE_MAX]; /* added, and its node: lists name most names twice */
 	uint32_t last_node;
-	size_t rules, removed;
+	size_t rules;
+	size_t removed; /* rules, and records of rules that stayed, whose octets are still there */
 	struct zone_filter filter;
 	atomic_uint users; /* indexes it is part of; touched when these are made and freed */
 	enum policy_zone_kind kind;
@@ -212,7 +213,7 @@ struct policy_zone *zone_clone(const struct policy_zone *zone);
 /* Takes out a rule on a name, its records too. */
 void zone_rule_remove(struct policy_zone *zone, uint32_t rule);
 
-/* Whether so many rules were taken out that the zone is worth putting together anew. */
+/* Whether so much was taken out that the zone is worth putting together anew. */
 bool zone_is_sparse(const struct policy_zone *zone);
 
 /* The same rules without what was left of others, not sealed, for one user. NULL: out of memory. */

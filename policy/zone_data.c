@@ -169,10 +169,12 @@ enum td_error zone_record_remove(
 	if (!*link)
 		return TD_NOT_FOUND;
 	uint32_t next = record_at(zone, *link)->next;
-	if (link == &slot->first && !next)
+	if (link == &slot->first && !next) {
 		data_free(zone, (size_t)(slot - zone->data));
-	else
-		*link = next;
+		return TD_OK;
+	}
+	*link = next;
+	zone->removed++; /* its octets stay until the zone is put together anew */
 	return TD_OK;
 }
 

@@ -13,7 +13,7 @@
 #include "lib/dns/message.h"
 #include "policy/zone_private.h"
 
-#define SPARSE_LEAST 64 /* rules taken out that are not worth a thought */
+#define SPARSE_LEAST 64 /* rules and records taken out that are not worth a thought */
 
 /* False: out of memory. An empty block stays none. */
 static bool block_copy(void **out, const void *block, size_t size)

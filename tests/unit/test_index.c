@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/dns/message.h"
 #include "policy/index.h"
 #include "policy/zone_table.h"
 #include "tests/unit/policy_rules.h"
@@ -407,6 +408,52 @@ static void test_names_close_together_are_patched(void **state)
 	policy_index_free(old);
 }
 
+/* --- zones that are patched again and again --- */
+
+static const struct policy_record *address_record(uint8_t last)
+{
+	static uint8_t rdata[4] = {192, 0, 2};
+	static const struct policy_record record = {
+		.type = TYPE_A, .ttl_s = 60, .rdata = rdata, .rdata_length = 4};
+
+	rdata[3] = last;
+	return &record;
+}
+
+/* One of a name's two records changes: what is left of those before does not add up. */
+static void test_patches_leave_nothing(void **state)
+{
+	struct policy_builder *builder = policy_builder_new();
+	struct name name = folded("x");
+
+	(void)state;
+	add_zone(builder, "a", ZONE_LIST, SOA "x A 192.0.2.1\nx A 192.0.2.2\n");
+	struct policy_index *index = policy_builder_finish(&builder);
+	for (unsigned i = 2; i < 1000; i++) {
+		builder = policy_builder_new();
+		assert_int_equal(policy_builder_patch(builder, index, "a"), TD_OK);
+		assert_int_equal(policy_builder_record_remove(builder, name.wire, false,
+					 address_record((uint8_t)(2 + i % 2))),
+			TD_OK);
+		assert_int_equal(policy_builder_record(builder, name.wire,
+					 address_record((uint8_t)(3 - i % 2))),
+			TD_OK);
+		policy_index_free(index);
+		index = policy_builder_finish(&builder);
+		assert_in_range(index->zones[0]->records.used, 1, 4096);
+	}
+	struct policy_match match = first_match(index, "x.");
+	struct policy_record record;
+	size_t position = 0;
+	const uint8_t last[] = {1, 2};
+	for (unsigned i = 0; i < 2; i++) {
+		assert_true(policy_rule_record(index, &match, TYPE_A, &position, &record));
+		assert_int_equal(record.rdata[3], last[i]);
+	}
+	assert_false(policy_rule_record(index, &match, TYPE_A, &position, &record));
+	policy_index_free(index);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -420,6 +467,7 @@ int main(void)
 		cmocka_unit_test(test_records_come_and_go),
 		cmocka_unit_test(test_names_close_together),
 		cmocka_unit_test(test_names_close_together_are_patched),
+		cmocka_unit_test(test_patches_leave_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
