@@ -188,7 +188,7 @@ static size_t answer_question(struct query_engine *engine, const struct query_cl
 	if (result == CACHE_HIT || result == CACHE_HIT_DUE) {
 		size_t length = judge_answer(engine, slot, &hit, SOURCE_CACHE, reply, limit);
 		counters->cache_hits++;
-		if (result == CACHE_HIT_DUE && slot->transaction.source == SOURCE_CACHE)
+		if (result == CACHE_HIT_DUE && length && slot->transaction.source == SOURCE_CACHE)
 			flight_refresh(engine, request, &key, FLIGHT_PREFETCH, now);
 		return length;
 	}

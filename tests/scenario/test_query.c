@@ -340,6 +340,27 @@ static void test_block_at_the_arrival_of_an_answer(void **state)
 	assert_int_equal(world.records[0].transaction.upstream.address.family, 0);
 }
 
+/* What nobody is told need not be kept fresh. */
+static void test_silence_is_not_refreshed(void **state)
+{
+	struct world_query query = {.name = "quiet.test", .type = TYPE_A, .client = 1};
+
+	(void)state;
+	assert_null(world_ask(&world, 0, &query));
+	world_upstream_address(&world, 0, 100, 5);
+	assert_non_null(world_ask(&world, 0, &query));
+	world_set_mode(&world, MODE_BLOCK);
+	world_run_ms(&world, 95000);
+	assert_null(world_ask(&world, 0, &query));
+	assert_int_equal(world.workers[0].counters.dropped_policy, 1);
+	assert_int_equal(world.ask_count, 1);
+	world_set_mode(&world, MODE_WATCH);
+	world_run_ms(&world, 3000);
+	assert_non_null(world_ask(&world, 0, &query));
+	assert_int_equal(world.ask_count, 2);
+	world_upstream_address(&world, 1, 100, 5);
+}
+
 static void test_silence_for_a_pending_query_gives_its_place_back(void **state)
 {
 	struct world_query query = {
@@ -564,6 +585,7 @@ int main(void)
 		T(test_only_the_chain_is_passed_on),
 		T(test_chain_of_any_order_and_a_loop),
 		T(test_block_at_the_arrival_of_an_answer),
+		T(test_silence_is_not_refreshed),
 		T(test_silence_for_a_pending_query_gives_its_place_back),
 		T(test_dname_goes_with_its_alias),
 		T(test_names_in_rdata_are_decompressed),

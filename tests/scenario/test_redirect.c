@@ -167,6 +167,27 @@ static void test_watched_is_not_redirected(void **state)
 							"Walled.Garden.example. 1 60 6\n");
 }
 
+/* Nobody is told what a name is that leads elsewhere, so its answer need not be kept fresh. */
+static void test_redirected_is_not_refreshed(void **state)
+{
+	struct world_query query = question("bad.test", TYPE_A);
+
+	(void)state;
+	world_set_mode(&world, MODE_WATCH);
+	learn("walled.garden.example", 1000, 6);
+	learn("bad.test", 100, 5);
+	assert_non_null(world_ask(&world, 0, &query));
+	world_set_mode(&world, MODE_BLOCK);
+	world_run_ms(&world, 95000);
+	assert_non_null(world_ask(&world, 0, &query));
+	assert_int_equal(world.ask_count, 2);
+	world_set_mode(&world, MODE_WATCH);
+	world_run_ms(&world, 3000);
+	assert_non_null(world_ask(&world, 0, &query));
+	assert_int_equal(world.ask_count, 3);
+	world_upstream_address(&world, 2, 100, 5);
+}
+
 static void test_cname_and_any_get_the_alias_alone(void **state)
 {
 	struct world_query query = question("bad.test", TYPE_CNAME);
@@ -670,6 +691,7 @@ int main(void)
 		TEST(test_target_is_asked_and_told),
 		TEST(test_rule_of_the_target),
 		TEST(test_watched_is_not_redirected),
+		TEST(test_redirected_is_not_refreshed),
 		TEST(test_cname_and_any_get_the_alias_alone),
 		TEST(test_wildcard_target_is_filled_in),
 		TEST(test_wildcard_target_that_is_too_long),
