@@ -123,7 +123,8 @@ void explain_verdict(struct control_reply *reply, const struct explained *explai
 			   : passthru                                          ? "pass"
 									       : "none";
 
-	if ((explained->place.host || explained->place.never) && !verdict.hit) {
+	/* A special-use name below one that is never forwarded is answered by its own rule. */
+	if ((explained->place.host || explained->place.never) && !verdict.hit && !verdict.enforced) {
 		add_site_verdict(reply, explained);
 		return;
 	}

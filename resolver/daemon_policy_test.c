@@ -230,6 +230,8 @@ static void add_reply(struct control_reply *reply, const struct policy_test *tes
 		words = add_data(reply, test, explained->view->index, verdict->enforced)
 				? "the rule's data"
 				: "the rule's data: no records of this type";
+	} else if (!verdict->enforced && test->type == TYPE_ANY) {
+		words = "the minimal answer to ANY (RFC 8482)";
 	} else if (!verdict->enforced && explained->place.host) {
 		words = "the data of a hosts file";
 	} else if (!verdict->enforced && explained->place.never) {
@@ -404,6 +406,8 @@ static const char *read_words(struct policy_test *test, char *const words[])
 	name_fold(test->name.wire, test->name.wire, test->name.length);
 	if (!type_from_text(&test->type, words[1]))
 		return "this is no type of records";
+	if (test->type == TYPE_AXFR || test->type == TYPE_IXFR)
+		return "questions of this type are refused, whatever the rules say";
 	test->has_client = strcmp(words[2], "-") != 0;
 	if (test->has_client && !client_from_text(&test->client, words[2]))
 		return "this is no client";
@@ -440,7 +444,8 @@ void daemon_policy_test(
 		return;
 	}
 	explain_question(daemon, &test->name, test->has_client ? &test->client : NULL, &explained);
-	if (explain_is_settled(&explained)) {
+	/* ANY is answered from here, and never asked. */
+	if (explain_is_settled(&explained) || test->type == TYPE_ANY) {
 		conclude(test, &evidence);
 		return;
 	}

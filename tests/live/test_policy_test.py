@@ -116,6 +116,27 @@ def test_what_is_known_here(teredown, nsd, folder):
     assert "refused before any rule" in daemon.run("policy", "test", TEREDO, "--client", "203.0.113.9")
 
 
+def test_types_that_are_not_asked(teredown, nsd):
+    """ANY is answered from here, so no answer is judged; a transfer is refused before any rule is looked at."""
+    daemon = teredown(nsd.endpoint)
+    before = daemon.status()
+    verdict = daemon.json("policy", "test", "www.example.org", "--type", "ANY")
+    assert verdict["verdict"] == "none" and "minimal" in verdict["reply"] and verdict["answer"]["why"] == "not-needed"
+    transfer = daemon.command("policy", "test", "www.example.org", "--type", "AXFR")
+    assert transfer.returncode != 0 and "refused" in transfer.stderr
+    after = daemon.status()
+    assert [number(after, key) for key in ("upstream_udp", "upstream_tcp")] == [number(before, key) for key in ("upstream_udp", "upstream_tcp")]
+
+
+def test_special_use_below_what_never_leaves(teredown, nsd):
+    """The longer of the two answers, and is the one that is named."""
+    daemon = teredown(nsd.endpoint, forwards={"arpa": {"upstream": []}})
+    verdict = daemon.json("policy", "test", "1.0.0.10.in-addr.arpa", "--type", "PTR")
+    assert verdict["verdict"] == "local" and verdict["decided"].startswith("special-use "), verdict
+    verdict = daemon.json("policy", "test", "1.0.0.11.in-addr.arpa", "--type", "PTR")
+    assert verdict["verdict"] == "local" and verdict["decided"].startswith("forward ")
+
+
 def test_by_client(teredown, nsd, folder):
     """A client's group has its own mode, a rule on its address comes first, an override stands in place of the rule's action."""
     path = folder.write("x.rpz", SOA + "www.example.org CNAME .\n32.9.0.0.127.rpz-client-ip CNAME rpz-drop.\n24.0.2.0.192.rpz-ip CNAME .\n")
