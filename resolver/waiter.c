@@ -104,6 +104,8 @@ static size_t waiter_redirect(
 	if (length == 0 && !engine->giving_way)
 		waiter->redirect = redirect_keep(slot->redirect);
 	waiter->moves = waiter->redirect != NULL;
+	if (waiter->moves)
+		waiter->request.subnet.sent_length = 0; /* it was given for the question */
 	if (length || waiter->moves)
 		return length;
 	return redirect_fail(engine, slot, RCODE_SERVFAIL, EDE_NO_REACHABLE_AUTHORITY, NULL,

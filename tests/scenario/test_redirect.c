@@ -369,6 +369,28 @@ static void test_rule_on_the_chain(void **state)
 	assert_non_null(world_ask(&world, 0, &query));
 }
 
+/* The client's subnet was given for the name it asked for: neither does it go to the target's servers,
+ * nor is what they say kept for everybody. */
+static void test_subnet_is_not_for_the_target(void **state)
+{
+	struct world_query query = question("www.example", TYPE_A);
+	struct name zone;
+
+	(void)state;
+	name_from_text(&zone, "example", 7);
+	world.policy.subnet_zones = &zone;
+	world.policy.subnet_zone_count = 1;
+	query.subnet = true;
+	assert_null(world_ask(&world, 0, &query));
+	assert_int_equal(world.asks[0].question.subnet.sent_length, 7);
+	answer_with_alias(0, "chain.test");
+	assert_asked(1, "walled.garden.example.");
+	assert_int_equal(world.asks[1].question.subnet.sent_length, 0);
+	world_upstream_address(&world, 1, 100, 5);
+	assert_int_equal(world.reply_count, 1);
+	assert_int_equal(world_count(&world.replies[0], 1), 3);
+}
+
 /* What leads to the name of a rule is told as it is; from there on the rule speaks. */
 static void test_other_rules_on_the_chain(void **state)
 {
@@ -700,6 +722,7 @@ int main(void)
 		TEST(test_target_is_asked_once),
 		TEST(test_same_id_for_two_names),
 		TEST(test_rule_on_the_chain),
+		TEST(test_subnet_is_not_for_the_target),
 		TEST(test_other_rules_on_the_chain),
 		TEST(test_rule_on_the_target_of_an_alias_that_was_asked_for),
 		TEST(test_rules_that_are_gone_when_the_target_is_answered),

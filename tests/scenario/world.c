@@ -241,7 +241,12 @@ static size_t build_query(const struct world_query *query, uint8_t *packet, size
 	if (query->edns_payload) {
 		uint8_t opt[11] = {0, 0, TYPE_OPT, (uint8_t)(query->edns_payload >> 8),
 			(uint8_t)query->edns_payload, 0, 0, query->dnssec_ok ? 0x80 : 0};
+		static const uint8_t subnet[] = {0, 8, 0, 7, 0, 1, 24, 0, 192, 0, 2};
+		if (query->subnet)
+			opt[10] = sizeof subnet;
 		wire_write_bytes(&compose.writer, opt, sizeof opt);
+		if (query->subnet)
+			wire_write_bytes(&compose.writer, subnet, sizeof subnet);
 		compose.counts[3]++;
 	}
 	return compose_finish(&compose);

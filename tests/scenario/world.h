@@ -83,6 +83,7 @@ struct world_query {
 	bool dnssec_ok;
 	bool tcp;
 	uint8_t client; /* 192.0.2.<client> */
+	bool subnet; /* says 192.0.2.0/24 */
 };
 
 /* The time goes on, and every worker is called when it is due. */
