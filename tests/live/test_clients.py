@@ -156,7 +156,7 @@ daemon.start(wait=False)
 ask = lambda source: harness.ask(53, "localhost", source=source, host="10.9.9.7", timeout_s=1)
 try:
     until(lambda: ask("10.9.9.7"), "answers")
-    until(lambda: [r for r in daemon.records() if (r["client"], r.get("address")) == ("02:00:00:00:99:07", "10.9.9.7")], "the MAC address of the dump")
+    until(lambda: ask("10.9.9.7") and [r for r in daemon.records() if (r["client"], r.get("address")) == ("02:00:00:00:99:07", "10.9.9.7")], "the MAC address of the dump")
     ask("10.9.9.8")
     until(lambda: [r for r in daemon.records() if r["client"] == "10.9.9.8"], "the address of an unknown neighbour")
     ip("neigh replace 10.9.9.8 lladdr 02:00:00:00:99:07 dev d0 nud permanent")
