@@ -218,6 +218,11 @@ enum td_error pattern_add(struct policy_builder *builder, const char *text, size
 	*why = compile_text(&compile, text, size);
 	if (*why)
 		return TD_MALFORMED;
+	/* Before it leaves a node behind, and is compared with all of them: there may be a million more. */
+	if (pattern_count(builder) >= INDEX_PATTERNS_MAX) {
+		*why = "too many patterns: at most 4096 in all zones";
+		return TD_FULL;
+	}
 	compile_open_ends(&compile);
 	compile_fixed_end(&compile, &end);
 	enum td_error error = zone_node_add(zone, end.wire, &pattern.node);
@@ -231,10 +236,6 @@ enum td_error pattern_add(struct policy_builder *builder, const char *text, size
 	if (pattern_is_known(zone, &pattern, compile.atoms)) {
 		*why = "repeated: this pattern stands above already";
 		return TD_INVALID;
-	}
-	if (pattern_count(builder) == INDEX_PATTERNS_MAX) {
-		*why = "too many patterns: at most 4096 in all zones";
-		return TD_FULL;
 	}
 	return pattern_store(zone, &pattern, compile.atoms);
 }

@@ -131,6 +131,30 @@ static void test_pattern_complaints(void **state)
 	policy_builder_free(builder);
 }
 
+/* A pattern for which there is no room leaves nothing behind, not even the name it would stand at. */
+static void test_patterns_beyond_the_bound(void **state)
+{
+	struct policy_builder *builder = policy_builder_new();
+	struct policy_load load;
+	struct strbuf text;
+
+	(void)state;
+	strbuf_init(&text);
+	for (int i = 0; i < 5000; i++)
+		strbuf_printf(&text, "a*.x%d\n", i);
+	assert_int_equal(policy_builder_zone(builder, "a", ZONE_LIST), TD_OK);
+	assert_int_equal(
+		policy_builder_patterns(builder, "p", text.data, text.length, NULL, NULL, &load),
+		TD_OK);
+	strbuf_deinit(&text);
+	struct policy_index *index = policy_builder_finish(&builder);
+	assert_int_equal(load.used, 4096);
+	assert_int_equal(policy_zone_rules(index, 0), 4096);
+	assert_true(policy_name_is_known(index, folded("x4095").wire));
+	assert_false(policy_name_is_known(index, folded("x4096").wire));
+	policy_index_free(index);
+}
+
 static void test_pattern_bounds(void **state)
 {
 	struct policy_builder *builder = policy_builder_new();
@@ -197,6 +221,7 @@ int main(void)
 		cmocka_unit_test(test_pattern_order),
 		cmocka_unit_test(test_pattern_complaints),
 		cmocka_unit_test(test_pattern_bounds),
+		cmocka_unit_test(test_patterns_beyond_the_bound),
 		cmocka_unit_test(test_longest_pattern),
 	};
 
