@@ -368,6 +368,7 @@ static bool begin_file(struct zone_copy *copy)
 	uint8_t head[COPY_HEAD_SIZE];
 
 	head_write(&copy->apex, head);
+	copy->unsettled = 0; /* what stands there goes, and this must not be put in its place */
 	unlink(copy->part_path);
 	copy->out = open(copy->part_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (copy->out < 0)

@@ -197,6 +197,22 @@ static void test_unsettled(void **state)
 	assert_string_equal(read_all(bed), "a.");
 }
 
+/* What came is settled late, when the next zone is arriving already: half of that is no copy. */
+static void test_settled_late(void **state)
+{
+	struct bed *bed = *state;
+
+	commit(bed, true, 7, "a");
+	settle(bed);
+	commit(bed, true, 8, "b");
+	assert_true(copy_begin(bed->copy, true));
+	write_words(bed, "c");
+	settle(bed);
+	reopen(bed);
+	assert_string_equal(bed->why, "");
+	assert_int_equal(serial_of(bed), 7);
+}
+
 static void test_changes(void **state)
 {
 	struct bed *bed = *state;
@@ -406,7 +422,7 @@ static void test_no_folder(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {TEST(test_empty), TEST(test_whole), TEST(test_unsettled),
+	const struct CMUnitTest tests[] = {TEST(test_empty), TEST(test_whole), TEST(test_unsettled), TEST(test_settled_late),
 		TEST(test_changes), TEST(test_aborted), TEST(test_snapshot_stays),
 		TEST(test_damaged), TEST(test_damaged_changes), TEST(test_other_zone),
 		TEST(test_checked), TEST(test_large), TEST(test_many_changes),
