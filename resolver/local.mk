@@ -192,7 +192,7 @@ tests_scenario_test_load_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
 endif
 
 if HAVE_CMOCKA
-TRANSFER_TESTS = tests/unit/test_transfer_feed tests/unit/test_notify tests/unit/test_transfer tests/unit/test_transfer_copy tests/unit/test_transfer_stream
+TRANSFER_TESTS = tests/unit/test_transfer_loop tests/unit/test_transfer_feed tests/unit/test_notify tests/unit/test_transfer tests/unit/test_transfer_copy tests/unit/test_transfer_stream
 check_PROGRAMS += $(TRANSFER_TESTS)
 TESTS += $(TRANSFER_TESTS)
 TRANSFER_TEST_LIBS = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS) $(TLS_LIBS)
@@ -202,6 +202,9 @@ tests_unit_test_notify_LDADD = $(TRANSFER_TEST_LIBS)
 tests_unit_test_transfer_feed_SOURCES = tests/unit/test_transfer_feed.c tests/unit/zone_answer.c tests/unit/zone_answer.h
 tests_unit_test_transfer_feed_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_transfer_feed_LDADD = $(TRANSFER_TEST_LIBS)
+tests_unit_test_transfer_loop_SOURCES = tests/unit/test_transfer_loop.c tests/unit/zone_answer.c tests/unit/zone_answer.h
+tests_unit_test_transfer_loop_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_transfer_loop_LDADD = $(TRANSFER_TEST_LIBS)
 tests_unit_test_transfer_SOURCES = tests/unit/test_transfer.c tests/unit/zone_answer.c tests/unit/zone_answer.h
 tests_unit_test_transfer_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_transfer_LDADD = $(TRANSFER_TEST_LIBS)

@@ -45,7 +45,7 @@ struct transfer {
 	bool forced, again;  /* older serials are taken; something asked for another look */
 	bool force_again;
 	bool whole;         /* no changes are asked for */
-	bool must_be_whole; /* the changes that came last did not fit what we have */
+	bool must_be_whole; /* what came last is in the copy and could not be put into force */
 	int64_t began_us;   /* mono: the answer */
 	struct zone_stream stream;
 	bool streaming;
@@ -179,10 +179,13 @@ static void fall_back(struct transfer *transfer, const char *why, const struct n
 
 static void call(struct transfer *transfer, const struct now *now)
 {
+	const char *why;
+
 	transfer->phase = PHASE_CONNECTING;
 	transfer->due_us = now->mono_us + TRANSFER_CONNECT_US;
-	if (!transfer->io.connect(transfer->io.context, primary(transfer)))
-		fail(transfer, "out of memory or descriptors", NULL, now);
+	why = transfer->io.connect(transfer->io.context, primary(transfer));
+	if (why)
+		fail(transfer, "cannot be connected", why, now);
 }
 
 static void look(struct transfer *transfer, const struct now *now)
@@ -411,8 +414,9 @@ void transfer_installed(struct transfer *transfer, const char *why, const struct
 	if (transfer->phase != PHASE_INSTALLING)
 		return;
 	if (why) {
-		transfer->must_be_whole = status->form == FORM_IXFR;
-		transfer->again = transfer->must_be_whole;
+		/* The copy is ahead of what is in force: changes to either would meet the other. */
+		transfer->must_be_whole = true;
+		transfer->again = status->form == FORM_IXFR;
 		fail(transfer, "the zone cannot be put into force", why, now);
 		return;
 	}

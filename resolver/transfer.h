@@ -52,8 +52,8 @@ struct transfer_settings {
 struct transfer_io {
 	void *context;
 	/* Begins to connect; transfer_connected or transfer_lost follow, not from within the call.
-	 * False: out of memory or descriptors. */
-	bool (*connect)(void *context, const struct endpoint *primary);
+	 * NULL, or why it cannot, and nothing follows. */
+	const char *(*connect)(void *context, const struct endpoint *primary);
 	void (*send)(void *context, const uint8_t *octets, size_t size);
 	void (*close)(void *context); /* the connection, if there is one; nothing follows from it */
 	uint32_t (*random)(void *context, uint32_t bound); /* 0 … bound-1 */

@@ -10,6 +10,7 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -180,7 +181,7 @@ static void on_close(void *context)
 	zone->stream = NULL;
 }
 
-static bool on_connect(void *context, const struct endpoint *primary)
+static const char *on_connect(void *context, const struct endpoint *primary)
 {
 	struct zone *zone = context;
 	struct sockaddr_storage storage;
@@ -190,13 +191,15 @@ static bool on_connect(void *context, const struct endpoint *primary)
 	zone->stream = bufferevent_socket_new(
 		zone->transfers->base, -1, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
 	if (!zone->stream)
-		return false;
+		return "out of memory";
 	bufferevent_setcb(zone->stream, on_readable, NULL, on_event, zone);
 	bufferevent_setwatermark(zone->stream, EV_READ, 0, READ_AHEAD);
 	bufferevent_enable(zone->stream, EV_READ | EV_WRITE);
-	/* Where it fails at once, the event tells. */
-	return bufferevent_socket_connect(zone->stream, (struct sockaddr *)&storage, (int)length) ==
-	       0;
+	/* No network, say, is told at once; what takes time by the event. */
+	if (bufferevent_socket_connect(zone->stream, (struct sockaddr *)&storage, (int)length) != 0)
+		return strerror(errno);
+	fcntl(bufferevent_getfd(zone->stream), F_SETFD, FD_CLOEXEC);
+	return NULL;
 }
 
 static void on_send(void *context, const uint8_t *octets, size_t size)
@@ -435,13 +438,18 @@ void transfers_start(struct transfers *transfers, struct event_base *base)
 
 /* --- the feed --- */
 
+/* In place of a snapshot that could not be taken, so that the rules in force stay, where none at all
+ * would be an empty zone. */
+static char not_taken;
+
 static bool on_snapshot(void *context, const char *name, void **snapshot, uint64_t *version)
 {
 	struct zone *zone = find_zone(context, name);
-	struct copy_snapshot *taken = zone ? copy_snapshot(zone->copy) : NULL;
 
-	*snapshot = taken;
-	*version = taken ? taken->version : COPY_VERSION_EMPTY;
+	*version = zone ? copy_version(zone->copy) : COPY_VERSION_EMPTY;
+	*snapshot = zone ? copy_snapshot(zone->copy) : NULL;
+	if (!*snapshot && *version != COPY_VERSION_EMPTY)
+		*snapshot = &not_taken;
 	if (zone)
 		zone->given = *version;
 	return true;
@@ -450,13 +458,18 @@ static bool on_snapshot(void *context, const char *name, void **snapshot, uint64
 static enum td_error on_fill(void *context, void *snapshot, struct zone_fill *fill)
 {
 	(void)context;
-	return transfer_fill(snapshot, fill);
+	if (snapshot != &not_taken)
+		return transfer_fill(snapshot, fill);
+	snprintf(fill->why, sizeof fill->why,
+		"the copy of the zone cannot be read: too little memory or descriptors");
+	return TD_IO;
 }
 
 static void on_release(void *context, void *snapshot)
 {
 	(void)context;
-	copy_snapshot_free(snapshot);
+	if (snapshot != &not_taken)
+		copy_snapshot_free(snapshot);
 }
 
 const struct zone_feed *transfers_feed(struct transfers *transfers)
@@ -531,8 +544,14 @@ static void on_heard(evutil_socket_t fd, short what, void *context)
 	(void)what;
 	if (read(fd, &count, sizeof count) < 0)
 		return;
-	for (size_t i = 0; zone && i < POLICY_ZONES_MAX; i++, zone = zone->next)
-		take_notify(zone, atomic_exchange(&transfers->box.heard[i], 0));
+	/* A mark for a zone that went with a reload goes as well: workers are silent while it stands. */
+	for (size_t i = 0; i < POLICY_ZONES_MAX; i++) {
+		unsigned heard = atomic_exchange(&transfers->box.heard[i], 0);
+		if (!zone)
+			continue;
+		take_notify(zone, heard);
+		zone = zone->next;
+	}
 }
 
 struct notify_box *transfers_box(struct transfers *transfers)

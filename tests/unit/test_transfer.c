@@ -35,14 +35,14 @@ static void put(struct bed *bed, const char *words)
 	snprintf(bed->log + used, sizeof bed->log - used, "%s%s", used ? " " : "", words);
 }
 
-static bool on_connect(void *context, const struct endpoint *primary)
+static const char *on_connect(void *context, const struct endpoint *primary)
 {
 	struct bed *bed = context;
 	char words[16];
 
 	snprintf(words, sizeof words, "call %u", primary->address.octets[3]);
 	put(bed, words);
-	return !bed->refuse_connect;
+	return bed->refuse_connect ? "no network" : NULL;
 }
 
 static void on_send(void *context, const uint8_t *octets, size_t size)
@@ -401,6 +401,26 @@ static void test_changes_do_not_fit(void **state)
 	installed(bed, NULL);
 	assert_int_equal(status_of(bed)->soa.serial, 6);
 	assert_string_equal(bed->status.error, "");
+}
+
+/* Nor is a zone that came whole and could not be put into force one to make changes to. */
+static void test_whole_does_not_fit(void **state)
+{
+	struct bed *bed = current(1);
+
+	(void)state;
+	bed->no_changes = true;
+	pass(bed, 3600 * US_PER_S);
+	connected(bed);
+	give(bed, "6");
+	give(bed, "6 a 6");
+	installed(bed, "the disk is broken");
+	bed->log[0] = '\0';
+	bed->no_changes = false;
+	pass(bed, 600 * US_PER_S);
+	connected(bed);
+	give(bed, "7");
+	assert_done(bed, "call 1 SOA? AXFR?");
 }
 
 /* --- faults --- */
@@ -822,6 +842,7 @@ int main(void)
 		cmocka_unit_test(test_fall_back_on_cut),
 		cmocka_unit_test(test_no_changes_wanted),
 		cmocka_unit_test(test_changes_do_not_fit),
+		cmocka_unit_test(test_whole_does_not_fit),
 		cmocka_unit_test(test_primaries_in_order),
 		cmocka_unit_test(test_retry),
 		cmocka_unit_test(test_first_retries),
