@@ -40,6 +40,7 @@ struct round {
 	struct options *options; /* to be taken; NULL: the present ones stay */
 	struct waiter *waiters;
 	bool reload;      /* somebody asked for it, if only by signal */
+	bool changed;     /* zones say something else: to be compiled whatever the options say */
 	int64_t began_us; /* mono */
 	size_t read_count;
 	char restart[256];
@@ -84,6 +85,16 @@ static void round_fail(struct round *round, const char *why)
 	if (round->reload)
 		log_error("reload failed: %s", why);
 	round_free(round);
+}
+
+/* What changed is told once: it is not lost with the options that it came beside. */
+static void fail_options(struct daemon *daemon, struct round *round, const char *why)
+{
+	bool changed = round->changed;
+
+	round_fail(round, why);
+	if (changed)
+		daemon_zones_changed(daemon);
 }
 
 /* --- what a round brought --- */
@@ -228,7 +239,7 @@ static void put_in_force(struct daemon *daemon, struct round *round, struct rule
 	if (round->options && !take_options(daemon, round)) {
 		if (rules != daemon->rules)
 			rules_free(rules);
-		round_fail(round, SITE_FAULT);
+		fail_options(daemon, round, SITE_FAULT);
 		return;
 	}
 	if (!daemon_set_policy(daemon, rules, on_in_force, round))
@@ -284,7 +295,7 @@ static void begin(struct daemon *daemon)
 		return;
 	reload->next = NULL;
 	if (!read_options(daemon, round)) {
-		round_fail(round, CONFIG_FAULT);
+		fail_options(daemon, round, CONFIG_FAULT);
 		return;
 	}
 	job = compile_job_new(round->options ? round->options : daemon->options, daemon->rules,
@@ -327,12 +338,16 @@ void daemon_reload(struct daemon *daemon, struct control_reply *reply)
 
 void daemon_zones_changed(struct daemon *daemon)
 {
+	struct round *round = daemon->stopping ? NULL : next_round(daemon->reload);
+
 	if (daemon->stopping)
 		return;
-	if (next_round(daemon->reload))
-		begin(daemon);
-	else
+	if (!round) {
 		log_error("out of memory: zones that changed are not read");
+		return;
+	}
+	round->changed = true;
+	begin(daemon);
 }
 
 static void add_status_fault(const struct rules_zone *zone, struct control_reply *reply)

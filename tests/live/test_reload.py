@@ -9,6 +9,7 @@ import pytest
 
 import harness
 from harness import rcode_of, until
+from test_who import control
 
 NAMES = ["first.example.org", "second.example.org", "two.example.org"]
 HEAD = "$TTL 300\n@ SOA localhost. nobody.invalid. ( 1 3600 900 604800 300 )\n  NS localhost.\n"
@@ -161,6 +162,20 @@ class TestBeside:
         process = self.reload(daemon)
         daemon.stop()
         assert process.wait() == 1
+
+
+def test_fault_of_the_configuration_costs_no_change(teredown, nsd, path, folder):
+    """A list changes while another is compiled, and is read after that, whatever a reload that is asked for meanwhile finds in the configuration."""
+    other = os.path.join(folder.path, "big.rpz")
+    big(other, 10)
+    daemon = teredown(nsd.endpoint, zones={"mine": {"file": path, "mode": "block"}, "big": {"file": other, "mode": "block"}}, **{"block-ttl": "1s"})
+    settle(daemon)
+    daemon.configure(groups={"bad": {"clients": ["nobody at all"]}})
+    big(other, 100000 if daemon.sanitized() else 1000000)
+    until(lambda: control(daemon, "status")[1]["compiling"] == ["yes"], "the list is being compiled", interval_s=0)
+    replace(path, rpz("second.example.org"))
+    assert control(daemon, "reload")[0].startswith("error")
+    until_blocked(daemon, ["second.example.org"])
 
 
 class TestFaults:
