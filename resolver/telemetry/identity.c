@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/mman.h>
 
 #define READS_MAX 4 /* of shared, while it is being written */
@@ -448,6 +449,15 @@ static void forget_all(struct transaction *t)
 	t->answer_id = 0;
 }
 
+/* A rule about an address of clients says who the client is, a pseudonym's too. */
+static const char *anonymous_rule(const char *rule)
+{
+	static const char by_client[] = "rpz-client-ip.";
+	size_t length = rule ? strlen(rule) : 0, end = sizeof(by_client) - 1;
+
+	return length > end && strcasecmp(rule + length - end, by_client) == 0 ? by_client : rule;
+}
+
 void identity_apply(struct identity *identity, struct transaction *t)
 {
 	const struct identity_rules *rules = identity->rules;
@@ -465,4 +475,6 @@ void identity_apply(struct identity *identity, struct transaction *t)
 	t->address = differs && rules->config.anonymize == ANONYMIZE_OFF ? t->client.address
 									 : (struct address){0};
 	t->client.address = client;
+	if (rules->config.anonymize != ANONYMIZE_OFF)
+		t->rule = anonymous_rule(t->rule);
 }

@@ -132,6 +132,31 @@ static void pseudonyms_hang_on_the_key(void **state)
 	close_fixture(&f);
 }
 
+static void rules_by_client_hide_it_too(void **state)
+{
+	static const char *const shown[][3] = {/* as it is, off, anonymous */
+		{"32.7.2.0.192.rpz-client-ip.", "32.7.2.0.192.rpz-client-ip.", "rpz-client-ip."},
+		{"24.0.2.0.192.rpz-ip.", "24.0.2.0.192.rpz-ip.", "24.0.2.0.192.rpz-ip."},
+		{"bad.example.", "bad.example.", "bad.example."}};
+	struct identity_config config = {.anonymize = ANONYMIZE_OFF};
+	struct fixture f;
+	(void)state;
+	for (int mode = 0; mode < 3; mode++) {
+		config.anonymize = mode == 0   ? ANONYMIZE_OFF
+				   : mode == 1 ? ANONYMIZE_PREFIX
+					       : ANONYMIZE_HASH;
+		config.anonymize_v4 = 24;
+		open_fixture(&f, &config);
+		for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++) {
+			struct transaction t = transaction_of("192.0.2.7");
+			t.rule = shown[i][0];
+			identity_apply(f.identity, &t);
+			assert_string_equal(t.rule, shown[i][mode ? 2 : 1]);
+		}
+		close_fixture(&f);
+	}
+}
+
 static void excluded_leave_a_count(void **state)
 {
 	static const char *const exclude[] = {
@@ -364,6 +389,7 @@ int main(void)
 		cmocka_unit_test(off_changes_nothing),
 		cmocka_unit_test(prefix_hides_the_host),
 		cmocka_unit_test(pseudonyms_hang_on_the_key),
+		cmocka_unit_test(rules_by_client_hide_it_too),
 		cmocka_unit_test(excluded_leave_a_count),
 		cmocka_unit_test(excluded_by_what_is_known),
 		cmocka_unit_test(rules_are_changed),
