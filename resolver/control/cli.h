@@ -103,6 +103,7 @@ struct cli {
 	struct options *options;              /* by cli_load */
 	bool has_passwords;                   /* options have them */
 	struct arena arena;                   /* results of Redis; freed at the end */
+	struct fleet *fleet; /* lent by who keeps it open for further commands; NULL: each opens its own */
 };
 
 struct command {
@@ -167,9 +168,11 @@ void cli_daemon_line(struct cli *cli, struct strbuf *out);
 #define CLI_READS (1u << CLI_RESOLVER | 1u << CLI_FLEET) /* in `takes` of those that read Redis */
 #define CLI_READER_TIMEOUT_MS 5000
 
-/* Opens our resolver, or what --resolver and --fleet say; NULL, explained on stderr, when Redis
- * cannot be read. */
+/* Opens our resolver, or what --resolver and --fleet say, or takes the one that is lent; NULL,
+ * explained on stderr, when Redis cannot be read. */
 struct fleet *cli_fleet(struct cli *cli);
+/* At the end of what cli_fleet began: one that is lent stays open. A NULL inside is fine. */
+void cli_fleet_close(struct cli *cli, struct fleet **fleet);
 /* For a query that failed in the middle: says why; CLI_ERROR. */
 int cli_fleet_failed(struct cli *cli, const struct fleet *fleet);
 /* At the end: names on stderr what is missing; code, or CLI_PARTIAL when something is. */

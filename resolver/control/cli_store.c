@@ -93,6 +93,8 @@ struct fleet *cli_fleet(struct cli *cli)
 	enum td_error error = TD_NOMEM;
 	struct strbuf out;
 
+	if (cli->fleet)
+		return cli->fleet;
 	if (cli->option[CLI_FLEET] && cli->option[CLI_RESOLVER]) {
 		cli_error(cli, "--fleet is all resolvers, --resolver one of them: give one option");
 		return NULL;
@@ -111,6 +113,13 @@ struct fleet *cli_fleet(struct cli *cli)
 	}
 	free(url);
 	return fleet;
+}
+
+void cli_fleet_close(struct cli *cli, struct fleet **fleet)
+{
+	if (*fleet != cli->fleet)
+		fleet_close(fleet);
+	*fleet = NULL;
 }
 
 int cli_fleet_failed(struct cli *cli, const struct fleet *fleet)

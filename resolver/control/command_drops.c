@@ -423,7 +423,7 @@ static int drops_run(struct cli *cli, int count, char **words)
 	if (!report.drops.fleet)
 		return CLI_ERROR;
 	int code = cli_fleet_code(cli, report.drops.fleet, answer(&report));
-	fleet_close(&report.drops.fleet);
+	cli_fleet_close(cli, &report.drops.fleet);
 	return code;
 }
 

@@ -249,7 +249,7 @@ static int export_run(struct cli *cli, int count, char **words)
 	if (!export.fleet)
 		return CLI_ERROR;
 	int code = run_export(&export, pairs);
-	fleet_close(&export.fleet);
+	cli_fleet_close(cli, &export.fleet);
 	return code;
 }
 

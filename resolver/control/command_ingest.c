@@ -251,7 +251,7 @@ static int ingest_run(struct cli *cli, int count, char **words)
 		cli_fleet(cli); /* explains what is wrong with Redis, if anything is */
 	if (!fleet)
 		return CLI_ERROR;
-	fleet_close(&fleet);
+	cli_fleet_close(cli, &fleet);
 	int code = make_parts(&run) ? run_with_store(&run, words, (size_t)count) : CLI_ERROR;
 	free_parts(&run);
 	return code;

@@ -46,6 +46,6 @@ int policy_rules_run(struct cli *cli)
 	if (!fleet)
 		return CLI_ERROR;
 	int code = cli_fleet_code(cli, fleet, show(cli, fleet, limit));
-	fleet_close(&fleet);
+	cli_fleet_close(cli, &fleet);
 	return code;
 }

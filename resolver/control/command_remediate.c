@@ -300,7 +300,7 @@ static int remediate_run(struct cli *cli, int count, char **words)
 		.one = cli->option[CLI_CLIENT] != NULL,
 		.windows = job.way && job.way->windows};
 	int code = cli_fleet_code(cli, job.fleet, answer(&job));
-	fleet_close(&job.fleet);
+	cli_fleet_close(cli, &job.fleet);
 	return code;
 }
 

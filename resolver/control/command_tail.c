@@ -407,7 +407,7 @@ static int tail_run(struct cli *cli, int count, char **words)
 	if (!fleet)
 		return CLI_ERROR;
 	int code = tail_fleet(cli, fleet, lines);
-	fleet_close(&fleet);
+	cli_fleet_close(cli, &fleet);
 	return code;
 }
 

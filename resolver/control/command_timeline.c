@@ -169,7 +169,7 @@ static int timeline_run(struct cli *cli, int count, char **words)
 		return CLI_ERROR;
 	int code = cli_fleet_code(
 		cli, timeline->fleet, answer(&request, count ? words[0] : request.word));
-	fleet_close(&timeline->fleet);
+	cli_fleet_close(cli, &timeline->fleet);
 	return code;
 }
 

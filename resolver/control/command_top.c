@@ -553,7 +553,7 @@ static int top_run(struct cli *cli, int count, char **words)
 	int code = live ? refresh(cli, fleet, ranking, &extent)
 			: append_frame(cli, fleet, ranking, &extent);
 	code = cli_fleet_code(cli, fleet, code);
-	fleet_close(&fleet);
+	cli_fleet_close(cli, &fleet);
 	return code;
 }
 

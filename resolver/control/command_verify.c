@@ -394,7 +394,7 @@ static int verify_run(struct cli *cli, int count, char **words)
 	if (!verify.fleet)
 		return CLI_ERROR;
 	int code = cli_fleet_code(cli, verify.fleet, answer(&verify));
-	fleet_close(&verify.fleet);
+	cli_fleet_close(cli, &verify.fleet);
 	return code;
 }
 

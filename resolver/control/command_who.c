@@ -158,7 +158,7 @@ static int who_run(struct cli *cli, int count, char **words)
 	}
 	set_hours(&who);
 	int code = cli_fleet_code(cli, who.fleet, answer(&who));
-	fleet_close(&who.fleet);
+	cli_fleet_close(cli, &who.fleet);
 	return code;
 }
 

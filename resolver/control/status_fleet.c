@@ -199,6 +199,6 @@ int status_fleet(struct cli *cli)
 		code = cli_fleet_failed(cli, fleet);
 	}
 	grid_deinit(&listing.grid);
-	fleet_close(&fleet);
+	cli_fleet_close(cli, &fleet);
 	return code;
 }
