@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * The API: JSON in, JSON out, and one kind of error. A Problem carries words that can be shown (those of the server where it
+ * gave some), whether trying again can help, and the status. Reading that needs a session, and any change, asks for the token
+ * by the dialog of session.js and goes on where it was.
+ */
+import { clockFrom } from './format.js';
+
+const TIMEOUT_MS = 15000;
+let resolver = null;
+let session = null; // set by session.js: {csrf(), signIn(reason), changed()}
+
+export class Problem extends Error {
+	constructor(status, title, detail) {
+		super(detail || title);
+		Object.assign(this, { name: 'Problem', status, title, detail: detail || '' });
+	}
+	/* Nobody answered at all: the dashboard is away, not what it reads. */
+	get away() {
+		return this.status === 0;
+	}
+}
+
+export const useSession = (object) => { session = object; };
+export const chosenResolver = () => resolver;
+/* null: as the dashboard was started; '*': all. */
+export const chooseResolver = (name) => { resolver = name; };
+
+export function address(path, parameters = {}) {
+	const url = new URL(`/api/v1/${path}`, location.origin);
+	if (resolver !== null)
+		url.searchParams.set('resolver', resolver);
+	for (const [key, value] of Object.entries(parameters))
+		if (value !== null && value !== undefined && value !== '')
+			url.searchParams.set(key, value);
+	return url;
+}
+
+async function problemOf(response) {
+	let problem = {};
+	try {
+		problem = await response.json();
+	} catch { /* not JSON: the status has to do */ }
+	const text = (value) => typeof value === 'string' ? value : '';
+	return new Problem(response.status, text(problem.title) || `HTTP ${response.status}`, text(problem.detail));
+}
+
+async function once(url, options, signal) {
+	const timeout = AbortSignal.timeout(TIMEOUT_MS);
+	const either = new AbortController();
+	const stop = (event) => either.abort(event.target.reason);
+	for (const one of [timeout, signal])
+		if (one?.aborted)
+			either.abort(one.reason);
+		else
+			one?.addEventListener('abort', stop, { once: true });
+	try {
+		const response = await fetch(url, { ...options, signal: either.signal, credentials: 'same-origin', cache: 'no-store' });
+		if (!response.ok)
+			throw await problemOf(response);
+		const object = response.status === 204 ? {} : await response.json();
+		clockFrom(object?.time);
+		return object;
+	} catch (error) {
+		if (error instanceof Problem || signal?.aborted)
+			throw error;
+		if (timeout.aborted)
+			throw new Problem(0, 'No answer in time', `The dashboard did not answer within ${TIMEOUT_MS / 1000} s.`);
+		if (error instanceof SyntaxError)
+			throw new Problem(502, 'Not understood', 'The answer was not JSON: is something else on this port?');
+		throw new Problem(0, 'The dashboard does not answer', 'Is `teredown dashboard` still running?');
+	} finally {
+		signal?.removeEventListener('abort', stop);
+	}
+}
+
+/* Reads; parameters that are null or '' are left out. Throws a Problem, or the signal's AbortError. */
+export async function get(path, parameters = {}, signal = undefined) {
+	for (;;) {
+		try {
+			return await once(address(path, parameters), {}, signal);
+		} catch (error) {
+			if (!(error instanceof Problem) || error.status !== 401 || !session)
+				throw error;
+			if (!await session.signIn('Reading needs the token of this dashboard.'))
+				throw error;
+			signal?.throwIfAborted();
+		}
+	}
+}
+
+/* Changes; asks for the token first where nobody is signed in. A session that has ended meanwhile is asked for once more. */
+export async function change(method, path, body, signal = undefined) {
+	const reason = 'Changes need the token of this dashboard.';
+	for (let attempt = 0; ; attempt++) {
+		if (!session.csrf() && !await session.signIn(reason))
+			throw new Problem(401, 'Not signed in', 'Nothing was changed.');
+		try {
+			return await once(new URL(`/api/v1/${path}`, location.origin), {
+				method,
+				headers: { 'Content-Type': 'application/json', 'X-CSRF-Token': session.csrf() },
+				body: body === undefined ? undefined : JSON.stringify(body),
+			}, signal);
+		} catch (error) {
+			if (attempt || (error.status !== 401 && error.status !== 403))
+				throw error;
+			await session.changed();
+		}
+	}
+}
+
+export const post = (path, body, signal) => change('POST', path, body, signal);
+
+/* Without a session's dialog, for session.js and live.js. */
+export const plain = (path, options = {}, signal = undefined) => once(new URL(`/api/v1/${path}`, location.origin), options, signal);

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * Counts per hour as the chart of the story, for views that have them as plain lists; and as bars with a table where the chart
+ * cannot be loaded. What it is given looks like the answer of /api/v1/timeline.
+ */
+import { element, fill } from './dom.js';
+import { count, moment } from './format.js';
+import { bars } from './spark.js';
+
+const HOUR_MS = 3600000;
+
+/* lists: {source: [counts]}; from: time of the first hour. */
+export function timelineOf(query, from, lists) {
+	const begin = Date.parse(from), sources = Object.keys(lists);
+	const length = Math.max(0, ...sources.map((source) => lists[source].length));
+	const iso = (ms) => new Date(ms).toISOString();
+	return {
+		query, span_hours: 1,
+		series: sources.map((source) => ({ source, sum: lists[source].reduce((sum, value) => sum + value, 0) })),
+		rows: Array.from({ length }, (_, at) => ({ from: iso(begin + at * HOUR_MS), to: iso(begin + (at + 1) * HOUR_MS), counts: sources.map((source) => lists[source][at] || 0) })),
+	};
+}
+
+function plain(root, timeline, title) {
+	const sum = (row) => row.counts.reduce((all, value) => all + value, 0);
+	const rows = timeline.rows.filter(sum);
+	fill(root, bars(timeline.series.map((one, at) => ({ kind: one.source, values: timeline.rows.map((row) => row.counts[at]) })), title),
+		element('details', {}, element('summary', {}, 'As a table'), element('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': title },
+			element('table', { class: 'data' }, element('caption', { class: 'unseen' }, title),
+				element('thead', {}, element('tr', {}, element('th', { scope: 'col' }, 'Hour'), timeline.series.map((one) => element('th', { scope: 'col', class: 'number' }, one.source)))),
+				element('tbody', {}, rows.map((row) => element('tr', {}, element('th', { scope: 'row' }, moment(row.from)), row.counts.map((value) => element('td', { class: 'number' }, count(value))))))))));
+}
+
+/* Returns {update(timeline), end()}. */
+export async function hoursChart(root, timeline, title) {
+	plain(root, timeline, title);
+	return { update: (next) => plain(root, next, title), end() {} };
+}

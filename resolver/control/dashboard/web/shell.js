@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * What stands on every page above the view: is blocking on and for whom (the band), is the resolver healthy (a dot with words), is
+ * what is shown live, the search for what is behind an address, the choice of a resolver, help and keys.
+ */
+import { chooseResolver, chosenResolver, get } from './api.js';
+import { element, fill, modeChip, name, pathOf } from './dom.js';
+import { plural, stamp, when } from './format.js';
+import * as live from './live.js';
+
+const POLICY_MS = 60000;
+const KEYS_OFF = 'teredown-keys-off';
+const at = (id) => document.getElementById(id);
+
+// --- is blocking on, and for whom ---
+
+/* The sentence, and how much is blocked: on, part, off. */
+export function blockingWords(zones, groups) {
+	const tunnels = zones.filter((zone) => zone.kind === 'tunnel');
+	const blocked = tunnels.filter((zone) => zone.mode === 'block').length;
+	if (!tunnels.length)
+		return ['off', 'No tunnel zone is loaded'];
+	if (!blocked)
+		return ['off', tunnels.some((zone) => zone.mode === 'watch') ? 'Blocking is off: tunnels are answered and watched' : 'Blocking is off, and nothing is watched'];
+	const but = groups.length ? `, but ${plural(groups.length, 'group')}` : '';
+	return blocked === tunnels.length ? ['on', `Blocking is on for everyone${but}`] : ['part', `Blocking is on for ${blocked} of ${tunnels.length} tunnel zones${but}`];
+}
+
+const zoneItem = (zone) => element('li', {}, element('a', { href: '/policy' }, name(zone.zone)), ' ',
+	modeChip(zone.mode, zone.until ? when(zone.until, 'left') : null));
+
+/* Groups for which a tunnel zone has another mode than for everyone. */
+function exceptions(policy) {
+	const tunnels = new Map((policy?.zones || []).filter((zone) => zone.kind === 'tunnel').map((zone) => [zone.zone, zone.mode]));
+	return (policy?.groups || []).map((group) => ({ ...group, zones: group.zones.filter((one) => tunnels.has(one.zone) && tunnels.get(one.zone) !== one.mode) }))
+		.filter((group) => group.zones.length);
+}
+
+let policy = null, drawn = '';
+
+function drawBand() {
+	const zones = policy?.zones || live.overview()?.zones;
+	if (!zones)
+		return;
+	const groups = exceptions(policy);
+	const tunnels = zones.filter((zone) => zone.kind === 'tunnel');
+	const face = JSON.stringify([tunnels.map((zone) => [zone.zone, zone.mode, zone.until]), groups]);
+	if (face === drawn)
+		return;
+	drawn = face;
+	const [state, words] = blockingWords(zones, groups);
+	const band = at('band');
+	band.hidden = false;
+	band.dataset.state = state;
+	fill(band, element('strong', { role: 'status' }, words),
+		element('ul', {}, tunnels.map(zoneItem), groups.map((group) => element('li', {}, 'group ', name(group.group), ': ',
+			group.zones.map((one) => [name(one.zone), ' ', modeChip(one.mode, one.until ? when(one.until, 'left') : null), ' '])))),
+		element('a', { class: 'more', href: '/policy' }, 'Change'));
+}
+
+/* After a change of a mode, and when the overview shows one. */
+export async function readPolicy() {
+	policy = await get('policy').catch(() => policy && live.overview() ? { ...policy, zones: live.overview().zones } : null);
+	drawBand();
+}
+
+const modesOf = (zones) => JSON.stringify((zones || []).map((zone) => [zone.zone, zone.mode, zone.until]));
+let seenModes = null;
+function noticeModes(overview) {
+	const modes = modesOf(overview.zones);
+	if (modes === seenModes)
+		return;
+	seenModes = modes;
+	readPolicy();
+}
+
+// --- is it healthy ---
+
+export const failing = (upstream) => !['ok', 'slow'].includes(upstream.state);
+
+/* [good | warn | bad | none, words] */
+export function healthWords(overview) {
+	if (!overview)
+		return ['none', 'asking …'];
+	const { state = {}, upstreams = [] } = overview;
+	const down = upstreams.filter(failing).length;
+	if (state.daemon === 'away')
+		return ['bad', 'resolver away'];
+	if (upstreams.length && down === upstreams.length)
+		return ['bad', 'no upstream answers'];
+	if (state.redis === 'away')
+		return ['bad', 'Redis away'];
+	if (overview.missing?.length)
+		return ['warn', `${plural(overview.missing.length, 'resolver')} missing`];
+	if (down)
+		return ['warn', `${down} of ${upstreams.length} upstreams failing`];
+	return state.redis === 'off' ? ['warn', 'healthy, not recording'] : ['good', 'healthy'];
+}
+
+function mark(node, kind, words, title = '') {
+	node.dataset.kind = kind;
+	if (node.title !== title)
+		node.title = title;
+	const place = node.querySelector('.words');
+	if (place.textContent !== words)
+		place.textContent = words;
+}
+
+function drawHealth() {
+	const { state } = live.status();
+	const [kind, words] = state === 'away' ? ['none', 'unknown'] : healthWords(live.overview());
+	const detail = live.overview()?.state || {};
+	mark(at('healthy'), kind, words, [detail.daemon_words, detail.redis_words].filter(Boolean).join(' · '));
+	at('healthy').setAttribute('aria-label', `Health: ${words}`);
+}
+
+// --- is it live ---
+
+const liveFaces = {
+	connecting: ['none', () => 'connecting …'],
+	live: ['good', () => 'live'],
+	polling: ['good', () => 'every 3 s'],
+	stale: ['warn', (since) => since ? `stale since ${stamp(since).slice(11)}` : 'no data'],
+	away: ['bad', (since) => since ? `away since ${stamp(since).slice(11)}` : 'away'],
+};
+
+function drawLive() {
+	const { state, since, problem } = live.status();
+	const asOf = live.overview()?.state?.redis === 'away' ? live.overview().state.as_of : null;
+	const [kind, words] = liveFaces[state];
+	if (asOf && (state === 'live' || state === 'polling'))
+		mark(at('live'), 'warn', `figures of ${stamp(asOf).slice(11)}`, 'Redis is away: these are the last figures that were read');
+	else
+		mark(at('live'), kind, words(since), problem?.message || '');
+	document.body.dataset.live = state;
+}
+
+// --- which resolver ---
+
+async function drawResolvers(changed) {
+	const health = await get('health').catch(() => null);
+	const names = (health?.fleet || []).map((row) => row.resolver);
+	const select = at('resolver');
+	if (names.length < 2)
+		return;
+	fill(select, element('option', { value: '' }, 'as started'), element('option', { value: '*' }, 'all resolvers'),
+		names.map((one) => element('option', { value: one }, one)));
+	select.value = chosenResolver() ?? '';
+	select.hidden = false;
+	select.addEventListener('change', () => {
+		chooseResolver(select.value || null);
+		live.restart();
+		changed();
+	});
+}
+
+// --- help and keys ---
+
+let keys = true;
+const rows = (pairs) => element('dl', { class: 'facts' }, pairs.map(([what, words]) => element('div', {}, element('dt', {}, what), element('dd', {}, words))));
+const key = (text) => element('kbd', {}, text);
+
+function setKeys(on) {
+	keys = on;
+	try {
+		localStorage.setItem(KEYS_OFF, on ? '' : '1');
+	} catch { /* as long as the page */ }
+}
+
+function help() {
+	if (document.querySelector('dialog[open]'))
+		return;
+	const node = element('dialog', { class: 'ask wide', 'aria-labelledby': 'help-title' });
+	fill(node, element('form', { method: 'dialog' },
+		element('h2', { id: 'help-title' }, 'Help'),
+		element('h3', {}, 'Words'),
+		rows([
+			[modeChip('watch'), 'names of the zone are answered truthfully, and who asks is recorded'],
+			[modeChip('block'), 'they are answered as the rule says (NXDOMAIN for tunnels), and who asks is recorded'],
+			[modeChip('ignore'), 'as if the zone were not there'],
+			['told a server', 'the client was told the address of a Teredo server: from then on it could tunnel without asking again'],
+			['watched', 'queries that a rule matched and that were answered; blocked ones are counted apart'],
+		]),
+		element('h3', {}, 'Keys'),
+		rows([
+			[key('/'), 'what is behind an address, a name or a client'], [[key('g'), ' ', key('o c w a p h j')], 'go to Overview, Clients, Watch, Address, Policy, Health, Changes'],
+			[[key('↑'), ' ', key('↓')], 'the row above or below, in a table'], [key('Esc'), 'closes a dialog'], [key('?'), 'this help'],
+		]),
+		element('p', {}, element('label', {}, element('input', { type: 'checkbox', checked: keys, onchange: (event) => setKeys(event.target.checked) }), ' Keys are on')),
+		element('p', { class: 'row' }, element('button', { class: 'primary', autofocus: true }, 'Close'))));
+	node.addEventListener('close', () => node.remove());
+	document.body.append(node);
+	node.showModal();
+}
+
+const PAGES = { o: '/', c: '/clients', w: '/watch', a: '/address', p: '/policy', h: '/health', j: '/changes' };
+let gone = 0;
+
+function pressed(event, navigate) {
+	const target = event.target;
+	const typing = target.isContentEditable || target.closest?.('input:not([type=checkbox]), textarea, select, dialog');
+	if (!keys || typing || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented)
+		return;
+	if (event.key === '/') {
+		event.preventDefault();
+		at('q').focus();
+		at('q').select();
+	} else if (event.key === '?') {
+		help();
+	} else if (event.key === 'g') {
+		gone = Date.now();
+	} else if (PAGES[event.key] && Date.now() - gone < 1500) {
+		gone = 0;
+		navigate(PAGES[event.key]);
+	}
+}
+
+function search(event, navigate) {
+	event.preventDefault();
+	const what = at('q').value.trim();
+	if (!what)
+		return at('q').focus();
+	at('q').blur();
+	navigate(pathOf('address', what));
+}
+
+/* navigate(path) goes to a page; changed() shows the present one anew. */
+export function start({ navigate, changed }) {
+	try {
+		keys = localStorage.getItem(KEYS_OFF) !== '1';
+	} catch { /* on */ }
+	at('search').addEventListener('submit', (event) => search(event, navigate));
+	at('help').addEventListener('click', help);
+	document.addEventListener('keydown', (event) => pressed(event, navigate));
+	live.on('overview', (overview) => {
+		noticeModes(overview);
+		drawHealth();
+		drawLive();
+	});
+	live.on('event', (event) => ['mode', 'policy', 'reload'].includes(event.kind) && readPolicy());
+	live.on('state', () => {
+		drawHealth();
+		drawLive();
+	});
+	setInterval(() => document.hidden || readPolicy(), POLICY_MS);
+	drawResolvers(changed);
+}
+
+/* Which link of the navigation is the present page. */
+export function showPlace(page) {
+	for (const link of document.querySelectorAll('nav a'))
+		if (new URL(link.href).pathname === `/${page}`)
+			link.setAttribute('aria-current', 'page');
+		else
+			link.removeAttribute('aria-current');
+}
