@@ -85,3 +85,35 @@ enum td_error fleet_hour_rows(struct fleet *fleet, enum reader_hour_set set,
 	*cut = false;
 	return fleet_each(fleet, walk_rows, &walk);
 }
+
+struct totals_sum {
+	struct reader_span span;
+	struct reader_total *scratch, *rows;
+};
+
+static enum td_error add_totals(void *context, struct fleet_member *member)
+{
+	struct totals_sum *sum = context;
+	enum td_error error = reader_totals(member->reader, sum->span, sum->scratch);
+
+	for (size_t i = 0; error == TD_OK && i < sum->span.count; i++) {
+		sum->rows[i].known = sum->rows[i].known || sum->scratch[i].known;
+		for (int c = 0; c < CLIENT_COUNTER_COUNT; c++)
+			sum->rows[i].counters[c] += sum->scratch[i].counters[c];
+	}
+	return error;
+}
+
+enum td_error fleet_totals(
+	struct fleet *fleet, struct reader_span span, struct reader_total *rows)
+{
+	struct totals_sum sum = {.span = span, .rows = rows};
+
+	memset(rows, 0, span.count * sizeof(*rows));
+	sum.scratch = malloc((span.count + 1) * sizeof(*sum.scratch));
+	if (!sum.scratch)
+		return TD_NOMEM;
+	enum td_error error = fleet_each(fleet, add_totals, &sum);
+	free(sum.scratch);
+	return error;
+}

@@ -8,6 +8,7 @@
 
 #include "resolver/control/fleet.h"
 #include "resolver/telemetry/redis/reader_hours.h"
+#include "resolver/telemetry/redis/reader_totals.h"
 
 /* Sets counts to the sums. */
 enum td_error fleet_timeline(
@@ -19,3 +20,7 @@ enum td_error fleet_hour_client(struct fleet *fleet, const char *counter, const 
  * fails in the middle have been visited. */
 enum td_error fleet_hour_rows(struct fleet *fleet, enum reader_hour_set set,
 	struct reader_span span, reader_hour_fn *visit, void *context, bool *cut);
+
+/* Sets rows to the sums: span.count of them. */
+enum td_error fleet_totals(
+	struct fleet *fleet, struct reader_span span, struct reader_total *rows);

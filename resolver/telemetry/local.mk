@@ -34,6 +34,7 @@ resolver_telemetry_libtelemetry_a_SOURCES = \
 	resolver/telemetry/redis/name_servers.c resolver/telemetry/redis/name_servers.h \
 	resolver/telemetry/redis/marks.c resolver/telemetry/redis/marks.h \
 	resolver/telemetry/redis/reader.c resolver/telemetry/redis/reader.h \
+	resolver/telemetry/redis/reader_clients.c resolver/telemetry/redis/reader_clients.h \
 	resolver/telemetry/redis/reader_connection.c resolver/telemetry/redis/reader_connection.h \
 	resolver/telemetry/redis/reader_hours.c resolver/telemetry/redis/reader_hours.h \
 	resolver/telemetry/redis/reader_imports.c resolver/telemetry/redis/reader_imports.h \
@@ -41,6 +42,7 @@ resolver_telemetry_libtelemetry_a_SOURCES = \
 	resolver/telemetry/redis/reader_private.h \
 	resolver/telemetry/redis/reader_ranks.c \
 	resolver/telemetry/redis/reader_records.c \
+	resolver/telemetry/redis/reader_totals.c resolver/telemetry/redis/reader_totals.h \
 	resolver/telemetry/redis/redis_address.c resolver/telemetry/redis/redis_address.h \
 	resolver/telemetry/redis/redis_find.c resolver/telemetry/redis/redis_find.h \
 	resolver/telemetry/redis/redis_link.c resolver/telemetry/redis/redis_link.h \

@@ -115,7 +115,7 @@ static void put(const char *format, ...)
 
 /* --- the commands over it --- */
 
-__attribute__((sentinel)) static int run(const char *first, ...)
+__attribute__((sentinel, unused)) static int run(const char *first, ...)
 {
 	const char *words[16] = {"teredown", "-c", config, first};
 	size_t size;

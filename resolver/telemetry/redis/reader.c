@@ -47,6 +47,17 @@ redisReply *reader_take(struct reader *reader, int type, int other_type, enum td
 	return NULL;
 }
 
+redisReply *reader_take_next(
+	struct reader *reader, int type, int other_type, enum td_error *first)
+{
+	enum td_error error = TD_OK;
+	redisReply *reply = reader_take(reader, type, other_type, &error);
+
+	if (*first == TD_OK)
+		*first = error;
+	return reply;
+}
+
 redisReply *reader_take_page(struct reader *reader, char cursor[READER_CURSOR_SIZE],
 	const redisReply **rows, enum td_error *error)
 {

@@ -15,7 +15,6 @@
 #include "resolver/telemetry/redis/reader_private.h"
 #include "resolver/telemetry/redis/schema.h"
 
-#define HOUR_TEXT_MAX 16
 #define HOUR_END INT64_C(70389528) /* the year 10000: a year has four digits */
 #define FIELD_MAX 40
 #define HOURS_ASKED 6 /* of one HMGET: with five sources 32 words, the most of a command */
@@ -31,16 +30,16 @@ const char *reader_source_name(enum reader_source source)
 	return names[source];
 }
 
-static void hour_text(int64_t hour, char out[HOUR_TEXT_MAX])
+void reader_hour_text(int64_t hour, char out[READER_HOUR_TEXT_MAX])
 {
 	time_t seconds = (time_t)(hour * 3600);
 	struct tm parts;
 
 	gmtime_r(&seconds, &parts);
-	strftime(out, HOUR_TEXT_MAX, "%Y%m%d%H", &parts);
+	strftime(out, READER_HOUR_TEXT_MAX, "%Y%m%d%H", &parts);
 }
 
-static bool is_span(struct reader *reader, struct reader_span span)
+bool reader_is_span(struct reader *reader, struct reader_span span)
 {
 	if (span.count <= READER_HOURS_MAX && span.first >= 0 &&
 		span.first < HOUR_END - (int64_t)READER_HOURS_MAX)
@@ -58,27 +57,16 @@ static uint64_t count_of(const redisReply *reply)
 	return strtoull(reply->str, NULL, 10);
 }
 
-/* The first error of a pipeline is kept, and the other replies are taken all the same. */
-static redisReply *take_next(struct reader *reader, int type, int other_type, enum td_error *first)
-{
-	enum td_error error = TD_OK;
-	redisReply *reply = reader_take(reader, type, other_type, &error);
-
-	if (*first == TD_OK)
-		*first = error;
-	return reply;
-}
-
 /* --- the timeline of an address --- */
 
 static void ask_timeline(struct reader *reader, const char *key, int64_t first, size_t hours)
 {
-	char fields[HOURS_ASKED * SOURCE_COUNT][FIELD_MAX], hour[HOUR_TEXT_MAX];
+	char fields[HOURS_ASKED * SOURCE_COUNT][FIELD_MAX], hour[READER_HOUR_TEXT_MAX];
 	const char *words[2 + HOURS_ASKED * SOURCE_COUNT] = {"HMGET", key};
 	int count = 2;
 
 	for (size_t h = 0; h < hours; h++) {
-		hour_text(first + (int64_t)h, hour);
+		reader_hour_text(first + (int64_t)h, hour);
 		for (int s = 0; s < SOURCE_COUNT; s++) {
 			char *field = fields[count - 2];
 			snprintf(field, FIELD_MAX, "%s:%s", hour,
@@ -101,7 +89,7 @@ static enum td_error take_timeline(
 
 	for (size_t done = from; done < to; done += HOURS_ASKED) {
 		size_t fields = hours_at(span, done, HOURS_ASKED) * SOURCE_COUNT;
-		redisReply *reply = take_next(reader, REDIS_REPLY_ARRAY, REDIS_REPLY_ARRAY, &error);
+		redisReply *reply = reader_take_next(reader, REDIS_REPLY_ARRAY, REDIS_REPLY_ARRAY, &error);
 		if (!reply && reader->is_lost)
 			return error;
 		for (size_t i = 0; reply && reply->elements == fields && i < fields; i++)
@@ -119,7 +107,7 @@ enum td_error reader_timeline(
 	enum td_error error = TD_OK;
 
 	memset(counts, 0, span.count * SOURCE_COUNT * sizeof(*counts));
-	if (!is_span(reader, span) ||
+	if (!reader_is_span(reader, span) ||
 		!reader_make_key(reader, key, KEY_TIMELINE, reader->resolver, address))
 		return TD_TOO_LONG;
 	for (size_t done = 0; done < span.count && error == TD_OK; done += slice) {
@@ -137,9 +125,9 @@ enum td_error reader_timeline(
 static enum td_error ask_client(
 	struct reader *reader, const char *counter, const char *client, int64_t hour)
 {
-	char key[READER_KEY_MAX], text[HOUR_TEXT_MAX];
+	char key[READER_KEY_MAX], text[READER_HOUR_TEXT_MAX];
 
-	hour_text(hour, text);
+	reader_hour_text(hour, text);
 	if (!reader_make_key(reader, key, KEY_HOUR_COUNTER, reader->resolver, text, counter))
 		return TD_TOO_LONG;
 	READER_PUT(reader, "ZSCORE", key, client);
@@ -152,7 +140,7 @@ enum td_error reader_hour_client(struct reader *reader, const char *counter, con
 	enum td_error error = TD_OK;
 
 	memset(counts, 0, span.count * sizeof(*counts));
-	if (!is_span(reader, span))
+	if (!reader_is_span(reader, span))
 		return TD_TOO_LONG;
 	for (size_t done = 0; done < span.count && error == TD_OK; done += READER_SLICE) {
 		size_t end = done + hours_at(span, done, READER_SLICE);
@@ -162,7 +150,7 @@ enum td_error reader_hour_client(struct reader *reader, const char *counter, con
 			return error;
 		for (size_t i = done; i < end; i++) {
 			redisReply *reply =
-				take_next(reader, REDIS_REPLY_STRING, REDIS_REPLY_NIL, &error);
+				reader_take_next(reader, REDIS_REPLY_STRING, REDIS_REPLY_NIL, &error);
 			if (!reply && reader->is_lost)
 				return error;
 			int64_t score = reply ? reader_score(reply) : 0;
@@ -177,10 +165,10 @@ enum td_error reader_hour_client(struct reader *reader, const char *counter, con
 
 static enum td_error ask_set(struct reader *reader, enum reader_hour_set set, int64_t hour)
 {
-	char key[READER_KEY_MAX], text[HOUR_TEXT_MAX], last[24];
+	char key[READER_KEY_MAX], text[READER_HOUR_TEXT_MAX], last[24];
 	const char *name = set == READER_HOUR_DROPS ? "drops" : "watched-names";
 
-	hour_text(hour, text);
+	reader_hour_text(hour, text);
 	if (!reader_make_key(reader, key, KEY_HOUR_COUNTER, reader->resolver, text, name))
 		return TD_TOO_LONG;
 	READER_PUT(reader, "ZREVRANGE", key, "0", reader_limit_text(last, READER_HOUR_ROWS_MAX),
@@ -215,7 +203,7 @@ static enum td_error take_sets(struct reader *reader, size_t from, size_t to, re
 	enum td_error error = TD_OK;
 
 	for (size_t hour = from; hour < to; hour++) {
-		redisReply *reply = take_next(reader, REDIS_REPLY_ARRAY, REDIS_REPLY_ARRAY, &error);
+		redisReply *reply = reader_take_next(reader, REDIS_REPLY_ARRAY, REDIS_REPLY_ARRAY, &error);
 		if (!reply && reader->is_lost)
 			return error;
 		if (reply && error == TD_OK)
@@ -231,7 +219,7 @@ enum td_error reader_hour_rows(struct reader *reader, enum reader_hour_set set,
 	enum td_error error = TD_OK;
 
 	*cut = false;
-	if (!is_span(reader, span))
+	if (!reader_is_span(reader, span))
 		return TD_TOO_LONG;
 	for (size_t done = 0; done < span.count && error == TD_OK; done += SETS_ASKED) {
 		size_t end = done + hours_at(span, done, SETS_ASKED);

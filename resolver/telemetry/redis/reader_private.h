@@ -9,6 +9,7 @@
 #include "lib/base/arena.h"
 #include "lib/base/error.h"
 #include "resolver/telemetry/redis/reader.h"
+#include "resolver/telemetry/redis/reader_hours.h"
 
 #define READER_KEY_MAX 1536 /* a name takes up to 1025 */
 #define READER_SLICE 512    /* commands in one pipeline */
@@ -45,6 +46,10 @@ void reader_put(struct reader *reader, int count, const char *const arguments[])
 struct redisReply *reader_take(
 	struct reader *reader, int type, int other_type, enum td_error *error);
 
+/* The same within a pipeline: the first error is kept, and the other replies are taken all the same. */
+struct redisReply *reader_take_next(
+	struct reader *reader, int type, int other_type, enum td_error *first);
+
 /* The same for a turn of SCAN's kin: moves the cursor on, "0" at the end. *rows is the array within
  * the reply, an empty one of a reply that has none. */
 struct redisReply *reader_take_page(struct reader *reader, char cursor[READER_CURSOR_SIZE],
@@ -68,3 +73,9 @@ const char *reader_limit_text(char out[24], size_t limit);
 
 /* An array of count rows, or NULL; a count of 0 gives a pointer too. */
 void *reader_rows_new(struct arena *arena, size_t count, size_t size);
+
+#define READER_HOUR_TEXT_MAX 16
+/* "2026112120", UTC. */
+void reader_hour_text(int64_t hour, char out[READER_HOUR_TEXT_MAX]);
+/* False, with words, when these hours cannot be asked for. */
+bool reader_is_span(struct reader *reader, struct reader_span span);
