@@ -32,6 +32,8 @@ resolver_control_libcontrol_a_SOURCES = \
 	resolver/control/command_top.c \
 	resolver/control/command_verify.c \
 	resolver/control/command_who.c \
+	resolver/control/dashboard/client_set.c resolver/control/dashboard/client_set.h \
+	resolver/control/dashboard/client_table.c resolver/control/dashboard/client_table.h \
 	resolver/control/decode_filter.c resolver/control/decode_filter.h \
 	resolver/control/drop_member.c resolver/control/drop_member.h \
 	resolver/control/drops.c resolver/control/drops.h \
@@ -110,7 +112,10 @@ tests_unit_test_remediate_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_remediate_LDADD = $(CONTROL_TEST_LIBS)
 CONTROL_TESTS += tests/unit/test_probe tests/unit/test_probe_list
 CONTROL_TESTS += tests/unit/test_buckets tests/unit/test_hours
-CONTROL_TESTS += tests/unit/test_reader_tables
+CONTROL_TESTS += tests/unit/test_reader_tables tests/unit/test_client_table
+tests_unit_test_client_table_SOURCES = tests/unit/test_client_table.c tests/unit/redis_server.h
+tests_unit_test_client_table_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_client_table_LDADD = $(CONTROL_TEST_LIBS)
 tests_unit_test_reader_tables_SOURCES = tests/unit/test_reader_tables.c tests/unit/redis_server.h
 tests_unit_test_reader_tables_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_reader_tables_LDADD = $(CONTROL_TEST_LIBS)
