@@ -42,31 +42,16 @@ enum td_error modes_file_read(struct modes *modes, const char *folder, char *why
 	return error == TD_NOMEM ? TD_NOMEM : TD_MALFORMED;
 }
 
-static bool write_aside(int dir, const struct strbuf *text)
-{
-	int fd = openat(dir, ASIDE, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-
-	if (fd < 0)
-		return false;
-	bool good = whole_file_write(fd, text->data, text->length) && fsync(fd) == 0;
-	int error = errno;
-	good = close(fd) == 0 && good;
-	if (!good)
-		unlinkat(dir, ASIDE, 0);
-	errno = good ? errno : error;
-	return good;
-}
-
 static bool replace(int dir, const struct modes *modes)
 {
 	struct strbuf text;
 
 	if (modes->count == 0)
-		return unlinkat(dir, NAME, 0) == 0 || errno == ENOENT;
+		return (unlinkat(dir, NAME, 0) == 0 || errno == ENOENT) && fsync(dir) == 0;
 	strbuf_init(&text);
 	modes_write(modes, &text);
 	errno = ENOMEM;
-	bool good = !text.failed && write_aside(dir, &text) && renameat(dir, ASIDE, dir, NAME) == 0;
+	bool good = !text.failed && whole_file_replace(dir, NAME, ASIDE, text.data, text.length);
 	int error = errno;
 	strbuf_deinit(&text);
 	errno = error;
@@ -79,7 +64,7 @@ bool modes_file_write(const struct modes *modes, const char *folder)
 
 	if (dir < 0)
 		return false;
-	bool good = replace(dir, modes) && fsync(dir) == 0;
+	bool good = replace(dir, modes);
 	int error = errno;
 	close(dir);
 	errno = error;

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,6 +25,43 @@ bool whole_file_write(int fd, const void *data, size_t length)
 		done += (size_t)written;
 	}
 	return true;
+}
+
+/* What root writes for a daemon that runs as somebody else has to be that user's to read. */
+static bool leave_to_owner(int dir_fd, int fd)
+{
+	struct stat folder;
+
+	if (geteuid() != 0)
+		return true;
+	return fstat(dir_fd, &folder) == 0 && fchown(fd, folder.st_uid, folder.st_gid) == 0;
+}
+
+static bool write_aside(int dir_fd, const char *aside, const void *data, size_t length)
+{
+	int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+
+	if (unlinkat(dir_fd, aside, 0) != 0 && errno != ENOENT)
+		return false;
+	int fd = openat(dir_fd, aside, flags, 0600);
+	if (fd < 0)
+		return false;
+	bool good = leave_to_owner(dir_fd, fd) && whole_file_write(fd, data, length) && fsync(fd) == 0;
+	int error = errno;
+	good = close(fd) == 0 && good;
+	errno = good ? errno : error;
+	return good;
+}
+
+bool whole_file_replace(
+	int dir_fd, const char *name, const char *aside, const void *data, size_t length)
+{
+	if (write_aside(dir_fd, aside, data, length) && renameat(dir_fd, aside, dir_fd, name) == 0)
+		return fsync(dir_fd) == 0;
+	int error = errno;
+	unlinkat(dir_fd, aside, 0);
+	errno = error;
+	return false;
 }
 
 static enum td_error read_all(int fd, uint8_t *octets, size_t *size)
