@@ -18,6 +18,15 @@ const char *attribute_rest(const char *text, const char *key)
 	return text;
 }
 
+void attribute_split(const char *text, char parts[][ATTRIBUTE_PART_SIZE], size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		size_t length = strcspn(text, " ");
+		snprintf(parts[i], ATTRIBUTE_PART_SIZE, "%.*s", (int)length, text);
+		text += length + (text[length] == ' ');
+	}
+}
+
 const char *attribute_word(const char *text, const char *key, char *out, size_t size)
 {
 	const char *word = attribute_rest(text, key);

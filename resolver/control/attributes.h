@@ -5,6 +5,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define ATTRIBUTE_PART_SIZE 64
+
+/* The first words of a line; what is missing is "", what is too long is cut. */
+void attribute_split(const char *text, char parts[][ATTRIBUTE_PART_SIZE], size_t count);
+
 /* The word behind "KEY=", up to the next blank; "" where there is none. Returns out. */
 const char *attribute_word(const char *text, const char *key, char *out, size_t size);
 

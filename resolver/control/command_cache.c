@@ -7,6 +7,7 @@
 #include "lib/dns/name.h"
 #include "lib/dns/text.h"
 #include "resolver/control/attributes.h"
+#include "resolver/control/change_words.h"
 #include "resolver/control/cli.h"
 
 #define WORD_MAX 80
@@ -266,23 +267,13 @@ static int cache_run(struct cli *cli, int count, char **words)
 
 static void print_flushed(struct cli *cli, const struct control_answer *answer)
 {
-	uint64_t entries = control_answer_u64(answer, "entries", 0);
-	uint64_t failures = control_answer_u64(answer, "failures", 0);
-
-	if (cli->json) {
-		strbuf_append_char(&cli->out, '{');
-		strbuf_json_u64(&cli->out, "entries", entries);
-		strbuf_json_u64(&cli->out, "failures", failures);
-		strbuf_append_text(&cli->out, "}\n");
+	if (!cli->json) {
+		change_words_flush(&cli->out, answer);
 		return;
 	}
-	strbuf_printf(
-		&cli->out, "Flushed: %" PRIu64 " %s", entries, entries == 1 ? "entry" : "entries");
-	if (failures) {
-		strbuf_append_text(&cli->out, " and ");
-		output_count(&cli->out, failures, "failure");
-	}
-	strbuf_append_text(&cli->out, ".\n");
+	strbuf_append_char(&cli->out, '{');
+	change_words_flush_json(&cli->out, answer);
+	strbuf_append_text(&cli->out, "}\n");
 }
 
 static int flush_run(struct cli *cli, int count, char **words)

@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "resolver/control/attributes.h"
+#include "resolver/control/change_words.h"
 #include "resolver/control/cli.h"
 
-#define PART_SIZE 64
+#define PART_SIZE ATTRIBUTE_PART_SIZE
 #define MODE_FOR_MAX_MS (UINT64_C(366) * 86400000)
 #define EVERYTHING "*"
 
@@ -23,16 +25,6 @@ static int run_request(struct cli *cli, unsigned count, const char *const words[
 		print(cli, &answer);
 	control_answer_free(&answer);
 	return outcome == CONTROL_OK ? CLI_OK : CLI_ERROR;
-}
-
-/* The first words of a line; what is missing is "". */
-static void split(const char *text, char parts[][PART_SIZE], size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		size_t length = strcspn(text, " ");
-		snprintf(parts[i], PART_SIZE, "%.*s", (int)length, text);
-		text += length + (text[length] == ' ');
-	}
 }
 
 /* The value of name=value among the words of a line; "" where it is missing. */
@@ -75,7 +67,7 @@ static void read_cell(const char *text, struct cell *cell)
 {
 	char parts[4][PART_SIZE];
 
-	split(text, parts, 4);
+	attribute_split(text, parts, 4);
 	memcpy(cell->zone, parts[0], PART_SIZE);
 	memcpy(cell->group, parts[1], PART_SIZE);
 	memcpy(cell->mode, parts[2], PART_SIZE);
@@ -145,7 +137,7 @@ static void add_zone_rows(
 	struct cell cell = {.group = EVERYTHING};
 	bool groups = has_groups(answer);
 
-	split(zone_line, parts, 2);
+	attribute_split(zone_line, parts, 2);
 	find_value(zone_line, "rules", rules);
 	if (!find_cell(answer, parts[0], EVERYTHING, &cell)) {
 		memcpy(cell.zone, parts[0], PART_SIZE);
@@ -172,7 +164,7 @@ static void append_groups(struct strbuf *out, const struct control_answer *answe
 	for (size_t i = 0; i < answer->count; i++) {
 		if (!has_key(&answer->lines[i], "group"))
 			continue;
-		split(answer->lines[i].value, name, 1);
+		attribute_split(answer->lines[i].value, name, 1);
 		strbuf_append_char(out, ' ');
 		output_text(out, name[0]);
 	}
@@ -226,7 +218,7 @@ static void json_zones(struct strbuf *out, const struct control_answer *answer)
 		struct cell cell = {.group = EVERYTHING};
 		if (!has_key(&answer->lines[i], "zone"))
 			continue;
-		split(answer->lines[i].value, parts, 2);
+		attribute_split(answer->lines[i].value, parts, 2);
 		if (!find_cell(answer, parts[0], EVERYTHING, &cell)) {
 			cell = (struct cell){.group = EVERYTHING};
 			memcpy(cell.zone, parts[0], PART_SIZE);
@@ -243,7 +235,7 @@ static void json_group(
 	char name[1][PART_SIZE], clients[PART_SIZE];
 	struct cell cell;
 
-	split(group_line, name, 1);
+	attribute_split(group_line, name, 1);
 	find_value(group_line, "clients", clients);
 	output_json_next(out);
 	strbuf_append_char(out, '{');
@@ -288,155 +280,18 @@ static void print_zones(struct cli *cli, const struct control_answer *answer)
 
 /* --- changing --- */
 
-static bool is_group(const char *text)
-{
-	return text[0] && strcmp(text, EVERYTHING) != 0;
-}
-
-static void json_change(struct strbuf *out, const char *value)
-{
-	char parts[4][PART_SIZE];
-
-	split(value, parts, 4);
-	output_json_next(out);
-	strbuf_append_char(out, '{');
-	strbuf_json_text(out, "zone", parts[0]);
-	if (is_group(parts[3]))
-		strbuf_json_text(out, "group", parts[3]);
-	strbuf_json_text(out, "from", parts[1]);
-	strbuf_json_text(out, "to", parts[2]);
-	strbuf_append_char(out, '}');
-}
-
-static void json_except(struct strbuf *out, const char *value)
-{
-	char parts[3][PART_SIZE];
-
-	split(value, parts, 3);
-	output_json_next(out);
-	strbuf_append_char(out, '{');
-	strbuf_json_text(out, "group", parts[0]);
-	strbuf_json_text(out, "zone", parts[1]);
-	strbuf_json_text(out, "mode", parts[2]);
-	strbuf_append_char(out, '}');
-}
-
-static void json_array(struct strbuf *out, const struct control_answer *answer, const char *key,
-	void (*item)(struct strbuf *, const char *))
-{
-	strbuf_json_key(out, key);
-	strbuf_append_char(out, '[');
-	for (size_t i = 0; i < answer->count; i++)
-		if (has_key(&answer->lines[i], key))
-			item(out, answer->lines[i].value);
-	strbuf_append_char(out, ']');
-}
-
-static int64_t until_ms(const struct control_answer *answer)
-{
-	return (int64_t)control_answer_u64(answer, "until", 0) * 1000;
-}
-
-static void json_changes(struct cli *cli, const struct control_answer *answer)
-{
-	struct strbuf *out = &cli->out;
-
-	strbuf_append_char(out, '{');
-	json_array(out, answer, "changed", json_change);
-	if (control_answer_value(answer, "except"))
-		json_array(out, answer, "except", json_except);
-	if (until_ms(answer))
-		output_json_time(out, "until", until_ms(answer));
-	if (control_answer_value(answer, "warning"))
-		strbuf_json_text(out, "warning", control_answer_value(answer, "warning"));
-	strbuf_append_text(out, "}\n");
-}
-
-static void append_change(struct strbuf *out, const char *value)
-{
-	char parts[4][PART_SIZE];
-
-	split(value, parts, 4);
-	output_text(out, parts[0]);
-	if (is_group(parts[3])) {
-		strbuf_append_text(out, " for group ");
-		output_text(out, parts[3]);
-	}
-	strbuf_append_text(out, ": ");
-	output_text(out, parts[1]);
-	strbuf_append_text(out, " -> ");
-	output_text(out, parts[2]);
-	strbuf_append_char(out, '\n');
-}
-
-/* "For all clients but those of group gaming (teredo: watch)" */
-static void append_whom(struct cli *cli, const struct control_answer *answer)
-{
-	const char *group = cli->option[CLI_GROUP];
-	size_t count = 0;
-	char parts[3][PART_SIZE];
-
-	strbuf_append_text(&cli->out, group ? "For the clients of group " : "For all clients");
-	if (group)
-		output_text(&cli->out, group);
-	for (size_t i = 0; i < answer->count; i++) {
-		if (!has_key(&answer->lines[i], "except"))
-			continue;
-		split(answer->lines[i].value, parts, 3);
-		strbuf_append_text(&cli->out, count++ ? ", " : " but those of group ");
-		output_text(&cli->out, parts[0]);
-		strbuf_append_text(&cli->out, " (");
-		output_text(&cli->out, parts[1]);
-		strbuf_append_text(&cli->out, ": ");
-		output_text(&cli->out, parts[2]);
-		strbuf_append_char(&cli->out, ')');
-	}
-}
-
-static void append_how_long(struct cli *cli, const struct control_answer *answer)
-{
-	append_whom(cli, answer);
-	if (until_ms(answer)) {
-		strbuf_append_text(&cli->out, ", until ");
-		output_time(&cli->out, until_ms(answer));
-		strbuf_append_text(&cli->out, "; a restart of teredownd changes nothing.\n");
-	} else {
-		strbuf_append_text(
-			&cli->out, ", until the next change; a restart of teredownd is none.\n");
-	}
-}
-
-/* What is so because the configuration says so needs nothing that could be taken back. */
-static void append_end(struct cli *cli, const struct control_answer *answer, bool reset)
-{
-	uint64_t set = control_answer_u64(answer, "set", 0);
-
-	if (control_answer_value(answer, "changed") || set) {
-		if (!reset)
-			append_how_long(cli, answer);
-		else if (!control_answer_value(answer, "changed"))
-			strbuf_append_text(
-				&cli->out, "Taken back; the modes are what they were.\n");
-	} else if (reset) {
-		strbuf_append_text(
-			&cli->out, "Nothing to take back: the modes are as configured.\n");
-	} else {
-		cli_next(cli, &cli->out, "mode", "Nothing changed, it was so already. All zones");
-	}
-}
-
 static void print_any_change(struct cli *cli, const struct control_answer *answer, bool reset)
 {
 	const char *warning = control_answer_value(answer, "warning");
 
 	if (cli->json) {
-		json_changes(cli, answer);
+		strbuf_append_char(&cli->out, '{');
+		change_words_mode_json(&cli->out, answer);
+		strbuf_append_text(&cli->out, "}\n");
 		return;
 	}
-	for (size_t i = 0; i < answer->count; i++)
-		if (has_key(&answer->lines[i], "changed"))
-			append_change(&cli->out, answer->lines[i].value);
-	append_end(cli, answer, reset);
+	if (!change_words_mode(&cli->out, answer, cli->option[CLI_GROUP], reset))
+		cli_next(cli, &cli->out, "mode", "Nothing changed, it was so already. All zones");
 	if (warning)
 		cli_error(cli, "%s", warning);
 }
