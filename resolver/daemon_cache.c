@@ -67,10 +67,10 @@ void daemon_flush(
 	if (filter.name)
 		name_to_text(filter.name, text);
 	log_info("cache: flushed %s%s, type %s: %" PRIu64 " entries, %" PRIu64
-		 " failures; asked for by uid %u",
+		 " failures; asked for by uid %u%s",
 		filter.name ? text : "everything", filter.below ? " and below" : "",
 		filter.qtype ? type_to_text(filter.qtype, type) : "any", flushed.entries,
-		flushed.failures, (unsigned)control_reply_uid(reply));
+		flushed.failures, (unsigned)control_reply_uid(reply), control_reply_via(reply));
 	control_reply_add_u64(reply, "entries", flushed.entries);
 	control_reply_add_u64(reply, "failures", flushed.failures);
 	control_reply_end(reply);

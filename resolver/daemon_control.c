@@ -138,6 +138,8 @@ static void request_reload(
 {
 	(void)count;
 	(void)words;
+	log_info("reload, asked for by uid %u%s", (unsigned)control_reply_uid(reply),
+		control_reply_via(reply));
 	daemon_reload(daemon, reply);
 }
 
@@ -170,8 +172,8 @@ static void request_forget(
 	enum td_error error = count > 1 ? telemetry_forget(daemon->telemetry, words[1]) : TD_OK;
 
 	if (count > 1 && error == TD_OK)
-		log_info("a client is being forgotten, asked for by uid %u",
-			(unsigned)control_reply_uid(reply));
+		log_info("a client is being forgotten, asked for by uid %u%s",
+			(unsigned)control_reply_uid(reply), control_reply_via(reply));
 	if (error == TD_UNSUPPORTED)
 		control_reply_fail(reply, "redis is off: nothing is kept that could be forgotten");
 	else if (error == TD_FULL)

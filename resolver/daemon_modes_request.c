@@ -237,13 +237,13 @@ static bool is_same(const struct mode_change *a, const struct mode_change *b)
 				 a->until_s == b->until_s && a->uid == b->uid);
 }
 
-static void tell_command(struct daemon *daemon, const struct mode_change *change,
+static void tell_command(struct daemon *daemon, const struct mode_change *change, const char *via,
 	enum policy_mode before, enum policy_mode after, bool taken_back)
 {
 	char words[MODES_WORDS_SIZE], who[MODES_WORDS_SIZE], until[MODES_TIME_SIZE];
 
 	daemon_modes_describe(words, change->zone, change->group, before, after);
-	daemon_modes_append(words, " by %s", daemon_modes_who(change, who));
+	daemon_modes_append(words, " by %s%s", daemon_modes_who(change, who), via);
 	if (taken_back)
 		daemon_modes_append(words, ", as configured");
 	else if (change->until_s)
@@ -275,7 +275,8 @@ static void say_cell(struct daemon *daemon, struct control_reply *reply, const s
 		control_reply_add(reply, "changed", text);
 	}
 	if (before != after || kept || was)
-		tell_command(daemon, &change, before, after, !kept);
+		tell_command(
+			daemon, &change, control_reply_via(reply), before, after, !kept);
 }
 
 static void say_except(const struct daemon *daemon, struct control_reply *reply,

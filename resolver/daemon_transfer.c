@@ -138,6 +138,8 @@ void daemon_refresh(
 		control_reply_fail(reply, "there is no such zone that comes by transfer");
 		return;
 	}
+	log_info("transfer: %zu zones are refreshed, asked for by uid %u%s", asked,
+		(unsigned)control_reply_uid(reply), control_reply_via(reply));
 	control_reply_add_u64(reply, "asked", asked);
 	control_reply_end(reply);
 }

@@ -9,6 +9,7 @@
 
 #define CONTROL_LINE_MAX 4096       /* a request without its newline */
 #define CONTROL_REPLY_MAX (1 << 20) /* a whole reply */
+#define CONTROL_VIA "via="          /* what a request's first word begins with that names its origin */
 
 /* Appends value on one line: tab, newline, carriage return and backslash become \t \n \r \\. */
 void protocol_escape(struct strbuf *out, const char *value);

@@ -38,6 +38,7 @@
 #define IDLE_S 5
 #define BACKLOG 32
 #define ACCEPT_PAUSE_S 1 /* while descriptors have run out */
+#define VIA_PART_MAX 64  /* octets of either part of CONTROL_VIA */
 
 enum reply_state { REPLY_READING, REPLY_WAITING, REPLY_WRITING };
 
@@ -49,6 +50,7 @@ struct control_reply {
 	int fd;
 	enum reply_state state;
 	uid_t uid;
+	char via[2 * VIA_PART_MAX + 16]; /* " via dashboard from 192.0.2.1" */
 	size_t line_length;
 	char line[CONTROL_LINE_MAX + 1]; /* room for the newline */
 	struct strbuf head;              /* "ok" or "error words" */
@@ -138,6 +140,27 @@ static unsigned split_words(char *line, char *words[WORDS_MAX])
 	return count;
 }
 
+/* How many octets of text can stand in a line of the log and in an event as they are. */
+static size_t plain_length(const char *text)
+{
+	return strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:%_-");
+}
+
+/* "dashboard/192.0.2.1". False: it is something else. */
+static bool take_via(struct control_reply *reply, const char *text)
+{
+	size_t program = plain_length(text);
+
+	if (program == 0 || program > VIA_PART_MAX || text[program] != '/')
+		return false;
+	const char *from = text + program + 1;
+	size_t length = plain_length(from);
+	if (length == 0 || length > VIA_PART_MAX || from[length])
+		return false;
+	snprintf(reply->via, sizeof(reply->via), " via %.*s from %s", (int)program, text, from);
+	return true;
+}
+
 static void reply_handle(struct control_reply *reply, size_t length)
 {
 	char *words[WORDS_MAX] = {NULL};
@@ -154,7 +177,12 @@ static void reply_handle(struct control_reply *reply, size_t length)
 		control_reply_fail(reply, "a request is words separated by single spaces");
 		return;
 	}
-	reply->server->handler(reply->server->context, reply, count, words);
+	bool via = strncmp(words[0], CONTROL_VIA, strlen(CONTROL_VIA)) == 0;
+	if (via && (count == 1 || !take_via(reply, words[0] + strlen(CONTROL_VIA)))) {
+		control_reply_fail(reply, "a request begins with " CONTROL_VIA "PROGRAM/FROM or a word");
+		return;
+	}
+	reply->server->handler(reply->server->context, reply, count - via, words + via);
 }
 
 static void reply_read(struct control_reply *reply)
@@ -422,6 +450,11 @@ void control_server_close(struct control_server *server)
 uid_t control_reply_uid(const struct control_reply *reply)
 {
 	return reply->uid;
+}
+
+const char *control_reply_via(const struct control_reply *reply)
+{
+	return reply->via;
 }
 
 void control_reply_add(struct control_reply *reply, const char *key, const char *value)

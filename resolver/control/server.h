@@ -4,6 +4,7 @@
  * connection.
  *
  *   request:  words separated by single spaces, one line of at most 4096 bytes
+ *             a first word `via=PROGRAM/FROM` says on whose behalf a program asks, for the log
  *   reply:    "ok" or "error <words>", then lines "<key>\t<value>", then the end of the stream
  *
  * Only root and the daemon's own user are served (SO_PEERCRED). Keys repeat for lists. A reply may
@@ -33,6 +34,10 @@ struct control_server *control_server_open(
 void control_server_close(struct control_server *server);
 
 uid_t control_reply_uid(const struct control_reply *reply); /* who asks */
+
+/* " via dashboard from 192.0.2.1" where the program that asks says so, else "". Letters, digits and a
+ * few signs, as the uid's word. */
+const char *control_reply_via(const struct control_reply *reply);
 void control_reply_add(struct control_reply *reply, const char *key,
 	const char *value); /* tabs and newlines in value are escaped */
 void control_reply_add_u64(struct control_reply *reply, const char *key, uint64_t value);

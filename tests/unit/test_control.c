@@ -58,6 +58,8 @@ static void handle(void *context, struct control_reply *reply, unsigned count, c
 		for (unsigned i = 0; i < count; i++)
 			control_reply_add(reply, "word", words[i]);
 		control_reply_add_u64(reply, "uid", control_reply_uid(reply));
+		if (*control_reply_via(reply))
+			control_reply_add(reply, "via", control_reply_via(reply));
 		control_reply_end(reply);
 	} else if (strcmp(words[0], "strange") == 0) {
 		control_reply_add(reply, "value", "a\tb\nc\\d\r\\n");
@@ -226,6 +228,31 @@ static void test_bad_requests(void **state)
 	turn(fixture);
 	expect_reply(fixture, fd, "error a request is text\n");
 	assert_int_equal(fixture->requests, 0);
+}
+
+static void test_on_behalf_of(void **state)
+{
+	static const char *const wrong[] = {"via=dashboard/192.0.2.1\n", "via= echo\n",
+		"via=/192.0.2.1 echo\n", "via=dashboard/ echo\n", "via=a/b/c echo\n",
+		"via=dashboard/192.0.2.1\x1b[2J echo\n", "via=a\\b/c echo\n",
+		"via=0123456789012345678901234567890123456789012345678901234567890123456789/c echo\n"};
+	struct fixture *fixture = *state;
+	char expected[96];
+	int fd;
+
+	snprintf(expected, sizeof(expected),
+		"ok\nword\techo\nuid\t%u\nvia\t via dashboard from fe80::1%%eth0\n",
+		(unsigned)getuid());
+	fd = dial(fixture);
+	say(fixture, fd, "via=dashboard/fe80::1%eth0 echo\n");
+	expect_reply(fixture, fd, expected);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		fd = dial(fixture);
+		say(fixture, fd, wrong[i]);
+		expect_reply(fixture, fd,
+			"error a request begins with via=PROGRAM/FROM or a word\n");
+	}
+	assert_int_equal(fixture->requests, 1);
 }
 
 static void test_line_length(void **state)
@@ -619,6 +646,7 @@ int main(void)
 		T(test_one_request_only),
 		T(test_failure_keeps_lines),
 		T(test_bad_requests),
+		T(test_on_behalf_of),
 		T(test_line_length),
 		T(test_client_leaves),
 		T(test_reply_later),
