@@ -4,6 +4,7 @@
 LIVE_MODULES = \
 	tests/live/asker.py \
 	tests/live/batches.py \
+	tests/live/browser.py \
 	tests/live/chaos_faults.py \
 	tests/live/chaos_sets.py \
 	tests/live/chaos_site.py \

@@ -33,7 +33,14 @@ export function short(value) {
 }
 
 export const share = (value) => isNumber(value) ? `${digits(value * 100, value > 0.9995 || value === 0 ? 0 : 1)} %` : NONE;
-export const rate = (value) => isNumber(value) ? (value >= 100 ? whole.format(value) : digits(value, 1)) : NONE;
+export function rate(value) {
+	if (!isNumber(value))
+		return NONE;
+	if (value > 0 && value < 0.01)
+		return '<0.01';
+	return value >= 100 ? whole.format(value) : digits(value, value < 1 ? 2 : 1);
+}
+
 export const plural = (value, one, many = `${one}s`) => `${count(value)} ${value === 1 ? one : many}`;
 
 export function micros(value) {

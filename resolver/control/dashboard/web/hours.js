@@ -31,8 +31,11 @@ function plain(root, timeline, title) {
 				element('tbody', {}, rows.map((row) => element('tr', {}, element('th', { scope: 'row' }, moment(row.from)), row.counts.map((value) => element('td', { class: 'number' }, count(value))))))))));
 }
 
-/* Returns {update(timeline), end()}. */
+/* Shows bars at once, and the chart when it has come. Returns {update(timeline), end()}. */
 export async function hoursChart(root, timeline, title) {
 	plain(root, timeline, title);
-	return { update: (next) => plain(root, next, title), end() {} };
+	const story = await import('./story-chart.js').catch(() => null);
+	if (!story || !root.isConnected)
+		return { update: (next) => plain(root, next, title), end() {} };
+	return story.storyChart(root, timeline, title);
 }

@@ -22,8 +22,8 @@ export function blockingWords(zones, groups) {
 		return ['off', 'No tunnel zone is loaded'];
 	if (!blocked)
 		return ['off', tunnels.some((zone) => zone.mode === 'watch') ? 'Blocking is off: tunnels are answered and watched' : 'Blocking is off, and nothing is watched'];
-	const but = groups.length ? `, but ${plural(groups.length, 'group')}` : '';
-	return blocked === tunnels.length ? ['on', `Blocking is on for everyone${but}`] : ['part', `Blocking is on for ${blocked} of ${tunnels.length} tunnel zones${but}`];
+	const but = groups.length ? `; ${plural(groups.length, 'group differs', 'groups differ')}` : '';
+	return blocked === tunnels.length ? ['on', `Blocking is on${but || ' for everyone'}`] : ['part', `Blocking is on for ${blocked} of ${tunnels.length} tunnel zones${but}`];
 }
 
 const zoneItem = (zone) => element('li', {}, element('a', { href: '/policy' }, name(zone.zone)), ' ',
@@ -52,10 +52,9 @@ function drawBand() {
 	const band = at('band');
 	band.hidden = false;
 	band.dataset.state = state;
-	fill(band, element('strong', { role: 'status' }, words),
+	fill(band, element('span', {}, element('strong', { role: 'status' }, words), ' ', element('a', { href: '/policy' }, 'Change')),
 		element('ul', {}, tunnels.map(zoneItem), groups.map((group) => element('li', {}, 'group ', name(group.group), ': ',
-			group.zones.map((one) => [name(one.zone), ' ', modeChip(one.mode, one.until ? when(one.until, 'left') : null), ' '])))),
-		element('a', { class: 'more', href: '/policy' }, 'Change'));
+			group.zones.map((one) => [name(one.zone), ' ', modeChip(one.mode, one.until ? when(one.until, 'left') : null), ' '])))));
 }
 
 /* After a change of a mode, and when the overview shows one. */
@@ -157,9 +156,6 @@ async function drawResolvers(changed) {
 // --- help and keys ---
 
 let keys = true;
-const rows = (pairs) => element('dl', { class: 'facts' }, pairs.map(([what, words]) => element('div', {}, element('dt', {}, what), element('dd', {}, words))));
-const key = (text) => element('kbd', {}, text);
-
 function setKeys(on) {
 	keys = on;
 	try {
@@ -167,31 +163,7 @@ function setKeys(on) {
 	} catch { /* as long as the page */ }
 }
 
-function help() {
-	if (document.querySelector('dialog[open]'))
-		return;
-	const node = element('dialog', { class: 'ask wide', 'aria-labelledby': 'help-title' });
-	fill(node, element('form', { method: 'dialog' },
-		element('h2', { id: 'help-title' }, 'Help'),
-		element('h3', {}, 'Words'),
-		rows([
-			[modeChip('watch'), 'names of the zone are answered truthfully, and who asks is recorded'],
-			[modeChip('block'), 'they are answered as the rule says (NXDOMAIN for tunnels), and who asks is recorded'],
-			[modeChip('ignore'), 'as if the zone were not there'],
-			['told a server', 'the client was told the address of a Teredo server: from then on it could tunnel without asking again'],
-			['watched', 'queries that a rule matched and that were answered; blocked ones are counted apart'],
-		]),
-		element('h3', {}, 'Keys'),
-		rows([
-			[key('/'), 'what is behind an address, a name or a client'], [[key('g'), ' ', key('o c w a p h j')], 'go to Overview, Clients, Watch, Address, Policy, Health, Changes'],
-			[[key('↑'), ' ', key('↓')], 'the row above or below, in a table'], [key('Esc'), 'closes a dialog'], [key('?'), 'this help'],
-		]),
-		element('p', {}, element('label', {}, element('input', { type: 'checkbox', checked: keys, onchange: (event) => setKeys(event.target.checked) }), ' Keys are on')),
-		element('p', { class: 'row' }, element('button', { class: 'primary', autofocus: true }, 'Close'))));
-	node.addEventListener('close', () => node.remove());
-	document.body.append(node);
-	node.showModal();
-}
+const help = () => import('./help.js').then(({ show }) => show(keys, setKeys));
 
 const PAGES = { o: '/', c: '/clients', w: '/watch', a: '/address', p: '/policy', h: '/health', j: '/changes' };
 let gone = 0;
@@ -248,9 +220,10 @@ export function start({ navigate, changed }) {
 
 /* Which link of the navigation is the present page. */
 export function showPlace(page) {
-	for (const link of document.querySelectorAll('nav a'))
-		if (new URL(link.href).pathname === `/${page}`)
-			link.setAttribute('aria-current', 'page');
-		else
-			link.removeAttribute('aria-current');
+	for (const link of document.querySelectorAll('nav a')) {
+		const here = new URL(link.href).pathname === `/${page}`;
+		link[here ? 'setAttribute' : 'removeAttribute']('aria-current', 'page');
+		if (here)
+			link.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+	}
 }

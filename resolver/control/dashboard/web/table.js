@@ -100,8 +100,9 @@ export function table(options) {
 
 	function cellOf(column, row) {
 		const content = column.cell ? column.cell(row) : row[column.key];
+		const kinds = [column.number ? 'number' : null, column.class, content === null || content === undefined ? 'none' : null].filter(Boolean);
 		return element(column.head ? 'th' : 'td', {
-			class: column.number ? 'number' : column.class || null, scope: column.head ? 'row' : null, 'data-label': column.label,
+			class: kinds.join(' ') || null, scope: column.head ? 'row' : null, 'data-label': column.label,
 		}, column.number && typeof content === 'number' ? count(content) : content ?? '–');
 	}
 

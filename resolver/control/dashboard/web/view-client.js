@@ -96,7 +96,7 @@ async function hours(client, object, signal) {
 	return timeline?.rows?.length ? timeline : from ? timelineOf(client, from, { dns: queries, 'dns-watched': watched, blocked }) : null;
 }
 
-export async function show(root, [client], { signal }) {
+export async function show(root, [client], { signal, heading }) {
 	const who = element('div', { class: 'identity' });
 	let parts = null, chart = null;
 
@@ -104,6 +104,7 @@ export async function show(root, [client], { signal }) {
 		const figures = section('Figures', 'c-figures'), zone = section('Zones', 'c-zones'), names = section('Names', 'c-names'), week = section('Seven days', 'c-week');
 		const list = table({ caption: `Names that ${client} asked`, columns: nameColumns, rows: [], sort: 'queries', order: 'desc', search: 'Search names', unit: 'names', page: 50, signal, query: 'names-',
 			rowClass: (row) => row.watched ? 'told' : '', empty: () => empty('No names are kept of it.') });
+		list.node.classList.add('narrow');
 		names.body.append(list.node);
 		root.append(element('div', { class: 'columns two' }, figures.node, zone.node), week.node, names.node);
 		return { figures, zone, list, week };
@@ -111,6 +112,8 @@ export async function show(root, [client], { signal }) {
 
 	function draw(data) {
 		const first = !parts;
+		if (data.client.name)
+			fill(heading, name(client), ' ', name(data.client.name, { class: 'name muted' }));
 		parts ||= build();
 		fill(parts.figures.body, counters(data));
 		fill(parts.zone.body, zones(data));

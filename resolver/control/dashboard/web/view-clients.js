@@ -14,12 +14,12 @@ const columns = [
 	{ key: 'client', label: 'Client', head: true, cell: (row) => [clientLink(row.client), row.forwarder ? element('span', { class: 'chip', title: String(row.forwarder) }, 'forwarder?') : null] },
 	{ key: 'name', label: 'Name', cell: (row) => row.name ? name(row.name) : null },
 	{ key: 'queries', label: 'Queries', number: true },
-	{ key: 'watched', label: 'Watched', number: true, cell: (row) => row.watched ? element('span', { class: 'watched' }, count(row.watched)) : 0 },
+	{ key: 'watched', label: 'Watched', number: true, cell: (row) => row.watched ? element('span', { class: 'is-watched' }, count(row.watched)) : 0 },
 	{ key: 'blocked', label: 'Blocked', number: true },
 	{ key: 'cached', label: 'Cached', number: true },
 	{ key: 'nxdomain', label: 'NXDOMAIN', number: true },
 	{ key: 'last', label: 'Last seen', first: 'desc', cell: (row) => when(row.last) },
-	{ key: 'told', label: 'Told a Teredo server', sort: false, cell: (row) => row.told_teredo ? [addressLink(row.told_teredo.server), ' since ', when(row.told_teredo.since, 'moment')] : null },
+	{ key: 'told', label: 'Told a Teredo server', sort: false, cell: (row) => row.told_teredo ? [addressLink(row.told_teredo.server), ' ', when(row.told_teredo.since)] : null },
 ];
 
 export async function show(root, parts, { signal }) {

@@ -19,10 +19,12 @@ const panel = (words, ...body) => element('section', { class: 'panel' }, element
 const state = (good, words) => element('span', { class: `chip ${good}` }, words);
 
 /* columns: [label, cell(row), number] */
-const grid = (caption, columns, rows) => element('table', { class: 'data tight' }, element('caption', { class: 'unseen' }, caption),
+const grid = (caption, columns, rows) => element('table', { class: columns.length > 4 ? 'data' : 'data tight' }, element('caption', { class: 'unseen' }, caption),
 	element('thead', {}, element('tr', {}, columns.map(([label, , number]) => element('th', { scope: 'col', class: number ? 'number' : null }, label)))),
-	element('tbody', {}, rows.map((row) => element('tr', {}, columns.map(([label, cell, number], at) =>
-		element(at ? 'td' : 'th', { class: number ? 'number' : null, scope: at ? null : 'row', 'data-label': label }, cell(row) ?? '–'))))));
+	element('tbody', {}, rows.map((row) => element('tr', {}, columns.map(([label, cell, number], at) => {
+		const content = cell(row);
+		return element(at ? 'td' : 'th', { class: [number ? 'number' : '', content === null ? 'none' : ''].join(' ').trim() || null, scope: at ? null : 'row', 'data-label': label }, content ?? '–');
+	})))));
 
 // --- what needs a person ---
 
@@ -135,7 +137,7 @@ const face = (health) => [attention(health), element('div', { class: 'columns tw
 	element('div', { class: 'columns two' }, zonePanel(health), element('div', {}, sinkPanel(health), dashboardPanel(health)))];
 
 export async function show(root, parts, { signal }) {
-	const place = element('div');
+	const place = element('div', { class: 'stack' });
 	fill(root, place);
 	await region(place, { load: () => get('health', {}, signal), show: (health) => face({ ...health, daemon: health.daemon || {}, redis: health.redis || {} }), every: REFRESH_MS, signal }).ready;
 }

@@ -32,7 +32,7 @@ function part(root, draw) {
 // --- who is tunnelling ---
 
 const isActive = (row) => now() - Date.parse(row.last) < ACTIVE_MS;
-const toldCell = (told) => told ? [addressLink(told.server), ' since ', when(told.since, 'moment')] : element('span', { class: 'muted' }, 'no');
+const toldCell = (told) => told ? [addressLink(told.server), ' ', when(told.since)] : element('span', { class: 'muted' }, 'no');
 
 function tunnelRow(row, modes) {
 	const active = isActive(row);
@@ -40,7 +40,7 @@ function tunnelRow(row, modes) {
 		element('th', { scope: 'row', 'data-label': 'Client' }, clientLink(row.client), row.name ? [' ', name(row.name, { class: 'name muted' })] : null),
 		element('td', { 'data-label': 'Zone' }, zoneLink(row.zone), ' ', modes.has(row.zone) ? modeChip(modes.get(row.zone)) : null),
 		element('td', { class: 'number', 'data-label': 'Queries' }, count(row.hits)),
-		element('td', { 'data-label': 'Since' }, when(row.since, 'moment')),
+		element('td', { 'data-label': 'Since' }, when(row.since), ' ', element('span', { class: 'muted' }, when(row.since, 'moment'))),
 		element('td', { 'data-label': 'Last' }, element('span', { class: `pulse ${active ? 'on' : ''}`, 'aria-hidden': 'true' }), when(row.last), active ? null : element('span', { class: 'muted' }, ' (quiet)')),
 		element('td', { 'data-label': 'Told a Teredo server' }, toldCell(row.told_teredo)));
 }
@@ -122,7 +122,8 @@ function panel(words, id, more) {
 
 function lists(root, signal) {
 	const clients = panel('Busiest clients', 'o-clients', ['/clients', 'all']), names = panel('Names today', 'o-names'), events = panel('What happened', 'o-events', ['/changes', 'all']);
-	root.append(clients.node, names.node, events.node);
+	root.append(clients.node, names.node);
+	root.after(events.node);
 	region(clients.body, { load: () => get('clients', { limit: 8 }, signal), show: topClients, every: LISTS_MS, signal,
 		empty: ({ rows }) => rows.length ? null : empty('No client has asked anything yet.', 'Point one at this resolver.') });
 	region(names.body, { load: () => get('names', { days: 1, limit: 8 }, signal), show: topNames, every: LISTS_MS, signal,
