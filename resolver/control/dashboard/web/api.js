@@ -9,6 +9,7 @@ import { clockFrom } from './format.js';
 const TIMEOUT_MS = 15000;
 let resolver = null;
 let session = null; // set by session.js: {csrf(), signIn(reason), changed()}
+let declined = false; // the dialog was closed: what is read again by itself does not open it again
 
 export class Problem extends Error {
 	constructor(status, title, detail) {
@@ -74,15 +75,19 @@ async function once(url, options, signal) {
 	}
 }
 
-/* Reads; parameters that are null or '' are left out. Throws a Problem, or the signal's AbortError. */
-export async function get(path, parameters = {}, signal = undefined) {
+/* Somebody wants to see something: the dialog may open again. */
+export const askAgain = () => { declined = false; };
+
+/* Reads; parameters that are null or '' are left out. Throws a Problem, or the signal's AbortError. ask: whether the token may be asked for. */
+export async function get(path, parameters = {}, signal = undefined, { ask = true } = {}) {
 	for (;;) {
 		try {
 			return await once(address(path, parameters), {}, signal);
 		} catch (error) {
-			if (!(error instanceof Problem) || error.status !== 401 || !session)
+			if (error.status !== 401 || !session || !ask || declined)
 				throw error;
-			if (!await session.signIn('Reading needs the token of this dashboard.'))
+			declined = !await session.signIn('Reading needs the token of this dashboard.');
+			if (declined)
 				throw error;
 			signal?.throwIfAborted();
 		}

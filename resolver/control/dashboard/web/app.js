@@ -13,6 +13,7 @@
  * A click on a link of ours changes the view without loading the page; the heading takes the focus, so that a screen reader and
  * the Tab key go on there.
  */
+import { askAgain } from './api.js';
 import { element, fill, name, visible } from './dom.js';
 import { refreshTimes } from './format.js';
 import * as live from './live.js';
@@ -109,6 +110,7 @@ async function show(first) {
 }
 
 function navigate(path) {
+	askAgain();
 	const url = new URL(path, location.href);
 	history.replaceState({ scroll: scrollY }, '');
 	history.pushState({ scroll: 0 }, '', url);
@@ -130,8 +132,13 @@ function clicked(event) {
 document.addEventListener('click', clicked);
 addEventListener('popstate', (event) => show(false).then(() => scrollTo(0, event.state?.scroll || 0)));
 setInterval(() => document.hidden || refreshTimes(document.body), 1000);
-session.start(document.getElementById('session')).finally(() => {
-	shell.start({ navigate, changed: () => show(true) });
+function again() {
+	live.restart();
+	show(true);
+}
+
+session.start(document.getElementById('session'), again).finally(() => {
+	shell.start({ navigate, again });
 	live.start();
 	show(true);
 });

@@ -95,7 +95,7 @@ async function poll() {
 	const mine = polling = new AbortController();
 	polledAt = Date.now();
 	try {
-		const object = await get('overview', {}, mine.signal);
+		const object = await get('overview', {}, mine.signal, { ask: false });
 		if (state === 'away')
 			streamAgainAt = 0;
 		receive(object, 'polling');
@@ -116,8 +116,8 @@ function tick() {
 		openStream();
 	if (Date.now() - polledAt >= POLL_MS && age >= POLL_MS - 500 && (!source || age > STALE_MS))
 		poll();
-	if (age > STALE_MS && state !== 'away')
-		become(receivedAt ? 'stale' : 'connecting', problem);
+	if (receivedAt && age > STALE_MS && state !== 'away')
+		become('stale', problem);
 }
 
 function hidden() {

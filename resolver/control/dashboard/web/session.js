@@ -3,7 +3,7 @@
  * Who is signed in. The token goes once to the server, which answers with a cookie that scripts cannot read and a CSRF text
  * that is kept here in memory only. Whoever needs a session calls signIn(reason), which opens one dialog however many wait.
  */
-import { Problem, plain, useSession } from './api.js';
+import { Problem, askAgain, plain, useSession } from './api.js';
 import { element, fill } from './dom.js';
 import { failed } from './states.js';
 
@@ -85,12 +85,20 @@ export function signIn(reason) {
 	return waiting;
 }
 
-export function start(button) {
+/* again(): shows the page anew after somebody signed in or out. */
+export function start(button, again) {
 	useSession({ csrf, signIn, changed });
 	on((session) => {
 		button.hidden = false;
 		button.textContent = session.signed_in ? 'Sign out' : 'Sign in';
 	});
-	button.addEventListener('click', () => known.signed_in ? signOut() : signIn('Changes, and where it was configured so reading, need the token of this dashboard.'));
+	button.addEventListener('click', async () => {
+		if (known.signed_in)
+			await signOut();
+		else if (!await signIn(known.reading === 'open' ? 'Changes need the token of this dashboard.' : 'Reading and changes need the token of this dashboard.'))
+			return;
+		askAgain();
+		again();
+	});
 	return changed().catch(() => known);
 }

@@ -132,11 +132,39 @@ function drawLive() {
 	else
 		mark(at('live'), kind, words(since), problem?.message || '');
 	document.body.dataset.live = state;
+	drawNotices();
+}
+
+/* What is away, and what that means for what is shown. */
+function notices() {
+	const { state, since, problem } = live.status();
+	const overview = live.overview(), { redis, redis_words: redisWords, daemon, daemon_words: daemonWords, as_of: asOf } = overview?.state || {};
+	if (state === 'away')
+		return [['bad', [problem?.title || 'The dashboard does not answer', since ? [': what is shown is of ', when(since, 'stamp'), ', ', when(since)] : null, '. ', problem?.detail || '']]];
+	const list = [];
+	if (state === 'stale' && problem)
+		list.push(['warn', [problem.title, ': ', name(problem.message), since ? [' What is shown is of ', when(since, 'stamp'), '.'] : null]]);
+	if (redis === 'away')
+		list.push(['warn', ['Redis is away', redisWords ? [' (', name(redisWords), ')'] : null, ': figures are of ', when(asOf, 'stamp'), '. Queries are answered and counted all the same.']]);
+	if (daemon === 'away')
+		list.push(['bad', ['The resolver does not answer', daemonWords ? [' (', name(daemonWords), ')'] : null, '. Figures come from Redis; nothing can be changed.']]);
+	if (overview?.missing?.length)
+		list.push(['warn', ['Without: ', overview.missing.map((one, at) => [at ? ', ' : '', name(typeof one === 'string' ? one : one.resolver || '')])]]);
+	return list;
+}
+
+let noticed = '';
+function drawNotices() {
+	const lines = notices().map(([kind, words]) => element('p', { class: kind }, words));
+	const text = lines.map((line) => line.textContent).join();
+	if (text !== noticed)
+		fill(at('notice'), lines);
+	noticed = text;
 }
 
 // --- which resolver ---
 
-async function drawResolvers(changed) {
+async function drawResolvers(again) {
 	const health = await get('health').catch(() => null);
 	const names = (health?.fleet || []).map((row) => row.resolver);
 	const select = at('resolver');
@@ -148,8 +176,7 @@ async function drawResolvers(changed) {
 	select.hidden = false;
 	select.addEventListener('change', () => {
 		chooseResolver(select.value || null);
-		live.restart();
-		changed();
+		again();
 	});
 }
 
@@ -196,8 +223,8 @@ function search(event, navigate) {
 	navigate(pathOf('address', what));
 }
 
-/* navigate(path) goes to a page; changed() shows the present one anew. */
-export function start({ navigate, changed }) {
+/* navigate(path) goes to a page; again() shows the present one anew. */
+export function start({ navigate, again }) {
 	try {
 		keys = localStorage.getItem(KEYS_OFF) !== '1';
 	} catch { /* on */ }
@@ -215,7 +242,7 @@ export function start({ navigate, changed }) {
 		drawLive();
 	});
 	setInterval(() => document.hidden || readPolicy(), POLICY_MS);
-	drawResolvers(changed);
+	drawResolvers(again);
 }
 
 /* Which link of the navigation is the present page. */

@@ -3,6 +3,7 @@
  * The faces of whatever is loaded: loading, empty, error, stale. A region shows one thing that comes from the API and keeps it
  * fresh; when a later reading fails, what was shown stays, dimmed, under a line that says since when it is old.
  */
+import { askAgain } from './api.js';
 import { element, fill } from './dom.js';
 import { now, when } from './format.js';
 
@@ -23,7 +24,7 @@ export function failed(problem, retry) {
 	return element('div', { class: 'face bad', role: 'alert' },
 		element('p', { class: 'strong' }, title),
 		problem.message && problem.message !== title ? element('p', {}, problem.message) : null,
-		retry ? element('p', {}, element('button', { type: 'button', onclick: retry }, 'Try again')) : null);
+		retry ? element('p', {}, element('button', { type: 'button', onclick: () => { askAgain(); retry(); } }, 'Try again')) : null);
 }
 
 export const staleLine = (problem, since, retry) => element('p', { class: 'stale-line', role: 'status' },

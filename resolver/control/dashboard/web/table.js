@@ -46,6 +46,7 @@ const firstOrder = (column) => column.first || (column.number ? 'desc' : 'asc');
  *   fetch    async ({sort, order, search, offset, limit}, signal) → {rows, matching, total}
  *   search   label of the search field; none: no field
  *   empty    () → a face, for no rows at all
+ *   tight    few short columns: rows stay rows on a narrow page
  *   query    prefix of what stands in the page's address; none: not kept there
  * Returns {node, refresh(rows)}.
  */
@@ -55,7 +56,7 @@ export function table(options) {
 	const state = readState(options);
 	const body = element('tbody');
 	const head = element('tr');
-	const grid = element('table', { class: 'data' }, element('caption', { class: options.captionClass || 'unseen' }, options.caption), element('thead', {}, head), body);
+	const grid = element('table', { class: options.tight ? 'data tight' : 'data' }, element('caption', { class: options.captionClass || 'unseen' }, options.caption), element('thead', {}, head), body);
 	const foot = element('div', { class: 'table-foot' });
 	const place = element('div', { class: 'table-place' });
 	const field = options.search ? searchField() : null;

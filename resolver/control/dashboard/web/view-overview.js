@@ -138,6 +138,7 @@ export async function show(root, parts, { signal }) {
 	const tileBox = element('section', { class: 'tiles', 'aria-label': 'Figures' });
 	const columns = element('div', { class: 'columns' });
 	who.body.append(loading());
+	zones.node.hidden = day.node.hidden = true; // until there is something to show
 	fill(root, who.node, tileBox, day.node, columns);
 	columns.append(zones.node);
 	const rates = [];
@@ -163,6 +164,7 @@ export async function show(root, parts, { signal }) {
 		const { tunnelling: rows = [], zones: all = [], day: sums = {}, hours = [], now: current = {}, latency, upstreams = [] } = overview;
 		const cached = hours.map((hour) => hour.queries ? hour.cached / hour.queries : null);
 		rates.splice(0, rates.length, ...cached.slice(-KEPT));
+		zones.node.hidden = day.node.hidden = false;
 		drawWho({ rows, zones: all, active: rows.map(isActive) });
 		drawTiles({ day: sums, hours, now: current, rates, latency, upstreams });
 		drawZones(all);
