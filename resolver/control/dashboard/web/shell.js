@@ -107,7 +107,7 @@ function mark(node, kind, words, title = '') {
 
 function drawHealth() {
 	const { state } = live.status();
-	const [kind, words] = state === 'away' ? ['none', 'unknown'] : healthWords(live.overview());
+	const [kind, words] = state === 'away' || (state === 'stale' && !live.overview()) ? ['none', 'unknown'] : healthWords(live.overview());
 	const detail = live.overview()?.state || {};
 	mark(at('healthy'), kind, words, [detail.daemon_words, detail.redis_words].filter(Boolean).join(' · '));
 	at('healthy').setAttribute('aria-label', `Health: ${words}`);

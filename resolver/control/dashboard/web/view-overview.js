@@ -171,7 +171,7 @@ export async function show(root, parts, { signal }) {
 		drawHours(hours);
 	});
 	const offState = live.on('state', ({ state, problem }) => {
-		root.classList.toggle('stale', state === 'stale' || state === 'away');
+		root.classList.toggle('stale', (state === 'stale' || state === 'away') && live.overview() !== null);
 		if (problem && !live.overview())
 			fill(who.body, failed(problem, () => live.restart()));
 	});
