@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * An array that is looked through from the front: there are few changes, and whoever looks for one
- * does it once a command. The text is one line a change between a line that names the form and one
+ * An array that is looked through: there are few changes, and whoever looks for one does it once a
+ * command. Its order is that in which they were set, so one with an end stands behind the one
+ * without end that it covers, is found first, and leaves the other one when it ends. The text is one line a change between a line that names the form and one
  * that counts them, so a file that was cut is told from a whole one; half of what a person had set
  * would be neither what was wanted nor what is configured, so it counts for nothing.
  */
@@ -33,10 +34,24 @@ static bool is_of(const struct mode_change *change, const char *zone, const char
 	return strcmp(change->zone, zone) == 0 && strcmp(change->group, group) == 0;
 }
 
+static bool is_same_kind(const struct mode_change *a, const struct mode_change *b)
+{
+	return is_of(a, b->zone, b->group) && (a->until_s == 0) == (b->until_s == 0);
+}
+
 const struct mode_change *modes_find(const struct modes *modes, const char *zone, const char *group)
 {
-	for (size_t i = 0; i < modes->count; i++)
+	for (size_t i = modes->count; i-- > 0;)
 		if (is_of(&modes->items[i], zone, group))
+			return &modes->items[i];
+	return NULL;
+}
+
+/* One without end, or one with an end: each stands for itself. */
+static struct mode_change *find_same_kind(struct modes *modes, const struct mode_change *change)
+{
+	for (size_t i = 0; i < modes->count; i++)
+		if (is_same_kind(&modes->items[i], change))
 			return &modes->items[i];
 	return NULL;
 }
@@ -56,11 +71,14 @@ static bool make_room(struct modes *modes)
 
 enum td_error modes_set(struct modes *modes, const struct mode_change *change)
 {
-	for (size_t i = 0; i < modes->count; i++) {
-		if (is_of(&modes->items[i], change->zone, change->group)) {
-			modes->items[i] = *change;
-			return TD_OK;
-		}
+	struct mode_change *same = find_same_kind(modes, change);
+
+	for (size_t i = modes->count; change->until_s == 0 && i-- > 0;)
+		if (is_of(&modes->items[i], change->zone, change->group) && modes->items[i].until_s)
+			modes_remove(modes, i);
+	if (same) {
+		*same = *change;
+		return TD_OK;
 	}
 	if (modes->count == MODES_MAX)
 		return TD_FULL;
@@ -72,7 +90,9 @@ enum td_error modes_set(struct modes *modes, const struct mode_change *change)
 
 void modes_remove(struct modes *modes, size_t i)
 {
-	modes->items[i] = modes->items[--modes->count];
+	modes->count--;
+	memmove(&modes->items[i], &modes->items[i + 1],
+		(modes->count - i) * sizeof(modes->items[0]));
 }
 
 bool modes_take_ended(struct modes *modes, int64_t now_s, struct mode_change *out)
@@ -204,7 +224,7 @@ static enum td_error read_lines(
 		if (strncmp(line, "end ", 4) == 0)
 			break;
 		*why = "a line of it is not understood";
-		if (!read_change(&change, line) || modes_find(modes, change.zone, change.group))
+		if (!read_change(&change, line) || find_same_kind(modes, &change))
 			return TD_MALFORMED;
 		enum td_error error = modes_set(modes, &change);
 		if (error != TD_OK)

@@ -2,7 +2,8 @@
 /*
  * Modes that were changed by command: of a zone, for everybody or for one group of clients, with or
  * without an end. They go before the configuration and its schedules until they end or are taken
- * back, also over a restart: the table can be written as text and read again. Zones and groups are
+ * back; one with an end goes before one without, which applies again afterwards. Also over a
+ * restart: the table can be written as text and read again. Zones and groups are
  * known by name, because their numbers are others after a reload. Reads no clock; one thread.
  */
 #pragma once
@@ -15,7 +16,8 @@
 #include "lib/base/strbuf.h"
 #include "policy/policy.h"
 
-#define MODES_MAX (POLICY_GROUPS_MAX * POLICY_ZONES_MAX) /* one for each group and zone */
+/* One with and one without an end for each group and zone. */
+#define MODES_MAX (2 * POLICY_GROUPS_MAX * POLICY_ZONES_MAX)
 #define MODE_USER_MAX 33                                 /* a user's name with its NUL */
 #define MODE_FOR_MAX_S (INT64_C(366) * 86400) /* the longest time that can be asked for */
 
@@ -38,14 +40,17 @@ struct modes {
 void modes_init(struct modes *modes);
 void modes_deinit(struct modes *modes);
 
-/* Takes the place of the one for the same zone and group. TD_FULL, TD_NOMEM: nothing is changed. */
+/*
+ * One without an end takes the place of whatever there is for the same zone and group; one with an
+ * end that of another with an end. TD_FULL, TD_NOMEM: nothing is changed.
+ */
 enum td_error modes_set(struct modes *modes, const struct mode_change *change);
 
-/* NULL: there is none. Until the next change. */
+/* The one in force. NULL: there is none. Until the next change. */
 const struct mode_change *modes_find(
 	const struct modes *modes, const char *zone, const char *group);
 
-/* Removes number i; the last one takes its place. */
+/* Removes number i; those behind it move up. */
 void modes_remove(struct modes *modes, size_t i);
 
 /* Takes one out that has ended by now. False: there is none. */

@@ -376,7 +376,7 @@ const struct command command_mode = {
 		"zones, or the one of --zone, for all clients but those of groups with a mode of "
 		"their own, or for those of --group; until the next change, also over a restart, "
 		"or "
-		"for the time of --for.\n\n"
+		"for the time of --for; then what was set before, or is configured, applies again.\n\n"
 		"  watch   answer truthfully and record the hit\n"
 		"  block   answer as the rule says (NXDOMAIN in the shipped zones) and record it\n"
 		"  ignore  as if the zone were not there\n"

@@ -162,6 +162,18 @@ class TestCommand:
         assert "mode of teredo: block to watch, what uid %d" % os.getuid() in daemon.log()
         assert not os.path.exists(os.path.join(daemon.state, "modes"))
 
+    def test_pause_of_a_block(self, teredown, nsd):
+        """What has an end covers what has none, which applies again afterwards."""
+        daemon = teredown(nsd.endpoint, redis="embedded")
+        daemon.run("block", "on")
+        daemon.run("mode", "watch", "--for", "2s")
+        assert not is_blocked(daemon, OTHER)
+        until(lambda: is_blocked(daemon, OTHER), "the end of the pause", 10)
+        assert modes_of(daemon)["teredo", None] == ("block", "command")
+        daemon.run("mode", "watch", "--for", "1h")
+        daemon.run("mode", "reset")
+        assert modes_of(daemon)["teredo", None] == ("watch", "configuration")
+
     def test_events_say_who_and_until_when(self, teredown, nsd):
         daemon = teredown(nsd.endpoint, redis="embedded", groups=GROUPS)
         daemon.run("mode", "ignore", "--zone", "teredo", "--group", "kids", "--for", "1h")

@@ -65,6 +65,38 @@ static void test_one_for_each(void **state)
 	modes_deinit(&modes);
 }
 
+/* A pause of what somebody blocked ends, and it is blocked again. */
+static void test_one_with_an_end_covers(void **state)
+{
+	struct modes modes, again;
+	struct mode_change ended;
+	struct strbuf text;
+	const char *why;
+
+	(void)state;
+	modes_init(&modes);
+	modes_init(&again);
+	strbuf_init(&text);
+	set(&modes, "a", "", MODE_BLOCK, 0);
+	set(&modes, "b", "", MODE_BLOCK, 0);
+	set(&modes, "a", "", MODE_WATCH, NOW + 60);
+	set(&modes, "a", "", MODE_IGNORE, NOW + 30);
+	assert_int_equal(modes.count, 3);
+	modes_write(&modes, &text);
+	assert_int_equal(modes_read(&again, text.data, text.length, &why), TD_OK);
+	assert_int_equal(modes_find(&again, "a", "")->mode, MODE_IGNORE);
+	assert_true(modes_take_ended(&again, NOW + 30, &ended));
+	assert_int_equal(ended.mode, MODE_IGNORE);
+	assert_int_equal(modes_find(&again, "a", "")->mode, MODE_BLOCK);
+	set(&modes, "a", "", MODE_WATCH, 0);
+	assert_int_equal(modes.count, 2);
+	assert_int_equal(modes_find(&modes, "a", "")->mode, MODE_WATCH);
+	assert_int_equal(modes_next_end(&modes), INT64_MAX);
+	strbuf_deinit(&text);
+	modes_deinit(&again);
+	modes_deinit(&modes);
+}
+
 static void test_bound(void **state)
 {
 	struct modes modes;
@@ -350,6 +382,7 @@ int main(void)
 #define BED(test) cmocka_unit_test_setup_teardown(test, open_bed, close_bed)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_for_each),
+		cmocka_unit_test(test_one_with_an_end_covers),
 		cmocka_unit_test(test_bound),
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_damaged_text),
