@@ -44,9 +44,14 @@ export function region(root, { load, show, empty: faceOf, every, signal }) {
 	let shownAt = 0, timer = null, running = null;
 
 	function draw(data) {
+		const nodes = faceOf?.(data) || show(data);
 		shownAt = now();
 		root.classList.remove('stale');
-		fill(root, faceOf?.(data) || show(data));
+		// What keeps its nodes and only changes them keeps its focus, too.
+		if (nodes instanceof Node && nodes.parentNode === root)
+			root.querySelector(':scope > .stale-line')?.remove();
+		else
+			fill(root, nodes);
 	}
 
 	function fail(problem) {

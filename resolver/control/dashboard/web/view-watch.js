@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * Watch: who is tunnelling, since when, how much. Without a zone each class of tunnels in a line, hits of today beside those of yesterday,
+ * and the clients that are new since then; with one, who asks for its names. Read again every two seconds, so that whoever blocks sees
+ * the counts stop.
+ */
+import { get } from './api.js';
+import { clientLink, dnsName, element, name, nameLink, zoneLink } from './dom.js';
+import { count, plural, share, when } from './format.js';
+import { timelineOf } from './hours.js';
+import { partsPage } from './parts.js';
+import { modeButtons, modeNow, notices } from './policy-actions.js';
+import { bars } from './spark.js';
+import { command, empty } from './states.js';
+import { storyChart } from './story-chart.js';
+
+const EVERY_MS = 2000;
+const CLIENTS = 500;
+
+export const title = ([zone]) => zone ? `Watch: ${zone}` : 'Watch';
+
+/* --- all classes --- */
+
+function todayCell(row) {
+	const before = row.hits_yesterday, more = row.hits_today - before;
+	const words = !before || !more ? null : `${more > 0 ? '▲' : '▼'} ${share(Math.abs(more) / before)}`;
+	return [count(row.hits_today), words ? [' ', element('span', { class: 'muted', title: 'against yesterday, whole day' }, words)] : null];
+}
+
+const trendCell = (row) => bars([{ kind: 'watched', values: row.trend.counts }],
+	`Hits an hour over ${Math.round(row.trend.counts.length / 24)} days, at most ${count(Math.max(0, ...row.trend.counts))}`);
+
+const classColumns = [
+	{ key: 'zone', label: 'Class', head: true, cell: (row) => zoneLink(row.zone) },
+	{ key: 'mode', label: 'Mode', cell: modeNow },
+	{ key: 'trend', label: 'Seven days', sort: false, cell: trendCell },
+	{ key: 'hits_today', label: 'Today', number: true, cell: todayCell },
+	{ key: 'hits_yesterday', label: 'Yesterday', number: true },
+	{ key: 'hits', label: 'Hits in all', number: true },
+	{ key: 'clients', label: 'Clients', number: true },
+	{ key: 'fresh', label: 'New since yesterday', number: true, value: (row) => row.new_clients.length, cell: (row) => row.new_clients.length },
+	{ key: 'last', label: 'Last hit', cell: (row) => when(row.last) },
+];
+
+const freshColumns = [
+	{ key: 'client', label: 'Client', head: true, cell: (row) => clientLink(row.client) },
+	{ key: 'name', label: 'Name', cell: (row) => row.name ? name(row.name) : '–' },
+	{ key: 'zone', label: 'Class', cell: (row) => zoneLink(row.zone) },
+	{ key: 'first', label: 'First asked', cell: (row) => when(row.first) },
+];
+
+const nothingAsked = () => empty('Nobody asked for a tunnel.', 'This is the good news. To see that it works: ', command('dig @127.0.0.1 teredo.ipv6.microsoft.com'),
+	' at the address the resolver listens on; the hit stands here within seconds.');
+
+function drawAll(parts, { zones }) {
+	const asking = zones.filter((zone) => zone.clients), fresh = zones.flatMap((zone) => zone.new_clients.map((one) => ({ ...one, zone: zone.zone })));
+	parts.show('gist', null, [asking.map((zone) => zone.zone), fresh.length], () => element('p', { class: 'lead' },
+		asking.length ? [asking.map((zone, at) => [at ? ', ' : '', zoneLink(zone.zone), ` (${plural(zone.clients, 'client')})`]), '. ',
+			fresh.length ? `${plural(fresh.length, 'client is', 'clients are')} new since yesterday.` : 'Nobody is new since yesterday.'] : nothingAsked()));
+	parts.table('classes', 'Classes of tunnels', zones, { columns: classColumns, unit: 'classes',
+		empty: () => empty('No zone is watched.', 'Name one in the configuration: ', command('zone "teredo" { file = "teredo.rpz" mode = watch }')) });
+	parts.table('fresh', 'New since yesterday', fresh, { columns: freshColumns, unit: 'clients', sort: 'first', order: 'desc' });
+}
+
+/* --- one class --- */
+
+const clientColumns = [
+	{ key: 'client', label: 'Client', head: true, cell: (row) => [clientLink(row.client), row.new ? element('span', { class: 'chip new' }, 'new') : null] },
+	{ key: 'name', label: 'Name', cell: (row) => row.name ? name(row.name) : '–' },
+	{ key: 'hits', label: 'Hits', number: true },
+	{ key: 'first', label: 'Since', cell: (row) => when(row.first, 'moment') },
+	{ key: 'last', label: 'Last', cell: (row) => when(row.last) },
+	{ key: 'told_teredo', label: 'Was told a Teredo server', value: (row) => row.told_teredo?.since,
+		cell: (row) => row.told_teredo ? [when(row.told_teredo.since, 'moment'), ' ', dnsName(row.told_teredo.server)] : '–' },
+];
+
+const nameColumns = [
+	{ key: 'name', label: 'Name', head: true, cell: (row) => nameLink(row.name) },
+	{ key: 'hits', label: 'Hits', number: true },
+	{ key: 'clients', label: 'Clients', number: true },
+];
+
+const figures = (zone) => element('dl', { class: 'figures' }, [['Hits', count(zone.hits)], ['Today', count(zone.hits_today)], ['Yesterday', count(zone.hits_yesterday)],
+	['Clients', count(zone.clients_total)], ['Last hit', when(zone.last)]].map(([label, value]) => element('div', {}, element('dt', {}, label), element('dd', {}, value))));
+
+function modeNodes(zone, policy, done) {
+	const rows = (policy?.groups || []).flatMap((group) => group.zones.filter((one) => one.zone === zone.zone).map((one) => ({ ...one, group: group.group })));
+	return [element('p', {}, 'For everybody: ', modeNow(zone), rows.map((row) => ['; for group ', name(row.group), ': ', modeNow(row)]), '.'),
+		policy && zone.mode !== 'always' ? modeButtons(policy, zone.zone, done) : null];
+}
+
+async function loadZone(zone, signal) {
+	const [found, policy] = await Promise.all([get(`watch/${encodeURIComponent(zone)}`, { limit: CLIENTS }, signal), get('policy', {}, signal).catch(() => null)]);
+	return { zone: { ...found, clients_total: found.total ?? found.clients.length }, policy };
+}
+
+async function showZone(root, zone, { signal, policyChanged }) {
+	let page = null, chart = null;
+	const place = element('div');
+	const done = notices(place, () => {
+		page?.refresh();
+		policyChanged();
+	});
+	function drawChart(parts, { from, counts }) {
+		const timeline = timelineOf(zone, from, { 'dns-watched': counts });
+		parts.once('chart', 'Seven days', (body) => {
+			chart = storyChart(body, timeline, `Hits an hour of ${zone}`);
+		});
+		chart.then((story) => story.update(timeline));
+	}
+	function draw(parts, { zone: one, policy }) {
+		parts.show('mode', null, [one.mode, one.until, policy?.zones.map((row) => [row.mode, row.until]), policy?.groups], () => modeNodes(one, policy, done));
+		parts.show('figures', null, [one.hits, one.hits_today, one.hits_yesterday, one.clients_total, one.last], () => figures(one));
+		drawChart(parts, one.trend);
+		parts.table('clients', 'Who asks', one.clients, { columns: clientColumns, unit: 'clients', sort: 'hits', order: 'desc', search: 'Search clients', query: 'c-', empty: nothingAsked });
+		parts.table('names', 'Names', one.names || [], { columns: nameColumns, unit: 'names', sort: 'hits', order: 'desc' });
+	}
+	root.append(element('p', {}, element('a', { href: '/watch' }, '‹ All classes')), place);
+	page = await partsPage(root, ['mode', 'figures', 'chart', 'clients', 'names'], { load: () => loadZone(zone, signal), draw, every: EVERY_MS }, signal);
+	return async () => (await chart)?.end();
+}
+
+export async function show(root, [zone], context) {
+	if (zone)
+		return showZone(root, zone, context);
+	const { signal } = context;
+	root.append(element('p', { class: 'muted' }, 'Who tries to open a tunnel through the network, by class.'));
+	await partsPage(root, ['gist', 'classes', 'fresh'], { load: () => get('watch', {}, signal), draw: drawAll, every: EVERY_MS }, signal);
+}
