@@ -167,6 +167,12 @@ struct options {
 	unsigned rate_limit_slip, rate_limit_prefix_v6;
 	struct prefix *rate_exempt;
 	size_t rate_exempt_count;
+	struct endpoint *dashboard_listen; /* of `teredown dashboard`, as what follows */
+	size_t dashboard_listen_count;
+	char *dashboard_certificate, *dashboard_key; /* "": no TLS */
+	unsigned dashboard_reading_open;             /* 1: reading needs no token */
+	char **dashboard_hosts; /* names, or addresses, that a Host may have besides */
+	size_t dashboard_hosts_count;
 	unsigned log_level;       /* enum log_level */
 	enum client_identity client_identity;
 	unsigned client_prefix;

@@ -194,6 +194,22 @@ bool option_check_name(const struct options *options, const char *text, char *wh
 	return false;
 }
 
+/* As it stands in a Host header, without a port. */
+bool option_check_host(const struct options *options, const char *text, char *why)
+{
+	size_t length = strlen(text);
+	(void)options;
+	if (length > 0 && length < 254 &&
+		strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:") ==
+			length)
+		return true;
+	snprintf(why, WHY_MAX,
+		"\"%.80s\" is not a name, expected one such as dns.example.net, without port and "
+		"scheme",
+		text);
+	return false;
+}
+
 bool option_check_event_command(const struct options *options, const char *text, char *why)
 {
 	if (options->event_command_count > 0 || *text == '/')

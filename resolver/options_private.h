@@ -49,6 +49,7 @@ struct option_row {
 	option_check_fn *check;   /* NULL: none */
 	size_t offset, size;      /* of the field in struct options */
 	size_t count_offset;      /* of a list's count */
+	uint16_t port;            /* OPTION_ENDPOINTS: where none is given; 0: 53 */
 	bool reloadable;          /* SIGHUP brings it into effect */
 	const char *help;
 };
@@ -88,7 +89,7 @@ void option_print_redis(const char *url, FILE *out);
 
 /* The checks of rows (options_check.c; that of `redis` in options_redis.c). */
 option_check_fn option_check_client_names, option_check_dnstap, option_check_dnstap_message,
-	option_check_event_command, option_check_exclude, option_check_log_file, option_check_name,
+	option_check_event_command, option_check_exclude, option_check_host, option_check_log_file, option_check_name,
 	option_check_memory_dir, option_check_path, option_check_path_or_none, option_check_redis,
 	option_check_resolver_name, option_check_upstream, option_check_user;
 

@@ -62,6 +62,7 @@ static const char *const upstream_order_words[] = {"fastest", "strict", NULL};
 static const char *const query_log_words[] = {"off", "watched", "all", NULL};
 static const char *const client_identity_words[] = {"address", "prefix", "mac", NULL};
 static const char *const anonymize_words[] = {"off", "prefix", "hash", NULL};
+static const char *const dashboard_reading_words[] = {"token", "open", NULL};
 static const char *const log_level_words[] = {"error", "warning", "info", "debug", NULL};
 
 #define FIELD(name) \
@@ -954,6 +955,62 @@ const struct option_row option_rows[] = {
 			"second, is killed after a minute, and finds TEREDOWN_EVENT, "
 			"TEREDOWN_RESOLVER, TEREDOWN_CLIENT, TEREDOWN_ZONE and TEREDOWN_TIME in its "
 			"environment, which holds only PATH and LANG besides."},
+	{.name = "dashboard-listen",
+		.type = OPTION_ENDPOINTS,
+		.unit = "addresses",
+		LIST(dashboard_listen),
+		.min = 1,
+		.max = 16,
+		.port = 8053,
+		.initial = "{ \"127.0.0.1:8053\" }",
+		.reloadable = true,
+		.help = "Addresses on which teredown dashboard is open; port 8053 where none is "
+			"given. It reads this and the other options of its own when it starts, and "
+			"all but this one again at SIGHUP; teredownd has no use for them."},
+	{.name = "dashboard-certificate",
+		.type = OPTION_TEXT,
+		.unit = "an absolute path or \"\"",
+		FIELD(dashboard_certificate),
+		.min = 0,
+		.max = 1024,
+		.initial = "",
+		.check = option_check_path_or_none,
+		.reloadable = true,
+		.help = "The certificate of the dashboard (PEM, with what leads to its authority): "
+			"with it and dashboard-key, it speaks TLS (1.2 or later) on all of its "
+			"addresses. Empty: no TLS."},
+	{.name = "dashboard-key",
+		.type = OPTION_TEXT,
+		.unit = "an absolute path or \"\"",
+		FIELD(dashboard_key),
+		.min = 0,
+		.max = 1024,
+		.initial = "",
+		.check = option_check_path_or_none,
+		.reloadable = true,
+		.help = "The private key (PEM) of dashboard-certificate. Only its owner and a group "
+			"may be able to read it."},
+	{.name = "dashboard-reading",
+		.type = OPTION_WORD,
+		FIELD(dashboard_reading_open),
+		.initial = "token",
+		.words = dashboard_reading_words,
+		.reloadable = true,
+		.help = "Whether reading the dashboard needs its token: token, or open to everyone "
+			"who reaches it. Changes need the token in any case."},
+	{.name = "dashboard-hosts",
+		.type = OPTION_TEXTS,
+		.unit = "names",
+		LIST(dashboard_hosts),
+		.min = 0,
+		.max = 64,
+		.initial = "{ }",
+		.check = option_check_host,
+		.reloadable = true,
+		.help = "Names under which the dashboard is called, besides its own addresses and "
+			"localhost, such as that of a proxy in front of it. A request for another "
+			"name is refused, so that no foreign page can reach the dashboard by a "
+			"name that it lets lead here (DNS rebinding)."},
 	{.name = "log-level",
 		.type = OPTION_WORD,
 		FIELD(log_level),

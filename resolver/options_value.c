@@ -136,14 +136,16 @@ bool option_refuse(char *why, const char *words)
 
 /* --- addresses in text --- */
 
-static bool parse_endpoint(const char *text, struct endpoint *out, char *why)
+static bool parse_endpoint(
+	const struct option_row *row, const char *text, struct endpoint *out, char *why)
 {
-	if (server_endpoint_from_text(out, text, DNS_PORT) && out->port != 0)
+	uint16_t port = row->port ? row->port : DNS_PORT;
+	if (server_endpoint_from_text(out, text, port) && out->port != 0)
 		return true;
 	snprintf(why, WHY_MAX,
-		"\"%.80s\" is not an address, expected one such as 192.0.2.1, 192.0.2.1:53 or "
-		"[2001:db8::1]:53",
-		text);
+		"\"%.80s\" is not an address, expected one such as 192.0.2.1, 192.0.2.1:%u or "
+		"[2001:db8::1]:%u",
+		text, port, port);
 	return false;
 }
 
@@ -329,7 +331,7 @@ static bool add_endpoint(
 	struct options *options, const struct option_row *row, const char *text, char *why)
 {
 	struct endpoint endpoint = {0};
-	return parse_endpoint(text, &endpoint, why) &&
+	return parse_endpoint(row, text, &endpoint, why) &&
 	       (!row->check || row->check(options, text, why)) &&
 	       append_item(options, row, &endpoint, text, why);
 }

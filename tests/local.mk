@@ -11,6 +11,7 @@ LIVE_MODULES = \
 	tests/live/chunks.py \
 	tests/live/conftest.py \
 	tests/live/crowd.py \
+	tests/live/dashboard.py \
 	tests/live/cutter.py \
 	tests/live/harness.py \
 	tests/live/load.py \
@@ -29,6 +30,7 @@ LIVE_MODULES = \
 	tests/live/test_clients.py \
 	tests/live/test_completions.py \
 	tests/live/test_control.py \
+	tests/live/test_dashboard.py \
 	tests/live/test_dnstap.py \
 	tests/live/signed.py \
 	tests/live/test_dnssec.py \

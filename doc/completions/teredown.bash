@@ -4,7 +4,7 @@
 _teredown()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
-	local commands="status top who drops timeline tail export ingest mode block reload policy cache flush remediate verify forget decode probe help"
+	local commands="status top who drops timeline tail export ingest mode block reload policy cache flush remediate verify forget decode probe dashboard help"
 	local word command="" i
 
 	case $prev in
@@ -106,6 +106,7 @@ _teredown()
 	flush) COMPREPLY=($(compgen -W "--all --suffix --type $options" -A hostname -- "$cur")) ;;
 	forget) COMPREPLY=($(compgen -W "--yes $options" -- "$cur")) ;;
 	probe) COMPREPLY=($(compgen -W "--file --port --rate --tries --wait --deadline $options" -A hostname -- "$cur")) ;;
+	dashboard) COMPREPLY=($(compgen -W "--fleet $options" -- "$cur")) ;;
 	block) COMPREPLY=($(compgen -W "on off --group --for $options" -- "$cur")) ;;
 	*) COMPREPLY=($(compgen -W "$options" -- "$cur")) ;;
 	esac

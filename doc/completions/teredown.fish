@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # fish completion of teredown(1)
 
-set -l commands status top who drops timeline tail export ingest mode block reload policy cache flush remediate verify forget decode probe help
+set -l commands status top who drops timeline tail export ingest mode block reload policy cache flush remediate verify forget decode probe dashboard help
 
 complete -c teredown -f
 complete -c teredown -s c -l config -r -F -d 'configuration of the daemon'
@@ -25,6 +25,7 @@ complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a cache -d 
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a flush -d 'take a name, or all names, out of the cache'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a remediate -d 'what switches Teredo off on hosts'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a verify -d 'whether remediated hosts are quiet'
+complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a dashboard -d 'a page in the browser, and /metrics'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a forget -d 'remove everything recorded of a client'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a decode -d 'what tunnel addresses have inside, as a filter too'
 complete -c teredown -n "not __fish_seen_subcommand_from $commands" -a probe -d 'does a Teredo server listen there'
@@ -34,7 +35,7 @@ complete -c teredown -n '__fish_seen_subcommand_from top' -a 'clients names watc
 complete -c teredown -n '__fish_seen_subcommand_from top' -s d -l days -x -d 'count the last N days'
 complete -c teredown -n '__fish_seen_subcommand_from top who drops tail policy' -s n -l lines -x -d 'at most N rows'
 complete -c teredown -n '__fish_seen_subcommand_from top tail' -s 1 -l once -d 'print once and end'
-complete -c teredown -n '__fish_seen_subcommand_from status top who drops timeline tail export remediate verify policy' -s f -l fleet -d 'read all resolvers of this Redis'
+complete -c teredown -n '__fish_seen_subcommand_from status top who drops timeline tail export remediate verify policy dashboard' -s f -l fleet -d 'read all resolvers of this Redis'
 complete -c teredown -n '__fish_seen_subcommand_from status top who drops timeline tail export remediate verify ingest policy' -s r -l resolver -x -d 'read this resolver' \
 	-a "(teredown status --fleet 2>/dev/null | string match -rg '^([A-Za-z0-9._-]+)  ' | tail -n +2)"
 complete -c teredown -n '__fish_seen_subcommand_from drops timeline' -s v -l csv -d 'print CSV'

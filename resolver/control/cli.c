@@ -43,6 +43,7 @@ const struct command *const cli_commands[] = {
 	&command_forget,
 	&command_decode,
 	&command_probe,
+	&command_dashboard,
 	NULL,
 };
 

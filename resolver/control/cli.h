@@ -119,7 +119,7 @@ extern const struct command command_drops, command_timeline;
 extern const struct command command_status, command_top, command_who, command_tail, command_mode,
 	command_export, command_block, command_reload, command_forget, command_decode,
 	command_remediate, command_verify, command_probe, command_ingest, command_cache,
-	command_flush, command_policy;
+	command_flush, command_policy, command_dashboard;
 
 /* All of them, in the order of the help; NULL at the end. */
 extern const struct command *const cli_commands[];

@@ -7,6 +7,7 @@ resolver_control_libcontrol_a_SOURCES = \
 	resolver/control/cli_store.c \
 	resolver/control/client.c resolver/control/client.h \
 	resolver/control/command_cache.c \
+	resolver/control/command_dashboard.c \
 	resolver/control/command_decode.c \
 	resolver/control/command_drops.c \
 	resolver/control/command_export.c resolver/control/export.h \
@@ -92,9 +93,11 @@ resolver_control_libcontrol_a_SOURCES = \
 	resolver/control/who_story.c resolver/control/who_story.h \
 	resolver/control/words.c resolver/control/words.h
 
+include resolver/control/dashboard/local.mk
+
 bin_PROGRAMS += teredown
 teredown_SOURCES = resolver/control/teredown.c
-teredown_LDADD = $(LIB_CONTROL) $(LOG_LIBS) $(CONFUSE_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS)
+teredown_LDADD = $(LIB_CONTROL) $(DASHBOARD_LIBS) $(LOG_LIBS) $(CONFUSE_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS)
 
 bashcompletiondir = $(datadir)/bash-completion/completions
 dist_bashcompletion_DATA = doc/completions/teredown.bash
@@ -122,7 +125,7 @@ tests_unit_test_reader_tables_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_reader_tables_LDADD = $(CONTROL_TEST_LIBS)
 check_PROGRAMS += $(CONTROL_TESTS)
 TESTS += $(CONTROL_TESTS)
-CONTROL_TEST_LIBS = $(LIB_CONTROL) $(LOG_LIBS) $(CONFUSE_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS) $(CMOCKA_LIBS)
+CONTROL_TEST_LIBS = $(LIB_CONTROL) $(DASHBOARD_LIBS) $(LOG_LIBS) $(CONFUSE_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_probe_SOURCES = tests/unit/test_probe.c tests/unit/teredo_reply.c tests/unit/teredo_reply.h
 tests_unit_test_probe_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_probe_LDADD = resolver/control/libcontrol.a $(LIB_DNS) $(CMOCKA_LIBS)

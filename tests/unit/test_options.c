@@ -684,6 +684,8 @@ static void test_exchange_reloadable(void **state)
 		"cache-size = 2M cache-save = off cache-ttl-min = 1s cache-ttl-max = 2h negative-ttl-max = 1h "
 		"workers = 7 redis = \"off\" zone \"ads\" { file = x }"
 		"upstream = { \"192.0.2.53\" } upstream-timeout = 1s upstream-order = strict upstream-hedge = off hosts = { \"/h\" } hosts-ttl = 1s "
+		"dashboard-listen = { \"192.0.2.1\" } dashboard-certificate = \"/c\" dashboard-key = \"/k\" "
+		"dashboard-reading = open dashboard-hosts = { \"dns.example\" } "
 		"forward \"corp.example\" { upstream = { \"192.0.2.54\" } } ",
 		path);
 	struct options *given = load_good(text);

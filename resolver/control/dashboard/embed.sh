@@ -1,0 +1,24 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# embed.sh FILE…: writes a C file that holds these files (assets.h says in which form).
+set -eu
+LC_ALL=C
+export LC_ALL
+
+echo '/* Written by embed.sh. */'
+echo '#include "resolver/control/dashboard/assets.h"'
+number=0
+for file in "$@"; do
+	echo "static const unsigned char file_$number[] = {"
+	od -An -v -tx1 "$file" | sed 's/ *\([0-9a-f][0-9a-f]\)/0x\1,/g'
+	echo '0};'
+	number=$((number + 1))
+done
+echo 'const struct embedded_file embedded_files[] = {'
+number=0
+for file in "$@"; do
+	echo "	{\"${file##*/}\", file_$number, sizeof(file_$number) - 1},"
+	number=$((number + 1))
+done
+echo '};'
+echo 'const size_t embedded_file_count = sizeof(embedded_files) / sizeof(embedded_files[0]);'

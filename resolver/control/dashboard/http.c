@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * From a request that evhttp has read to the one who answers it. The order is fixed: what is
+ * refused for its form, then for the Host it was meant for, then the route, then who may, and only
+ * then anything that costs.
+ *
+ * evhttp keeps a request whose client went away until it is answered, and then drops the reply; so
+ * the pool's work is never interrupted and nothing has to be called back.
+ */
+#include "resolver/control/dashboard/http.h"
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <event2/keyvalq_struct.h>
+#include <event2/listener.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <sys/queue.h>
+
+#include "lib/base/log.h"
+#include "resolver/control/dashboard/assets.h"
+#include "resolver/control/dashboard/context.h"
+#include "resolver/control/dashboard/dashboard.h"
+#include "resolver/control/dashboard/exchange.h"
+#include "resolver/control/dashboard/host.h"
+#include "resolver/control/dashboard/session.h"
+
+#define HEADERS_MAX 16384
+#define TIMEOUT_S 60 /* of one read or write */
+
+struct http {
+	struct dashboard *dashboard;
+	struct event_base *base;
+	struct evhttp *server;
+	struct pool *pool;
+	struct event *done;          /* the pool has something */
+	struct api_context *context; /* of what is answered in the loop */
+};
+
+/* --- the pool's threads --- */
+
+static void *start_thread(void *shared)
+{
+	return api_context_new(shared);
+}
+
+static void run_job(void *own, struct pool_job *job)
+{
+	struct exchange *exchange = (struct exchange *)job;
+
+	strbuf_init(&exchange->reply.body);
+	if (own && api_context_begin(own, &exchange->reply))
+		exchange_answer(exchange, own);
+	else
+		api_fail(&exchange->reply, 500, "out of memory");
+}
+
+static void end_thread(void *own)
+{
+	api_context_free(own);
+}
+
+/* --- replies --- */
+
+static void count(struct http *http, int status)
+{
+	struct dashboard_figures *figures = &http->dashboard->figures;
+
+	figures->requests++;
+	if ((status >= 400 && status < 500) || status == 503)
+		figures->refused++;
+}
+
+static void refuse(struct http *http, struct evhttp_request *request, int status, const char *words)
+{
+	count(http, status);
+	exchange_send_problem(request, status, words);
+}
+
+static void send_exchange(struct exchange *exchange)
+{
+	count(exchange->http, exchange->reply.status);
+	exchange_send(exchange);
+	exchange_free(exchange);
+}
+
+static void on_done(evutil_socket_t fd, short what, void *argument)
+{
+	struct http *http = argument;
+
+	(void)fd;
+	(void)what;
+	for (struct pool_job *job = pool_collect(http->pool), *next; job; job = next) {
+		next = job->next;
+		send_exchange((struct exchange *)job);
+	}
+}
+
+/* --- requests --- */
+
+static const char *header(struct evhttp_request *request, const char *name)
+{
+	return evhttp_find_header(evhttp_request_get_input_headers(request), name);
+}
+
+static size_t count_headers(struct evhttp_request *request, const char *name)
+{
+	size_t found = 0;
+
+	for (struct evkeyval *at = evhttp_request_get_input_headers(request)->tqh_first; at;
+		at = at->next.tqe_next)
+		found += strcasecmp(at->key, name) == 0;
+	return found;
+}
+
+/* The value of our cookie among those that came; "" for none, or for one that is too long. */
+static void find_cookie(struct evhttp_request *request, char out[EXCHANGE_COOKIE_MAX])
+{
+	static const char name[] = "teredown_session=";
+	const char *cookies = header(request, "Cookie");
+
+	out[0] = '\0';
+	while (cookies && *cookies) {
+		size_t length = strcspn(cookies, ";");
+		if (strncmp(cookies, name, sizeof(name) - 1) == 0 &&
+			length - (sizeof(name) - 1) < EXCHANGE_COOKIE_MAX)
+			snprintf(out, EXCHANGE_COOKIE_MAX, "%.*s",
+				(int)(length - (sizeof(name) - 1)), cookies + sizeof(name) - 1);
+		cookies += length;
+		cookies += strspn(cookies, "; ");
+	}
+}
+
+static evutil_socket_t socket_of(struct evhttp_request *request)
+{
+	return bufferevent_getfd(
+		evhttp_connection_get_bufferevent(evhttp_request_get_connection(request)));
+}
+
+static bool endpoint_of(evutil_socket_t fd, bool peer, struct endpoint *out)
+{
+	struct sockaddr_storage storage;
+	socklen_t length = sizeof(storage);
+	struct sockaddr *address = (struct sockaddr *)&storage;
+
+	if (fd < 0 ||
+		(peer ? getpeername(fd, address, &length) : getsockname(fd, address, &length)) != 0)
+		return false;
+	return endpoint_from_sockaddr(out, address);
+}
+
+static int check_session(struct http *http, struct evhttp_request *request,
+	const struct exchange *exchange, const struct endpoint *peer, const char **words)
+{
+	const struct session_question question = {
+		.method = exchange->route->method,
+		.cookie = exchange->cookie,
+		.csrf = header(request, "X-CSRF-Token"),
+		.origin = header(request, "Origin"),
+		.fetch_site = header(request, "Sec-Fetch-Site"),
+		.content_type = header(request, "Content-Type"),
+		.host = header(request, "Host"),
+		.from = exchange->from,
+		.from_loopback = host_is_loopback(&peer->address),
+		.changes = exchange->route->flags & ROUTE_CHANGES,
+		.open = exchange->route->flags & ROUTE_OPEN,
+		.open_local = exchange->route->flags & ROUTE_LOCAL,
+	};
+
+	return session_check(http->dashboard, &question, words);
+}
+
+/* What a handler sees of the request. */
+static void fill_request(struct exchange *exchange, struct evhttp_request *request)
+{
+	struct evbuffer *body = evhttp_request_get_input_buffer(request);
+	ev_ssize_t size = evbuffer_copyout(body, exchange->body, API_BODY_MAX);
+
+	memcpy(exchange->request.parameters, exchange->target.parameters,
+		sizeof(exchange->request.parameters));
+	exchange->request.parameter_count = exchange->target.parameter_count;
+	exchange->request.body = exchange->body;
+	exchange->request.body_size = size > 0 ? (size_t)size : 0;
+	exchange->body[exchange->request.body_size] = '\0';
+	exchange->request.from = exchange->from;
+	exchange->request.cookie = exchange->cookie;
+	exchange->takes_gzip = exchange_takes_gzip(request);
+}
+
+/* Answered: the exchange is gone, or with the pool. */
+static void answer(struct http *http, struct evhttp_request *request, struct exchange *exchange)
+{
+	fill_request(exchange, request);
+	if (exchange->route->flags & ROUTE_INLINE) {
+		run_job(http->context, &exchange->job);
+		send_exchange(exchange);
+		return;
+	}
+	if (pool_submit(http->pool, &exchange->job))
+		return;
+	exchange_free(exchange);
+	http->dashboard->figures.overloaded++;
+	refuse(http, request, 503, "too many requests wait already");
+}
+
+/* A file of the page, whatever the route says: its name has a dot, and pages and the API have none
+ * in their first part. */
+static const struct asset *find_asset(const struct target *target)
+{
+	return target->segment_count == 1 ? assets_find(target->segments[0]) : NULL;
+}
+
+static void send_asset(struct http *http, struct evhttp_request *request, const struct asset *asset)
+{
+	const char *method = exchange_method(request);
+
+	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
+		evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", "GET, HEAD");
+		refuse(http, request, 405, "this address takes GET and HEAD");
+		return;
+	}
+	count(http, 200);
+	exchange_send_asset(request, asset);
+}
+
+/* The route, or NULL after a reply that says why there is none. */
+static const struct route *find_route(
+	struct http *http, struct evhttp_request *request, struct exchange *exchange)
+{
+	char allowed[64], words[API_VALUE_MAX + 64];
+	const struct route *route = route_find(
+		&exchange->target, exchange_method(request), exchange->request.parts, allowed);
+
+	if (!route && !*allowed) {
+		refuse(http, request, 404, "there is nothing at this address");
+		return NULL;
+	}
+	if (!route) {
+		evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", allowed);
+		snprintf(words, sizeof(words), "this address takes %s", allowed);
+		refuse(http, request, 405, words);
+		return NULL;
+	}
+	const char *stranger = route->asset ? NULL : route_stranger(route, &exchange->target);
+	if (stranger) {
+		snprintf(words, sizeof(words), "%s: there is no parameter of this name here",
+			stranger);
+		refuse(http, request, 400, words);
+		return NULL;
+	}
+	return route;
+}
+
+/* True: go on. False: it was answered, and the exchange can be freed. */
+static bool prepare(struct http *http, struct evhttp_request *request, struct exchange *exchange)
+{
+	struct endpoint peer = {.port = 0}, own = {.port = 0};
+	const char *words;
+
+	if (!target_parse(&exchange->target, evhttp_request_get_uri(request), &words)) {
+		refuse(http, request, 400, words);
+		return false;
+	}
+	endpoint_of(socket_of(request), true, &peer);
+	endpoint_of(socket_of(request), false, &own);
+	address_to_text(&peer.address, exchange->from);
+	if (count_headers(request, "Host") != 1) {
+		refuse(http, request, 400, "a request has one Host header");
+		return false;
+	}
+	struct dashboard_options *held = dashboard_options_hold(http->dashboard);
+	bool ours =
+		host_is_ours(held->options, header(request, "Host"), &own, http->dashboard->tls);
+	dashboard_options_drop(held);
+	if (!ours) {
+		refuse(http, request, 421,
+			"the dashboard is not called by this name: add it to dashboard-hosts");
+		return false;
+	}
+	const struct asset *asset = find_asset(&exchange->target);
+	if (asset) {
+		send_asset(http, request, asset);
+		return false;
+	}
+	exchange->route = find_route(http, request, exchange);
+	if (!exchange->route)
+		return false;
+	find_cookie(request, exchange->cookie);
+	int status = check_session(http, request, exchange, &peer, &words);
+	if (status)
+		refuse(http, request, status, words);
+	return status == 0;
+}
+
+static void on_request(struct evhttp_request *request, void *argument)
+{
+	struct http *http = argument;
+	struct exchange *exchange;
+
+	if (!exchange_method(request)) {
+		refuse(http, request, 405, "this method is not known here");
+		return;
+	}
+	exchange = calloc(1, sizeof(*exchange));
+	if (!exchange) {
+		refuse(http, request, 503, "out of memory");
+		return;
+	}
+	exchange->http = http;
+	exchange->http_request = request;
+	if (!prepare(http, request, exchange)) {
+		exchange_free(exchange);
+	} else if (exchange->route->asset) {
+		send_asset(http, request, assets_find(exchange->route->asset));
+		exchange_free(exchange);
+	} else {
+		answer(http, request, exchange);
+	}
+}
+
+/* --- listening --- */
+
+static bool listen_on(struct http *http, const struct endpoint *endpoint)
+{
+	struct sockaddr_storage address;
+	socklen_t length = endpoint_to_sockaddr(endpoint, &address);
+	char text[ENDPOINT_TEXT_MAX];
+	unsigned flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE;
+
+	if (endpoint->address.family == ADDRESS_V6)
+		flags |= LEV_OPT_BIND_IPV6ONLY;
+	struct evconnlistener *listener = evconnlistener_new_bind(
+		http->base, NULL, NULL, flags, 128, (struct sockaddr *)&address, (int)length);
+	if (listener && evhttp_bind_listener(http->server, listener))
+		return true;
+	log_error("cannot listen on %s: %s; dashboard-listen says where the dashboard is open",
+		endpoint_to_text(endpoint, text),
+		evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
+	if (listener)
+		evconnlistener_free(listener);
+	return false;
+}
+
+static void set_up_server(struct http *http)
+{
+	evhttp_set_gencb(http->server, on_request, http);
+	evhttp_set_max_headers_size(http->server, HEADERS_MAX);
+	evhttp_set_max_body_size(http->server, API_BODY_MAX);
+	evhttp_set_timeout(http->server, TIMEOUT_S);
+	evhttp_set_default_content_type(http->server, NULL);
+	evhttp_set_allowed_methods(http->server,
+		EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST | EVHTTP_REQ_DELETE |
+			EVHTTP_REQ_PUT | EVHTTP_REQ_PATCH | EVHTTP_REQ_OPTIONS);
+}
+
+static bool start(struct http *http)
+{
+	const struct pool_work work = {http->dashboard, start_thread, run_job, end_thread};
+	const struct options *options = http->dashboard->options->options;
+
+	http->context = api_context_new(http->dashboard);
+	http->server = evhttp_new(http->base);
+	http->pool = pool_new(&work, HTTP_THREADS, HTTP_WAITING_MAX);
+	if (!http->context || !http->server || !http->pool) {
+		log_error("the dashboard cannot start: out of memory or threads");
+		return false;
+	}
+	http->done = event_new(
+		http->base, pool_descriptor(http->pool), EV_READ | EV_PERSIST, on_done, http);
+	if (!http->done || event_add(http->done, NULL) != 0)
+		return false;
+	set_up_server(http);
+	for (size_t i = 0; i < options->dashboard_listen_count; i++)
+		if (!listen_on(http, &options->dashboard_listen[i]))
+			return false;
+	return true;
+}
+
+struct http *http_new(struct dashboard *dashboard, struct event_base *base)
+{
+	struct http *http = calloc(1, sizeof(*http));
+
+	if (!http)
+		return NULL;
+	http->dashboard = dashboard;
+	http->base = base;
+	if (!start(http))
+		http_stop(&http, 1000);
+	return http;
+}
+
+/* Requests that will not be answered: evhttp frees those whose client is still there. */
+static void forget_jobs(struct pool_job *left)
+{
+	for (struct pool_job *job = left, *next; job; job = next) {
+		struct exchange *exchange = (struct exchange *)job;
+		next = job->next;
+		if (!evhttp_request_get_connection(exchange->http_request))
+			evhttp_request_free(exchange->http_request);
+		exchange_free(exchange);
+	}
+}
+
+bool http_stop(struct http **http, int timeout_ms)
+{
+	struct http *stopped = *http;
+	struct pool_job *left;
+
+	*http = NULL;
+	if (!stopped)
+		return true;
+	if (stopped->done)
+		event_free(stopped->done);
+	bool ended = pool_stop(&stopped->pool, timeout_ms, &left);
+	forget_jobs(left);
+	if (!ended)
+		return false;
+	if (stopped->server)
+		evhttp_free(stopped->server);
+	api_context_free(stopped->context);
+	free(stopped);
+	return true;
+}

@@ -1,0 +1,66 @@
+# The dashboard: in libcontrol.a, since `teredown` has it as one of its commands. A line a file.
+if HAVE_DASHBOARD
+resolver_control_libcontrol_a_SOURCES += \
+	resolver/control/dashboard/api.c resolver/control/dashboard/api.h \
+	resolver/control/dashboard/assets.c resolver/control/dashboard/assets.h \
+	resolver/control/dashboard/context.c resolver/control/dashboard/context.h \
+	resolver/control/dashboard/dashboard.c resolver/control/dashboard/dashboard.h \
+	resolver/control/dashboard/exchange.c resolver/control/dashboard/exchange.h \
+	resolver/control/dashboard/gzip.c resolver/control/dashboard/gzip.h \
+	resolver/control/dashboard/handlers.h \
+	resolver/control/dashboard/host.c resolver/control/dashboard/host.h \
+	resolver/control/dashboard/http.c resolver/control/dashboard/http.h \
+	resolver/control/dashboard/pool.c resolver/control/dashboard/pool.h \
+	resolver/control/dashboard/routes.c resolver/control/dashboard/routes.h \
+	resolver/control/dashboard/session.c resolver/control/dashboard/session.h \
+	resolver/control/dashboard/target.c resolver/control/dashboard/target.h
+nodist_resolver_control_libcontrol_a_SOURCES = resolver/control/dashboard/web.c
+endif
+
+# What the page is made of: served under its name, without the folder.
+DASHBOARD_WEB = \
+	resolver/control/dashboard/web/api.js \
+	resolver/control/dashboard/web/app.css \
+	resolver/control/dashboard/web/app.js \
+	resolver/control/dashboard/web/dom.js \
+	resolver/control/dashboard/web/format.js \
+	resolver/control/dashboard/web/help.js \
+	resolver/control/dashboard/web/hours.js \
+	resolver/control/dashboard/web/icon.svg \
+	resolver/control/dashboard/web/index.html \
+	resolver/control/dashboard/web/live.js \
+	resolver/control/dashboard/web/openapi.json \
+	resolver/control/dashboard/web/session.js \
+	resolver/control/dashboard/web/shell.js \
+	resolver/control/dashboard/web/spark.js \
+	resolver/control/dashboard/web/states.js \
+	resolver/control/dashboard/web/table.js \
+	resolver/control/dashboard/web/theme.js \
+	resolver/control/dashboard/web/view-client.js \
+	resolver/control/dashboard/web/view-clients.js \
+	resolver/control/dashboard/web/view-health.js \
+	resolver/control/dashboard/web/view-overview.js
+EXTRA_DIST += $(DASHBOARD_WEB) resolver/control/dashboard/embed.sh
+CLEANFILES += resolver/control/dashboard/web.c
+
+resolver/control/dashboard/web.c: $(DASHBOARD_WEB) resolver/control/dashboard/embed.sh
+	$(AM_V_GEN)$(MKDIR_P) resolver/control/dashboard && cd $(srcdir) && \
+		sh resolver/control/dashboard/embed.sh $(DASHBOARD_WEB) >$(abs_builddir)/$@.tmp && \
+		mv $(abs_builddir)/$@.tmp $(abs_builddir)/$@
+
+if HAVE_CMOCKA
+if HAVE_DASHBOARD
+DASHBOARD_TESTS = tests/unit/test_dashboard_pool tests/unit/test_dashboard_routes tests/unit/test_dashboard_target
+check_PROGRAMS += $(DASHBOARD_TESTS)
+TESTS += $(DASHBOARD_TESTS)
+tests_unit_test_dashboard_pool_SOURCES = tests/unit/test_dashboard_pool.c
+tests_unit_test_dashboard_pool_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_dashboard_pool_LDADD = resolver/control/libcontrol.a $(CMOCKA_LIBS)
+tests_unit_test_dashboard_routes_SOURCES = tests/unit/test_dashboard_routes.c
+tests_unit_test_dashboard_routes_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_dashboard_routes_LDADD = $(CONTROL_TEST_LIBS)
+tests_unit_test_dashboard_target_SOURCES = tests/unit/test_dashboard_target.c
+tests_unit_test_dashboard_target_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_dashboard_target_LDADD = resolver/control/libcontrol.a $(CMOCKA_LIBS)
+endif
+endif
