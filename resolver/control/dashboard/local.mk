@@ -30,16 +30,26 @@ DASHBOARD_WEB = \
 	resolver/control/dashboard/web/index.html \
 	resolver/control/dashboard/web/live.js \
 	resolver/control/dashboard/web/openapi.json \
+	resolver/control/dashboard/web/parts.js \
+	resolver/control/dashboard/web/policy-actions.js \
 	resolver/control/dashboard/web/session.js \
 	resolver/control/dashboard/web/shell.js \
 	resolver/control/dashboard/web/spark.js \
 	resolver/control/dashboard/web/states.js \
+	resolver/control/dashboard/web/story-chart.js \
+	resolver/control/dashboard/web/story-data.js \
+	resolver/control/dashboard/web/story-picture.js \
 	resolver/control/dashboard/web/table.js \
 	resolver/control/dashboard/web/theme.js \
+	resolver/control/dashboard/web/view-address.js \
+	resolver/control/dashboard/web/view-changes.js \
 	resolver/control/dashboard/web/view-client.js \
 	resolver/control/dashboard/web/view-clients.js \
 	resolver/control/dashboard/web/view-health.js \
-	resolver/control/dashboard/web/view-overview.js
+	resolver/control/dashboard/web/view-overview.js \
+	resolver/control/dashboard/web/view-policy.js \
+	resolver/control/dashboard/web/view-watch.js \
+	resolver/control/dashboard/web/views.css
 EXTRA_DIST += $(DASHBOARD_WEB) resolver/control/dashboard/embed.sh
 CLEANFILES += resolver/control/dashboard/web.c
 

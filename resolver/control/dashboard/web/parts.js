@@ -71,18 +71,42 @@ export class Parts {
 	}
 }
 
+/* What takes long to answer is asked less often: it may have at most a tenth of the time. refresh() asks in any case. */
+function sparing(load) {
+	let data = null, took = 0, at = 0, wanted = true;
+	return {
+		wish: () => { wanted = true; },
+		load: async (signal) => {
+			if (!wanted && performance.now() - at < 9 * took)
+				return data;
+			const begin = performance.now();
+			wanted = false;
+			data = await load(signal);
+			at = performance.now();
+			took = at - begin;
+			return data;
+		},
+	};
+}
+
 /* Reads every `every` ms what draw(parts, data) shows in the parts with these keys. Returns {refresh()}. */
 export async function partsPage(root, keys, { load, draw, every, empty }, signal) {
 	const place = element('div', { class: 'parts' }), body = element('div');
 	const parts = new Parts(body, keys, signal);
 	root.append(place);
+	const source = sparing(load);
 	const live = region(place, {
-		load, every, empty, signal,
+		load: source.load, every, empty, signal,
 		show: (data) => {
 			draw(parts, data);
 			return body;
 		},
 	});
 	await live.ready;
-	return live;
+	return {
+		refresh: () => {
+			source.wish();
+			return live.refresh();
+		},
+	};
 }

@@ -56,18 +56,25 @@ function affected(policy, zone, group) {
 	return group === null ? own : [...wanted].map((one) => own.find((row) => row.zone === one) || { zone: one, from: 'none' });
 }
 
-/* Puts one zone back; what was left of its time is what is left of it now. */
+/* Puts one back; what was left of its time is what is left of it now. */
 function putBack(row, group) {
-	if (row.from !== 'command')
-		return post('policy/reset', { zone: row.zone, group });
 	const seconds = row.until ? Math.round((Date.parse(row.until) - now()) / 1000) : null;
-	return seconds !== null && seconds < 1 ? post('policy/reset', { zone: row.zone, group })
-		: post('policy/mode', { mode: row.mode, zone: row.zone, group, seconds });
+	if (row.from !== 'command' || (seconds !== null && seconds < 1))
+		return post('policy/reset', { zone: row.zone, group });
+	return post('policy/mode', { mode: row.mode, zone: row.zone, group, seconds });
 }
 
-async function undo(rows, group) {
+/* A reset for everybody takes the modes of groups along: those that were commanded are set again. */
+function before(policy, zone, group) {
+	const rows = affected(policy, zone, group).map((row) => [row, group]);
+	const reset = new Set(rows.filter(([row]) => row.from !== 'command').map(([row]) => row.zone));
+	const taken = group !== null ? [] : policy.groups.flatMap((one) => one.zones.filter((row) => row.from === 'command' && reset.has(row.zone)).map((row) => [row, one.group]));
+	return [...rows, ...taken];
+}
+
+async function undo(rows) {
 	const changes = [];
-	for (const row of rows)
+	for (const [row, group] of rows)
 		changes.push(...(await putBack(row, group)).changes);
 	return changes;
 }
@@ -130,11 +137,11 @@ export function askMode(policy, wanted, done) {
 	async function submit(event) {
 		event.preventDefault();
 		act.disabled = true;
-		const before = affected(policy, state.zone, state.group), seconds = time().seconds(), until = seconds && now() + seconds * 1000;
+		const rows = before(policy, state.zone, state.group), seconds = time().seconds(), until = seconds && now() + seconds * 1000;
 		try {
 			const { changes } = await post('policy/mode', { mode: state.mode, zone: state.zone, group: state.group, seconds });
 			node.close();
-			done(changes, { until, undo: () => undo(before, state.group) });
+			done(changes, { until, undo: () => undo(rows) });
 		} catch (problem) {
 			fill(place, failed(problem));
 			act.disabled = false;
@@ -173,17 +180,19 @@ export function notices(place, refresh) {
 	function say(words, { until, undo: act }) {
 		const button = act ? element('button', { type: 'button', onclick: () => takeBack(button, act) }, 'Undo') : null;
 		const lines = words.length ? words : ['Nothing had to be changed.'];
-		fill(place, element('div', { class: 'notice done', role: 'status' },
+		const box = element('div', { class: 'done', role: 'status', tabindex: '-1' },
 			element('ul', {}, lines.map((one) => element('li', {}, visible(one)))),
 			until ? element('p', {}, 'Ends at ', moment(until), ': ', when(until, 'left'), '.') : null,
-			element('p', { class: 'row' }, button, element('button', { type: 'button', class: 'quiet', onclick: () => fill(place) }, 'Close'))));
+			element('p', { class: 'row' }, button, element('button', { type: 'button', class: 'quiet', onclick: () => fill(place) }, 'Close')));
+		fill(place, box);
+		box.focus();
 		refresh();
 	}
 	return say;
 }
 
 /* The mode as it is, with its countdown. */
-export const modeNow = (row) => [modeChip(row.mode), row.until ? [' ', when(row.until, 'left')] : null];
+export const modeNow = (row) => [modeChip(row.mode ?? 'unknown'), row.until ? [' ', when(row.until, 'left')] : null];
 
 /* Buttons for a zone, or all tunnel zones (null): the step that is most likely wanted first. */
 export function modeButtons(policy, zone, done) {

@@ -14,7 +14,7 @@ import { modeButtons, notices } from './policy-actions.js';
 import { command, empty } from './states.js';
 import { storyChart } from './story-chart.js';
 
-const EVERY_MS = 5000;
+const EVERY_MS = 2000;
 const CHART_MS = 20000;
 const TIMES = { '1d': 'a day', '3d': 'three days', '7d': 'seven days', '31d': 'a month' };
 
@@ -204,7 +204,12 @@ async function showDrops(root, { signal, navigate }) {
 	root.append(element('p', { class: 'muted' }, 'Which name gave it, who asked, since when, how often; and whether it is blocked.'), askForm(navigate));
 	const draw = (parts, { destinations }) => parts.table('drops', 'What firewalls drop most, in eight days', destinations,
 		{ columns: DESTINATIONS, sort: 'drops', order: 'desc', unit: 'destinations', empty: noDrops, page: 50 });
-	await partsPage(root, ['drops'], { load: () => get('drops', { since: '8d' }, signal), draw }, signal);
+	const load = () => get('drops', { since: '8d', limit: 500 }, signal).catch((problem) => {
+		if (problem.status !== 404)
+			throw problem;
+		return { destinations: [] };
+	});
+	await partsPage(root, ['drops'], { load, draw }, signal);
 }
 
 export async function show(root, [what], context) {

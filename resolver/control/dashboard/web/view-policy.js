@@ -45,10 +45,9 @@ function sourceCell(row) {
 				`${count(one.used)} of ${plural(one.read, 'line')} used`))))];
 }
 
-function zoneColumns(latest, done, refresh) {
+function zoneColumns(latest, done) {
 	const change = (row) => element('button', { type: 'button', 'data-key': `change ${row.zone}`,
 		onclick: () => askMode(latest(), { zone: row.zone, mode: row.mode }, done) }, 'Change …');
-	const look = (row) => element('button', { type: 'button', class: 'quiet', 'data-key': `look ${row.zone}`, onclick: () => refresh(row.zone) }, 'Look now');
 	return [
 		{ key: 'zone', label: 'Zone', head: true, sort: false, cell: (row) => row.kind === 'tunnel' ? zoneLink(row.zone) : name(row.zone) },
 		{ key: 'kind', label: 'Kind', sort: false },
@@ -58,11 +57,9 @@ function zoneColumns(latest, done, refresh) {
 		{ key: 'hits', label: 'Hits', number: true },
 		{ key: 'clients', label: 'Clients', number: true },
 		{ key: 'sources', label: 'Sources', sort: false, cell: sourceCell },
-		{ key: 'act', label: 'Change', sort: false, cell: (row) => [row.mode === 'always' ? null : change(row), isTransferred(row) ? look(row) : null] },
+		{ key: 'act', label: 'Change', sort: false, cell: (row) => row.mode && row.mode !== 'always' ? change(row) : '–' },
 	];
 }
-
-const isTransferred = (row) => row.sources.some((one) => /transfer|xfr/.test(one.format || '') || one.primary);
 
 const groupColumns = [
 	{ key: 'group', label: 'Group', head: true, cell: (row) => name(row.group) },
@@ -112,7 +109,7 @@ async function test({ name: asked, type, client }) {
 }
 
 function testForm() {
-	return form('Nothing is asked or counted: the rules are followed only.', [
+	return form('The rules are followed as for a query of this client; it is counted nowhere. Where rules on the answer matter, one is taken from the cache or asked for.', [
 		field('Name', { name: 'name', required: true, placeholder: 'teredo.ipv6.microsoft.com' }),
 		element('label', {}, 'Type ', element('select', { name: 'type' }, ['A', 'AAAA', 'HTTPS', 'TXT', 'MX', 'PTR', 'ANY'].map((one) => element('option', {}, one)))),
 		field('For client', { name: 'client', placeholder: 'anybody' }),
@@ -141,10 +138,12 @@ function cacheForm(done) {
 	], 'Flush', async ({ name: flushed, suffix }) => done((await post('cache/flush', { name: flushed.trim(), suffix: Boolean(suffix) })).changes, {}));
 }
 
-function reloadForm(done) {
-	return form('Reads the configuration and the lists of the daemon again, as SIGHUP does. What has a fault stays as it was.', [], 'Reload',
-		async () => done((await post('reload', {})).changes, {}));
-}
+const reloadForms = (done) => [
+	form('Reads the configuration and the lists of the daemon again, as SIGHUP does. What has a fault stays as it was.', [], 'Reload',
+		async () => done((await post('reload', {})).changes, {})),
+	form('Zones that come by transfer are asked for at their primaries now, and not when their SOA says so.', [], 'Look at primaries',
+		async () => done((await post('policy/refresh', { zone: null })).changes, {})),
+];
 
 /* --- the page --- */
 
@@ -155,25 +154,20 @@ export async function show(root, parts, { signal, policyChanged }) {
 		page?.refresh();
 		policyChanged();
 	});
-	async function lookAt(zone) {
-		try {
-			done((await post('policy/refresh', { zone })).changes, {});
-		} catch (problem) {
-			fill(place, failed(problem));
-		}
-	}
-	const columns = zoneColumns(() => policy, done, lookAt);
+	const columns = zoneColumns(() => policy, done);
 	function draw(sections, data) {
 		policy = data;
+		sections.show('away', null, data.daemon?.state === 'away' ? data.daemon.words : null,
+			(words) => element('p', { class: 'face bad', role: 'alert' }, 'The resolver beside this dashboard is away: ', name(words), '. Modes are those of its configuration, and nothing can be changed.'));
 		sections.show('state', null, [state(data), data.zones.map((zone) => [zone.zone, zone.mode, zone.until])], ([now]) => [stateNodes(now), modeButtons(data, null, done)]);
 		sections.table('zones', 'Zones, in their order', data.zones, { columns, unit: 'zones' });
 		sections.table('groups', 'Groups', data.groups, { columns: groupColumns, unit: 'groups' });
 		sections.once('test', 'What would be answered?', testForm);
 		sections.once('rules', 'Rules that are hit', () => rulesTable(signal));
 		sections.once('cache', 'The cache', () => cacheForm(done));
-		sections.once('reload', 'Configuration', () => reloadForm(done));
+		sections.once('reload', 'Configuration and lists', () => reloadForms(done).flat());
 	}
 	root.append(place);
-	page = await partsPage(root, ['state', 'zones', 'groups', 'test', 'rules', 'cache', 'reload'],
+	page = await partsPage(root, ['away', 'state', 'zones', 'groups', 'test', 'rules', 'cache', 'reload'],
 		{ load: () => get('policy', {}, signal), draw, every: EVERY_MS }, signal);
 }
