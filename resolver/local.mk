@@ -192,7 +192,14 @@ tests_scenario_test_load_LDADD = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS)
 endif
 
 if HAVE_CMOCKA
-TRANSFER_TESTS = tests/unit/test_transfer_loop tests/unit/test_transfer_feed tests/unit/test_notify tests/unit/test_transfer tests/unit/test_transfer_copy tests/unit/test_transfer_stream
+TRANSFER_TESTS = \
+	tests/unit/test_notify \
+	tests/unit/test_transfer \
+	tests/unit/test_transfer_copy \
+	tests/unit/test_transfer_feed \
+	tests/unit/test_transfer_loop \
+	tests/unit/test_transfer_stream \
+	tests/unit/test_transfer_times
 check_PROGRAMS += $(TRANSFER_TESTS)
 TESTS += $(TRANSFER_TESTS)
 TRANSFER_TEST_LIBS = $(LIB_RESOLVER) $(CMOCKA_LIBS) $(LDNS_LIBS) $(TLS_LIBS)
@@ -205,7 +212,11 @@ tests_unit_test_transfer_feed_LDADD = $(TRANSFER_TEST_LIBS)
 tests_unit_test_transfer_loop_SOURCES = tests/unit/test_transfer_loop.c tests/unit/zone_answer.c tests/unit/zone_answer.h
 tests_unit_test_transfer_loop_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_transfer_loop_LDADD = $(TRANSFER_TEST_LIBS)
-tests_unit_test_transfer_SOURCES = tests/unit/test_transfer.c tests/unit/zone_answer.c tests/unit/zone_answer.h
+TRANSFER_BED = tests/unit/transfer_bed.c tests/unit/transfer_bed.h tests/unit/zone_answer.c tests/unit/zone_answer.h
+tests_unit_test_transfer_times_SOURCES = tests/unit/test_transfer_times.c $(TRANSFER_BED)
+tests_unit_test_transfer_times_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_transfer_times_LDADD = $(TRANSFER_TEST_LIBS)
+tests_unit_test_transfer_SOURCES = tests/unit/test_transfer.c $(TRANSFER_BED)
 tests_unit_test_transfer_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_transfer_LDADD = $(TRANSFER_TEST_LIBS)
 tests_unit_test_transfer_copy_SOURCES = tests/unit/test_transfer_copy.c tests/unit/zone_answer.c tests/unit/zone_answer.h

@@ -12,7 +12,7 @@ resolver_telemetry_libtelemetry_a_SOURCES = \
 	resolver/telemetry/journal_files.c resolver/telemetry/journal_files.h \
 	resolver/telemetry/journal_record.c resolver/telemetry/journal_record.h \
 	resolver/telemetry/notes.c resolver/telemetry/notes.h \
-	resolver/telemetry/pending.c resolver/telemetry/pending.h \
+	resolver/telemetry/pending.c resolver/telemetry/pending.h resolver/telemetry/pending_merge.c resolver/telemetry/pending_private.h \
 	resolver/telemetry/record.c resolver/telemetry/record.h \
 	resolver/telemetry/sketch.c resolver/telemetry/sketch.h \
 	resolver/telemetry/tally.c resolver/telemetry/tally.h \
