@@ -20,25 +20,12 @@
 static const uint8_t magic[8] = "TDCACHE";
 static const struct hash_seed no_seed;
 
-static void write_u64(struct wire_writer *writer, uint64_t value)
-{
-	wire_write_u32(writer, (uint32_t)(value >> 32));
-	wire_write_u32(writer, (uint32_t)value);
-}
-
-static uint64_t read_u64(struct wire_reader *reader)
-{
-	uint64_t high = wire_read_u32(reader);
-
-	return high << 32 | wire_read_u32(reader);
-}
-
 /* The body stands in block behind room for the checksum before it. */
 static uint64_t chain(struct cache_file *file, size_t length)
 {
 	struct wire_writer writer = wire_writer_init(file->block, 8);
 
-	write_u64(&writer, file->checksum);
+	wire_write_u64(&writer, file->checksum);
 	file->checksum = hash_bytes(&no_seed, file->block, 8 + length);
 	return file->checksum;
 }
@@ -57,7 +44,7 @@ static void put_block(struct cache_file *file, size_t length, size_t told)
 	struct wire_writer writer = wire_writer_init(prefix, sizeof prefix);
 
 	wire_write_u32(&writer, (uint32_t)told);
-	write_u64(&writer, chain(file, length));
+	wire_write_u64(&writer, chain(file, length));
 	put(file, prefix, sizeof prefix);
 	put(file, file->block + 8, length);
 }
@@ -73,7 +60,7 @@ void cache_file_begin(struct cache_file *file, FILE *stream, int64_t wall_ms)
 	file->failed = false;
 	wire_write_bytes(&writer, magic, sizeof magic);
 	wire_write_u32(&writer, CACHE_FILE_VERSION);
-	write_u64(&writer, (uint64_t)wall_ms);
+	wire_write_u64(&writer, (uint64_t)wall_ms);
 	put(file, header, sizeof header);
 }
 
@@ -93,7 +80,7 @@ void cache_file_add(struct cache_file *file, const struct cache_copy *copy, int6
 	wire_write_u8(&writer, copy->flags);
 	wire_write_u8(&writer, copy->proven);
 	wire_write_u32(&writer, copy->hits);
-	write_u64(&writer, (uint64_t)stored_ms);
+	wire_write_u64(&writer, (uint64_t)stored_ms);
 	wire_write_u16(&writer, copy->answer->flags);
 	write_endpoint(&writer, &copy->answer->upstream);
 	wire_write_bytes(&writer, copy->answer->bytes, copy->answer->length);
@@ -105,7 +92,7 @@ bool cache_file_end(struct cache_file *file)
 {
 	struct wire_writer writer = wire_writer_init(file->block + 8, 8);
 
-	write_u64(&writer, file->count);
+	wire_write_u64(&writer, file->count);
 	put_block(file, 8, 0);
 	return fflush(file->file) == 0 && !file->failed;
 }
@@ -143,7 +130,7 @@ enum td_error cache_file_open(struct cache_file *file, FILE *stream)
 		return fail(file, TD_MALFORMED, "it is no saved cache");
 	if (wire_read_u32(&reader) != CACHE_FILE_VERSION)
 		return fail(file, TD_UNSUPPORTED, "it is of another version");
-	file->saved_ms = (int64_t)read_u64(&reader);
+	file->saved_ms = (int64_t)wire_read_u64(&reader);
 	return TD_OK;
 }
 
@@ -164,7 +151,7 @@ static enum td_error get_block(struct cache_file *file, size_t *length)
 	error = get(file, file->block + 8, octets);
 	if (error != TD_OK)
 		return error;
-	if (chain(file, octets) != read_u64(&reader))
+	if (chain(file, octets) != wire_read_u64(&reader))
 		return fail(file, TD_MALFORMED, "a checksum is wrong");
 	return TD_OK;
 }
@@ -173,7 +160,7 @@ static enum td_error check_end(struct cache_file *file)
 {
 	struct wire_reader reader = wire_reader_init(file->block + 8, 8);
 
-	if (read_u64(&reader) != file->count)
+	if (wire_read_u64(&reader) != file->count)
 		return fail(file, TD_MALFORMED, "records are missing");
 	if (getc(file->file) != EOF)
 		return fail(file, TD_MALFORMED, "something follows its end");
@@ -209,7 +196,7 @@ enum td_error cache_file_next(struct cache_file *file, struct cache_record *reco
 	record->copy.flags = wire_read_u8(&reader);
 	record->copy.proven = wire_read_u8(&reader) != 0;
 	record->copy.hits = wire_read_u32(&reader);
-	record->stored_ms = (int64_t)read_u64(&reader);
+	record->stored_ms = (int64_t)wire_read_u64(&reader);
 	record->answer_flags = wire_read_u16(&reader);
 	read_endpoint(&reader, &record->upstream);
 	record->length = wire_left(&reader);

@@ -161,6 +161,11 @@ void daemon_explain(
 void daemon_add_match(struct control_reply *reply, const char *key, const struct policy_view *view,
 	const struct policy_match *match);
 
+/* The same of a record: "OWNER TTL TYPE DATA", as in a zone file; names in its RDATA may be compressed
+ * in the message. */
+void daemon_add_rr(struct control_reply *reply, const char *key, const uint8_t *message,
+	size_t size, const struct message_rr *rr);
+
 /*
  * The request `cache` (daemon_cache.c): figures, a line each. With `lookup TYPE NAME` (TYPE may be
  * *), for each entry of that name

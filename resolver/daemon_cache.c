@@ -78,8 +78,8 @@ void daemon_flush(
 
 /* --- one entry --- */
 
-static void add_record(struct control_reply *reply, const uint8_t *message, size_t size,
-	const struct message_rr *rr)
+void daemon_add_rr(struct control_reply *reply, const char *key, const uint8_t *message,
+	size_t size, const struct message_rr *rr)
 {
 	char owner[NAME_TEXT_MAX], type[TYPE_TEXT_MAX];
 	struct strbuf text;
@@ -88,7 +88,7 @@ static void add_record(struct control_reply *reply, const uint8_t *message, size
 	strbuf_init(&text);
 	strbuf_printf(&text, "%s %u %s ", owner, (unsigned)rr->ttl, type_to_text(rr->type, type));
 	rdata_to_text(&text, message, size, rr);
-	control_reply_add(reply, "record", text.failed ? "" : text.data);
+	control_reply_add(reply, key, text.failed ? "" : text.data);
 	strbuf_deinit(&text);
 }
 
@@ -106,7 +106,7 @@ static void add_records(struct control_reply *reply, const struct answer *answer
 	message_read_question(&reader, &name, &qtype, &qclass);
 	for (unsigned i = 0; i < header.ancount + 0u + header.nscount; i++)
 		if (message_read_rr(&reader, &rr))
-			add_record(reply, message, size, &rr);
+			daemon_add_rr(reply, "record", message, size, &rr);
 }
 
 static void add_matches(

@@ -121,20 +121,6 @@ static void add_steps(struct control_reply *reply, const struct explained *expla
 	add_idle_zones(reply, explained, busy, &next, zones);
 }
 
-static void add_rr(struct control_reply *reply, const char *key, const uint8_t *message,
-	size_t size, const struct message_rr *rr)
-{
-	char owner[NAME_TEXT_MAX], type[TYPE_TEXT_MAX];
-	struct strbuf text;
-
-	name_to_text(rr->owner.wire, owner);
-	strbuf_init(&text);
-	strbuf_printf(&text, "%s %u %s ", owner, (unsigned)rr->ttl, type_to_text(rr->type, type));
-	rdata_to_text(&text, message, size, rr);
-	control_reply_add(reply, key, text.failed ? "" : text.data);
-	strbuf_deinit(&text);
-}
-
 static void add_answer_records(struct control_reply *reply, const struct answer *answer)
 {
 	static uint8_t message[DNS_MESSAGE_MAX];
@@ -149,7 +135,7 @@ static void add_answer_records(struct control_reply *reply, const struct answer 
 	message_read_question(&reader, &name, &qtype, &qclass);
 	for (unsigned i = 0; i < header.ancount; i++)
 		if (message_read_rr(&reader, &rr))
-			add_rr(reply, "record", message, size, &rr);
+			daemon_add_rr(reply, "record", message, size, &rr);
 }
 
 static void add_evidence(struct control_reply *reply, const struct evidence *evidence)
@@ -180,7 +166,7 @@ static size_t add_data(struct control_reply *reply, const struct policy_test *te
 			.ttl = record.ttl_s,
 			.rdata_offset = 0,
 			.rdata_length = record.rdata_length};
-		add_rr(reply, "data", record.rdata, record.rdata_length, &rr);
+		daemon_add_rr(reply, "data", record.rdata, record.rdata_length, &rr);
 		count++;
 	}
 	return count;
@@ -215,7 +201,7 @@ static void add_alias(
 		.ttl = test->daemon->policy->block_ttl_s,
 		.rdata_length = alias->length};
 
-	add_rr(reply, "data", alias->wire, alias->length, &rr);
+	daemon_add_rr(reply, "data", alias->wire, alias->length, &rr);
 }
 
 static void add_reply(struct control_reply *reply, const struct policy_test *test,

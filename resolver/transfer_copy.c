@@ -95,19 +95,6 @@ static void head_write(const struct name *apex, uint8_t out[COPY_HEAD_SIZE])
 	wire_write_u32(&writer, crc32c(0, out, COPY_HEAD_SIZE - 4));
 }
 
-static void write_u64(struct wire_writer *writer, uint64_t value)
-{
-	wire_write_u32(writer, (uint32_t)(value >> 32));
-	wire_write_u32(writer, (uint32_t)value);
-}
-
-static uint64_t read_u64(struct wire_reader *reader)
-{
-	uint64_t high = wire_read_u32(reader);
-
-	return high << 32 | wire_read_u32(reader);
-}
-
 static void segment_write(
 	const struct copy_segment *segment, uint32_t crc, uint8_t out[SEGMENT_HEAD_SIZE])
 {
@@ -121,8 +108,8 @@ static void segment_write(
 	wire_write_u32(&writer, segment->soa.retry_s);
 	wire_write_u32(&writer, segment->soa.expire_s);
 	wire_write_u32(&writer, segment->soa.minimum_s);
-	write_u64(&writer, segment->records);
-	write_u64(&writer, segment->length);
+	wire_write_u64(&writer, segment->records);
+	wire_write_u64(&writer, segment->length);
 	wire_write_u32(&writer, crc);
 	wire_write_u32(&writer, crc32c(0, out, SEGMENT_HEAD_SIZE - 4));
 }
@@ -141,8 +128,8 @@ static bool segment_parse(
 	out->soa.retry_s = wire_read_u32(&reader);
 	out->soa.expire_s = wire_read_u32(&reader);
 	out->soa.minimum_s = wire_read_u32(&reader);
-	out->records = read_u64(&reader);
-	out->length = read_u64(&reader);
+	out->records = wire_read_u64(&reader);
+	out->length = wire_read_u64(&reader);
 	*crc = wire_read_u32(&reader);
 	return magic && wire_read_u32(&reader) == crc32c(0, in, SEGMENT_HEAD_SIZE - 4);
 }

@@ -67,6 +67,13 @@ static inline uint32_t wire_read_u32(struct wire_reader *reader)
 	return b ? (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3] : 0;
 }
 
+static inline uint64_t wire_read_u64(struct wire_reader *reader)
+{
+	uint64_t high = wire_read_u32(reader);
+
+	return high << 32 | wire_read_u32(reader);
+}
+
 static inline size_t wire_left(const struct wire_reader *reader)
 {
 	return reader->error == TD_OK ? reader->size - reader->position : 0;
@@ -111,6 +118,12 @@ static inline void wire_write_u32(struct wire_writer *writer, uint32_t value)
 {
 	wire_write_u16(writer, (uint16_t)(value >> 16));
 	wire_write_u16(writer, (uint16_t)value);
+}
+
+static inline void wire_write_u64(struct wire_writer *writer, uint64_t value)
+{
+	wire_write_u32(writer, (uint32_t)(value >> 32));
+	wire_write_u32(writer, (uint32_t)value);
 }
 
 /* Overwrites two or four bytes already written or received at offset; the caller knows that they exist (asserted). */

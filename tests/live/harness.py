@@ -260,19 +260,11 @@ def flatten(value):
 
 # --- servers around the daemon ---
 
-class Nsd(Process):
-    """NSD, authoritative for the root of a small world of its own, so that it answers whole CNAME chains as a recursive server would."""
-
-    def __init__(self, folder, zone_text):
-        self.port = free_port()
-        with open(os.path.join(folder, "root.zone"), "w") as out:
-            out.write(zone_text)
-        config = os.path.join(folder, "nsd.conf")
-        with open(config, "w") as out:
-            out.write("""server:
+def nsd_server(folder, port, addresses=("127.0.0.1", "::1")):
+    """The head of NSD's configuration: everything in one folder, nobody limited, no control."""
+    return """server:
 	server-count: 1
-	ip-address: 127.0.0.1@{port}
-	ip-address: ::1@{port}
+	{listen}
 	username: ""
 	chroot: ""
 	database: ""
@@ -286,10 +278,19 @@ class Nsd(Process):
 	tcp-count: 200
 remote-control:
 	control-enable: no
-zone:
-	name: "."
-	zonefile: "root.zone"
-""".format(port=self.port, folder=folder))
+""".format(listen="\n\t".join("ip-address: %s@%d" % (address, port) for address in addresses), folder=folder)
+
+
+class Nsd(Process):
+    """NSD, authoritative for the root of a small world of its own, so that it answers whole CNAME chains as a recursive server would."""
+
+    def __init__(self, folder, zone_text):
+        self.port = free_port()
+        with open(os.path.join(folder, "root.zone"), "w") as out:
+            out.write(zone_text)
+        config = os.path.join(folder, "nsd.conf")
+        with open(config, "w") as out:
+            out.write(nsd_server(folder, self.port) + 'zone:\n\tname: "."\n\tzonefile: "root.zone"\n')
         super().__init__("nsd", [find("nsd"), "-d", "-c", config], folder)
 
     def start(self):

@@ -39,22 +39,7 @@ class NsdPrimary(harness.Process):
         rows += ["notify: 127.0.0.1@%d %s" % (other, notify_key or named) for other in notify]
         config = os.path.join(self.folder, "nsd.conf")
         with open(config, "w") as out:
-            out.write("""server:
-	server-count: 1
-	ip-address: 127.0.0.1@{port}
-	username: ""
-	chroot: ""
-	database: ""
-	pidfile: "{folder}/nsd.pid"
-	zonesdir: "{folder}"
-	xfrdfile: "{folder}/xfrd.state"
-	xfrdir: "{folder}"
-	zonelistfile: "{folder}/zone.list"
-	rrl-ratelimit: 0
-	tcp-count: 50
-remote-control:
-	control-enable: no
-""".format(port=self.port, folder=self.folder))
+            out.write(harness.nsd_server(self.folder, self.port, ["127.0.0.1"]))
             for name in {key, notify_key} - {None}:
                 out.write('key:\n\tname: "%s"\n\talgorithm: %s\n\tsecret: "%s"\n' % (name, algorithm, secret))
             out.write('zone:\n\tname: "%s"\n\tzonefile: "rpz.zone"\n\t%s\n' % (ZONE, "\n\t".join(rows)))

@@ -98,23 +98,7 @@ class SignedNsd(harness.Process):
         self._write_anchors(folder)
         config = os.path.join(folder, "nsd.conf")
         with open(config, "w") as out:
-            out.write("""server:
-	server-count: 1
-	ip-address: 127.0.0.1@{port}
-	username: ""
-	chroot: ""
-	database: ""
-	pidfile: "{folder}/nsd.pid"
-	zonesdir: "{folder}"
-	xfrdfile: "{folder}/xfrd.state"
-	xfrdir: "{folder}"
-	zonelistfile: "{folder}/zone.list"
-	rrl-ratelimit: 0
-	rrl-whitelist-ratelimit: 0
-	tcp-count: 200
-remote-control:
-	control-enable: no
-""".format(port=self.port, folder=folder))
+            out.write(harness.nsd_server(folder, self.port, ["127.0.0.1"]))
             for zone, path in files.items():
                 out.write('zone:\n\tname: "%s"\n\tzonefile: "%s"\n' % (zone, path))
         super().__init__("nsd", [harness.find("nsd"), "-d", "-c", config], folder)
