@@ -88,3 +88,32 @@ class Dashboard(harness.Process):
         self.cookie = reply.headers["set-cookie"].split(";")[0]
         self.csrf = reply.json()["csrf"]
         return reply
+
+
+class Stream:
+    """/api/v1/live: next() gives (event, object); comments are counted."""
+
+    def __init__(self, board):
+        self.connection = board.connect()
+        self.connection.request("GET", "/api/v1/live", headers={"Cookie": board.cookie} if board.cookie else {})
+        self.reply = self.connection.getresponse()
+        self.comments = 0
+
+    def next(self):
+        event, data = None, None
+        while True:
+            line = self.reply.readline()
+            if not line:
+                raise harness.Failure("the stream has ended")
+            line = line.decode().rstrip("\n")
+            if line.startswith(":"):
+                self.comments += 1
+            elif line.startswith("event: "):
+                event = line[7:]
+            elif line.startswith("data: "):
+                data = line[6:]
+            elif not line and event:
+                return event, json.loads(data)
+
+    def close(self):
+        self.connection.close()

@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """`teredown dashboard`: what every request meets before a handler runs, and how it starts and ends."""
 
+import contextlib
 import json
+import os
 import signal
 import socket
+import ssl
+import subprocess
+import time
 
 import pytest
 
@@ -160,4 +165,159 @@ def test_taken_port(folder):
     second = dashboard.Dashboard(folder.path, daemon, name="second", dashboard_listen=["127.0.0.1:%d" % board.port])
     harness.Process.start(second)
     assert second.wait() == 1 and "cannot listen on 127.0.0.1:%d" % board.port in second.log()
+    assert board.stop() == 0
+
+
+# --- slow and many clients ---
+
+def test_thousand_slow_clients(board):
+    """Each sends a part of a request and waits. A page comes at once all the same, and what is open stays bounded."""
+    with contextlib.ExitStack() as stack:
+        slow = []
+        for number in range(1000):
+            sock = stack.enter_context(socket.create_connection(("127.0.0.1", board.port), timeout=10))
+            sock.sendall(b"GET / HTTP/1.1\r\nHost: localhost:%d\r\nX-Slow: %d" % (board.port, number))
+            slow.append(sock)
+        begin = time.monotonic()
+        for _ in range(20):
+            assert board.request("GET", "/").status == 200
+        assert time.monotonic() - begin < 3
+        # The first ones made room for the others.
+        assert slow[0].recv(1) == b""
+        assert len(os.listdir("/proc/%d/fd" % board.pid)) < 700
+        slow[-1].sendall(b"\r\n\r\n")
+        assert slow[-1].recv(12) == b"HTTP/1.1 200"
+    board.until(lambda: len(os.listdir("/proc/%d/fd" % board.pid)) < 100, "they have gone")
+
+
+def test_dripping_client(board):
+    """An octet a second is not slow for one read, but the whole request has ten seconds."""
+    with socket.create_connection(("127.0.0.1", board.port), timeout=1) as sock:
+        begin = time.monotonic()
+        sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost:%d\r\nX: " % board.port)
+        while True:
+            try:
+                sock.sendall(b"x")
+                if sock.recv(100) == b"":
+                    break
+            except socket.timeout:
+                pass
+            except OSError:
+                break
+            assert time.monotonic() - begin < 20, "it holds its connection"
+        assert 8 < time.monotonic() - begin
+
+
+def test_streams(board):
+    """An overview each second for all, at most 64 of them; one that is closed makes room."""
+    streams = [dashboard.Stream(board) for _ in range(64)]
+    try:
+        assert streams[0].reply.headers["Content-Type"] == "text/event-stream"
+        for stream in (streams[0], streams[63]):
+            times = []
+            while len(times) < 2:
+                event, told = stream.next()
+                assert event == "overview"
+                times.append(told["time"])
+            assert times[0] < times[1]
+        problem(board.request("GET", "/api/v1/live"), 503)
+        streams.pop().close()
+        def again():
+            with contextlib.closing(dashboard.Stream(board)) as stream:
+                return stream.reply.status == 200
+        board.until(again, "there is room again")
+    finally:
+        for stream in streams:
+            stream.close()
+
+
+def test_end_with_streams(folder):
+    """A stream does not hold up the end."""
+    daemon = harness.Teredown(folder.path, "127.0.0.1:9", redis="off")
+    board = dashboard.Dashboard(folder.path, daemon).start()
+    stream = dashboard.Stream(board)
+    stream.next()
+    assert board.stop(deadline_s=5) == 0
+    with pytest.raises((harness.Failure, OSError)):
+        while True:
+            stream.next()
+
+
+# --- TLS ---
+
+def make_certificate(folder, name="tls", host="localhost"):
+    key, certificate = os.path.join(folder, name + ".key"), os.path.join(folder, name + ".crt")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1",
+        "-subj", "/CN=" + host, "-addext", "subjectAltName=DNS:%s,IP:127.0.0.1" % host, "-keyout", key, "-out", certificate],
+        check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    os.chmod(key, 0o600)
+    return certificate, key
+
+
+def test_tls(folder):
+    """TLS 1.2 or later with the certificate of the configuration, which SIGHUP reads again."""
+    certificate, key = make_certificate(folder.path)
+    daemon = harness.Teredown(folder.path, "127.0.0.1:9", redis="off")
+    board = dashboard.Dashboard(folder.path, daemon, dashboard_certificate=certificate, dashboard_key=key)
+    harness.Process.start(board)
+
+    def ask(trusted, least=None, most=None):
+        context = ssl.create_default_context(cafile=trusted)
+        context.maximum_version = most or context.maximum_version
+        if least:
+            context.minimum_version = least
+        with socket.create_connection(("127.0.0.1", board.port), timeout=10) as plain:
+            with context.wrap_socket(plain, server_hostname="localhost") as sock:
+                sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost:%d\r\nConnection: close\r\n\r\n" % board.port)
+                answer = b""
+                while True:
+                    got = sock.recv(4096)
+                    if not got:
+                        return sock.version(), answer
+                    answer += got
+    version, answer = board.until(lambda: ask(certificate), "the dashboard answers")
+    assert version == "TLSv1.3" and answer.startswith(b"HTTP/1.1 200") and answer.endswith(b"ok\n")
+    assert ask(certificate, most=ssl.TLSVersion.TLSv1_2)[0] == "TLSv1.2"
+    with pytest.raises((ssl.SSLError, OSError)):
+        ask(certificate, least=ssl.TLSVersion.TLSv1, most=ssl.TLSVersion.TLSv1_1)
+    assert "open at https://127.0.0.1:%d/" % board.port in board.log()
+
+    with socket.create_connection(("127.0.0.1", board.port), timeout=10) as plain:
+        plain.sendall(b"GET /healthz HTTP/1.1\r\n\r\n")
+        assert not plain.recv(100).startswith(b"HTTP/")
+
+    other = make_certificate(folder.path, "other")
+    board.write_config(dashboard_certificate=other[0], dashboard_key=other[1])
+    board.send(signal.SIGHUP)
+    board.until(lambda: "read again" in board.log(), "the configuration was read again")
+    assert ask(other[0])[1].startswith(b"HTTP/1.1 200")
+    os.chmod(key, 0o644)
+    board.write_config(dashboard_certificate=certificate, dashboard_key=key)
+    board.send(signal.SIGHUP)
+    board.until(lambda: "the certificate in use stays" in board.log(), "a key that everyone reads is refused")
+    assert ask(other[0])[1].startswith(b"HTTP/1.1 200")
+    assert board.stop() == 0
+
+
+def test_tls_faults(folder):
+    certificate, key = make_certificate(folder.path)
+    daemon = harness.Teredown(folder.path, "127.0.0.1:9", redis="off")
+    for pair, mode, words in (((certificate, key), 0o604, "everyone may read"), ((certificate, folder.path + "/none"), 0o600, "dashboard-key"),
+            ((folder.path + "/none", key), 0o600, "dashboard-certificate")):
+        os.chmod(key, mode)
+        board = dashboard.Dashboard(folder.path, daemon, dashboard_certificate=pair[0], dashboard_key=pair[1])
+        harness.Process.start(board)
+        assert board.wait() == 1 and words in board.log(), board.log()
+        os.unlink(board.log_path)
+
+
+def test_beyond_loopback_without_tls(folder):
+    daemon = harness.Teredown(folder.path, "127.0.0.1:9", redis="off")
+    board = dashboard.Dashboard(folder.path, daemon)
+    board.write_config(dashboard_listen=["0.0.0.0:%d" % board.port])
+    board.start()
+    assert "there is no TLS" in board.log()
+    assert board.request("GET", "/healthz", headers={"Host": "127.0.0.1:%d" % board.port}).status == 200
+    assert board.request("GET", "/healthz", headers={"Host": "0.0.0.0:%d" % board.port}).status == 200
+    assert board.request("GET", "/healthz", headers={"Host": "127.0.0.2:%d" % board.port}).status == 421
     assert board.stop() == 0

@@ -99,6 +99,7 @@ static void reload(struct dashboard *dashboard)
 	}
 	if (!same_listeners(options, dashboard->options->options))
 		log_warning("dashboard-listen has changed, which takes a restart of the dashboard");
+	http_reload(dashboard->http, options);
 	exchange_options(dashboard, wrapped);
 	log_info("the configuration was read again");
 }
@@ -208,6 +209,7 @@ int dashboard_run(struct cli *cli, bool fleet)
 	struct http *http = NULL;
 	if (init(&dashboard, cli, fleet) && (base = event_base_new()))
 		http = http_new(&dashboard, base);
+	dashboard.http = http;
 	if (http && loop(&dashboard, base))
 		code = CLI_OK;
 	if (!http_stop(&http, STOP_MS))

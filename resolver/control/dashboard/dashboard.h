@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What all threads of `teredown dashboard` share. One thread has the loop and speaks HTTP (http.h),
- * a few answer (api.h, in a pool.h), one builds the overview (live.h). Whatever a thread writes here
- * is atomic or stands behind the lock that is named with it.
+ * a few answer (api.h, in a pool.h), one builds the overview (live.h). Whatever a thread writes
+ * here is atomic or stands behind the lock that is named with it.
  */
 #pragma once
 
@@ -15,16 +15,17 @@
 #include "resolver/control/cli.h"
 #include "resolver/options.h"
 
-/* Figures of ours, for /metrics and the page of health. Only `streams` and `connections` go down. */
-#define DASHBOARD_FIGURES(X)                                                   \
-	X(requests)      /* that were answered, in whatever way */             \
-	X(refused)       /* of these, with a status of 4xx or 503 */           \
-	X(overloaded)    /* of these, because too many waited */               \
-	X(evicted)       /* connections closed to make room for others */      \
-	X(slow)          /* connections closed because a request took too long to come */ \
-	X(connections)   /* that are open */                                   \
-	X(streams)       /* of these, that follow /api/v1/live */              \
-	X(streams_refused) /* because there were enough */                     \
+/* Figures of ours, for /metrics and the page of health. Only `streams` and `connections` go down.
+ */
+#define DASHBOARD_FIGURES(X)                                                                \
+	X(requests)        /* that were answered, in whatever way */                        \
+	X(refused)         /* of these, with a status of 4xx or 503 */                      \
+	X(overloaded)      /* of these, because too many waited */                          \
+	X(evicted)         /* connections closed to make room for others */                 \
+	X(slow)            /* connections closed because a request took too long to come */ \
+	X(connections)     /* that are open */                                              \
+	X(streams)         /* of these, that follow /api/v1/live */                         \
+	X(streams_refused) /* because there were enough */                                  \
 	X(streams_dropped) /* because the other end did not read */
 
 struct dashboard_figures {
@@ -60,7 +61,8 @@ struct dashboard {
 	int64_t started_ms; /* wall clock */
 	struct dashboard_figures figures;
 	struct dashboard_gate gate;
-	struct live *live;         /* live.h */
+	struct http *http;         /* http.h: the loop's */
+	struct live *live;         /* live.h: the loop's */
 	struct sessions *sessions; /* session.h */
 
 	pthread_mutex_t options_mutex; /* guards options */

@@ -24,14 +24,17 @@
 
 #include "lib/base/log.h"
 #include "resolver/control/dashboard/assets.h"
+#include "resolver/control/dashboard/connections.h"
 #include "resolver/control/dashboard/context.h"
 #include "resolver/control/dashboard/dashboard.h"
 #include "resolver/control/dashboard/exchange.h"
 #include "resolver/control/dashboard/host.h"
+#include "resolver/control/dashboard/live.h"
+#include "resolver/control/dashboard/secure.h"
 #include "resolver/control/dashboard/session.h"
 
 #define HEADERS_MAX 16384
-#define TIMEOUT_S 60 /* of one read or write */
+#define TIMEOUT_S 90 /* of one read or write; connections.h has the ones that count */
 
 struct http {
 	struct dashboard *dashboard;
@@ -40,6 +43,8 @@ struct http {
 	struct pool *pool;
 	struct event *done;          /* the pool has something */
 	struct api_context *context; /* of what is answered in the loop */
+	struct connections *connections;
+	struct secure *secure; /* NULL: no TLS */
 };
 
 /* --- the pool's threads --- */
@@ -65,12 +70,57 @@ static void end_thread(void *own)
 	api_context_free(own);
 }
 
+/* --- connections --- */
+
+static struct bufferevent *open_stream(struct event_base *base, void *argument)
+{
+	struct http *http = argument;
+	struct bufferevent *stream =
+		http->secure ? secure_stream(http->secure, base)
+			     : bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+
+	if (stream)
+		connections_add(http->connections, stream);
+	return stream;
+}
+
+/* NULL: the client has gone. */
+static struct bufferevent *stream_of(struct evhttp_request *request)
+{
+	struct evhttp_connection *connection = evhttp_request_get_connection(request);
+
+	return connection ? evhttp_connection_get_bufferevent(connection) : NULL;
+}
+
+static void set_state(
+	struct http *http, struct evhttp_request *request, enum connection_state state)
+{
+	struct bufferevent *stream = stream_of(request);
+
+	if (stream)
+		connections_set(http->connections, stream, state);
+}
+
+/* The reply has gone; the next request may have begun behind the last one. */
+static void on_complete(struct evhttp_request *request, void *argument)
+{
+	struct bufferevent *stream = stream_of(request);
+
+	if (stream)
+		set_state(argument, request,
+			evbuffer_get_length(bufferevent_get_input(stream)) ? CONNECTION_READING
+									   : CONNECTION_IDLE);
+}
+
 /* --- replies --- */
 
-static void count(struct http *http, int status)
+/* Before each reply. */
+static void count(struct http *http, struct evhttp_request *request, int status)
 {
 	struct dashboard_figures *figures = &http->dashboard->figures;
 
+	set_state(http, request, CONNECTION_WRITING);
+	evhttp_request_set_on_complete_cb(request, on_complete, http);
 	figures->requests++;
 	if ((status >= 400 && status < 500) || status == 503)
 		figures->refused++;
@@ -78,13 +128,13 @@ static void count(struct http *http, int status)
 
 static void refuse(struct http *http, struct evhttp_request *request, int status, const char *words)
 {
-	count(http, status);
+	count(http, request, status);
 	exchange_send_problem(request, status, words);
 }
 
 static void send_exchange(struct exchange *exchange)
 {
-	count(exchange->http, exchange->reply.status);
+	count(exchange->http, exchange->http_request, exchange->reply.status);
 	exchange_send(exchange);
 	exchange_free(exchange);
 }
@@ -138,8 +188,7 @@ static void find_cookie(struct evhttp_request *request, char out[EXCHANGE_COOKIE
 
 static evutil_socket_t socket_of(struct evhttp_request *request)
 {
-	return bufferevent_getfd(
-		evhttp_connection_get_bufferevent(evhttp_request_get_connection(request)));
+	return bufferevent_getfd(stream_of(request));
 }
 
 static bool endpoint_of(evutil_socket_t fd, bool peer, struct endpoint *out)
@@ -201,11 +250,21 @@ static void answer(struct http *http, struct evhttp_request *request, struct exc
 		send_exchange(exchange);
 		return;
 	}
+	set_state(http, request, CONNECTION_ANSWERING);
 	if (pool_submit(http->pool, &exchange->job))
 		return;
 	exchange_free(exchange);
 	http->dashboard->figures.overloaded++;
 	refuse(http, request, 503, "too many requests wait already");
+}
+
+static void follow(struct http *http, struct evhttp_request *request)
+{
+	set_state(http, request, CONNECTION_STREAMING);
+	if (live_follow(http->dashboard->live, request))
+		http->dashboard->figures.requests++;
+	else
+		refuse(http, request, 503, "too many pages follow already");
 }
 
 /* A file of the page, whatever the route says: its name has a dot, and pages and the API have none
@@ -224,7 +283,7 @@ static void send_asset(struct http *http, struct evhttp_request *request, const 
 		refuse(http, request, 405, "this address takes GET and HEAD");
 		return;
 	}
-	count(http, 200);
+	count(http, request, 200);
 	exchange_send_asset(request, asset);
 }
 
@@ -318,6 +377,9 @@ static void on_request(struct evhttp_request *request, void *argument)
 	} else if (exchange->route->asset) {
 		send_asset(http, request, assets_find(exchange->route->asset));
 		exchange_free(exchange);
+	} else if (exchange->route->flags & ROUTE_STREAM) {
+		exchange_free(exchange);
+		follow(http, request);
 	} else {
 		answer(http, request, exchange);
 	}
@@ -349,6 +411,7 @@ static bool listen_on(struct http *http, const struct endpoint *endpoint)
 static void set_up_server(struct http *http)
 {
 	evhttp_set_gencb(http->server, on_request, http);
+	evhttp_set_bevcb(http->server, open_stream, http);
 	evhttp_set_max_headers_size(http->server, HEADERS_MAX);
 	evhttp_set_max_body_size(http->server, API_BODY_MAX);
 	evhttp_set_timeout(http->server, TIMEOUT_S);
@@ -358,15 +421,39 @@ static void set_up_server(struct http *http)
 			EVHTTP_REQ_PUT | EVHTTP_REQ_PATCH | EVHTTP_REQ_OPTIONS);
 }
 
+/* Of the configuration; *fine is false when there is one and it cannot be used. */
+static struct secure *make_secure(const struct options *options, bool *fine)
+{
+	char why[512];
+
+	*fine = true;
+	if (!options->dashboard_certificate[0])
+		return NULL;
+	struct secure *secure = secure_new(
+		options->dashboard_certificate, options->dashboard_key, why, sizeof(why));
+	if (!secure)
+		log_error("%s", why);
+	*fine = secure != NULL;
+	return secure;
+}
+
 static bool start(struct http *http)
 {
 	const struct pool_work work = {http->dashboard, start_thread, run_job, end_thread};
 	const struct options *options = http->dashboard->options->options;
+	bool fine;
 
+	http->secure = make_secure(options, &fine);
+	if (!fine)
+		return false;
+	http->dashboard->tls = http->secure != NULL;
+	http->connections = connections_new(http->dashboard, http->base);
 	http->context = api_context_new(http->dashboard);
 	http->server = evhttp_new(http->base);
 	http->pool = pool_new(&work, HTTP_THREADS, HTTP_WAITING_MAX);
-	if (!http->context || !http->server || !http->pool) {
+	if (http->connections)
+		http->dashboard->live = live_new(http->dashboard, http->base, http->connections);
+	if (!http->context || !http->server || !http->pool || !http->dashboard->live) {
 		log_error("the dashboard cannot start: out of memory or threads");
 		return false;
 	}
@@ -394,6 +481,22 @@ struct http *http_new(struct dashboard *dashboard, struct event_base *base)
 	return http;
 }
 
+void http_reload(struct http *http, const struct options *options)
+{
+	bool fine;
+	struct secure *secure = make_secure(options, &fine);
+
+	if (!fine || (secure != NULL) != (http->secure != NULL)) {
+		log_warning("the certificate in use stays%s",
+			fine ? ": to begin or to end with TLS takes a restart of the dashboard"
+			     : "");
+		secure_free(secure);
+		return;
+	}
+	secure_free(http->secure);
+	http->secure = secure;
+}
+
 /* Requests that will not be answered: evhttp frees those whose client is still there. */
 static void forget_jobs(struct pool_job *left)
 {
@@ -416,12 +519,17 @@ bool http_stop(struct http **http, int timeout_ms)
 		return true;
 	if (stopped->done)
 		event_free(stopped->done);
+	int64_t begin_ms = dashboard_mono_ms();
 	bool ended = pool_stop(&stopped->pool, timeout_ms, &left);
 	forget_jobs(left);
+	int left_ms = timeout_ms - (int)(dashboard_mono_ms() - begin_ms);
+	ended = live_stop(&stopped->dashboard->live, left_ms > 0 ? left_ms : 0) && ended;
 	if (!ended)
 		return false;
 	if (stopped->server)
 		evhttp_free(stopped->server);
+	connections_free(stopped->connections);
+	secure_free(stopped->secure);
 	api_context_free(stopped->context);
 	free(stopped);
 	return true;

@@ -3,6 +3,7 @@ if HAVE_DASHBOARD
 resolver_control_libcontrol_a_SOURCES += \
 	resolver/control/dashboard/api.c resolver/control/dashboard/api.h \
 	resolver/control/dashboard/assets.c resolver/control/dashboard/assets.h \
+	resolver/control/dashboard/connections.c resolver/control/dashboard/connections.h \
 	resolver/control/dashboard/context.c resolver/control/dashboard/context.h \
 	resolver/control/dashboard/dashboard.c resolver/control/dashboard/dashboard.h \
 	resolver/control/dashboard/exchange.c resolver/control/dashboard/exchange.h \
@@ -10,8 +11,12 @@ resolver_control_libcontrol_a_SOURCES += \
 	resolver/control/dashboard/handlers.h \
 	resolver/control/dashboard/host.c resolver/control/dashboard/host.h \
 	resolver/control/dashboard/http.c resolver/control/dashboard/http.h \
+	resolver/control/dashboard/live.c resolver/control/dashboard/live.h \
+	resolver/control/dashboard/live_build.c \
+	resolver/control/dashboard/live_events.c \
 	resolver/control/dashboard/pool.c resolver/control/dashboard/pool.h \
 	resolver/control/dashboard/routes.c resolver/control/dashboard/routes.h \
+	resolver/control/dashboard/secure.c resolver/control/dashboard/secure.h \
 	resolver/control/dashboard/session.c resolver/control/dashboard/session.h \
 	resolver/control/dashboard/target.c resolver/control/dashboard/target.h
 nodist_resolver_control_libcontrol_a_SOURCES = resolver/control/dashboard/web.c

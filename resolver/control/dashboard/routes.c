@@ -27,6 +27,7 @@ const struct route routes[] = {
 	PAGE("/health"),
 	PAGE("/changes"),
 	{"GET", "/healthz", api_healthz, ROUTE_OPEN | ROUTE_INLINE, NULL, NULL},
+	{"GET", "/api/v1/live", NULL, ROUTE_STREAM, NULL, NULL},
 	{"GET", "/api/v1/openapi.json", NULL, ROUTE_OPEN, NULL, "openapi.json"},
 };
 const size_t route_count = sizeof(routes) / sizeof(routes[0]);
