@@ -106,7 +106,7 @@ _teredown()
 	flush) COMPREPLY=($(compgen -W "--all --suffix --type $options" -A hostname -- "$cur")) ;;
 	forget) COMPREPLY=($(compgen -W "--yes $options" -- "$cur")) ;;
 	probe) COMPREPLY=($(compgen -W "--file --port --rate --tries --wait --deadline $options" -A hostname -- "$cur")) ;;
-	dashboard) COMPREPLY=($(compgen -W "--fleet $options" -- "$cur")) ;;
+	dashboard) COMPREPLY=($(compgen -W "--fleet --new-token $options" -- "$cur")) ;;
 	block) COMPREPLY=($(compgen -W "on off --group --for $options" -- "$cur")) ;;
 	*) COMPREPLY=($(compgen -W "$options" -- "$cur")) ;;
 	esac

@@ -93,3 +93,4 @@ complete -c teredown -n '__fish_seen_subcommand_from flush' -l all -d 'everythin
 complete -c teredown -n '__fish_seen_subcommand_from flush' -l suffix -d 'the name and all names below it'
 complete -c teredown -n '__fish_seen_subcommand_from block' -a 'on off'
 complete -c teredown -n '__fish_seen_subcommand_from help' -a "$commands"
+complete -c teredown -n '__fish_seen_subcommand_from dashboard' -l new-token -d 'make a new token and show it'

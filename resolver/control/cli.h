@@ -75,7 +75,8 @@ enum cli_exit {
 	X(TYPE, 't', "type", "TYPE", "records of this type only")                        \
 	X(GROUP, 'g', "group", "GROUP", "for the clients of this group only")            \
 	X(FOR, 0, "for", "TIME", "only so long: 90s, 10m, 2h, 3d, 1w")                   \
-	X(RULES, 0, "rules", NULL, "how often which rule was hit")
+	X(RULES, 0, "rules", NULL, "how often which rule was hit")                       \
+	X(NEW_TOKEN, 0, "new-token", NULL, "make a new token and show it; all sessions end")
 
 enum cli_option {
 #define X(name, letter, word, argument, help) CLI_##name,

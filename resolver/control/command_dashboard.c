@@ -6,6 +6,7 @@
 
 #ifdef HAVE_DASHBOARD
 #include "resolver/control/dashboard/dashboard.h"
+#include "resolver/control/dashboard/session.h"
 #endif
 
 static int run(struct cli *cli, int count, char **words)
@@ -14,8 +15,10 @@ static int run(struct cli *cli, int count, char **words)
 	if (count > 0)
 		return cli_usage(cli, &command_dashboard, "takes no arguments");
 #ifdef HAVE_DASHBOARD
-	if (!cli_load(cli, true))
+	if (!cli_load(cli, !cli->option[CLI_NEW_TOKEN]))
 		return CLI_ERROR;
+	if (cli->option[CLI_NEW_TOKEN])
+		return sessions_new_token(cli);
 	return dashboard_run(cli, cli->option[CLI_FLEET] != NULL);
 #else
 	cli_error(cli, "this build has no dashboard: it was configured without jansson or evhttp");
@@ -35,10 +38,15 @@ const struct command command_dashboard = {
 		"of dashboard-listen, 127.0.0.1:8053 unless the configuration says otherwise. "
 		"SIGHUP reads the configuration\n"
 		"anew, SIGTERM and Ctrl-C end it.\n\n"
+		"Changes need a token, reading too unless dashboard-reading is open. It is made "
+		"and shown when the dashboard\n"
+		"starts for the first time; --new-token makes and shows another, and all sessions "
+		"end.\n\n"
 		"Examples:\n"
 		"  teredown dashboard\n"
 		"  teredown dashboard --fleet\n"
+		"  teredown dashboard --new-token\n"
 		"  curl http://127.0.0.1:8053/api/v1/openapi.json",
-	.takes = CLI_TAKES(FLEET),
+	.takes = CLI_TAKES(FLEET) | CLI_TAKES(NEW_TOKEN),
 	.run = run,
 };

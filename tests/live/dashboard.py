@@ -5,6 +5,7 @@ import gzip
 import http.client
 import json
 import os
+import re
 
 import harness
 
@@ -28,12 +29,13 @@ class Reply:
 
 
 class Dashboard(harness.Process):
-    """Reads the configuration of the daemon, to which `options` are added (dashboard-…; an underscore stands for a hyphen)."""
+    """Reads the configuration of the daemon, to which `options` are added (dashboard-…; an underscore stands for a hyphen). Reading is open
+    unless they say otherwise."""
 
     def __init__(self, folder, daemon, name="dashboard", fleet=False, environment=None, **options):
         self.port = harness.free_port()
         self.daemon = daemon
-        settings = {"dashboard-listen": ["127.0.0.1:%d" % self.port]}
+        settings = {"dashboard-listen": ["127.0.0.1:%d" % self.port], "dashboard-reading": "open"}
         settings.update({key.replace("_", "-"): value for key, value in options.items()})
         self.settings = settings
         self.config = os.path.join(folder, name + ".conf")
@@ -80,8 +82,13 @@ class Dashboard(harness.Process):
             raise harness.Failure("GET %s: %r" % (path, reply))
         return reply.json()
 
-    def sign_in(self, token):
-        """Keeps the session for what follows."""
+    def token(self):
+        """What it printed at its first start."""
+        return re.search(r"^ {4}([a-z2-7]{52})$", self.log(), re.MULTILINE).group(1)
+
+    def sign_in(self, token=None):
+        """Keeps the session for what follows. Without a token: with the one it printed."""
+        token = token or self.token()
         reply = self.request("POST", "/api/v1/session", {"token": token})
         if reply.status != 200:
             raise harness.Failure("signing in: %r" % reply)

@@ -35,12 +35,13 @@ struct api_request {
 	const char *body; /* of a POST, NUL-ended; "" for none */
 	size_t body_size;
 	const char *from;   /* the address that asked, as text */
-	const char *cookie; /* the value of our session's cookie; "" for none */
+	const char *cookie; /* the id of the session it comes with; "" for none */
 };
 
 struct api_reply {
 	int status;         /* of HTTP; 200 at first */
 	const char *type;   /* "application/json" at first */
+	int retry_after_s;  /* of the header, 0: none but with 503 */
 	const char *cookie; /* value for Set-Cookie, in the arena of the context; NULL: none */
 	struct strbuf body;
 };

@@ -193,8 +193,7 @@ static bool init(struct dashboard *dashboard, struct cli *cli, bool fleet)
 	if (!dashboard->options)
 		return false;
 	cli->options = NULL;
-	dashboard->sessions = sessions_new(dashboard);
-	return dashboard->sessions && assets_load(CHART_JS);
+	return assets_load(CHART_JS);
 }
 
 int dashboard_run(struct cli *cli, bool fleet)
@@ -210,7 +209,9 @@ int dashboard_run(struct cli *cli, bool fleet)
 	if (init(&dashboard, cli, fleet) && (base = event_base_new()))
 		http = http_new(&dashboard, base);
 	dashboard.http = http;
-	if (http && loop(&dashboard, base))
+	if (http) /* the ports are ours */
+		dashboard.sessions = sessions_new(&dashboard);
+	if (dashboard.sessions && loop(&dashboard, base))
 		code = CLI_OK;
 	if (!http_stop(&http, STOP_MS))
 		_exit(code); /* a thread still uses all this */

@@ -175,14 +175,17 @@ void exchange_send(struct exchange *exchange)
 {
 	struct evhttp_request *request = exchange->http_request;
 	const struct api_reply *reply = &exchange->reply;
+	char wait[16];
 
 	exchange_add_headers(request);
 	add_header(request, "Content-Type", reply->type);
 	add_header(request, "Cache-Control", "no-store");
 	if (exchange->set_cookie[0])
 		add_header(request, "Set-Cookie", exchange->set_cookie);
-	if (reply->status == 503)
-		add_header(request, "Retry-After", "1");
+	if (reply->retry_after_s || reply->status == 503) {
+		snprintf(wait, sizeof(wait), "%d", reply->retry_after_s ? reply->retry_after_s : 1);
+		add_header(request, "Retry-After", wait);
+	}
 	add_header(request, "Vary", "Accept-Encoding");
 	if (exchange->gzip)
 		add_header(request, "Content-Encoding", "gzip");

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "lib/dns/address.h"
+#include "resolver/control/dashboard/access.h"
 #include "resolver/control/dashboard/api.h"
 #include "resolver/control/dashboard/pool.h"
 #include "resolver/control/dashboard/routes.h"
@@ -17,7 +18,6 @@ struct asset;
 struct evhttp_request;
 struct http;
 
-#define EXCHANGE_COOKIE_MAX 256
 
 struct exchange {
 	struct pool_job job; /* first */
@@ -31,8 +31,8 @@ struct exchange {
 	void *gzip; /* of the reply's body; NULL: it goes as it is */
 	size_t gzip_size;
 	char from[ADDRESS_TEXT_MAX];
-	char cookie[EXCHANGE_COOKIE_MAX];     /* that came */
-	char set_cookie[EXCHANGE_COOKIE_MAX]; /* that goes; "" none */
+	char cookie[ACCESS_ID_TEXT_SIZE]; /* the id in it; "" none */
+	char set_cookie[ACCESS_COOKIE_MAX]; /* that goes; "" none */
 	char body[API_BODY_MAX + 1];
 };
 

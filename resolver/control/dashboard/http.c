@@ -168,24 +168,6 @@ static size_t count_headers(struct evhttp_request *request, const char *name)
 	return found;
 }
 
-/* The value of our cookie among those that came; "" for none, or for one that is too long. */
-static void find_cookie(struct evhttp_request *request, char out[EXCHANGE_COOKIE_MAX])
-{
-	static const char name[] = "teredown_session=";
-	const char *cookies = header(request, "Cookie");
-
-	out[0] = '\0';
-	while (cookies && *cookies) {
-		size_t length = strcspn(cookies, ";");
-		if (strncmp(cookies, name, sizeof(name) - 1) == 0 &&
-			length - (sizeof(name) - 1) < EXCHANGE_COOKIE_MAX)
-			snprintf(out, EXCHANGE_COOKIE_MAX, "%.*s",
-				(int)(length - (sizeof(name) - 1)), cookies + sizeof(name) - 1);
-		cookies += length;
-		cookies += strspn(cookies, "; ");
-	}
-}
-
 static evutil_socket_t socket_of(struct evhttp_request *request)
 {
 	return bufferevent_getfd(stream_of(request));
@@ -208,9 +190,11 @@ static int check_session(struct http *http, struct evhttp_request *request,
 {
 	const struct session_question question = {
 		.method = exchange->route->method,
+		.path = exchange->route->path,
 		.cookie = exchange->cookie,
 		.csrf = header(request, "X-CSRF-Token"),
 		.origin = header(request, "Origin"),
+		.referer = header(request, "Referer"),
 		.fetch_site = header(request, "Sec-Fetch-Site"),
 		.content_type = header(request, "Content-Type"),
 		.host = header(request, "Host"),
@@ -349,7 +333,8 @@ static bool prepare(struct http *http, struct evhttp_request *request, struct ex
 	exchange->route = find_route(http, request, exchange);
 	if (!exchange->route)
 		return false;
-	find_cookie(request, exchange->cookie);
+	access_cookie_id(sessions_access(http->dashboard), header(request, "Cookie"),
+		exchange->cookie);
 	int status = check_session(http, request, exchange, &peer, &words);
 	if (status)
 		refuse(http, request, status, words);

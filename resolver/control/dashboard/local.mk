@@ -1,11 +1,17 @@
 # The dashboard: in libcontrol.a, since `teredown` has it as one of its commands. A line a file.
 if HAVE_DASHBOARD
 resolver_control_libcontrol_a_SOURCES += \
+	resolver/control/dashboard/access.c resolver/control/dashboard/access.h \
 	resolver/control/dashboard/api.c resolver/control/dashboard/api.h \
+	resolver/control/dashboard/api_change.c \
+	resolver/control/dashboard/api_session.c \
 	resolver/control/dashboard/assets.c resolver/control/dashboard/assets.h \
 	resolver/control/dashboard/connections.c resolver/control/dashboard/connections.h \
+	resolver/control/dashboard/body.c resolver/control/dashboard/body.h \
+	resolver/control/dashboard/changes.c resolver/control/dashboard/changes.h \
 	resolver/control/dashboard/context.c resolver/control/dashboard/context.h \
 	resolver/control/dashboard/dashboard.c resolver/control/dashboard/dashboard.h \
+	resolver/control/dashboard/digest.c resolver/control/dashboard/digest.h \
 	resolver/control/dashboard/exchange.c resolver/control/dashboard/exchange.h \
 	resolver/control/dashboard/gzip.c resolver/control/dashboard/gzip.h \
 	resolver/control/dashboard/handlers.h \
@@ -18,7 +24,10 @@ resolver_control_libcontrol_a_SOURCES += \
 	resolver/control/dashboard/routes.c resolver/control/dashboard/routes.h \
 	resolver/control/dashboard/secure.c resolver/control/dashboard/secure.h \
 	resolver/control/dashboard/session.c resolver/control/dashboard/session.h \
-	resolver/control/dashboard/target.c resolver/control/dashboard/target.h
+	resolver/control/dashboard/session_table.c resolver/control/dashboard/session_table.h \
+	resolver/control/dashboard/sign_in.c resolver/control/dashboard/sign_in.h \
+	resolver/control/dashboard/target.c resolver/control/dashboard/target.h \
+	resolver/control/dashboard/token.c resolver/control/dashboard/token.h
 nodist_resolver_control_libcontrol_a_SOURCES = resolver/control/dashboard/web.c
 endif
 
@@ -65,9 +74,12 @@ resolver/control/dashboard/web.c: $(DASHBOARD_WEB) resolver/control/dashboard/em
 
 if HAVE_CMOCKA
 if HAVE_DASHBOARD
-DASHBOARD_TESTS = tests/unit/test_dashboard_pool tests/unit/test_dashboard_routes tests/unit/test_dashboard_target
+DASHBOARD_TESTS = tests/unit/test_access tests/unit/test_dashboard_pool tests/unit/test_dashboard_routes tests/unit/test_dashboard_target
 check_PROGRAMS += $(DASHBOARD_TESTS)
 TESTS += $(DASHBOARD_TESTS)
+tests_unit_test_access_SOURCES = tests/unit/test_access.c
+tests_unit_test_access_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_access_LDADD = $(CONTROL_TEST_LIBS)
 tests_unit_test_dashboard_pool_SOURCES = tests/unit/test_dashboard_pool.c
 tests_unit_test_dashboard_pool_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_dashboard_pool_LDADD = resolver/control/libcontrol.a $(CMOCKA_LIBS)

@@ -29,6 +29,15 @@ const struct route routes[] = {
 	{"GET", "/healthz", api_healthz, ROUTE_OPEN | ROUTE_INLINE, NULL, NULL},
 	{"GET", "/api/v1/live", NULL, ROUTE_STREAM, NULL, NULL},
 	{"GET", "/api/v1/openapi.json", NULL, ROUTE_OPEN, NULL, "openapi.json"},
+	{"GET", "/api/v1/session", api_session, ROUTE_OPEN, NULL, NULL},
+	{"POST", "/api/v1/session", api_session_begin, ROUTE_OPEN, NULL, NULL},
+	{"DELETE", "/api/v1/session", api_session_end, ROUTE_CHANGES, NULL, NULL},
+	{"POST", "/api/v1/policy/mode", api_policy_mode, ROUTE_CHANGES, NULL, NULL},
+	{"POST", "/api/v1/policy/reset", api_policy_reset, ROUTE_CHANGES, NULL, NULL},
+	{"POST", "/api/v1/policy/refresh", api_policy_refresh, ROUTE_CHANGES, NULL, NULL},
+	{"POST", "/api/v1/cache/flush", api_cache_flush, ROUTE_CHANGES, NULL, NULL},
+	{"POST", "/api/v1/reload", api_reload, ROUTE_CHANGES, NULL, NULL},
+	{"GET", "/api/v1/changes", api_changes, 0, "limit", NULL},
 };
 const size_t route_count = sizeof(routes) / sizeof(routes[0]);
 
