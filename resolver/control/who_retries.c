@@ -5,6 +5,10 @@
  * of each hour. Both are read once, reduced to small samples of what was asked for, and sorted; a
  * period is then a look at neighbours. The stream is read forwards in pages with an arena of their
  * own: its entries are large and hardly any of them is kept.
+ *
+ * Hours can bring some hundred thousand rows of a few thousand clients and names. So each text is
+ * kept once and has a number, and rows are put in order by counting numbers: comparing the texts of
+ * rows took longer than all the rest of an answer.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,6 +20,7 @@
 #include "resolver/control/fleet_hours.h"
 #include "resolver/control/json_view.h"
 #include "resolver/control/who.h"
+#include "resolver/control/words.h"
 #include "resolver/telemetry/redis/schema.h"
 
 #define SAMPLES_MAX 400000
@@ -29,45 +34,67 @@ struct sample {
 	int64_t ms;
 };
 
+/* A row of an hour. */
+struct cell {
+	uint32_t client, name; /* numbers of words, later their places in the order of the alphabet */
+	uint32_t hour;
+	uint64_t count;
+};
+
 struct collection {
 	struct who *who;
-	const char *client;       /* of this one only; NULL: any */
-	const char *const *names; /* sorted; of these only, unless there is a client */
-	size_t name_count;
-	struct sample *samples; /* malloc'd, as are the hours while they grow */
+	const char *client;    /* of this one only; NULL: any */
+	struct words names;    /* of these only, unless there is a client */
+	struct words clients;
+	struct sample *samples; /* malloc'd, as are the cells */
 	size_t sample_count, sample_capacity;
-	struct who_hour *hours;
-	size_t hour_count, hour_capacity;
+	struct cell *cells;
+	size_t cell_count, cell_capacity;
+	struct who_hour *hours; /* the arena's */
+	size_t hour_count;
 	bool cut;
 };
 
-static int compare_text(const void *left, const void *right)
+/* Texts are the same where they are in the same place, as those of words are. */
+static int compare_text(const char *text, const char *other)
 {
-	return strcmp(*(const char *const *)left, *(const char *const *)right);
+	return text == other ? 0 : strcmp(text, other);
 }
 
 static int compare_key(
 	const char *client, const char *name, const char *other_client, const char *other_name)
 {
-	int order = strcmp(client, other_client);
-	return order ? order : strcmp(name, other_name);
+	int order = compare_text(client, other_client);
+	return order ? order : compare_text(name, other_name);
 }
 
-/* The name as it is kept, or NULL when it is of no interest. */
-static const char *wanted_name(struct collection *collection, const char *name)
+/* TD_OK and NULL: it is of no interest, or there are too many. */
+static enum td_error take_word(
+	struct collection *collection, struct words *words, const char *text, struct word **out)
 {
+	enum td_error error = words_put(words, text, out);
+
+	if (error != TD_FULL)
+		return error;
+	*out = NULL;
+	collection->cut = true;
+	return TD_OK;
+}
+
+static enum td_error wanted(struct collection *collection, const char *client_text,
+	const char *name_text, struct word **client, struct word **name)
+{
+	*client = *name = NULL;
+	if (collection->client && strcmp(client_text, collection->client) != 0)
+		return TD_OK;
+	enum td_error error = TD_OK;
 	if (collection->client)
-		return arena_copy(&collection->who->cli->arena, name, strlen(name) + 1);
-	const char *const *found = bsearch(&name, collection->names, collection->name_count,
-		sizeof(*collection->names), compare_text);
-	return found ? *found : NULL;
-}
-
-static const char *wanted_client(struct collection *collection, const char *client)
-{
-	if (!collection->client)
-		return arena_copy(&collection->who->cli->arena, client, strlen(client) + 1);
-	return strcmp(client, collection->client) == 0 ? collection->client : NULL;
+		error = take_word(collection, &collection->names, name_text, name);
+	else
+		*name = words_find(&collection->names, name_text);
+	if (error == TD_OK && *name)
+		error = take_word(collection, &collection->clients, client_text, client);
+	return error;
 }
 
 /* Room for one more, or false. */
@@ -104,6 +131,7 @@ static int64_t parse_time(const char *text)
 static enum td_error add_sample(struct collection *collection, const struct reader_record *record)
 {
 	char client[MEMBER_CLIENT_MAX], name[NAME_TEXT_MAX], ts[40];
+	struct word *client_word, *name_word;
 	struct sample sample;
 
 	if (!json_field(record->json, record->json_length, "query", name, sizeof(name)) ||
@@ -112,14 +140,11 @@ static enum td_error add_sample(struct collection *collection, const struct read
 		return TD_OK;
 	json_field(record->json, record->json_length, "type", sample.type, sizeof(sample.type));
 	sample.ms = parse_time(ts);
-	if (collection->client && strcmp(client, collection->client) != 0)
-		return TD_OK;
-	sample.name = wanted_name(collection, name);
-	if (!sample.name || sample.ms == 0)
-		return TD_OK;
-	sample.client = wanted_client(collection, client);
-	if (!sample.client)
-		return TD_NOMEM;
+	enum td_error error = wanted(collection, client, name, &client_word, &name_word);
+	if (error != TD_OK || !client_word || sample.ms == 0)
+		return error;
+	sample.client = client_word->text;
+	sample.name = name_word->text;
 	if (collection->sample_count == SAMPLES_MAX) {
 		collection->cut = true;
 		return TD_OK;
@@ -168,56 +193,125 @@ static enum td_error read_stream(void *context, struct fleet_member *member)
 static enum td_error add_hour(void *context, size_t hour, const char *member, uint64_t count)
 {
 	struct collection *collection = context;
-	char client[MEMBER_CLIENT_MAX];
-	struct who_hour row = {.hour = hour, .count = count};
-	const char *name;
+	char client_text[MEMBER_CLIENT_MAX];
+	struct word *client, *name;
+	const char *name_text;
 
-	if (!watched_member_parse(member, client, &name) || !*name) {
+	if (!watched_member_parse(member, client_text, &name_text) || !*name_text) {
 		collection->cut = collection->cut || strcmp(member, SCHEMA_OTHER) == 0;
 		return TD_OK;
 	}
-	if (collection->client && strcmp(client, collection->client) != 0)
-		return TD_OK;
-	row.name = wanted_name(collection, name);
-	if (!row.name)
-		return TD_OK;
-	row.client = wanted_client(collection, client);
-	if (!row.client)
-		return TD_NOMEM;
-	if (collection->hour_count == HOURS_ROWS_MAX) {
+	enum td_error error = wanted(collection, client_text, name_text, &client, &name);
+	if (error != TD_OK || !client)
+		return error;
+	if (collection->cell_count == HOURS_ROWS_MAX) {
 		collection->cut = true;
 		return TD_OK;
 	}
-	if (!grow((void **)&collection->hours, &collection->hour_capacity, collection->hour_count,
-		    sizeof(row)))
+	if (!grow((void **)&collection->cells, &collection->cell_capacity, collection->cell_count,
+		    sizeof(struct cell)))
 		return TD_NOMEM;
-	collection->hours[collection->hour_count++] = row;
+	collection->cells[collection->cell_count++] =
+		(struct cell){client->number, name->number, (uint32_t)hour, count};
 	return TD_OK;
 }
 
-static int compare_hours(const void *left, const void *right)
+static int compare_words(const void *left, const void *right)
 {
-	const struct who_hour *a = left, *b = right;
-	int order = compare_key(a->client, a->name, b->client, b->name);
-
-	return order ? order : (a->hour > b->hour) - (a->hour < b->hour);
+	return strcmp((*(struct word *const *)left)->text, (*(struct word *const *)right)->text);
 }
 
-/* Of a fleet the same hour may come from several resolvers. */
-static void sort_hours(struct collection *collection)
+/* The words in the order of the alphabet, and the place of each by its number. */
+static struct word **order_words(struct arena *arena, const struct words *words, uint32_t **places)
 {
-	size_t kept = 0;
+	struct word **order = arena_alloc(arena, (words->count + 1) * sizeof(struct word *));
 
-	if (collection->hour_count == 0)
-		return;
-	qsort(collection->hours, collection->hour_count, sizeof(*collection->hours), compare_hours);
-	for (size_t i = 1; i < collection->hour_count; i++) {
-		if (compare_hours(&collection->hours[kept], &collection->hours[i]) == 0)
-			collection->hours[kept].count += collection->hours[i].count;
-		else
-			collection->hours[++kept] = collection->hours[i];
+	*places = arena_alloc(arena, (words->count + 1) * sizeof(**places));
+	if (!order || !*places)
+		return NULL;
+	if (words->count) {
+		memcpy(order, words->rows, words->count * sizeof(struct word *));
+		qsort(order, words->count, sizeof(struct word *), compare_words);
 	}
-	collection->hour_count = kept + 1;
+	for (size_t i = 0; i < words->count; i++)
+		(*places)[order[i]->number] = (uint32_t)i;
+	return order;
+}
+
+/* Cells in the order of one of their numbers; those that are equal stay as they stand. */
+static bool sort_by(struct cell *from, struct cell *to, size_t count, size_t member, size_t most)
+{
+	size_t *starts = calloc(most + 2, sizeof(*starts));
+
+	if (!starts)
+		return false;
+#define KEY(cell) (*(const uint32_t *)(const void *)((const char *)(cell) + member))
+	for (size_t i = 0; i < count; i++)
+		starts[KEY(&from[i]) + 1]++;
+	for (size_t i = 1; i <= most; i++)
+		starts[i] += starts[i - 1];
+	for (size_t i = 0; i < count; i++)
+		to[starts[KEY(&from[i])]++] = from[i];
+#undef KEY
+	free(starts);
+	return true;
+}
+
+/* By client, name, hour. */
+static bool sort_cells(struct collection *collection)
+{
+	struct cell *cells = collection->cells;
+	size_t count = collection->cell_count;
+	struct cell *other = malloc((count + 1) * sizeof(*other));
+	bool good = other && sort_by(cells, other, count, offsetof(struct cell, hour),
+				     collection->who->hours.count) &&
+		    sort_by(other, cells, count, offsetof(struct cell, name),
+			    collection->names.count) &&
+		    sort_by(cells, other, count, offsetof(struct cell, client),
+			    collection->clients.count);
+
+	if (!good) {
+		free(other);
+		return false;
+	}
+	free(cells);
+	collection->cells = other;
+	return true;
+}
+
+/* The cells in order, as rows; of a fleet the same hour may come from several resolvers. */
+static enum td_error make_hours(struct collection *collection)
+{
+	struct arena *arena = &collection->who->cli->arena;
+	uint32_t *client_places, *name_places;
+	struct word **clients = order_words(arena, &collection->clients, &client_places);
+	struct word **names = order_words(arena, &collection->names, &name_places);
+	struct who_hour *last = NULL;
+
+	collection->hours =
+		arena_alloc(arena, (collection->cell_count + 1) * sizeof(*collection->hours));
+	if (!clients || !names || !collection->hours)
+		return TD_NOMEM;
+	for (size_t i = 0; i < collection->cell_count; i++) {
+		struct cell *cell = &collection->cells[i];
+		cell->client = client_places[cell->client];
+		cell->name = name_places[cell->name];
+	}
+	if (!sort_cells(collection))
+		return TD_NOMEM;
+	for (size_t i = 0; i < collection->cell_count; i++) {
+		const struct cell *cell = &collection->cells[i];
+		struct who_hour row = {clients[cell->client]->text, names[cell->name]->text,
+			cell->hour, cell->count};
+		if (last && last->client == row.client && last->name == row.name &&
+			last->hour == row.hour) {
+			last->count += row.count;
+			continue;
+		}
+		last = &collection->hours[collection->hour_count++];
+		*last = row;
+	}
+	return TD_OK;
 }
 
 /* --- from samples to periods --- */
@@ -255,8 +349,8 @@ static size_t end_of_hours(const struct collection *collection, size_t from)
 	const struct who_hour *rows = collection->hours;
 	size_t end = from + 1;
 
-	while (end < collection->hour_count && compare_key(rows[from].client, rows[from].name,
-						       rows[end].client, rows[end].name) == 0)
+	while (end < collection->hour_count && rows[from].client == rows[end].client &&
+		rows[from].name == rows[end].name)
 		end++;
 	return end;
 }
@@ -295,54 +389,61 @@ static int compare_retries(const void *left, const void *right)
 	return compare_key(a->client, a->name, b->client, b->name);
 }
 
-static void merge_retries(struct who_retries *out)
+/* What the hours say of a client and name, and what the stream does. */
+static void add_retry(struct who_retries *out, const struct who_retry *row)
 {
-	size_t kept = 0;
+	struct who_retry *last = out->count ? &out->rows[out->count - 1] : NULL;
 
-	if (out->count == 0)
+	if (!last || compare_retries(last, row) != 0) {
+		out->rows[out->count++] = *row;
 		return;
-	qsort(out->rows, out->count, sizeof(*out->rows), compare_retries);
-	for (size_t i = 1; i < out->count; i++) {
-		if (compare_retries(&out->rows[kept], &out->rows[i]) != 0) {
-			out->rows[++kept] = out->rows[i];
-			continue;
-		}
-		struct who_retry *row = &out->rows[kept];
-		row->watched += out->rows[i].watched;
-		row->first_ms = who_earlier(row->first_ms, out->rows[i].first_ms);
-		if (out->rows[i].last_ms > row->last_ms)
-			row->last_ms = out->rows[i].last_ms;
-		row->period = period_better(row->period, out->rows[i].period);
 	}
-	out->count = kept + 1;
+	last->watched += row->watched;
+	last->first_ms = who_earlier(last->first_ms, row->first_ms);
+	if (row->last_ms > last->last_ms)
+		last->last_ms = row->last_ms;
+	last->period = period_better(last->period, row->period);
+}
+
+/* Both are in order. */
+static void merge_retries(struct who_retries *out, const struct who_retry *left, size_t left_count,
+	const struct who_retry *right, size_t right_count)
+{
+	for (size_t l = 0, r = 0; l < left_count || r < right_count;) {
+		bool take_left = r == right_count ||
+				 (l < left_count && compare_retries(&left[l], &right[r]) <= 0);
+		add_retry(out, take_left ? &left[l++] : &right[r++]);
+	}
 }
 
 static enum td_error make_retries(struct collection *collection, struct who_retries *out)
 {
 	struct arena *arena = &collection->who->cli->arena;
-	size_t most = collection->sample_count + collection->hour_count;
+	size_t samples = collection->sample_count, hours = collection->hour_count;
+	size_t most = samples > hours ? samples : hours, sample_rows = 0, hour_rows = 0;
 	int64_t *scratch = malloc((most + 1) * sizeof(*scratch));
+	struct who_retry *rows = malloc((samples + hours + 1) * sizeof(*rows));
 
-	out->rows = arena_alloc(arena, (most + 1) * sizeof(*out->rows));
-	out->hours = arena_alloc(arena, (collection->hour_count + 1) * sizeof(*out->hours));
-	if (!scratch || !out->rows || !out->hours) {
+	out->rows = arena_alloc(arena, (samples + hours + 1) * sizeof(*out->rows));
+	if (!scratch || !rows || !out->rows) {
 		free(scratch);
+		free(rows);
 		return TD_NOMEM;
 	}
-	if (collection->hour_count)
-		memcpy(out->hours, collection->hours, collection->hour_count * sizeof(*out->hours));
-	out->hour_count = collection->hour_count;
+	out->hours = collection->hours;
+	out->hour_count = hours;
 	out->cut = collection->cut;
-	for (size_t i = 0, end; i < collection->sample_count; i = end) {
+	for (size_t i = 0, end; i < samples; i = end) {
 		end = end_of_samples(collection, i);
-		use_samples(collection, i, end, scratch, &out->rows[out->count++]);
+		use_samples(collection, i, end, scratch, &rows[sample_rows++]);
 	}
-	for (size_t i = 0, end; i < collection->hour_count; i = end) {
+	for (size_t i = 0, end; i < hours; i = end) {
 		end = end_of_hours(collection, i);
-		use_hours(collection, i, end, (uint64_t *)scratch, &out->rows[out->count++]);
+		use_hours(collection, i, end, (uint64_t *)scratch, &rows[samples + hour_rows++]);
 	}
+	merge_retries(out, rows, sample_rows, rows + samples, hour_rows);
 	free(scratch);
-	merge_retries(out);
+	free(rows);
 	return TD_OK;
 }
 
@@ -361,31 +462,38 @@ static enum td_error collect(struct collection *collection)
 	return error;
 }
 
+static enum td_error begin(struct collection *collection, const struct who_list *names)
+{
+	enum td_error error = TD_OK;
+	struct word *word;
+
+	words_init(&collection->names, &collection->who->cli->arena, HOURS_ROWS_MAX);
+	words_init(&collection->clients, &collection->who->cli->arena, HOURS_ROWS_MAX);
+	for (size_t i = 0; i < names->count && error == TD_OK; i++)
+		error = words_put(&collection->names, names->words[i], &word);
+	return error;
+}
+
 enum td_error who_load_retries(
 	struct who *who, const char *client, const struct who_list *names, struct who_retries *out)
 {
 	struct collection collection = {.who = who, .client = client};
-	const char **sorted = arena_alloc(&who->cli->arena, (names->count + 1) * sizeof(*sorted));
 
 	*out = (struct who_retries){.count = 0};
-	if (!sorted)
-		return TD_NOMEM;
-	for (size_t i = 0; i < names->count; i++)
-		sorted[i] = names->words[i];
-	if (names->count)
-		qsort(sorted, names->count, sizeof(*sorted), compare_text);
-	collection.names = sorted;
-	collection.name_count = names->count;
-	enum td_error error = collect(&collection);
+	enum td_error error = begin(&collection, names);
+	if (error == TD_OK)
+		error = collect(&collection);
 	if (error == TD_OK && collection.sample_count)
 		qsort(collection.samples, collection.sample_count, sizeof(*collection.samples),
 			compare_samples);
 	if (error == TD_OK)
-		sort_hours(&collection);
+		error = make_hours(&collection);
 	if (error == TD_OK)
 		error = make_retries(&collection, out);
+	words_deinit(&collection.names);
+	words_deinit(&collection.clients);
 	free(collection.samples);
-	free(collection.hours);
+	free(collection.cells);
 	return error;
 }
 
