@@ -31,6 +31,7 @@ struct fleet {
 	size_t count;
 	size_t beyond;
 	bool whole; /* all resolvers were asked for, even if there is only one */
+	struct hour_cache *hours; /* hour_cache.h, of who keeps the fleet open; NULL: none */
 	char words[READER_WORDS_MAX];
 };
 

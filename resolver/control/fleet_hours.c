@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "resolver/control/hour_cache.h"
+
 struct series_sum {
 	const char *counter; /* NULL: the timeline of an address */
 	const char *of;
@@ -59,6 +61,7 @@ enum td_error fleet_hour_client(struct fleet *fleet, const char *counter, const 
 }
 
 struct row_walk {
+	struct hour_cache *cache;
 	enum reader_hour_set set;
 	struct reader_span span;
 	reader_hour_fn *visit;
@@ -70,8 +73,12 @@ static enum td_error walk_rows(void *context, struct fleet_member *member)
 {
 	const struct row_walk *walk = context;
 	bool cut = false;
-	enum td_error error = reader_hour_rows(
-		member->reader, walk->set, walk->span, walk->visit, walk->context, &cut);
+	enum td_error error =
+		walk->cache && walk->set == READER_HOUR_WATCHED_NAMES
+			? hour_cache_rows(walk->cache, member->reader, member->resolver,
+				  walk->span, walk->visit, walk->context, &cut)
+			: reader_hour_rows(member->reader, walk->set, walk->span, walk->visit,
+				  walk->context, &cut);
 
 	*walk->cut = *walk->cut || cut;
 	return error;
@@ -80,7 +87,7 @@ static enum td_error walk_rows(void *context, struct fleet_member *member)
 enum td_error fleet_hour_rows(struct fleet *fleet, enum reader_hour_set set,
 	struct reader_span span, reader_hour_fn *visit, void *context, bool *cut)
 {
-	struct row_walk walk = {set, span, visit, context, cut};
+	struct row_walk walk = {fleet->hours, set, span, visit, context, cut};
 
 	*cut = false;
 	return fleet_each(fleet, walk_rows, &walk);

@@ -41,6 +41,7 @@ resolver_control_libcontrol_a_SOURCES = \
 	resolver/control/drops.c resolver/control/drops.h \
 	resolver/control/fleet.c resolver/control/fleet.h \
 	resolver/control/fleet_hours.c resolver/control/fleet_hours.h \
+	resolver/control/hour_cache.c resolver/control/hour_cache.h \
 	resolver/control/ingest/log_asa.c \
 	resolver/control/ingest/log_columns.c \
 	resolver/control/ingest/log_dnsmasq.c \
@@ -123,6 +124,7 @@ tests_unit_test_client_table_LDADD = $(CONTROL_TEST_LIBS)
 tests_unit_test_reader_tables_SOURCES = tests/unit/test_reader_tables.c tests/unit/redis_server.h
 tests_unit_test_reader_tables_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_reader_tables_LDADD = $(CONTROL_TEST_LIBS)
+CONTROL_TESTS += tests/unit/test_hour_cache
 check_PROGRAMS += $(CONTROL_TESTS)
 TESTS += $(CONTROL_TESTS)
 CONTROL_TEST_LIBS = $(LIB_CONTROL) $(DASHBOARD_LIBS) $(LOG_LIBS) $(CONFUSE_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS) $(CMOCKA_LIBS)
@@ -162,6 +164,9 @@ tests_unit_test_reader_LDADD = $(CONTROL_TEST_LIBS)
 tests_unit_test_buckets_SOURCES = tests/unit/test_buckets.c
 tests_unit_test_buckets_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_buckets_LDADD = $(CONTROL_TEST_LIBS)
+tests_unit_test_hour_cache_SOURCES = tests/unit/test_hour_cache.c tests/unit/redis_server.h
+tests_unit_test_hour_cache_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_hour_cache_LDADD = $(CONTROL_TEST_LIBS)
 tests_unit_test_hours_SOURCES = tests/unit/test_hours.c tests/unit/redis_server.h
 tests_unit_test_hours_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_hours_LDADD = $(CONTROL_TEST_LIBS)

@@ -42,6 +42,12 @@ static enum td_error add_row(struct words *words, struct word *word)
 	return TD_OK;
 }
 
+struct word *words_find(const struct words *words, const char *text)
+{
+	return table_find(
+		&words->table, hash_bytes(&words->seed, text, strlen(text)), is_text, text);
+}
+
 enum td_error words_put(struct words *words, const char *text, struct word **out)
 {
 	size_t length = strlen(text);

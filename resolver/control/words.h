@@ -29,5 +29,8 @@ struct words {
 void words_init(struct words *words, struct arena *arena, size_t limit);
 void words_deinit(struct words *words);
 
+/* The row of a text; NULL: there is none. */
+struct word *words_find(const struct words *words, const char *text);
+
 /* The row of a text, made with a count of 0 where it is new. TD_FULL at the limit, TD_NOMEM. */
 enum td_error words_put(struct words *words, const char *text, struct word **out);

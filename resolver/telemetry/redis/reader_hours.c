@@ -176,6 +176,63 @@ static enum td_error ask_set(struct reader *reader, enum reader_hour_set set, in
 	return TD_OK;
 }
 
+/* Three replies each. */
+static enum td_error ask_stamp(struct reader *reader, int64_t hour)
+{
+	char hash[READER_KEY_MAX], names[READER_KEY_MAX], text[READER_HOUR_TEXT_MAX];
+
+	reader_hour_text(hour, text);
+	if (!reader_make_key(reader, hash, KEY_HOUR, reader->resolver, text) ||
+		!reader_make_key(reader, names, KEY_HOUR_WATCHED_NAMES, reader->resolver, text))
+		return TD_TOO_LONG;
+	READER_PUT(reader, "HMGET", hash, "watched", "blocked");
+	READER_PUT(reader, "ZCARD", names);
+	READER_PUT(reader, "ZSCORE", names, SCHEMA_OTHER);
+	return TD_OK;
+}
+
+static enum td_error take_stamp(struct reader *reader, struct reader_hour_stamp *out)
+{
+	enum td_error error = TD_OK;
+	redisReply *sums = reader_take_next(reader, REDIS_REPLY_ARRAY, REDIS_REPLY_ARRAY, &error);
+	redisReply *rows = reader_take_next(reader, REDIS_REPLY_INTEGER, REDIS_REPLY_INTEGER, &error);
+	redisReply *other = reader_take_next(reader, REDIS_REPLY_STRING, REDIS_REPLY_NIL, &error);
+
+	*out = (struct reader_hour_stamp){.answers = 0};
+	for (size_t i = 0; sums && sums->elements == 2 && i < 2; i++)
+		out->answers += count_of(sums->element[i]);
+	if (rows && rows->integer > 0)
+		out->rows = (uint64_t)rows->integer;
+	int64_t score = other ? reader_score(other) : 0;
+	out->other = score > 0 ? (uint64_t)score : 0;
+	freeReplyObject(sums);
+	freeReplyObject(rows);
+	freeReplyObject(other);
+	return error;
+}
+
+enum td_error reader_hour_stamps(
+	struct reader *reader, struct reader_span span, struct reader_hour_stamp *out)
+{
+	const size_t slice = READER_SLICE / 3;
+	enum td_error error = TD_OK;
+
+	if (!reader_is_span(reader, span))
+		return TD_TOO_LONG;
+	for (size_t done = 0; done < span.count && error == TD_OK; done += slice) {
+		size_t end = done + hours_at(span, done, slice);
+		for (size_t i = done; i < end && error == TD_OK; i++)
+			error = ask_stamp(reader, span.first + (int64_t)i);
+		if (error != TD_OK) /* of the first: all keys are equally long */
+			return error;
+		for (size_t i = done; i < end && !reader->is_lost; i++) {
+			enum td_error one = take_stamp(reader, &out[i]);
+			error = error == TD_OK ? one : error;
+		}
+	}
+	return error;
+}
+
 static enum td_error visit_set(
 	const redisReply *reply, size_t hour, reader_hour_fn *visit, void *context, bool *cut)
 {

@@ -59,6 +59,14 @@ enum reader_hour_set {
 typedef enum td_error reader_hour_fn(
 	void *context, size_t hour, const char *member, uint64_t count);
 
+/* What changes with the watched names of an hour: its watched and blocked answers, how many rows
+ * there are, and what a bound or `teredown forget` put under "*other". */
+struct reader_hour_stamp {
+	uint64_t answers, rows, other;
+};
+enum td_error reader_hour_stamps(
+	struct reader *reader, struct reader_span span, struct reader_hour_stamp *out);
+
 /* Every member of these hours, the largest of an hour first. *cut: an hour holds more than
  * READER_HOUR_ROWS_MAX. */
 enum td_error reader_hour_rows(struct reader *reader, enum reader_hour_set set,
