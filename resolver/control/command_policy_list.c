@@ -95,17 +95,11 @@ static void json_source(struct strbuf *out, const struct control_answer *answer,
 	strbuf_append_char(out, '}');
 }
 
-static void json_zone(struct strbuf *out, const struct control_answer *answer, size_t at)
+void policy_list_sources_json(
+	struct strbuf *out, const struct control_answer *answer, size_t at)
 {
-	static const char *const words[] = {"name", "kind", "mode", "format", NULL};
-	static const char *const numbers[] = {"rules", "version", NULL};
-	const char *zone = answer->lines[at].value, *fault = NULL;
+	const char *fault = NULL;
 
-	output_json_next(out);
-	strbuf_append_char(out, '{');
-	json_words(out, zone, words);
-	json_numbers(out, zone, numbers);
-	output_json_time(out, "read", attribute_number(zone, "read_us") / 1000);
 	strbuf_json_key(out, "sources");
 	strbuf_append_char(out, '[');
 	for (size_t i = at + 1; i < answer->count && !is_key(&answer->lines[i], "zone"); i++) {
@@ -116,6 +110,20 @@ static void json_zone(struct strbuf *out, const struct control_answer *answer, s
 	}
 	strbuf_append_char(out, ']');
 	strbuf_json_text(out, "fault", fault);
+}
+
+static void json_zone(struct strbuf *out, const struct control_answer *answer, size_t at)
+{
+	static const char *const words[] = {"name", "kind", "mode", "format", NULL};
+	static const char *const numbers[] = {"rules", "version", NULL};
+	const char *zone = answer->lines[at].value;
+
+	output_json_next(out);
+	strbuf_append_char(out, '{');
+	json_words(out, zone, words);
+	json_numbers(out, zone, numbers);
+	output_json_time(out, "read", attribute_number(zone, "read_us") / 1000);
+	policy_list_sources_json(out, answer, at);
 	strbuf_append_char(out, '}');
 }
 

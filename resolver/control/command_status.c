@@ -366,6 +366,15 @@ static void append_json_key(struct strbuf *out, const struct control_answer *ans
 	strbuf_append_char(out, ']');
 }
 
+void status_append_json(struct strbuf *out, const struct control_answer *answer)
+{
+	strbuf_append_char(out, '{');
+	for (size_t i = 0; i < answer->count; i++)
+		if (is_first(answer, i))
+			append_json_key(out, answer, i);
+	strbuf_append_char(out, '}');
+}
+
 static int status_run(struct cli *cli, int count, char **words)
 {
 	const char *const request[] = {"status"};
@@ -378,11 +387,8 @@ static int status_run(struct cli *cli, int count, char **words)
 		return status_fleet(cli);
 	enum control_outcome outcome = cli_ask(cli, 1, request, &answer);
 	if (outcome == CONTROL_OK && cli->json) {
-		strbuf_append_char(&cli->out, '{');
-		for (size_t i = 0; i < answer.count; i++)
-			if (is_first(&answer, i))
-				append_json_key(&cli->out, &answer, i);
-		strbuf_append_text(&cli->out, "}\n");
+		status_append_json(&cli->out, &answer);
+		strbuf_append_char(&cli->out, '\n');
 	} else if (outcome == CONTROL_OK) {
 		append_for_people(cli, &answer);
 	}

@@ -139,6 +139,7 @@ static void append_json(
 
 struct listing {
 	struct cli *cli;
+	struct strbuf *json; /* NULL: rows of the grid */
 	struct grid grid;
 };
 
@@ -150,8 +151,8 @@ static enum td_error add_resolver(void *context, struct fleet_member *member)
 
 	if (error != TD_OK)
 		return error;
-	if (listing->cli->json)
-		append_json(&listing->cli->out, member, &state);
+	if (listing->json)
+		append_json(listing->json, member, &state);
 	else
 		append_row(&listing->grid, member, &state);
 	return TD_OK;
@@ -165,17 +166,34 @@ static void add_missing(struct listing *listing, const struct fleet *fleet)
 	for (size_t i = 0; i < fleet->count; i++) {
 		if (fleet->members[i].reader)
 			continue;
-		if (listing->cli->json)
-			append_json(&listing->cli->out, &fleet->members[i], &unreadable);
+		if (listing->json)
+			append_json(listing->json, &fleet->members[i], &unreadable);
 		else
 			append_row(&listing->grid, &fleet->members[i], &unreadable);
 	}
 }
 
+static enum td_error list(struct listing *listing, struct fleet *fleet)
+{
+	enum td_error error = fleet_each(fleet, add_resolver, listing);
+
+	if (error != TD_OK && !fleet->whole)
+		return error;
+	add_missing(listing, fleet);
+	return TD_OK;
+}
+
+enum td_error status_fleet_rows(struct cli *cli, struct fleet *fleet, struct strbuf *out)
+{
+	struct listing listing = {.cli = cli, .json = out};
+
+	return list(&listing, fleet);
+}
+
 int status_fleet(struct cli *cli)
 {
 	struct fleet *fleet = cli_fleet(cli);
-	struct listing listing = {.cli = cli};
+	struct listing listing = {.cli = cli, .json = cli->json ? &cli->out : NULL};
 	int code;
 
 	if (!fleet)
@@ -185,9 +203,7 @@ int status_fleet(struct cli *cli)
 		"UPSTREAMS|>DROPPED|>SCHEMA|VERSION");
 	if (cli->json)
 		strbuf_append_text(&cli->out, "{\"resolvers\":[");
-	enum td_error error = fleet_each(fleet, add_resolver, &listing);
-	if (error == TD_OK || fleet->whole) {
-		add_missing(&listing, fleet);
+	if (list(&listing, fleet) == TD_OK) {
 		grid_print(&listing.grid, &cli->out, 0, cli->colour);
 		strbuf_append_text(&cli->out, cli->json ? "]}\n" : "");
 		if (fleet->count == 0 && !cli->json)
