@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * An hour is one block of memory: its rows, and their texts behind them. Blocks never change; a
- * thread that walks over one holds a reference and no lock, and the one that drops the last reference
- * frees it. Blocks of hours that could have half of a batch in them (the figures of the hour are
- * there, the names are not yet) are not kept while such a batch may come: the sum of the rows says
- * that, but for details that are never told, so after two hours the figures alone decide.
+ * thread that walks over one holds a reference and no lock, and the one that drops the last
+ * reference frees it. Blocks of hours that could have half of a batch in them (the figures of the
+ * hour are there, the names are not yet) are not kept while such a batch may come: the sum of the
+ * rows says that, but for details that are never told, so after two hours the figures alone decide.
  *
  * Redis was asked to say what changed by way of keyspace notifications: they are off by default,
  * get lost with a connection, and a reading user may not subscribe.
@@ -22,8 +22,8 @@
 #include "lib/base/strbuf.h"
 #include "lib/base/table.h"
 
-#define HOURS_MAX 65536  /* entries, of all resolvers */
-#define SETTLED_HOURS 2  /* until an hour has all that will come in time */
+#define HOURS_MAX 65536 /* entries, of all resolvers */
+#define SETTLED_HOURS 2 /* until an hour has all that will come in time */
 #define KEY_MAX 320
 
 struct row {
@@ -88,8 +88,8 @@ static void take_out(struct hour_cache *cache, struct block *block)
 /* Within the lock: the block takes the place of an older one, where there is room for it. */
 static void keep(struct hour_cache *cache, struct block *block)
 {
-	struct block *older = table_find(
-		&cache->table, hash_of(cache, block->key), has_key, block->key);
+	struct block *older =
+		table_find(&cache->table, hash_of(cache, block->key), has_key, block->key);
 
 	if (older)
 		take_out(cache, older);
@@ -172,8 +172,7 @@ static void find_kept(struct walk *walk)
 	pthread_mutex_lock(&cache->lock);
 	for (size_t i = 0; i < walk->span.count; i++) {
 		make_key(walk, i, key);
-		struct block *block =
-			table_find(&cache->table, hash_of(cache, key), has_key, key);
+		struct block *block = table_find(&cache->table, hash_of(cache, key), has_key, key);
 		if (!block || !is_same(&block->stamp, &walk->stamps[i]))
 			continue;
 		block->references++;
@@ -296,8 +295,7 @@ static void finish(struct walk *walk, bool good)
 enum td_error hour_cache_rows(struct hour_cache *cache, struct reader *reader, const char *resolver,
 	struct reader_span span, reader_hour_fn *visit, void *context, bool *cut)
 {
-	struct walk walk = {
-		.cache = cache, .reader = reader, .resolver = resolver, .span = span};
+	struct walk walk = {.cache = cache, .reader = reader, .resolver = resolver, .span = span};
 
 	*cut = false;
 	walk.stamps = calloc(span.count + 1, sizeof(*walk.stamps));

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The watched names of hours (READER_HOUR_WATCHED_NAMES), kept by a process that asks for them again
- * and again: a week is up to 336,000 rows, of which hardly any changes from one question to the next.
- * Each hour is kept with what Redis says of it in three figures (reader_hour_stamps) and is read
- * again when one of them differs, so that counts which come late and clients that were forgotten
- * show at once. Bounded in octets; what was used longest ago goes.
+ * The watched names of hours (READER_HOUR_WATCHED_NAMES), kept by a process that asks for them
+ * again and again: a week is up to 336,000 rows, of which hardly any changes from one question to
+ * the next. Each hour is kept with what Redis says of it in three figures (reader_hour_stamps) and
+ * is read again when one of them differs, so that counts which come late and clients that were
+ * forgotten show at once. Bounded in octets; what was used longest ago goes.
  *
  * Any thread; a reader is of the thread that calls.
  */

@@ -21,6 +21,7 @@
 #include "resolver/control/dashboard/host.h"
 #include "resolver/control/dashboard/http.h"
 #include "resolver/control/dashboard/session.h"
+#include "resolver/control/dashboard/watch.h"
 
 #define STOP_MS 1000
 
@@ -174,6 +175,7 @@ static bool loop(struct dashboard *dashboard, struct event_base *base)
 static void deinit(struct dashboard *dashboard)
 {
 	sessions_free(dashboard->sessions);
+	watch_cache_free(&dashboard->watch);
 	assets_free();
 	dashboard_options_drop(dashboard->options);
 	pthread_mutex_destroy(&dashboard->options_mutex);
@@ -193,7 +195,8 @@ static bool init(struct dashboard *dashboard, struct cli *cli, bool fleet)
 	if (!dashboard->options)
 		return false;
 	cli->options = NULL;
-	return assets_load(CHART_JS);
+	dashboard->watch = watch_cache_new();
+	return dashboard->watch && assets_load(CHART_JS);
 }
 
 int dashboard_run(struct cli *cli, bool fleet)

@@ -51,6 +51,7 @@ struct dashboard_gate {
 
 struct http;
 struct live;
+struct watch_cache;
 struct sessions;
 
 struct dashboard {
@@ -64,6 +65,7 @@ struct dashboard {
 	struct http *http;         /* http.h: the loop's */
 	struct live *live;         /* live.h: the loop's */
 	struct sessions *sessions; /* session.h */
+	struct watch_cache *watch; /* watch.h */
 
 	pthread_mutex_t options_mutex; /* guards options */
 	struct dashboard_options *options;

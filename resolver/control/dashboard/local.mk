@@ -5,6 +5,17 @@ resolver_control_libcontrol_a_SOURCES += \
 	resolver/control/dashboard/api.c resolver/control/dashboard/api.h \
 	resolver/control/dashboard/api_change.c \
 	resolver/control/dashboard/api_session.c \
+	resolver/control/dashboard/api_command.c resolver/control/dashboard/api_command.h \
+	resolver/control/dashboard/api_events.c \
+	resolver/control/dashboard/api_health.c \
+	resolver/control/dashboard/api_policy.c \
+	resolver/control/dashboard/api_watch.c \
+	resolver/control/dashboard/api_who.c \
+	resolver/control/dashboard/away.c resolver/control/dashboard/away.h \
+	resolver/control/dashboard/name_zones.c resolver/control/dashboard/name_zones.h \
+	resolver/control/dashboard/watch.c resolver/control/dashboard/watch.h \
+	resolver/control/dashboard/watch_clients.c \
+	resolver/control/dashboard/zones.c resolver/control/dashboard/zones.h \
 	resolver/control/dashboard/assets.c resolver/control/dashboard/assets.h \
 	resolver/control/dashboard/connections.c resolver/control/dashboard/connections.h \
 	resolver/control/dashboard/body.c resolver/control/dashboard/body.h \
@@ -75,6 +86,7 @@ resolver/control/dashboard/web.c: $(DASHBOARD_WEB) resolver/control/dashboard/em
 if HAVE_CMOCKA
 if HAVE_DASHBOARD
 DASHBOARD_TESTS = tests/unit/test_access tests/unit/test_dashboard_pool tests/unit/test_dashboard_routes tests/unit/test_dashboard_target
+DASHBOARD_TESTS += tests/unit/test_dashboard_watch
 check_PROGRAMS += $(DASHBOARD_TESTS)
 TESTS += $(DASHBOARD_TESTS)
 tests_unit_test_access_SOURCES = tests/unit/test_access.c
@@ -86,6 +98,9 @@ tests_unit_test_dashboard_pool_LDADD = resolver/control/libcontrol.a $(CMOCKA_LI
 tests_unit_test_dashboard_routes_SOURCES = tests/unit/test_dashboard_routes.c
 tests_unit_test_dashboard_routes_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_dashboard_routes_LDADD = $(CONTROL_TEST_LIBS)
+tests_unit_test_dashboard_watch_SOURCES = tests/unit/test_dashboard_watch.c tests/unit/redis_server.h
+tests_unit_test_dashboard_watch_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_dashboard_watch_LDADD = $(CONTROL_TEST_LIBS)
 tests_unit_test_dashboard_target_SOURCES = tests/unit/test_dashboard_target.c
 tests_unit_test_dashboard_target_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_dashboard_target_LDADD = resolver/control/libcontrol.a $(CMOCKA_LIBS)

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* For pages that have something to show while Redis is away. */
+#pragma once
+
+#include "resolver/control/dashboard/api.h"
+
+/*
+ * As api_fleet; but where Redis cannot be read the result is NULL, *words say why (kept in the
+ * arena of the command line, "" otherwise), and the reply is as it was. What is wrong with the
+ * request itself stays: reply->status is not 200 then.
+ */
+struct fleet *away_fleet(struct api_context *context, const struct api_request *request,
+	struct api_reply *reply, const char **words);
+
+/* As api_begin, also with a fleet of NULL: "resolver" is ours then, "recording_since" null. */
+void away_begin(struct api_context *context, struct fleet *fleet, struct api_reply *reply);
