@@ -94,27 +94,8 @@ export async function get(path, parameters = {}, signal = undefined, { ask = tru
 	}
 }
 
-/* Changes; asks for the token first where nobody is signed in. A session that has ended meanwhile is asked for once more. */
-export async function change(method, path, body, signal = undefined) {
-	const reason = 'Changes need the token of this dashboard.';
-	for (let attempt = 0; ; attempt++) {
-		if (!session.csrf() && !await session.signIn(reason))
-			throw new Problem(401, 'Not signed in', 'Nothing was changed.');
-		try {
-			return await once(new URL(`/api/v1/${path}`, location.origin), {
-				method,
-				headers: { 'Content-Type': 'application/json', 'X-CSRF-Token': session.csrf() },
-				body: body === undefined ? undefined : JSON.stringify(body),
-			}, signal);
-		} catch (error) {
-			if (attempt || (error.status !== 401 && error.status !== 403))
-				throw error;
-			await session.changed();
-		}
-	}
-}
-
-export const post = (path, body, signal) => change('POST', path, body, signal);
+/* Changes; asks for the token first where nobody is signed in. */
+export const post = async (path, body, signal) => (await import('./change.js')).change(session, 'POST', path, body, signal);
 
 /* Without a session's dialog, for session.js and live.js. */
 export const plain = (path, options = {}, signal = undefined) => once(new URL(`/api/v1/${path}`, location.origin), options, signal);

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * Counts per hour as the chart of the story, for views that have them as plain lists; and as bars with a table where the chart
- * cannot be loaded. What it is given looks like the answer of /api/v1/timeline.
+ * Counts per hour as the chart of the story, for views that have them as plain lists; as bars until the chart has come. What it is
+ * given looks like the answer of /api/v1/timeline.
  */
-import { element, fill } from './dom.js';
-import { count, moment } from './format.js';
+import { fill } from './dom.js';
 import { bars } from './spark.js';
 
 const HOUR_MS = 3600000;
@@ -21,15 +20,8 @@ export function timelineOf(query, from, lists) {
 	};
 }
 
-function plain(root, timeline, title) {
-	const sum = (row) => row.counts.reduce((all, value) => all + value, 0);
-	const rows = timeline.rows.filter(sum);
-	fill(root, bars(timeline.series.map((one, at) => ({ kind: one.source, values: timeline.rows.map((row) => row.counts[at]) })), title),
-		element('details', {}, element('summary', {}, 'As a table'), element('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': title },
-			element('table', { class: 'data' }, element('caption', { class: 'unseen' }, title),
-				element('thead', {}, element('tr', {}, element('th', { scope: 'col' }, 'Hour'), timeline.series.map((one) => element('th', { scope: 'col', class: 'number' }, one.source)))),
-				element('tbody', {}, rows.map((row) => element('tr', {}, element('th', { scope: 'row' }, moment(row.from)), row.counts.map((value) => element('td', { class: 'number' }, count(value))))))))));
-}
+const plain = (root, timeline, title) => fill(root,
+	bars(timeline.series.map((one, at) => ({ kind: one.source, values: timeline.rows.map((row) => row.counts[at]) })), title));
 
 /* Shows bars at once, and the chart when it has come. Returns {update(timeline), end()}. */
 export async function hoursChart(root, timeline, title) {
@@ -37,5 +29,7 @@ export async function hoursChart(root, timeline, title) {
 	const story = await import('./story-chart.js').catch(() => null);
 	if (!story || !root.isConnected)
 		return { update: (next) => plain(root, next, title), end() {} };
-	return story.storyChart(root, timeline, title);
+	const chart = await story.storyChart(root, timeline, title);
+	performance.mark('chart'); // what is promised of it is measured by the tests
+	return chart;
 }

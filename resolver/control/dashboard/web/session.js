@@ -3,9 +3,7 @@
  * Who is signed in. The token goes once to the server, which answers with a cookie that scripts cannot read and a CSRF text
  * that is kept here in memory only. Whoever needs a session calls signIn(reason), which opens one dialog however many wait.
  */
-import { Problem, askAgain, plain, useSession } from './api.js';
-import { element, fill } from './dom.js';
-import { failed } from './states.js';
+import { askAgain, plain, useSession } from './api.js';
 
 const listeners = new Set();
 let known = { signed_in: false, reading: 'token', csrf: null };
@@ -38,50 +36,9 @@ export async function signOut() {
 	await changed().catch(() => take({ ...known, signed_in: false, csrf: null }));
 }
 
-async function send(token) {
-	const object = await plain('session', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ token }) });
-	if (!object.signed_in)
-		throw new Problem(401, 'Not signed in', 'This is not the token of this dashboard.');
-	take(object);
-}
-
-function dialog(reason, done) {
-	const field = element('input', { id: 'token', type: 'password', autocomplete: 'current-password', required: true, spellcheck: 'false' });
-	const place = element('div');
-	const button = element('button', { type: 'submit', class: 'primary' }, 'Sign in');
-	const node = element('dialog', { class: 'ask', 'aria-labelledby': 'sign-in' });
-	async function submit(event) {
-		event.preventDefault();
-		button.disabled = true;
-		fill(place);
-		try {
-			await send(field.value.trim());
-			node.close('signed in');
-		} catch (problem) {
-			fill(place, failed(problem));
-			field.select();
-		} finally {
-			button.disabled = false;
-		}
-	}
-	fill(node, element('form', { onsubmit: submit },
-		element('h2', { id: 'sign-in' }, 'Sign in'),
-		element('p', {}, reason),
-		element('label', { for: 'token' }, 'Token'), field,
-		element('p', { class: 'muted' }, 'It was shown once, when ', element('code', {}, 'teredown dashboard'), ' first started. Lost? ', element('code', {}, 'teredown dashboard --new-token'), ' makes another.'),
-		place,
-		element('p', { class: 'row' }, button, element('button', { type: 'button', onclick: () => node.close('') }, 'Not now'))));
-	node.addEventListener('close', () => {
-		node.remove();
-		done(node.returnValue === 'signed in');
-	});
-	document.body.append(node);
-	node.showModal();
-}
-
 /* True when somebody is signed in afterwards. */
 export function signIn(reason) {
-	waiting ||= new Promise((resolve) => dialog(reason, resolve)).finally(() => { waiting = null; });
+	waiting ||= import('./sign-in.js').then(({ ask }) => ask(reason, take)).finally(() => { waiting = null; });
 	return waiting;
 }
 

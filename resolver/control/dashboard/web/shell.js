@@ -4,7 +4,7 @@
  * what is shown live, the search for what is behind an address, the choice of a resolver, help and keys.
  */
 import { chooseResolver, chosenResolver, get } from './api.js';
-import { element, fill, modeChip, name, pathOf } from './dom.js';
+import { element, fill, modeChip, name, pathOf, visible } from './dom.js';
 import { plural, stamp, when } from './format.js';
 import * as live from './live.js';
 
@@ -164,20 +164,20 @@ function drawNotices() {
 
 // --- which resolver ---
 
-async function drawResolvers(again) {
-	const health = await get('health').catch(() => null);
-	const names = (health?.fleet || []).map((row) => row.resolver);
+/* Where the dashboard was started for a fleet; the names come with each overview of all. */
+let offered = '';
+function offerResolvers(overview, again) {
+	const names = overview.resolvers?.map((one) => typeof one === 'string' ? one : one.resolver) || [];
 	const select = at('resolver');
-	if (names.length < 2)
+	if (chosenResolver() !== null || names.length < 2 || names.join() === offered)
 		return;
-	fill(select, element('option', { value: '' }, 'as started'), element('option', { value: '*' }, 'all resolvers'),
-		names.map((one) => element('option', { value: one }, one)));
-	select.value = chosenResolver() ?? '';
+	offered = names.join();
+	fill(select, element('option', { value: '' }, 'all resolvers'), names.map((one) => element('option', { value: one }, visible(one))));
 	select.hidden = false;
-	select.addEventListener('change', () => {
+	select.onchange = () => {
 		chooseResolver(select.value || null);
 		again();
-	});
+	};
 }
 
 // --- help and keys ---
@@ -233,6 +233,7 @@ export function start({ navigate, again }) {
 	document.addEventListener('keydown', (event) => pressed(event, navigate));
 	live.on('overview', (overview) => {
 		noticeModes(overview);
+		offerResolvers(overview, again);
 		drawHealth();
 		drawLive();
 	});
@@ -242,7 +243,6 @@ export function start({ navigate, again }) {
 		drawLive();
 	});
 	setInterval(() => document.hidden || readPolicy(), POLICY_MS);
-	drawResolvers(again);
 }
 
 /* Which link of the navigation is the present page. */

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * Light, dark, or as the system says. A plain script, not a module: it runs before the first paint, so that a page that was set
- * to dark never flashes white. Who draws by script (charts) hears "teredown-theme" on the document.
+ * to dark never flashes white; the sheet knows but html[data-theme]. Who draws by script (charts) hears "teredown-theme" on the document.
  */
 (() => {
 	const key = 'teredown-theme';
 	const order = ['system', 'light', 'dark'];
 	const faces = { system: ['◐', 'as the system'], light: ['☀', 'light'], dark: ['☾', 'dark'] };
+	const system = matchMedia('(prefers-color-scheme: dark)');
 	let chosen = 'system';
 
 	// Storage may be refused: then the choice lasts as long as the page.
@@ -17,11 +18,7 @@
 		chosen = 'system';
 
 	function apply() {
-		const root = document.documentElement;
-		if (chosen === 'system')
-			delete root.dataset.theme;
-		else
-			root.dataset.theme = chosen;
+		document.documentElement.dataset.theme = chosen === 'system' ? (system.matches ? 'dark' : 'light') : chosen;
 		document.dispatchEvent(new Event('teredown-theme'));
 	}
 
@@ -42,7 +39,7 @@
 	}
 
 	apply();
-	matchMedia('(prefers-color-scheme: dark)').addEventListener('change', apply);
+	system.addEventListener('change', apply);
 	document.addEventListener('DOMContentLoaded', () => {
 		const button = document.getElementById('theme');
 		label(button);
