@@ -104,7 +104,7 @@ export function table(options) {
 		const kinds = [column.number ? 'number' : null, column.class, content === null || content === undefined ? 'none' : null].filter(Boolean);
 		return element(column.head ? 'th' : 'td', {
 			class: kinds.join(' ') || null, scope: column.head ? 'row' : null, 'data-label': column.label,
-		}, column.number && typeof content === 'number' ? count(content) : content ?? '–');
+		}, column.number && content === 0 ? element('span', { class: 'muted' }, '0') : column.number && typeof content === 'number' ? count(content) : content ?? '–');
 	}
 
 	function draw(page) {
