@@ -26,6 +26,7 @@ LIVE_MODULES = \
 	tests/live/test_audit.py \
 	tests/live/test_backup.py \
 	tests/live/test_believe.py \
+	tests/live/test_browser_pages.py \
 	tests/live/test_cache.py \
 	tests/live/test_clients.py \
 	tests/live/test_completions.py \

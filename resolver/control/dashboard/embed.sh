@@ -7,10 +7,28 @@ export LC_ALL
 
 echo '/* Written by embed.sh. */'
 echo '#include "resolver/control/dashboard/assets.h"'
+
+# Scripts and sheets go without their comments, which are for whoever reads the source; the lines stay, so that places in a browser's tools are places in the
+# source. Comments that begin a line only: what stands behind code is left, and so is any text that looks like one.
+served()
+{
+	case $1 in
+	*.js | *.css)
+		awk '
+			inside { if (index($0, "*/")) inside = 0; print ""; next }
+			/^[ \t]*\/\*.*\*\/[ \t]*$/ { print ""; next }
+			/^[ \t]*\/\*/ && !index($0, "*/") { inside = 1; print ""; next }
+			/^[ \t]*\/\/ / { print ""; next }
+			{ print }' "$1"
+		;;
+	*) cat "$1" ;;
+	esac
+}
+
 number=0
 for file in "$@"; do
 	echo "static const unsigned char file_$number[] = {"
-	od -An -v -tx1 "$file" | sed 's/ *\([0-9a-f][0-9a-f]\)/0x\1,/g'
+	served "$file" | od -An -v -tx1 | sed 's/ *\([0-9a-f][0-9a-f]\)/0x\1,/g'
 	echo '0};'
 	number=$((number + 1))
 done

@@ -47,6 +47,7 @@ DASHBOARD_WEB = \
 	resolver/control/dashboard/web/api.js \
 	resolver/control/dashboard/web/app.css \
 	resolver/control/dashboard/web/app.js \
+	resolver/control/dashboard/web/change.js \
 	resolver/control/dashboard/web/dom.js \
 	resolver/control/dashboard/web/format.js \
 	resolver/control/dashboard/web/help.js \
@@ -59,6 +60,7 @@ DASHBOARD_WEB = \
 	resolver/control/dashboard/web/policy-actions.js \
 	resolver/control/dashboard/web/session.js \
 	resolver/control/dashboard/web/shell.js \
+	resolver/control/dashboard/web/sign-in.js \
 	resolver/control/dashboard/web/spark.js \
 	resolver/control/dashboard/web/states.js \
 	resolver/control/dashboard/web/story-chart.js \
