@@ -2,11 +2,13 @@
 /*
  * What one worker counts about itself, plain integers of its own thread; `status` asks every worker
  * for a copy between two events, so each copy is consistent: received = answered + sum of dropped_*
- * + pending.
+ * + pending, and the latencies' counts sum up to answered.
  */
 #pragma once
 
 #include <stdint.h>
+
+#include "resolver/telemetry/latency.h"
 
 #define WORKER_COUNTERS(X)                                                                         \
 	X(received)          /* queries taken from a socket */                                     \
@@ -43,4 +45,5 @@ struct worker_counters {
 #define X(name) uint64_t name;
 	WORKER_COUNTERS(X)
 #undef X
+	struct latency latency[LATENCY_CLASSES];
 };

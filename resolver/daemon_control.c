@@ -69,6 +69,18 @@ static void add_figures(const struct daemon *daemon, const struct broadcast *bro
 	}
 }
 
+static void add_latency(const struct daemon *daemon, const struct broadcast *broadcast,
+	struct control_reply *reply)
+{
+	struct latency latency[LATENCY_CLASSES];
+	char text[LATENCY_TEXT_MAX];
+
+	daemon_latency(daemon, broadcast, latency);
+	for (unsigned i = 0; i < LATENCY_CLASSES; i++)
+		control_reply_add(
+			reply, latency_figure_name(i), latency_to_text(&latency[i], text));
+}
+
 static void add_sinks(const struct telemetry_status *status, struct control_reply *reply)
 {
 	char text[320];
@@ -117,6 +129,7 @@ static void on_status(struct daemon *daemon, struct broadcast *broadcast)
 	daemon_transfer_status(daemon, reply);
 	daemon_reload_status(daemon, reply);
 	add_figures(daemon, broadcast, &telemetry, reply);
+	add_latency(daemon, broadcast, reply);
 	add_sinks(&telemetry, reply);
 	add_suspects(&telemetry, reply);
 	control_reply_end(reply);

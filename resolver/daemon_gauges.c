@@ -46,6 +46,16 @@ static struct totals sum_workers(const struct daemon *daemon, const struct broad
 	return sum;
 }
 
+void daemon_latency(const struct daemon *daemon, const struct broadcast *broadcast,
+	struct latency out[LATENCY_CLASSES])
+{
+	memset(out, 0, LATENCY_CLASSES * sizeof out[0]);
+	for (unsigned w = 0; w < daemon->worker_count; w++)
+		for (unsigned i = 0; i < LATENCY_CLASSES; i++)
+			latency_merge(&out[i],
+				&broadcast->messages[w].status.counters.latency[i]);
+}
+
 struct server_state daemon_server(
 	const struct daemon *daemon, const struct broadcast *broadcast, size_t server)
 {
@@ -140,6 +150,18 @@ static void add_figures(
 			gauges_add(gauges, figures[i].name, figures[i].value);
 }
 
+static void add_latency(
+	const struct daemon *daemon, const struct broadcast *broadcast, struct gauges *gauges)
+{
+	struct latency latency[LATENCY_CLASSES];
+	char text[LATENCY_TEXT_MAX];
+
+	daemon_latency(daemon, broadcast, latency);
+	for (unsigned i = 0; i < LATENCY_CLASSES; i++)
+		gauges_add_text(
+			gauges, latency_figure_name(i), latency_to_text(&latency[i], text));
+}
+
 /* Returns whether it fails. */
 static bool add_upstream(const struct server_state *server, bool loop, struct gauges *gauges)
 {
@@ -180,6 +202,7 @@ void daemon_gauges_tell(struct daemon *daemon, struct broadcast *broadcast)
 		return;
 	add_figures(daemon, broadcast, &gauges);
 	add_upstreams(daemon, broadcast, &gauges);
+	add_latency(daemon, broadcast, &gauges);
 	telemetry_gauges(daemon->telemetry, &gauges);
 }
 

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "resolver/daemon.h"
+#include "resolver/telemetry/latency.h"
 #include "resolver/upstream/upstream.h"
 
 #define DAEMON_FIGURES_MAX 160
@@ -25,6 +26,8 @@ struct daemon_figure {
  * may point into telemetry. */
 size_t daemon_figures(const struct daemon *daemon, const struct broadcast *broadcast,
 	const struct telemetry_status *telemetry, struct daemon_figure out[DAEMON_FIGURES_MAX]);
+void daemon_latency(const struct daemon *daemon, const struct broadcast *broadcast,
+	struct latency out[LATENCY_CLASSES]);
 struct server_state daemon_server(
 	const struct daemon *daemon, const struct broadcast *broadcast, size_t server);
 

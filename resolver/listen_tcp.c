@@ -155,7 +155,8 @@ static void connection_send(struct connection *connection, const uint8_t *reply,
 	evbuffer_add(output, reply, length);
 }
 
-static void connection_query(
+/* True when its reply has left. */
+static bool connection_query(
 	struct connection *connection, const uint8_t *packet, size_t size, const struct now *now)
 {
 	struct tcp_server *server = connection->server;
@@ -177,6 +178,7 @@ static void connection_query(
 		connection->pending--;
 	if (tcp_clients_state(server->clients, connection->slot) == TCP_IDLE)
 		tcp_clients_set(server->clients, connection->slot, TCP_IDLE, now->mono_us);
+	return length > 0;
 }
 
 /* One whole message out of the input. False when there is none; *bad when the stream cannot be DNS.
@@ -251,15 +253,18 @@ static void connection_process(struct connection *connection, const struct now *
 	struct evbuffer *input = bufferevent_get_input(connection->stream);
 	const uint8_t *packet;
 	size_t size;
+	unsigned replies = 0;
 	bool bad = false;
 
 	bool ready = !connection->proxied || take_proxy_header(connection, input, &bad);
 	while (ready && !connection->closing && !server->stopped &&
 		!connection_is_full(connection) && next_message(input, &packet, &size, &bad)) {
-		connection_query(connection, packet, size, now);
+		replies += connection_query(connection, packet, size, now);
 		evbuffer_drain(input, size + 2);
 		connection->closing = connection->queries >= server->config.queries_max;
 	}
+	if (replies)
+		query_took(server->config.engine, replies, server->config.mono() - now->mono_us);
 	connection->closing |= bad;
 	if (server->stopped || connection->closing)
 		evbuffer_drain(input, evbuffer_get_length(input));

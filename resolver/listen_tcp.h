@@ -29,6 +29,7 @@ struct tcp_server_config {
 	unsigned idle_timeout_ms; /* without a whole query; the same for taking replies */
 	struct hash_seed seed;
 	struct now (*clock)(void);
+	int64_t (*mono)(void); /* the monotonic one, in microseconds */
 	void (*turn)(void *context, const struct now *now);
 	void *turn_context;
 };

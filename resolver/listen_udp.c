@@ -172,10 +172,11 @@ static bool handle(struct udp_listener *listener, unsigned i, unsigned out, cons
 	return true;
 }
 
+/* How long a reply took is known for all of a batch at once: they leave by one call. */
 static void send_replies(struct udp_listener *listener, unsigned count, const struct now *now)
 {
 	struct udp_batch *batch = listener->config.batch;
-	unsigned done = 0;
+	unsigned done = 0, taken = 0;
 
 	while (done < count) {
 		int sent = sendmmsg(listener->fd, &batch->out[done], count - done, MSG_DONTWAIT);
@@ -188,7 +189,11 @@ static void send_replies(struct udp_listener *listener, unsigned count, const st
 		}
 		for (int i = 0; i < sent; i++)
 			query_sent(listener->config.engine, &batch->slots[done++], now);
+		taken += (unsigned)sent;
 	}
+	if (taken)
+		query_took(listener->config.engine, taken,
+			listener->config.mono() - now->mono_us);
 }
 
 /* One batch in and out. How many queries there were; 0 or less: none. */

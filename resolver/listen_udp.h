@@ -22,6 +22,8 @@ void udp_batch_free(struct udp_batch *batch);
 typedef void udp_turn_fn(void *context, const struct now *now);
 /* Reads both clocks, at the start of each batch. */
 typedef struct now udp_clock_fn(void);
+/* Reads the monotonic one, in microseconds, once the replies of a batch are sent. */
+typedef int64_t udp_mono_fn(void);
 
 struct udp_listener_config {
 	struct event_base *base;
@@ -30,6 +32,7 @@ struct udp_listener_config {
 	struct worker_counters *counters;
 	unsigned index; /* reply_path.listener */
 	udp_clock_fn *clock;
+	udp_mono_fn *mono;
 	udp_turn_fn *turn;
 	void *turn_context;
 };

@@ -345,6 +345,11 @@ void query_unsent(struct query_engine *engine)
 	engine->config.counters->dropped_send++;
 }
 
+void query_took(struct query_engine *engine, unsigned replies, int64_t took_us)
+{
+	latency_add(&engine->config.counters->latency[LATENCY_CACHED], took_us, replies);
+}
+
 void query_set_policy(struct query_engine *engine, const struct query_policy *policy)
 {
 	engine->policy = policy;

@@ -179,6 +179,9 @@ size_t query_handle(struct query_engine *engine, const uint8_t *packet, size_t s
 void query_sent(struct query_engine *engine, struct query_slot *slot, const struct now *now);
 void query_unsent(struct query_engine *engine);
 
+/* How long it took to send so many of the replies that query_handle gave; each is to be told of once. */
+void query_took(struct query_engine *engine, unsigned replies, int64_t took_us);
+
 /* What upstream said to a flight. TD_OK with the message and its server, or why there is none. */
 void query_answered(struct query_engine *engine, struct query_flight *flight, enum td_error error,
 	const uint8_t *reply, size_t size, const struct endpoint *server, const struct now *now);

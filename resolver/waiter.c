@@ -131,6 +131,8 @@ static void waiter_reply(
 		engine->config.io.context, &waiter->client, engine->buffer, length)) {
 	case TD_OK:
 		query_sent(engine, slot, now);
+		latency_add(&counters->latency[LATENCY_FORWARDED],
+			now->mono_us - waiter->received_us, 1);
 		break;
 	case TD_NOT_FOUND:
 		counters->dropped_gone++;

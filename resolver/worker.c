@@ -60,6 +60,14 @@ static struct now read_clock(void)
 		.wall_us = wall.tv_sec * US_PER_S + wall.tv_nsec / 1000};
 }
 
+static int64_t read_mono(void)
+{
+	struct timespec mono;
+
+	clock_gettime(CLOCK_MONOTONIC, &mono);
+	return mono.tv_sec * US_PER_S + mono.tv_nsec / 1000;
+}
+
 /* The timer comes no later than the engine wants it; one that comes early is set again then. */
 static void arm_due(struct worker *worker, const struct now *now)
 {
@@ -434,12 +442,14 @@ static bool open_listeners(
 		.idle_timeout_ms = worker->config.tcp_idle_timeout_ms,
 		.seed = worker->config.query.seed,
 		.clock = read_clock,
+		.mono = read_mono,
 		.turn = turn,
 		.turn_context = worker};
 	struct udp_listener_config udp = {.base = worker->base,
 		.engine = worker->engine,
 		.counters = &worker->counters,
 		.clock = read_clock,
+		.mono = read_mono,
 		.turn = turn,
 		.turn_context = worker};
 

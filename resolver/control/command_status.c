@@ -11,8 +11,9 @@
 
 #include "resolver/control/cli.h"
 #include "resolver/control/status_fleet.h"
+#include "resolver/telemetry/latency.h"
 
-enum unit { UNIT_TEXT, UNIT_COUNT, UNIT_BYTES, UNIT_SECONDS, UNIT_TIME_US, UNIT_THING };
+enum unit { UNIT_TEXT, UNIT_COUNT, UNIT_BYTES, UNIT_SECONDS, UNIT_TIME_US, UNIT_THING, UNIT_LATENCY };
 
 struct status_row {
 	const char *key; /* ends with '*': every key that begins so */
@@ -45,6 +46,8 @@ static const struct status_row rows[] = {
 	{"tcp_*", "Queries", "TCP ", UNIT_COUNT},
 	{"receive_batches", "Queries", "receive batches", UNIT_COUNT},
 	{"rebinding", "Queries", "addresses of the inside withheld", UNIT_COUNT},
+	{"latency_cached", "Answering took", "at once", UNIT_LATENCY},
+	{"latency_forwarded", "Answering took", "waiting for upstream", UNIT_LATENCY},
 	{"cache_entries", "Cache", "entries", UNIT_COUNT},
 	{"cache_bytes", "Cache", "memory", UNIT_BYTES},
 	{"cache_limit", "Cache", "limit", UNIT_BYTES},
@@ -81,7 +84,7 @@ static const struct status_row rows[] = {
 	{"sink", "Records to", "sink|to|state|written|dropped", UNIT_THING},
 };
 
-static const char *const groups[] = {"Daemon", "Upstreams", "Forwarding", "Zones", "Zones by transfer", "Queries", "Cache",
+static const char *const groups[] = {"Daemon", "Upstreams", "Forwarding", "Zones", "Zones by transfer", "Queries", "Answering took", "Cache",
 	"Upstream queries", "Recording", "Records to", "Forwarders", "Other"};
 
 static const struct status_row other = {"*", "Other", "", UNIT_TEXT};
@@ -211,6 +214,22 @@ static void append_value(struct cli *cli, const struct status_row *row, const ch
 	}
 }
 
+/* "at once, p50   18 us": three lines. */
+static void append_latency(struct strbuf *out, const struct status_row *row, const char *value)
+{
+	static const unsigned permille[] = {500, 900, 990};
+	struct latency latency;
+
+	latency_from_text(&latency, value);
+	for (size_t i = 0; i < sizeof(permille) / sizeof(permille[0]); i++) {
+		char label[64];
+		snprintf(label, sizeof(label), "%s, p%u", row->words, permille[i] / 10);
+		strbuf_printf(out, "  %-26s ", label);
+		output_duration(out, latency_quantile_us(&latency, permille[i]));
+		strbuf_append_char(out, '\n');
+	}
+}
+
 /* "hits 300 (75 %)" */
 static void append_share(struct strbuf *out, const struct control_answer *answer, const char *key)
 {
@@ -234,6 +253,16 @@ static void append_grid(
 	grid_deinit(&grid);
 }
 
+/* No error, or no answer that could have taken long. */
+static bool says_nothing(const struct status_row *row, const struct control_line *line)
+{
+	struct latency latency;
+
+	if (row->unit == UNIT_LATENCY)
+		return !latency_from_text(&latency, line->value) || latency_count(&latency) == 0;
+	return strcmp(line->key, "redis_error") == 0 && !*line->value;
+}
+
 static void append_group(struct cli *cli, const struct control_answer *answer, const char *group)
 {
 	bool titled = false;
@@ -241,8 +270,7 @@ static void append_group(struct cli *cli, const struct control_answer *answer, c
 	for (size_t i = 0; i < answer->count; i++) {
 		const struct control_line *line = &answer->lines[i];
 		const struct status_row *row = row_for(line->key);
-		if (strcmp(row->group, group) != 0 ||
-			(strcmp(line->key, "redis_error") == 0 && !*line->value))
+		if (strcmp(row->group, group) != 0 || says_nothing(row, line))
 			continue;
 		if (!titled) {
 			output_style(&cli->out, cli->colour, STYLE_BOLD);
@@ -253,6 +281,10 @@ static void append_group(struct cli *cli, const struct control_answer *answer, c
 		if (row->unit == UNIT_THING) {
 			append_grid(cli, answer, row);
 			return;
+		}
+		if (row->unit == UNIT_LATENCY) {
+			append_latency(&cli->out, row, line->value);
+			continue;
 		}
 		append_label(&cli->out, row, line->key);
 		append_value(cli, row, line->value);
@@ -351,6 +383,12 @@ static void append_json_key(struct strbuf *out, const struct control_answer *ans
 	}
 	for (size_t i = first + 1; i < answer->count; i++)
 		list = list || strcmp(answer->lines[i].key, key) == 0;
+	if (row->unit == UNIT_LATENCY) {
+		struct latency latency;
+		latency_from_text(&latency, value);
+		latency_to_json(out, key, &latency);
+		return;
+	}
 	strbuf_json_key(out, key);
 	if (!list) {
 		append_json_value(out, row, value);
@@ -406,7 +444,8 @@ const struct command command_status = {
 		"writes, stopped, or fell silent, its last batch, since when it records, what "
 		"bounds turned away (DROPPED), and\n"
 		"since its start: queries left unanswered, the share that the cache answered, "
-		"upstreams that work.\n\n"
+		"upstreams that work, and\n"
+		"the time within which 99 of 100 answers were given (P99).\n\n"
 		"Examples:\n"
 		"  teredown status\n"
 		"  teredown status --fleet\n"

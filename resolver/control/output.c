@@ -52,6 +52,18 @@ void output_span(struct strbuf *out, int64_t seconds)
 		strbuf_printf(out, "%lld d %lld h", s / 86400, s % 86400 / 3600);
 }
 
+void output_duration(struct strbuf *out, uint64_t microseconds)
+{
+	double us = (double)microseconds;
+
+	if (microseconds < 1000)
+		strbuf_printf(out, "%llu us", (unsigned long long)microseconds);
+	else if (microseconds < 1000000)
+		strbuf_printf(out, "%.1f ms", us / 1000);
+	else
+		strbuf_printf(out, "%.1f s", us / 1000000);
+}
+
 void output_ago(struct strbuf *out, int64_t now_ms, int64_t wall_ms)
 {
 	if (wall_ms > now_ms + 60000) {

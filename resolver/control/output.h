@@ -21,6 +21,8 @@ void output_time(struct strbuf *out, int64_t wall_ms);
 void output_ago(struct strbuf *out, int64_t now_ms, int64_t wall_ms);
 /* "45 s", "3 min", "2 h 5 min", "7 d 3 h". */
 void output_span(struct strbuf *out, int64_t seconds);
+/* "18 us", "2.4 ms", "1.7 s". */
+void output_duration(struct strbuf *out, uint64_t microseconds);
 /* "1.2 MiB". */
 void output_bytes(struct strbuf *out, uint64_t bytes);
 /* "1 client", "2 clients": the plural is one with an s. */

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "resolver/telemetry/latency.h"
+
 struct resolver_state {
 	const char *state;
 	const char *version;
@@ -18,6 +20,7 @@ struct resolver_state {
 	uint64_t queries, dropped;
 	bool has_gauges;
 	uint64_t unanswered, hits, misses, upstreams, failing;
+	struct latency latency[LATENCY_CLASSES]; /* empty of a daemon that tells none */
 };
 
 /* A lease that is gone was given back by a clean stop; one that ran out was not. */
@@ -47,6 +50,12 @@ static void load_gauges(const struct reader_fields *meta, struct resolver_state 
 	state->misses = field_u64(meta, "gauge_cache_misses");
 	state->upstreams = field_u64(meta, "gauge_upstreams");
 	state->failing = field_u64(meta, "gauge_upstreams_failing");
+	for (unsigned i = 0; i < LATENCY_CLASSES; i++) {
+		char name[64];
+		snprintf(name, sizeof(name), "gauge_%s", latency_figure_name(i));
+		const char *text = reader_field_text(meta, name);
+		latency_from_text(&state->latency[i], text ? text : "");
+	}
 }
 
 static enum td_error load_state(
@@ -72,6 +81,21 @@ static enum td_error load_state(
 	return TD_OK;
 }
 
+/* Within which 99 of 100 answers were given, of both classes: one figure that a client feels. */
+static void add_latency_cell(struct grid *grid, const struct resolver_state *state)
+{
+	struct latency all = {.sum_us = 0};
+	struct strbuf text;
+
+	for (unsigned i = 0; i < LATENCY_CLASSES; i++)
+		latency_merge(&all, &state->latency[i]);
+	strbuf_init(&text);
+	if (latency_count(&all))
+		output_duration(&text, latency_quantile_us(&all, 990));
+	grid_cell(grid, text.length ? text.data : "-");
+	strbuf_deinit(&text);
+}
+
 static void add_gauge_cells(struct grid *grid, const struct resolver_state *state)
 {
 	uint64_t asked = state->hits + state->misses;
@@ -90,6 +114,7 @@ static void add_gauge_cells(struct grid *grid, const struct resolver_state *stat
 			(unsigned long long)(state->upstreams - state->failing),
 			(unsigned long long)state->upstreams);
 	grid_cell(grid, upstreams);
+	add_latency_cell(grid, state);
 }
 
 static void append_row(
@@ -109,6 +134,16 @@ static void append_row(
 	grid_cell(grid, *state->version ? state->version : "-");
 }
 
+static void append_json_latency(
+	struct strbuf *out, const struct latency latency[LATENCY_CLASSES])
+{
+	strbuf_json_key(out, "latency");
+	strbuf_append_char(out, '{');
+	for (unsigned i = 0; i < LATENCY_CLASSES; i++)
+		latency_to_json(out, latency_class_name(i), &latency[i]);
+	strbuf_append_char(out, '}');
+}
+
 static void append_json_gauges(struct strbuf *out, const struct resolver_state *state)
 {
 	if (!state->has_gauges)
@@ -118,6 +153,7 @@ static void append_json_gauges(struct strbuf *out, const struct resolver_state *
 	strbuf_json_u64(out, "cache_misses", state->misses);
 	strbuf_json_u64(out, "upstreams", state->upstreams);
 	strbuf_json_u64(out, "upstreams_failing", state->failing);
+	append_json_latency(out, state->latency);
 }
 
 static void append_json(
@@ -141,6 +177,7 @@ struct listing {
 	struct cli *cli;
 	struct strbuf *json; /* NULL: rows of the grid */
 	struct grid grid;
+	struct latency latency[LATENCY_CLASSES]; /* of all resolvers */
 };
 
 static enum td_error add_resolver(void *context, struct fleet_member *member)
@@ -151,6 +188,8 @@ static enum td_error add_resolver(void *context, struct fleet_member *member)
 
 	if (error != TD_OK)
 		return error;
+	for (unsigned i = 0; i < LATENCY_CLASSES; i++)
+		latency_merge(&listing->latency[i], &state.latency[i]);
 	if (listing->json)
 		append_json(listing->json, member, &state);
 	else
@@ -200,12 +239,16 @@ int status_fleet(struct cli *cli)
 		return CLI_ERROR;
 	grid_init(&listing.grid,
 		"RESOLVER|STATE|LAST BATCH|RECORDING SINCE|>QUERIES|>UNANSWERED|>CACHED|"
-		"UPSTREAMS|>DROPPED|>SCHEMA|VERSION");
+		"UPSTREAMS|>P99|>DROPPED|>SCHEMA|VERSION");
 	if (cli->json)
 		strbuf_append_text(&cli->out, "{\"resolvers\":[");
 	if (list(&listing, fleet) == TD_OK) {
 		grid_print(&listing.grid, &cli->out, 0, cli->colour);
-		strbuf_append_text(&cli->out, cli->json ? "]}\n" : "");
+		if (cli->json) {
+			strbuf_append_char(&cli->out, ']');
+			append_json_latency(&cli->out, listing.latency);
+			strbuf_append_text(&cli->out, "}\n");
+		}
 		if (fleet->count == 0 && !cli->json)
 			strbuf_append_text(&cli->out,
 				"No resolver has recorded anything in this Redis yet.\n");

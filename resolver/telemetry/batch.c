@@ -262,7 +262,13 @@ static void put_gauges(struct batch *batch, struct pending *pending)
 		arg_u64(batch, gauges->values[i].value);
 	}
 	batch->items++;
-	batch->cost += GAUGES_COST;
+	for (size_t i = 0; i < gauges->text_count; i++) {
+		arg_text(batch, "w");
+		arg_text(batch, gauges->texts[i].name);
+		arg_text(batch, gauges->texts[i].text);
+		batch->items++;
+	}
+	batch->cost += GAUGES_COST + gauges->text_count;
 	pending->gauges_changed = false;
 }
 

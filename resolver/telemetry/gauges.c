@@ -16,6 +16,17 @@ void gauges_add(struct gauges *gauges, const char *name, uint64_t value)
 	gauges->values[gauges->count++].value = value < GAUGE_VALUE_MAX ? value : GAUGE_VALUE_MAX;
 }
 
+void gauges_add_text(struct gauges *gauges, const char *name, const char *text)
+{
+	size_t size = strlen(text) + 1;
+
+	if (gauges->text_count == GAUGE_TEXTS_MAX || size > GAUGE_TEXT_SIZE)
+		return;
+	struct gauge_text *added = &gauges->texts[gauges->text_count++];
+	added->name = name;
+	memcpy(added->text, text, size);
+}
+
 void gauges_add_upstream(struct gauges *gauges, const struct endpoint *server, const char *state)
 {
 	char text[ENDPOINT_TEXT_MAX + 32], address[ENDPOINT_TEXT_MAX];
@@ -28,9 +39,21 @@ void gauges_add_upstream(struct gauges *gauges, const struct endpoint *server, c
 		memcpy(gauges->upstreams + used, text, size);
 }
 
+static bool texts_equal(const struct gauges *a, const struct gauges *b)
+{
+	if (a->text_count != b->text_count)
+		return false;
+	for (size_t i = 0; i < a->text_count; i++) {
+		if (strcmp(a->texts[i].name, b->texts[i].name) != 0 ||
+			strcmp(a->texts[i].text, b->texts[i].text) != 0)
+			return false;
+	}
+	return true;
+}
+
 bool gauges_equal(const struct gauges *a, const struct gauges *b)
 {
-	if (a->count != b->count || strcmp(a->upstreams, b->upstreams) != 0)
+	if (a->count != b->count || strcmp(a->upstreams, b->upstreams) != 0 || !texts_equal(a, b))
 		return false;
 	for (size_t i = 0; i < a->count; i++) {
 		if (a->values[i].value != b->values[i].value ||

@@ -11,6 +11,7 @@ resolver_telemetry_libtelemetry_a_SOURCES = \
 	resolver/telemetry/journal.c resolver/telemetry/journal.h \
 	resolver/telemetry/journal_files.c resolver/telemetry/journal_files.h \
 	resolver/telemetry/journal_record.c resolver/telemetry/journal_record.h \
+	resolver/telemetry/latency.c resolver/telemetry/latency.h \
 	resolver/telemetry/notes.c resolver/telemetry/notes.h \
 	resolver/telemetry/pending.c resolver/telemetry/pending.h resolver/telemetry/pending_merge.c resolver/telemetry/pending_private.h \
 	resolver/telemetry/record.c resolver/telemetry/record.h \
@@ -106,7 +107,7 @@ resolver/telemetry/redis/store.$(OBJEXT): resolver/telemetry/redis/script.inc
 
 if HAVE_CMOCKA
 TELEMETRY_TESTS = tests/unit/test_tally tests/unit/test_memory tests/unit/test_pending tests/unit/test_sketch tests/unit/test_record tests/unit/test_record_plain \
-	tests/unit/test_forget tests/unit/test_journal tests/unit/test_redis tests/unit/test_store \
+	tests/unit/test_forget tests/unit/test_journal tests/unit/test_latency tests/unit/test_redis tests/unit/test_store \
 	tests/unit/test_script tests/unit/test_store_journal \
 	tests/unit/test_clock_watch tests/unit/test_memory_kill tests/unit/test_tally_mend
 check_PROGRAMS += $(TELEMETRY_TESTS) $(SINK_TESTS)
@@ -116,6 +117,9 @@ TELEMETRY_TEST_LIBS = $(LIB_TELEMETRY) $(DNSTAP_LIBS) $(REDIS_LIBS) $(EVENT_LIBS
 TEST_ANSWERS = tests/unit/answers.c tests/unit/answers.h
 TEST_REDIS = $(TEST_ANSWERS) tests/unit/redis_process.c tests/unit/redis_process.h
 TEST_MEMORY = $(TEST_ANSWERS) tests/unit/memory_process.c tests/unit/memory_process.h
+tests_unit_test_latency_SOURCES = tests/unit/test_latency.c
+tests_unit_test_latency_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_latency_LDADD = $(TELEMETRY_TEST_LIBS)
 tests_unit_test_tally_SOURCES = tests/unit/test_tally.c $(TEST_ANSWERS)
 tests_unit_test_tally_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_tally_LDADD = $(TELEMETRY_TEST_LIBS)

@@ -2,6 +2,7 @@
 """The command line against a running daemon: what a person, and a program with --json, gets to see."""
 
 import json
+import re
 import subprocess
 
 import pytest
@@ -62,6 +63,26 @@ class TestStatus:
         assert received == accounted and harness.number(status, "pending") == 0
         assert harness.number(status, "dropped_malformed") == 20
 
+    def test_latency(self, daemon):
+        """Each answer is in one of two histograms: what waited for upstream, and what was told at once. UDP and TCP alike."""
+        before = daemon.status()["latency_cached"]["count"]  # by which it was known to be up
+        for tcp in (False, True):
+            daemon.ask("took%d.example.org" % tcp, tcp=tcp)
+            daemon.ask("took%d.example.org" % tcp, tcp=tcp)
+            daemon.ask("localhost", tcp=tcp)
+        status = daemon.status()
+        cached, forwarded = status["latency_cached"], status["latency_forwarded"]
+        assert (cached["count"] - before, forwarded["count"]) == (4, 2)
+        assert sum(cached["counts"]) == cached["count"] and len(cached["counts"]) == 23
+        assert 0 < cached["sum_us"] < forwarded["sum_us"]
+        assert 0 < cached["p50_us"] <= cached["p90_us"] <= cached["p99_us"] < 10_000_000
+        text = daemon.run("status")
+        assert re.search(r"Answering took\n  at once, p50 +[0-9.]+ [um]s\n  at once, p90 .*\n  at once, p99 .*\n  waiting for upstream, p50 ", text)
+
+    def test_no_latency_before_an_answer(self, daemon):
+        assert "waiting for upstream, p50" not in daemon.run("status")
+        assert daemon.status()["latency_forwarded"] == {"count": 0, "sum_us": 0, "p50_us": None, "p90_us": None, "p99_us": None, "counts": [0] * 23}
+
     def test_conservation_at_any_moment(self, daemon):
         load = Load(daemon.port, loopback_clients(8, "127.0.17.1"))
         plan = [(client, "u%d.example.org" % index, wire.A, index % 5 == 0, None) for index in range(500) for client in load.clients]
@@ -72,6 +93,7 @@ class TestStatus:
                 status = daemon.status()
                 received, accounted = harness.balance(status)
                 assert received == accounted, status
+                assert status["latency_cached"]["count"] + status["latency_forwarded"]["count"] == status["answered"]
         assert not load.unanswered
 
 

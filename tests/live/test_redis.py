@@ -281,10 +281,13 @@ def test_gauges(redis_server, teredown, nsd):
     for name in ("answered", "pending", "cache_hits", "cache_misses", "cache_entries", "cache_bytes", "dropped_overload", "workers"):
         assert int(gauges[name]) == status[name], name
     assert gauges["upstreams"] == "1" and gauges["upstreams_failing"] == "0" and gauges["upstreams_state"] == "%s=ok" % status["upstream"][0]["address"]
+    for name in ("latency_cached", "latency_forwarded"):
+        assert [int(number) for number in gauges[name].split()] == status[name]["counts"] + [status[name]["sum_us"]]
     meta = store.hgetall(key("meta"))
     assert int(gauges["at"]) >= int(meta["started"])
     row = daemon.json("status", "--fleet")["resolvers"][0]
     assert (row["unanswered"], row["cache_hits"], row["cache_misses"], row["upstreams"]) == (1, status["cache_hits"], status["cache_misses"], 1)
+    assert row["latency"] == {"cached": status["latency_cached"], "forwarded": status["latency_forwarded"]}
     daemon.ask("nosuch.example.org", source="127.0.13.1")
     daemon.stop()
     gauges = gauges_of(store)

@@ -189,6 +189,9 @@ void world_assert_balance(const struct world *world)
 		WORKER_COUNTERS(X)
 #undef X
 		assert(counters->received == accounted);
+		assert(counters->answered ==
+			latency_count(&counters->latency[LATENCY_CACHED]) +
+				latency_count(&counters->latency[LATENCY_FORWARDED]));
 	}
 }
 
@@ -272,6 +275,7 @@ const struct world_reply *world_ask(
 		return NULL;
 	const struct world_reply *logged = log_reply(world, &client, reply, length);
 	query_sent(world->workers[worker].engine, &slot, &world->now);
+	query_took(world->workers[worker].engine, 1, 7);
 	return logged;
 }
 

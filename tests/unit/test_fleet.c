@@ -286,6 +286,12 @@ static void fill_small(void)
 	put("HSET teredown:{gw1}:meta lease_until 99999999999999 gauge_at 1700000009000 "
 	    "gauge_dropped_send 4 gauge_dropped_overload 3 gauge_cache_hits 3 "
 	    "gauge_cache_misses 1 gauge_upstreams 2 gauge_upstreams_failing 1");
+	put("HSET teredown:{gw1}:meta gauge_latency_cached %s gauge_latency_forwarded %s",
+		"0 0 0 0 90 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 1350",
+		"0 0 0 0 0 0 0 0 0 0 0 0 0 10 0 0 0 0 0 0 0 0 0 150000");
+	put("HSET teredown:{gw3}:meta gauge_at 1700000009000 gauge_latency_cached %s "
+	    "gauge_latency_forwarded broken",
+		"0 0 0 0 10 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 150");
 	put("HSET teredown:{gw2}:meta lease_until 1");
 	put_pair(1, "192.0.2.1 a.example.", "1700000000000 1700000000001 3 a.example.");
 	put_pair(3, "192.0.2.1 a.example.", "1700000000000 1700000000001 4 a.example.");
@@ -329,6 +335,7 @@ static void test_status(void **state)
 	assert_non_null(strstr(said, "gw3       stopped"));
 	assert_non_null(strstr(said, "      7    75 %  1 of 2"));
 	assert_non_null(strstr(said, "      -       -  -  "));
+	assert_non_null(strstr(said, "  1 of 2     19.0 ms"));
 	put("DEL teredown:{gw2}:meta");
 	put("SET teredown:{gw2}:meta broken");
 	assert_int_equal(RUN("status", "--fleet", "--json"), CLI_PARTIAL);
@@ -336,7 +343,11 @@ static void test_status(void **state)
 	assert_non_null(strstr(said, "\"resolver\":\"gw1\",\"state\":\"writing\""));
 	assert_non_null(strstr(said, "\"dropped\":1,\"unanswered\":7,\"cache_hits\":3,"
 				     "\"cache_misses\":1,\"upstreams\":2,"
-				     "\"upstreams_failing\":1,"));
+				     "\"upstreams_failing\":1,"
+				     "\"latency\":{\"cached\":{\"count\":90,\"sum_us\":1350,"));
+	/* A sum of what can be read. */
+	assert_non_null(strstr(said, "],\"latency\":{\"cached\":{\"count\":100,\"sum_us\":1500,"));
+	assert_non_null(strstr(said, "\"forwarded\":{\"count\":10,\"sum_us\":150000,"));
 	assert_non_null(strstr(said, "resolver gw2 cannot be read and is missing here: WRONGTYPE"));
 	assert_int_equal(RUN("top", "--fleet"), CLI_PARTIAL);
 	assert_non_null(strstr(said, "2 resolvers"));

@@ -442,6 +442,12 @@ static void newest_gauges_are_sent(void **state)
 	newer.values[0].value = 8;
 	assert_false(gauges_equal(&gauges, &newer));
 	gauges_add(&newer, "huge", UINT64_MAX);
+	gauges_add_text(&newer, "latency_cached", "1 2 3");
+	newer.values[0].value = 7;
+	newer.count = gauges.count;
+	assert_false(gauges_equal(&gauges, &newer));
+	newer.values[0].value = 8;
+	newer.count = gauges.count + 1;
 	pending_set_gauges(&bed.pending, &newer);
 	assert_true(pending_is_empty(&bed.pending));
 	assert_null(batch_cut(&bed.batcher, &bed.pending, &now, false));
@@ -450,6 +456,7 @@ static void newest_gauges_are_sent(void **state)
 	assert_int_equal(find_gauge(batch, "received", "8"), 1);
 	assert_int_equal(find_gauge(batch, "huge", "999999999999999"), 1);
 	assert_int_equal(find_gauge(batch, gauges.upstreams, "2"), 1);
+	assert_int_equal(find_gauge(batch, "latency_cached", "1 2 3"), 1);
 	assert_false(bed.pending.gauges_changed);
 	assert_true(batch_acknowledged(&bed.batcher, batch->number));
 
@@ -465,6 +472,9 @@ static void newest_gauges_are_sent(void **state)
 		gauges_add_upstream(&gauges, &server, "ok");
 	}
 	assert_int_equal(gauges.count, GAUGES_MAX);
+	for (size_t i = 0; i < 2 * (size_t)GAUGE_TEXTS_MAX; i++)
+		gauges_add_text(&gauges, "x", "");
+	assert_int_equal(gauges.text_count, GAUGE_TEXTS_MAX);
 	bed_close(&bed);
 }
 

@@ -16,6 +16,7 @@
 --   s client first last server                        when it was told the address of a Teredo server
 --   m client field text                               what is known of a client beside its counters: name, forwarder; '' takes it away
 --   g upstreams N (gauge value)*N                  the daemon's own figures, as they are now
+--   w gauge text                                   one that is no single number
 --   n day name count weight                           top names; weight is of their estimate, for "*other" what any name may lack
 --   d day name count                                  the same, as it was in version 1
 --   x ts json      e ts json                          entries of the streams transactions, events
@@ -33,7 +34,7 @@
 local OTHER = '*other'
 local SCHEMA = 2
 -- s text, n number, i hour or day, C counters
-local ITEMS = { c = 'sinnC', h = 'iC', q = 'ssinnn', p = 'sssnnns', t = 'sisn', z = 'ssnn', n = 'isnn', d = 'isn', x = 'ns', e = 'ns', k = 'i', m = 'sss', g = 'sC', r = 'ssnn', s = 'snns' }
+local ITEMS = { c = 'sinnC', h = 'iC', q = 'ssinnn', p = 'sssnnns', t = 'sisn', z = 'ssnn', n = 'isnn', d = 'isn', x = 'ns', e = 'ns', k = 'i', m = 'sss', g = 'sC', w = 'ss', r = 'ssnn', s = 'snns' }
 local HEADER = 'snnsnnnnnnnnnnnnnn'
 
 local FIRST = 4 -- where the header begins
@@ -705,6 +706,11 @@ function apply.g(at)
 		words[#words + 1] = ARGV[k + 1]
 	end
 	call('HSET', meta, unpack(words))
+end
+
+function apply.w(at)
+	if sender ~= '' and sender ~= boot then return end
+	call('HSET', meta, 'gauge_' .. ARGV[at], ARGV[at + 1])
 end
 
 function apply.h(at)
