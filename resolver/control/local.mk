@@ -67,6 +67,12 @@ resolver_control_libcontrol_a_SOURCES = \
 	resolver/control/ratio.c resolver/control/ratio.h \
 	resolver/control/rule_hits.c resolver/control/rule_hits.h \
 	resolver/control/told_teredo.c resolver/control/told_teredo.h \
+	resolver/control/top_load.c resolver/control/top_load.h \
+	resolver/control/top_print.c resolver/control/top_print.h \
+	resolver/control/top_reader.c resolver/control/top_reader.h \
+	resolver/control/top_screen.c resolver/control/top_screen.h \
+	resolver/control/top_state.c resolver/control/top_state.h \
+	resolver/control/top_table.c resolver/control/top_table.h \
 	resolver/control/remediate/remediate.h \
 	resolver/control/remediate/remediate_firewall.c \
 	resolver/control/remediate/remediate_hosts.c \
@@ -98,7 +104,7 @@ include resolver/control/dashboard/local.mk
 
 bin_PROGRAMS += teredown
 teredown_SOURCES = resolver/control/teredown.c
-teredown_LDADD = $(LIB_CONTROL) $(DASHBOARD_LIBS) $(LOG_LIBS) $(CONFUSE_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS)
+teredown_LDADD = $(LIB_CONTROL) $(DASHBOARD_LIBS) $(LOG_LIBS) $(NCURSES_LIBS) $(CONFUSE_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS)
 
 bashcompletiondir = $(datadir)/bash-completion/completions
 dist_bashcompletion_DATA = doc/completions/teredown.bash
@@ -117,6 +123,10 @@ tests_unit_test_remediate_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_remediate_LDADD = $(CONTROL_TEST_LIBS)
 CONTROL_TESTS += tests/unit/test_probe tests/unit/test_probe_list
 CONTROL_TESTS += tests/unit/test_buckets tests/unit/test_hours
+CONTROL_TESTS += tests/unit/test_top
+tests_unit_test_top_SOURCES = tests/unit/test_top.c
+tests_unit_test_top_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_top_LDADD = resolver/control/libcontrol.a $(LIB_BASE) $(CMOCKA_LIBS)
 CONTROL_TESTS += tests/unit/test_reader_tables tests/unit/test_client_table
 tests_unit_test_client_table_SOURCES = tests/unit/test_client_table.c tests/unit/redis_server.h
 tests_unit_test_client_table_CFLAGS = $(TEST_CFLAGS)
@@ -127,7 +137,7 @@ tests_unit_test_reader_tables_LDADD = $(CONTROL_TEST_LIBS)
 CONTROL_TESTS += tests/unit/test_hour_cache
 check_PROGRAMS += $(CONTROL_TESTS)
 TESTS += $(CONTROL_TESTS)
-CONTROL_TEST_LIBS = $(LIB_CONTROL) $(DASHBOARD_LIBS) $(LOG_LIBS) $(CONFUSE_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS) $(CMOCKA_LIBS)
+CONTROL_TEST_LIBS = $(LIB_CONTROL) $(DASHBOARD_LIBS) $(LOG_LIBS) $(NCURSES_LIBS) $(CONFUSE_LIBS) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_probe_SOURCES = tests/unit/test_probe.c tests/unit/teredo_reply.c tests/unit/teredo_reply.h
 tests_unit_test_probe_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_probe_LDADD = resolver/control/libcontrol.a $(LIB_DNS) $(CMOCKA_LIBS)

@@ -79,46 +79,43 @@ static bool is_doubtful(const struct rule_hit *row)
 	return !is_other(row) && row->at_most > row->hits;
 }
 
-static void append_json(struct strbuf *out, const struct rule_hit *row)
+/* A rule on one name leads to who asked for it. */
+static bool is_name(const char *rule)
 {
-	output_json_next(out);
-	strbuf_append_char(out, '{');
-	strbuf_json_text(out, "zone", row->zone);
-	strbuf_json_text(out, "rule", row->rule);
-	strbuf_json_u64(out, "hits", row->hits);
-	if (is_doubtful(row))
-		strbuf_json_u64(out, "at_most", row->at_most);
-	strbuf_append_char(out, '}');
+	size_t length = strlen(rule);
+
+	return length && rule[length - 1] == '.' && !strchr(rule, '*') && !strchr(rule, '/');
 }
 
-static void append_table(struct cli *cli, const struct rule_hits *hits)
+static void fill_row(struct top_table *table, const struct rule_hit *hit, struct top_row *row)
 {
-	struct grid grid;
+	row->cells[0] = top_cell_number(hit->hits);
+	row->cells[1] = top_cell_number(hit->at_most);
+	row->cells[1].empty = !is_doubtful(hit);
+	row->cells[table->column_count - 2] = top_cell_text(hit->zone);
+	row->cells[table->column_count - 1] = top_cell_text(hit->rule);
+	if (is_name(hit->rule)) {
+		row->opens = TOP_NAME;
+		row->of = hit->rule;
+	}
+}
+
+enum td_error rule_hits_table(
+	struct cli *cli, const struct rule_hits *hits, struct top_table *table)
+{
 	bool doubtful = false;
 
+	if (!top_table_init(table, &cli->arena, hits->count))
+		return TD_NOMEM;
 	for (size_t i = 0; i < hits->count; i++)
 		doubtful = doubtful || is_doubtful(&hits->rows[i]);
-	grid_init(&grid, doubtful ? ">HITS|>AT MOST|ZONE|RULE" : ">HITS|ZONE|RULE");
-	for (size_t i = 0; i < hits->count; i++) {
-		const struct rule_hit *row = &hits->rows[i];
-		grid_cell_u64(&grid, row->hits);
-		if (doubtful && is_doubtful(row))
-			grid_cell_u64(&grid, row->at_most);
-		else if (doubtful)
-			grid_cell(&grid, "");
-		grid_cell(&grid, row->zone);
-		grid_cell(&grid, is_other(row) ? "(others)" : row->rule);
-	}
-	grid_print(&grid, &cli->out, 0, cli->colour);
-	grid_deinit(&grid);
-}
-
-void rule_hits_append(struct cli *cli, const struct rule_hits *hits)
-{
-	if (!cli->json) {
-		append_table(cli, hits);
-		return;
-	}
+	top_table_column(table, "HITS", "hits", TOP_NUMBER);
+	if (doubtful)
+		top_table_column(table, "AT MOST", "at_most", TOP_NUMBER);
+	top_table_column(table, "ZONE", "zone", TOP_TEXT);
+	top_table_column(table, "RULE", "rule", TOP_TEXT);
 	for (size_t i = 0; i < hits->count; i++)
-		append_json(&cli->out, &hits->rows[i]);
+		fill_row(table, &hits->rows[i], &table->rows[i]);
+	table->exact = hits->exact;
+	return TD_OK;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "resolver/control/cli.h"
+#include "resolver/control/top_table.h"
 
 struct rule_hit {
 	const char *zone, *rule; /* the rule may be "*other" */
@@ -20,5 +21,6 @@ struct rule_hits {
 enum td_error rule_hits_load(struct cli *cli, struct fleet *fleet, const char *zone, size_t limit,
 	struct rule_hits *out);
 
-/* As a table, or as members of the JSON array that the caller has opened. */
-void rule_hits_append(struct cli *cli, const struct rule_hits *hits);
+/* As a table in cli's arena. TD_NOMEM. */
+enum td_error rule_hits_table(
+	struct cli *cli, const struct rule_hits *hits, struct top_table *table);

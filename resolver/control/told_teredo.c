@@ -7,38 +7,43 @@
 
 #include "resolver/control/output.h"
 
-void told_teredo_words(const struct reader_fields *fields, const char *before, const char *behind,
-	struct strbuf *out)
+struct told_teredo told_teredo_of(const struct reader_fields *fields)
 {
-	int64_t first_ms = reader_field_i64(fields, "told_teredo", 0);
-	const char *server = reader_field_text(fields, "told_teredo_server");
+	int64_t since_ms = reader_field_i64(fields, "told_teredo", 0);
 
-	if (first_ms <= 0)
+	return (struct told_teredo){
+		.since_ms = since_ms > 0 ? since_ms : 0,
+		.last_ms = reader_field_i64(fields, "told_teredo_last", since_ms),
+		.server = reader_field_text(fields, "told_teredo_server"),
+	};
+}
+
+void told_teredo_words(
+	const struct told_teredo *told, const char *before, const char *behind, struct strbuf *out)
+{
+	if (!told->since_ms)
 		return;
 	strbuf_append_text(out, before);
 	strbuf_append_text(out, "told a Teredo server since ");
-	output_time(out, first_ms);
+	output_time(out, told->since_ms);
 	strbuf_append_text(out, " (last ");
-	output_time(out, reader_field_i64(fields, "told_teredo_last", first_ms));
-	if (server) {
+	output_time(out, told->last_ms);
+	if (told->server) {
 		strbuf_append_text(out, ": ");
-		output_text(out, server);
+		output_text(out, told->server);
 	}
 	strbuf_append_char(out, ')');
 	strbuf_append_text(out, behind);
 }
 
-void told_teredo_json(const struct reader_fields *fields, struct strbuf *out)
+void told_teredo_json(const struct told_teredo *told, struct strbuf *out)
 {
-	int64_t first_ms = reader_field_i64(fields, "told_teredo", 0);
-	const char *server = reader_field_text(fields, "told_teredo_server");
-
-	if (first_ms <= 0)
+	if (!told->since_ms)
 		return;
 	strbuf_json_key(out, "told_teredo");
 	strbuf_append_char(out, '{');
-	output_json_time(out, "since", first_ms);
-	output_json_time(out, "last", reader_field_i64(fields, "told_teredo_last", first_ms));
-	strbuf_json_text(out, "server", server);
+	output_json_time(out, "since", told->since_ms);
+	output_json_time(out, "last", told->last_ms);
+	strbuf_json_text(out, "server", told->server);
 	strbuf_append_char(out, '}');
 }

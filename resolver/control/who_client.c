@@ -262,7 +262,8 @@ static void append_client(struct who *who, const struct client_view *view)
 	}
 	who_append_period(who, &seen);
 	append_counters(who, &view->fields);
-	told_teredo_words(&view->fields, "  It was ", "\n", out);
+	const struct told_teredo told = told_teredo_of(&view->fields);
+	told_teredo_words(&told, "  It was ", "\n", out);
 }
 
 static void client_text(struct who *who, const struct client_view *view)
@@ -298,7 +299,8 @@ static void client_json(struct who *who, const struct client_view *view)
 		strbuf_json_text(out, "name", called);
 	if (forwarder)
 		strbuf_json_text(out, "forwarder", forwarder);
-	told_teredo_json(&view->fields, out);
+	const struct told_teredo told = told_teredo_of(&view->fields);
+	told_teredo_json(&told, out);
 	strbuf_json_key(out, "counters");
 	strbuf_append_char(out, '{');
 	for (int c = 0; c < CLIENT_COUNTER_COUNT; c++) {
