@@ -145,7 +145,9 @@ static void test_token_file(void **state)
 {
 	static const char *const damaged[] = {"", "teredown dashboard token 1\n",
 		"teredown dashboard token 1\n\n", "teredown dashboard token 1\n$y$j9T$abc",
-		"teredown dashboard token 1\nnothing\n", "teredown dashboard token 2\n$y$j9T$a$b\n",
+		"teredown dashboard token 1\nnothing\n", "teredown dashboard token 1\n$y$j9T$\n",
+		"teredown dashboard token 1\n$y$j9T$a$b\n",
+		"teredown dashboard token 2\n$y$j9T$a$b\n",
 		"teredown dashboard token 1\n$y$j9T$a b\n",
 		"teredown dashboard token 1\n$y$j9T$a$b\n$y$j9T$a$b\n"};
 	struct fixture *fixture = *state;

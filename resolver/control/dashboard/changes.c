@@ -146,7 +146,7 @@ bool changes_add(const char *folder, const struct change *change)
 	int error = errno;
 	if (!good)
 		log_warning(
-			"dashboard: %s/%s cannot be written: %s", folder, name, strerror(error));
+			"%s/%s cannot be written: %s", folder, name, strerror(error));
 	strbuf_deinit(&line);
 	errno = error;
 	return good;

@@ -21,6 +21,7 @@
 #define ASIDE TOKEN_FILE ".new"
 #define METHOD "$y$"
 #define FILE_MAX 4096
+#define HASH_PART 43 /* characters behind the last '$' of a hash by yescrypt */
 
 /* --- text --- */
 
@@ -110,14 +111,15 @@ static enum td_error take_hash(const char *text, size_t size, char hash[TOKEN_HA
 		return TD_MALFORMED;
 	text += head;
 	size -= head + 1;
-	if (size >= TOKEN_HASH_SIZE || strncmp(text, "$", 1) != 0)
+	if (size >= TOKEN_HASH_SIZE || strncmp(text, METHOD, strlen(METHOD)) != 0)
 		return TD_MALFORMED;
 	for (size_t i = 0; i < size; i++)
 		if (text[i] <= ' ' || text[i] >= 0x7f)
 			return TD_MALFORMED;
 	memcpy(hash, text, size);
 	hash[size] = '\0';
-	return crypt_checksalt(hash) == CRYPT_SALT_OK ? TD_OK : TD_MALFORMED;
+	bool whole = strlen(strrchr(hash, '$') + 1) == HASH_PART;
+	return whole && crypt_checksalt(hash) == CRYPT_SALT_OK ? TD_OK : TD_MALFORMED;
 }
 
 enum td_error token_file_read(const char *folder, char hash[TOKEN_HASH_SIZE])
