@@ -15,7 +15,7 @@ dist_splunk_metadata_DATA = doc/splunk/TA-teredown/metadata/default.meta
 listsdir = $(docdir)/lists
 dist_lists_DATA = doc/lists/teredown-lists.service doc/lists/teredown-lists.timer
 dist_lists_SCRIPTS = doc/lists/teredown-lists
-dist_doc_DATA = doc/architecture.md doc/clients.md doc/backup.md doc/from-drop-to-quiet.md doc/lists.md doc/log-formats.md doc/redis-schema.md doc/siem.md doc/testing.md doc/teredown.conf.sample
+dist_doc_DATA = doc/architecture.md doc/clients.md doc/backup.md doc/dashboard.md doc/from-drop-to-quiet.md doc/lists.md doc/log-formats.md doc/redis-schema.md doc/siem.md doc/testing.md doc/teredown.conf.sample
 
 # teredown.conf.5 and teredown.conf.sample follow the table of options; `make update-doc` writes them anew.
 noinst_PROGRAMS += doc/make-conf-manual
