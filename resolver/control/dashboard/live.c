@@ -32,8 +32,10 @@ struct live {
 	struct pool *pool;
 	struct event *timer, *done;
 	bool building; /* the job is with the pool, which has what follows */
-	struct strbuf text;
+	struct strbuf next, events;
 
+	struct strbuf overview; /* as it was told last; "" before the first */
+	int64_t built_ms;       /* monotonic: when that was */
 	int64_t sent_ms; /* monotonic: when all were told something */
 	size_t count;
 	struct evhttp_request *streams[LIVE_STREAMS_MAX];
@@ -90,15 +92,16 @@ static void sample(void *own, struct pool_job *job)
 	struct live *live = (struct live *)job;
 	struct api_reply reply;
 
-	strbuf_clear(&live->text);
+	strbuf_clear(&live->next);
+	strbuf_clear(&live->events);
 	if (!sampler || !api_context_begin(sampler->context, &reply))
 		return;
 	live_build(sampler->context, &reply);
 	if (reply.status == 200)
-		append_overview(&live->text, &reply.body);
+		append_overview(&live->next, &reply.body);
 	strbuf_deinit(&reply.body);
 	if (api_context_begin(sampler->context, &reply))
-		live_read_events(sampler->events, sampler->context, &live->text);
+		live_read_events(sampler->events, sampler->context, &live->events);
 	strbuf_deinit(&reply.body);
 }
 
@@ -185,8 +188,25 @@ static void on_done(evutil_socket_t fd, short what, void *argument)
 	if (!pool_collect(live->pool))
 		return;
 	live->building = false;
-	if (!live->text.failed && live->text.length)
-		tell_all(live, live->text.data, live->text.length);
+	if (!live->next.failed && live->next.length) {
+		const struct strbuf before = live->overview;
+		live->overview = live->next;
+		live->next = before;
+		live->built_ms = dashboard_mono_ms();
+		tell_all(live, live->overview.data, live->overview.length);
+	}
+	if (!live->events.failed && live->events.length)
+		tell_all(live, live->events.data, live->events.length);
+}
+
+/* What was told a moment ago; so that a crowd of pages that open costs no more than one. */
+static void greet(struct live *live, struct evhttp_request *request)
+{
+	send_text(request, "retry: 2000\n\n", 13);
+	if (live->built_ms && dashboard_mono_ms() - live->built_ms <= LIVE_EVERY_MS)
+		send_text(request, live->overview.data, live->overview.length);
+	else
+		submit(live);
 }
 
 bool live_follow(struct live *live, struct evhttp_request *request)
@@ -206,10 +226,9 @@ bool live_follow(struct live *live, struct evhttp_request *request)
 	evhttp_add_header(headers, "Cache-Control", "no-store");
 	evhttp_add_header(headers, "X-Accel-Buffering", "no");
 	evhttp_send_reply_start(request, 200, NULL);
-	send_text(request, "retry: 2000\n\n", 13);
+	greet(live, request);
 	live->streams[live->count++] = request;
 	live->dashboard->figures.streams = live->count;
-	submit(live);
 	if (!event_pending(live->timer, EV_TIMEOUT, NULL))
 		event_add(live->timer, &every);
 	return true;
@@ -227,7 +246,9 @@ struct live *live_new(
 		return NULL;
 	live->dashboard = dashboard;
 	live->connections = connections;
-	strbuf_init(&live->text);
+	strbuf_init(&live->next);
+	strbuf_init(&live->events);
+	strbuf_init(&live->overview);
 	live->pool = pool_new(&work, 1, 1);
 	live->timer = event_new(base, -1, EV_PERSIST, on_timer, live);
 	if (live->pool)
@@ -255,7 +276,9 @@ bool live_stop(struct live **live, int timeout_ms)
 			end_stream(stopped, i);
 	if (!pool_stop(&stopped->pool, timeout_ms, &left))
 		return false;
-	strbuf_deinit(&stopped->text);
+	strbuf_deinit(&stopped->next);
+	strbuf_deinit(&stopped->events);
+	strbuf_deinit(&stopped->overview);
 	free(stopped);
 	return true;
 }
