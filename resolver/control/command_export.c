@@ -190,7 +190,7 @@ static enum td_error export_stream(void *context, struct fleet_member *member)
 	do {
 		struct arena arena;
 		arena_init(&arena);
-		error = reader_next_records(member->reader, &arena, READER_TRANSACTIONS, last, 1,
+		error = reader_next_records(member->reader, &arena, READER_TRANSACTIONS, last, 0,
 			PAGE, &records);
 		for (size_t i = 0; i < records.count && error == TD_OK; i++) {
 			const struct reader_record *record = &records.rows[i];

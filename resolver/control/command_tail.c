@@ -295,7 +295,7 @@ static void forget_results(struct cli *cli)
 static enum td_error read_next(struct tail *tail, bool *idle)
 {
 	struct cli *cli = tail->cli;
-	int block_ms = tail->fleet->count == 1 ? BLOCK_MS : 1;
+	int block_ms = tail->fleet->count == 1 ? BLOCK_MS : 0;
 
 	for (size_t i = 0; i < tail->fleet->count; i++) {
 		struct place *place = &tail->places[i];

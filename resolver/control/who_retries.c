@@ -165,7 +165,7 @@ static enum td_error read_page(
 
 	arena_init(&arena);
 	enum td_error error =
-		reader_next_records(reader, &arena, READER_TRANSACTIONS, id, 1, PAGE, &records);
+		reader_next_records(reader, &arena, READER_TRANSACTIONS, id, 0, PAGE, &records);
 	for (size_t i = 0; i < records.count && error == TD_OK; i++)
 		error = add_sample(collection, &records.rows[i]);
 	*more = error == TD_OK && records.count > 0 && *left > records.count;

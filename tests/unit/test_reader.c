@@ -314,7 +314,7 @@ static void test_records(void **state)
 		TD_OK);
 	assert_int_equal(records.count, 2);
 	assert_string_equal(records.rows[0].json, "{\"txn\":5}");
-	assert_int_equal(reader_next_records(reader, &arena, READER_TRANSACTIONS, "6-0", 1, 10,
+	assert_int_equal(reader_next_records(reader, &arena, READER_TRANSACTIONS, "6-0", 0, 10,
 				 &records),
 		TD_OK);
 	assert_int_equal(records.count, 0);

@@ -153,8 +153,9 @@ struct reader_records {
 /* The newest. */
 enum td_error reader_last_records(struct reader *reader, struct arena *arena,
 	enum reader_stream stream, size_t limit, struct reader_records *out);
-/* Those after id; waits up to block_ms (less than the timeout of reader_open) for the first. None
- * is no error. */
+/* Those after id; waits up to block_ms (less than the timeout of reader_open) for the first, and not
+ * at all for 0: Redis looks for clients that waited long enough ten times a second only. None is no
+ * error. */
 enum td_error reader_next_records(struct reader *reader, struct arena *arena,
 	enum reader_stream stream, const char *id, int block_ms, size_t limit,
 	struct reader_records *out);

@@ -80,9 +80,12 @@ enum td_error reader_next_records(struct reader *reader, struct arena *arena,
 	*out = (struct reader_records){NULL, 0};
 	if (!make_stream_key(reader, key, stream))
 		return TD_TOO_LONG;
-	reader_limit_text(block, block_ms > 0 ? (size_t)block_ms : 1);
-	READER_PUT(reader, "XREAD", "COUNT", reader_limit_text(count, limit), "BLOCK", block,
-		"STREAMS", key, id);
+	reader_limit_text(count, limit);
+	if (block_ms > 0)
+		READER_PUT(reader, "XREAD", "COUNT", count, "BLOCK",
+			reader_limit_text(block, (size_t)block_ms), "STREAMS", key, id);
+	else
+		READER_PUT(reader, "XREAD", "COUNT", count, "STREAMS", key, id);
 	redisReply *reply = reader_take(reader, REDIS_REPLY_ARRAY, REDIS_REPLY_NIL, &error);
 	if (!reply)
 		return error;
