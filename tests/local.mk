@@ -34,6 +34,7 @@ LIVE_MODULES = \
 	tests/live/test_dashboard.py \
 	tests/live/test_dashboard_security.py \
 	tests/live/test_dashboard_api.py \
+	tests/live/test_dashboard_fleet.py \
 	tests/live/test_dnstap.py \
 	tests/live/signed.py \
 	tests/live/test_dnssec.py \
