@@ -580,6 +580,31 @@ static void test_watch_zone(void **state)
 	check_problem(404, "no zone");
 }
 
+/* More clients than are read one by one: Redis says how many, and the rules how many hits. */
+static void test_many_clients(void **state)
+{
+	(void)state;
+	if (!redis)
+		skip();
+	put("EVAL %s 0", "for i = 1, 2500 do "
+			 "redis.call('ZADD', 'teredown:{gw1}:watch:teredo', 2, 'id-' .. i) "
+			 "redis.call('ZADD', 'teredown:{gw1}:watch:teredo:last', 1700000000000 + i, 'id-' .. i) "
+			 "end "
+			 "redis.call('ZADD', 'teredown:{gw1}:watch:teredo', 7, '*other') "
+			 "redis.call('ZADD', 'teredown:{gw1}:rules:teredo', 5007, 'a.example.')");
+	ASK(api_get_watch, NULL);
+	json_t *zone = row_of("zones", "zone", "teredo");
+	assert_int_equal(number_of(zone, "hits"), 5007);
+	assert_int_equal(number_of(zone, "clients"), 2500);
+	assert_string_equal(text_of(zone, "last"), "2023-11-14T22:13:22.500000Z");
+	ASK(api_get_watch, NULL, "resolver", "*");
+	zone = row_of("zones", "zone", "teredo");
+	assert_int_equal(number_of(zone, "hits"), 5007);
+	assert_int_equal(number_of(zone, "clients"), 2500);
+	ASK(api_get_watch_zone, "teredo", "offset", "2400", "limit", "1000");
+	assert_int_equal(json_array_size(json_object_get(object, "clients")), 100);
+}
+
 /* Of a fleet: sums of both, and one that cannot be read does not hide the other. */
 static void test_watch_fleet(void **state)
 {
@@ -669,6 +694,7 @@ int main(void)
 		cmocka_unit_test_setup(test_watch, fill_anew),
 		cmocka_unit_test_setup(test_names_are_placed, fill_anew),
 		cmocka_unit_test_setup(test_watch_zone, fill_anew),
+		cmocka_unit_test_setup(test_many_clients, fill_anew),
 		cmocka_unit_test_setup(test_watch_fleet, fill_anew),
 		cmocka_unit_test(test_plain_words),
 	};

@@ -322,6 +322,34 @@ static void test_records(void **state)
 	reader_close(&reader);
 }
 
+/* More than come in one reply: none twice, none left out, in order. */
+static void test_many_records(void **state)
+{
+	struct reader *reader = open_filled();
+	struct reader_records records;
+	struct arena arena;
+	char id[24];
+
+	(void)state;
+	put("DEL " P "transactions");
+	put("EVAL %s 0", "for i = 1, 1300 do redis.call('XADD', 'teredown:{gw1}:transactions', "
+			 "i .. '-0', 'ts', i, 'json', '{}') end");
+	arena_init(&arena);
+	for (size_t limit = 1000; limit <= 2000; limit += 250) {
+		assert_int_equal(reader_last_records(
+					 reader, &arena, READER_TRANSACTIONS, limit, &records),
+			TD_OK);
+		assert_int_equal(records.count, limit < 1300 ? limit : 1300);
+		for (size_t i = 0; i < records.count; i++) {
+			snprintf(id, sizeof(id), "%zu-0", 1300 - records.count + i + 1);
+			assert_string_equal(records.rows[i].id, id);
+		}
+	}
+	put("DEL " P "transactions");
+	arena_deinit(&arena);
+	reader_close(&reader);
+}
+
 static void test_cannot_open(void **state)
 {
 	char words[READER_WORDS_MAX];
@@ -543,6 +571,7 @@ int main(void)
 		cmocka_unit_test(test_find_pairs),
 		cmocka_unit_test(test_strange_data),
 		cmocka_unit_test(test_records),
+		cmocka_unit_test(test_many_records),
 		cmocka_unit_test(test_cannot_open),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_who_address),

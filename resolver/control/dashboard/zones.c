@@ -230,25 +230,37 @@ static enum td_error sum_rules(
 	return error;
 }
 
+/* More clients than were read: of one resolver Redis knows how many, of several at least the most
+ * that one has. */
+static enum td_error count_beyond(struct cli *cli, struct fleet *fleet, const char *zone,
+	uint64_t total, struct zone_totals *out)
+{
+	int64_t other;
+	enum td_error error =
+		fleet_score(fleet, &cli->arena, READER_ZONE_CLIENTS, zone, SCHEMA_OTHER, &other);
+
+	out->at_least = fleet->count > 1;
+	out->clients = total - (error == TD_OK && other > 0 && total > 0);
+	return error == TD_OK ? sum_rules(cli, fleet, zone, out) : error;
+}
+
 enum td_error zone_totals_load(
 	struct cli *cli, struct fleet *fleet, const char *zone, struct zone_totals *out)
 {
+	size_t limit = fleet->count > 1 ? ZONE_CLIENTS_READ : ZONE_CLIENTS_FEW;
 	struct reader_ranks ranks, last;
 
 	*out = (struct zone_totals){.hits = 0};
-	enum td_error error = fleet_ranks(
-		fleet, &cli->arena, READER_ZONE_CLIENTS, zone, ZONE_CLIENTS_READ, &ranks, NULL);
-	if (error != TD_OK)
+	enum td_error error =
+		fleet_ranks(fleet, &cli->arena, READER_ZONE_CLIENTS, zone, limit, &ranks, NULL);
+	if (error != TD_OK || ranks.count == 0)
 		return error;
 	sum_clients(&ranks, out);
-	out->at_least = ranks.total > ranks.count;
-	if (out->at_least) {
-		out->clients = ranks.total;
-		error = sum_rules(cli, fleet, zone, out);
-	}
-	if (error == TD_OK && ranks.count)
+	if (ranks.total > ranks.count)
+		error = count_beyond(cli, fleet, zone, ranks.total, out);
+	if (error == TD_OK)
 		error = fleet_ranks(fleet, &cli->arena, READER_ZONE_LAST, zone, 1, &last, NULL);
-	if (error == TD_OK && ranks.count && last.count)
+	if (error == TD_OK && last.count)
 		out->last_ms = last.rows[0].value;
 	return error;
 }

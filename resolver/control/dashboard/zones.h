@@ -9,6 +9,7 @@
 #include "resolver/control/cli.h"
 
 #define ZONE_CLIENTS_READ 10000 /* whose hits are summed one by one */
+#define ZONE_CLIENTS_FEW 2000   /* the same, of one resolver: it knows how many there are */
 
 struct zone_state {
 	const char *zone;

@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The streams: their end, and what comes behind an entry. */
+/*
+ * The streams: their end, and what comes behind an entry. The end is read backwards a page at a time:
+ * ten thousand entries in one reply would hold up Redis for some 15 ms.
+ */
 #include <hiredis/hiredis.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "resolver/telemetry/redis/reader.h"
 #include "resolver/telemetry/redis/reader_private.h"
 #include "resolver/telemetry/redis/schema.h"
+
+#define PAGE 500
+#define ID_MAX 64
 
 static const redisReply *field_named(const redisReply *fields, const char *name)
 {
@@ -17,16 +24,13 @@ static const redisReply *field_named(const redisReply *fields, const char *name)
 	return NULL;
 }
 
-/* Entries are [id, [field, value, …]]; those without a record are passed over. */
+/* Entries are [id, [field, value, …]]; those without a record are passed over. Rows go behind those
+ * that are there. */
 static enum td_error fill_records(
-	struct arena *arena, const redisReply *entries, bool reversed, struct reader_records *out)
+	struct arena *arena, const redisReply *entries, struct reader_records *out)
 {
-	out->rows = reader_rows_new(arena, entries->elements, sizeof(*out->rows));
-	if (!out->rows)
-		return TD_NOMEM;
 	for (size_t i = 0; i < entries->elements; i++) {
-		const redisReply *entry =
-			entries->element[reversed ? entries->elements - 1 - i : i];
+		const redisReply *entry = entries->element[i];
 		if (entry->type != REDIS_REPLY_ARRAY || entry->elements != 2 ||
 			!reader_is_text(entry->element[0]) ||
 			entry->element[1]->type != REDIS_REPLY_ARRAY)
@@ -50,24 +54,69 @@ static bool make_stream_key(
 		stream == READER_EVENTS ? KEY_EVENTS : KEY_TRANSACTIONS, reader->resolver);
 }
 
-enum td_error reader_last_records(struct reader *reader, struct arena *arena,
-	enum reader_stream stream, size_t limit, struct reader_records *out)
+static void reverse(struct reader_records *records)
 {
-	char key[READER_KEY_MAX], count[24];
-	enum td_error error = TD_OK;
+	for (size_t i = 0; i < records->count / 2; i++) {
+		struct reader_record *other = &records->rows[records->count - 1 - i];
+		struct reader_record row = records->rows[i];
+		records->rows[i] = *other;
+		*other = row;
+	}
+}
 
-	*out = (struct reader_records){NULL, 0};
-	if (limit == 0)
-		return TD_OK;
-	if (!make_stream_key(reader, key, stream))
-		return TD_TOO_LONG;
-	READER_PUT(reader, "XREVRANGE", key, "+", "-", "COUNT", reader_limit_text(count, limit));
+/* One page, the newest first, behind what is there; *more is false at the begin of the stream. */
+static enum td_error read_back(struct reader *reader, struct arena *arena, const char *key,
+	char end[ID_MAX], size_t limit, struct reader_records *out, bool *more)
+{
+	enum td_error error = TD_OK;
+	char count[24];
+
+	READER_PUT(reader, "XREVRANGE", key, end, "-", "COUNT", reader_limit_text(count, limit));
 	redisReply *reply = reader_take(reader, REDIS_REPLY_ARRAY, REDIS_REPLY_ARRAY, &error);
 	if (!reply)
 		return error;
-	error = fill_records(arena, reply, true, out);
+	size_t before = out->count;
+	*more = reply->elements == limit;
+	if (reply->elements <= limit)
+		error = fill_records(arena, reply, out);
 	freeReplyObject(reply);
+	if (out->count == before)
+		*more = false;
+	else
+		snprintf(end, ID_MAX, "(%s", out->rows[out->count - 1].id);
 	return error;
+}
+
+enum td_error reader_last_records(struct reader *reader, struct arena *arena,
+	enum reader_stream stream, size_t limit, struct reader_records *out)
+{
+	char key[READER_KEY_MAX], end[ID_MAX] = "+";
+	enum td_error error = TD_OK;
+
+	*out = (struct reader_records){NULL, 0};
+	if (!make_stream_key(reader, key, stream))
+		return TD_TOO_LONG;
+	if (limit > READER_ROWS_MAX)
+		limit = READER_ROWS_MAX;
+	out->rows = reader_rows_new(arena, limit, sizeof(*out->rows));
+	if (!out->rows)
+		return TD_NOMEM;
+	for (bool more = true; more && error == TD_OK && out->count < limit;) {
+		size_t left = limit - out->count;
+		error = read_back(
+			reader, arena, key, end, left < PAGE ? left : PAGE, out, &more);
+	}
+	if (error != TD_OK)
+		out->count = 0;
+	reverse(out);
+	return error;
+}
+
+static enum td_error take_entries(
+	struct arena *arena, const redisReply *entries, struct reader_records *out)
+{
+	out->rows = reader_rows_new(arena, entries->elements, sizeof(*out->rows));
+	return out->rows ? fill_records(arena, entries, out) : TD_NOMEM;
 }
 
 enum td_error reader_next_records(struct reader *reader, struct arena *arena,
@@ -92,7 +141,7 @@ enum td_error reader_next_records(struct reader *reader, struct arena *arena,
 	const redisReply *entries = reply->elements == 1 ? reply->element[0] : NULL;
 	if (entries && entries->type == REDIS_REPLY_ARRAY && entries->elements == 2 &&
 		entries->element[1]->type == REDIS_REPLY_ARRAY)
-		error = fill_records(arena, entries->element[1], false, out);
+		error = take_entries(arena, entries->element[1], out);
 	freeReplyObject(reply);
 	return error;
 }
