@@ -29,6 +29,8 @@
 #define NAME "teredo.ipv6.microsoft.com."
 #define SERVER "65.55.158.118"
 #define HOUR_MS INT64_C(3600000)
+#define THREADS 4
+#define ROUNDS 20
 #define HOSTILE "<script>\"\\\xe2\x80\xae\x01"
 
 static struct dashboard dashboard;
@@ -37,6 +39,21 @@ static struct api_context *context;
 static struct api_reply reply;
 static json_t *object; /* of the reply */
 static int64_t now_ms;
+
+/* The part of `watch` in which no time stands. */
+static void api_get_watch_names(
+	struct api_context *own, const struct api_request *request, struct api_reply *answer)
+{
+	const struct api_request plain = {.body = "", .cookie = ""};
+
+	(void)request;
+	api_get_watch(own, &plain, answer);
+	char *zones = strstr(answer->body.data, "\"zones\"");
+	assert_non_null(zones);
+	size_t length = strlen(zones);
+	memmove(answer->body.data + 1, zones, length + 1);
+	answer->body.length = length + 1;
+}
 
 /* --- asking --- */
 
@@ -55,6 +72,7 @@ __attribute__((sentinel)) static void ask(api_handler_fn *handler, const char *p
 	strbuf_deinit(&reply.body);
 	json_decref(object);
 	assert_true(api_context_begin(context, &reply));
+	context->cli->now_ms = now_ms; /* else an hour could begin between two lines of a test */
 	handler(context, &request, &reply);
 	assert_false(reply.body.failed);
 	json_error_t error;
@@ -588,7 +606,8 @@ static void test_many_clients(void **state)
 		skip();
 	put("EVAL %s 0", "for i = 1, 2500 do "
 			 "redis.call('ZADD', 'teredown:{gw1}:watch:teredo', 2, 'id-' .. i) "
-			 "redis.call('ZADD', 'teredown:{gw1}:watch:teredo:last', 1700000000000 + i, 'id-' .. i) "
+			 "redis.call('ZADD', 'teredown:{gw1}:watch:teredo:last', 1700000000000 + "
+			 "i, 'id-' .. i) "
 			 "end "
 			 "redis.call('ZADD', 'teredown:{gw1}:watch:teredo', 7, '*other') "
 			 "redis.call('ZADD', 'teredown:{gw1}:rules:teredo', 5007, 'a.example.')");
@@ -628,6 +647,50 @@ static void test_watch_fleet(void **state)
 	assert_string_equal(
 		json_string_value(json_array_get(json_object_get(object, "missing"), 0)), "gw2");
 	assert_int_equal(number_of(row_of("zones", "zone", "teredo"), "hits"), 5);
+}
+
+/* Each with what the dashboard gives a thread of its own; what they share is the caches. */
+static void *ask_often(void *expected)
+{
+	struct api_context *own = api_context_new(&dashboard);
+	const struct api_request request = {
+		.parameters = {{"q", SERVER}}, .parameter_count = 1, .body = "", .cookie = ""};
+	struct api_reply answer;
+	char **bodies = expected;
+
+	assert_non_null(own);
+	for (int i = 0; i < 2 * ROUNDS; i++) {
+		assert_true(api_context_begin(own, &answer));
+		own->cli->now_ms = now_ms;
+		(i % 2 ? api_get_who : api_get_watch_names)(own, &request, &answer);
+		assert_int_equal(answer.status, 200);
+		assert_string_equal(answer.body.data, bodies[i % 2]);
+		strbuf_deinit(&answer.body);
+	}
+	api_context_free(own);
+	return NULL;
+}
+
+static void test_threads(void **state)
+{
+	pthread_t threads[THREADS];
+	char *bodies[2];
+
+	(void)state;
+	if (!redis)
+		skip();
+	for (int i = 1; i < 50; i++)
+		add_hits("gw1", "teredo", i, "192.0.2.1", NAME, 100 + i);
+	ASK(api_get_watch_names, NULL);
+	bodies[0] = strdup(reply.body.data);
+	ASK(api_get_who, NULL, "q", SERVER);
+	bodies[1] = strdup(reply.body.data);
+	for (int i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, ask_often, bodies), 0);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	free(bodies[0]);
+	free(bodies[1]);
 }
 
 static void test_plain_words(void **state)
@@ -696,6 +759,7 @@ int main(void)
 		cmocka_unit_test_setup(test_watch_zone, fill_anew),
 		cmocka_unit_test_setup(test_many_clients, fill_anew),
 		cmocka_unit_test_setup(test_watch_fleet, fill_anew),
+		cmocka_unit_test_setup(test_threads, fill_anew),
 		cmocka_unit_test(test_plain_words),
 	};
 	return cmocka_run_group_tests(tests, begin, finish);
