@@ -44,11 +44,23 @@ export function svg(tag, properties = {}, ...children) {
 	return node;
 }
 
+/* The children anew. What had the focus gives it to what stands in its place: who goes by keyboard is not thrown out by a refresh. */
 export function fill(node, ...children) {
+	const had = node.contains(document.activeElement) && node !== document.activeElement ? document.activeElement : null;
 	const fragment = document.createDocumentFragment();
 	append(fragment, children);
 	node.replaceChildren(fragment);
+	if (had && !had.isConnected) {
+		const mark = (one) => one.getAttribute('href') || one.dataset.key || one.textContent;
+		[...node.querySelectorAll(had.localName)].find((one) => mark(one) === mark(had))?.focus({ preventScroll: true });
+	}
 	return node;
+}
+
+/* Somebody has marked text in it, to copy it: not the moment to draw it anew. */
+export function isMarked(node) {
+	const selection = getSelection();
+	return !selection.isCollapsed && node.contains(selection.anchorNode);
 }
 
 const code = (character) => `<U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, '0')}>`;

@@ -4,7 +4,7 @@
  * fresh; when a later reading fails, what was shown stays, dimmed, under a line that says since when it is old.
  */
 import { askAgain } from './api.js';
-import { element, fill } from './dom.js';
+import { element, fill, isMarked } from './dom.js';
 import { now, when } from './format.js';
 
 const LOADING_AFTER_MS = 150; // a face that is gone at once only flickers
@@ -44,6 +44,8 @@ export function region(root, { load, show, empty: faceOf, every, signal }) {
 	let shownAt = 0, timer = null, running = null;
 
 	function draw(data) {
+		if (shownAt && isMarked(root))
+			return;
 		const nodes = faceOf?.(data) || show(data);
 		shownAt = now();
 		root.classList.remove('stale');

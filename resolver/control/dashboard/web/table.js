@@ -7,7 +7,7 @@
  * Headers that sort are buttons (aria-sort says how); the arrow keys walk through the rows' links; on a narrow page each row
  * becomes a block of labels and values (app.css, by the cells' data-label).
  */
-import { element, fill } from './dom.js';
+import { element, fill, isMarked } from './dom.js';
 import { count } from './format.js';
 import { failed, loading, staleLine } from './states.js';
 
@@ -86,7 +86,6 @@ export function table(options) {
 	}
 
 	function drawHead() {
-		const focused = head.contains(document.activeElement) ? document.activeElement.dataset.key : null;
 		fill(head, columns.map((column) => {
 			const sorted = state.sort === column.key;
 			const label = column.sort === false ? column.label : element('button', {
@@ -95,8 +94,6 @@ export function table(options) {
 			return element('th', { scope: 'col', class: column.number ? 'number' : null,
 				'aria-sort': sorted ? (state.order === 'desc' ? 'descending' : 'ascending') : null }, label);
 		}));
-		if (focused)
-			[...head.querySelectorAll('button')].find((one) => one.dataset.key === focused)?.focus();
 	}
 
 	function cellOf(column, row) {
@@ -125,7 +122,7 @@ export function table(options) {
 	function drawFoot(page) {
 		const from = state.offset, to = from + page.rows.length;
 		const known = page.matching < page.total ? `${count(page.matching)} of ${count(page.total)}` : count(page.total);
-		const move = (label, offset, able) => element('button', { type: 'button', disabled: !able, onclick: () => change({ offset }).then(() => grid.scrollIntoView({ block: 'nearest' })) }, label);
+		const move = (label, offset, able) => element('button', { type: 'button', disabled: !able, onclick: () => change({ offset }).then(() => grid.getBoundingClientRect().top < 0 && grid.scrollIntoView()) }, label);
 		const pages = page.matching > limit ? [move('‹ Previous', Math.max(0, from - limit), from > 0), move('Next ›', from + limit, to < page.matching)] : null;
 		fill(foot, element('span', { class: 'muted', role: 'status' }, page.matching > limit ? `${count(from + 1)} to ${count(to)}, ${known}` : known, ` ${options.unit || 'rows'}`), pages);
 	}
@@ -173,7 +170,7 @@ export function table(options) {
 	drawHead();
 	signal?.addEventListener('abort', () => clearTimeout(waiting));
 	const ready = update();
-	return { node, ready, refresh: (newRows) => { rows = newRows || rows; return update(); } };
+	return { node, ready, refresh: (newRows) => { rows = newRows || rows; return isMarked(body) ? ready : update(); } };
 }
 
 function readState({ query, sort, order, columns }) {

@@ -4,7 +4,7 @@
  * part is drawn again only when what it shows has changed, so nothing jumps under the pointer or the focus.
  */
 import { get } from './api.js';
-import { clientLink, element, fill, modeChip, name, nameLink, addressLink, zoneLink } from './dom.js';
+import { clientLink, element, fill, isMarked, modeChip, name, nameLink, addressLink, zoneLink } from './dom.js';
 import { count, micros, now, plural, rate, share, short, when } from './format.js';
 import { hoursChart, timelineOf } from './hours.js';
 import * as live from './live.js';
@@ -22,7 +22,7 @@ function part(root, draw) {
 	let before = null;
 	return (value) => {
 		const text = JSON.stringify(value);
-		if (text === before)
+		if (text === before || (before && isMarked(root)))
 			return;
 		before = text;
 		fill(root, draw(value));
