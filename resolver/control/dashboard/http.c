@@ -9,6 +9,7 @@
  */
 #include "resolver/control/dashboard/http.h"
 
+#include <netinet/tcp.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
@@ -383,6 +384,11 @@ static bool listen_on(struct http *http, const struct endpoint *endpoint)
 		flags |= LEV_OPT_BIND_IPV6ONLY;
 	struct evconnlistener *listener = evconnlistener_new_bind(
 		http->base, NULL, NULL, flags, 128, (struct sockaddr *)&address, (int)length);
+	/* Connections inherit it. Else the last part of an answer waits for the other end's delayed
+	 * acknowledgement of what came before: 40 ms. */
+	if (listener)
+		setsockopt(evconnlistener_get_fd(listener), IPPROTO_TCP, TCP_NODELAY, &(int){1},
+			sizeof(int));
 	if (listener && evhttp_bind_listener(http->server, listener))
 		return true;
 	log_error("cannot listen on %s: %s; dashboard-listen says where the dashboard is open",
