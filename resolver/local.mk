@@ -16,7 +16,7 @@ resolver_libresolver_a_SOURCES = \
 	resolver/descriptors.c resolver/descriptors.h \
 	resolver/event_command.c resolver/event_command.h \
 	resolver/failures.c resolver/failures.h \
-	resolver/feeds.c resolver/feeds.h resolver/feeds_policy.c \
+	resolver/feeds.c resolver/feeds.h resolver/feeds_groups.c resolver/feeds_policy.c \
 	resolver/file_mark.c resolver/file_mark.h \
 	resolver/file_watch.c resolver/file_watch.h \
 	resolver/hosts.c resolver/hosts.h \

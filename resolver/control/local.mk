@@ -1,6 +1,8 @@
 noinst_LIBRARIES += resolver/control/libcontrol.a
 resolver_control_libcontrol_a_SOURCES = \
 	resolver/control/buckets.c resolver/control/buckets.h \
+	resolver/control/dashboard/client_set.c resolver/control/dashboard/client_set.h \
+	resolver/control/dashboard/client_table.c resolver/control/dashboard/client_table.h \
 	resolver/control/change_words.c resolver/control/change_words.h \
 	resolver/control/chart.c resolver/control/chart.h \
 	resolver/control/cli.c resolver/control/cli.h \
@@ -34,8 +36,6 @@ resolver_control_libcontrol_a_SOURCES = \
 	resolver/control/command_top.c \
 	resolver/control/command_verify.c \
 	resolver/control/command_who.c \
-	resolver/control/dashboard/client_set.c resolver/control/dashboard/client_set.h \
-	resolver/control/dashboard/client_table.c resolver/control/dashboard/client_table.h \
 	resolver/control/decode_filter.c resolver/control/decode_filter.h \
 	resolver/control/drop_member.c resolver/control/drop_member.h \
 	resolver/control/drops.c resolver/control/drops.h \

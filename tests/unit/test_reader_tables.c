@@ -148,9 +148,11 @@ static void test_clients_seen(void **state)
 	arena_init(&arena);
 	add_clients(CLIENTS);
 	put("HSET teredown:{gw1}:meta queries 12345");
+	put("HSET teredown:{gw1}:client:*other queries 7");
 	assert_int_equal(reader_clients_mark(reader, &mark), TD_OK);
 	assert_int_equal(mark.queries, 12345);
 	assert_int_equal(mark.clients, CLIENTS);
+	assert_int_equal(mark.other, 7);
 	assert_int_equal(reader_clients_seen(reader, &arena, 0, 100000, &seen), TD_OK);
 	assert_int_equal(seen.count, CLIENTS);
 	for (int i = 0; i < CLIENTS; i++) {
@@ -165,6 +167,11 @@ static void test_clients_seen(void **state)
 	assert_int_equal(seen.total, CLIENTS);
 	assert_int_equal(reader_clients_since(reader, middle, &since), TD_OK);
 	assert_int_equal(since, 1500);
+	put("ZADD teredown:{gw1}:clients %lld *other", (long long)middle);
+	assert_int_equal(reader_clients_since(reader, middle, &since), TD_OK);
+	assert_int_equal(since, 1500);
+	assert_int_equal(reader_clients_mark(reader, &mark), TD_OK);
+	assert_int_equal(mark.clients, CLIENTS);
 	put("FLUSHALL");
 	assert_int_equal(reader_clients_seen(reader, &arena, 0, 7, &seen), TD_OK);
 	assert_int_equal(seen.count, 0);

@@ -12,14 +12,17 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "lib/base/log.h"
 #include "resolver/control/dashboard/assets.h"
+#include "resolver/control/dashboard/client_table.h"
 #include "resolver/control/dashboard/host.h"
 #include "resolver/control/dashboard/http.h"
+#include "resolver/control/dashboard/overview.h"
 #include "resolver/control/dashboard/session.h"
 #include "resolver/control/dashboard/watch.h"
 
@@ -176,10 +179,24 @@ static void deinit(struct dashboard *dashboard)
 {
 	sessions_free(dashboard->sessions);
 	watch_cache_free(&dashboard->watch);
+	overviews_free(&dashboard->overviews);
+	client_tables_free(&dashboard->clients);
 	assets_free();
 	dashboard_options_drop(dashboard->options);
 	pthread_mutex_destroy(&dashboard->options_mutex);
 	pthread_mutex_destroy(&dashboard->gate.mutex);
+}
+
+/* What answers keep from one request to the next. */
+static bool init_tables(struct dashboard *dashboard)
+{
+	struct hash_seed seed;
+
+	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+		return false;
+	dashboard->clients = client_tables_new(seed, dashboard->options->options->clients_max);
+	dashboard->overviews = overviews_new();
+	return dashboard->clients && dashboard->overviews;
 }
 
 static bool init(struct dashboard *dashboard, struct cli *cli, bool fleet)
@@ -196,7 +213,7 @@ static bool init(struct dashboard *dashboard, struct cli *cli, bool fleet)
 		return false;
 	cli->options = NULL;
 	dashboard->watch = watch_cache_new();
-	return dashboard->watch && assets_load(CHART_JS);
+	return dashboard->watch && init_tables(dashboard) && assets_load(CHART_JS);
 }
 
 int dashboard_run(struct cli *cli, bool fleet)

@@ -49,9 +49,11 @@ struct dashboard_gate {
 	char words[READER_WORDS_MAX];
 };
 
+struct client_tables;
 struct http;
 struct live;
 struct watch_cache;
+struct overviews;
 struct sessions;
 
 struct dashboard {
@@ -64,6 +66,8 @@ struct dashboard {
 	struct dashboard_gate gate;
 	struct http *http;         /* http.h: the loop's */
 	struct live *live;         /* live.h: the loop's */
+	struct client_tables *clients; /* client_table.h */
+	struct overviews *overviews;   /* overview.h */
 	struct sessions *sessions; /* session.h */
 	struct watch_cache *watch; /* watch.h */
 

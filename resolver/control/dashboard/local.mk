@@ -20,6 +20,10 @@ resolver_control_libcontrol_a_SOURCES += \
 	resolver/control/dashboard/connections.c resolver/control/dashboard/connections.h \
 	resolver/control/dashboard/body.c resolver/control/dashboard/body.h \
 	resolver/control/dashboard/changes.c resolver/control/dashboard/changes.h \
+	resolver/control/dashboard/api_client.c \
+	resolver/control/dashboard/api_clients.c \
+	resolver/control/dashboard/api_overview.c \
+	resolver/control/dashboard/client_json.c resolver/control/dashboard/client_json.h \
 	resolver/control/dashboard/context.c resolver/control/dashboard/context.h \
 	resolver/control/dashboard/dashboard.c resolver/control/dashboard/dashboard.h \
 	resolver/control/dashboard/digest.c resolver/control/dashboard/digest.h \
@@ -27,11 +31,16 @@ resolver_control_libcontrol_a_SOURCES += \
 	resolver/control/dashboard/gzip.c resolver/control/dashboard/gzip.h \
 	resolver/control/dashboard/handlers.h \
 	resolver/control/dashboard/host.c resolver/control/dashboard/host.h \
+	resolver/control/dashboard/hours_json.c resolver/control/dashboard/hours_json.h \
 	resolver/control/dashboard/http.c resolver/control/dashboard/http.h \
 	resolver/control/dashboard/live.c resolver/control/dashboard/live.h \
 	resolver/control/dashboard/live_build.c \
 	resolver/control/dashboard/live_events.c \
+	resolver/control/dashboard/overview.c resolver/control/dashboard/overview.h \
+	resolver/control/dashboard/overview_private.h \
+	resolver/control/dashboard/overview_zones.c \
 	resolver/control/dashboard/pool.c resolver/control/dashboard/pool.h \
+	resolver/control/dashboard/rates.c resolver/control/dashboard/rates.h \
 	resolver/control/dashboard/routes.c resolver/control/dashboard/routes.h \
 	resolver/control/dashboard/secure.c resolver/control/dashboard/secure.h \
 	resolver/control/dashboard/session.c resolver/control/dashboard/session.h \
@@ -89,11 +98,18 @@ if HAVE_CMOCKA
 if HAVE_DASHBOARD
 DASHBOARD_TESTS = tests/unit/test_access tests/unit/test_dashboard_pool tests/unit/test_dashboard_routes tests/unit/test_dashboard_target
 DASHBOARD_TESTS += tests/unit/test_dashboard_watch
+DASHBOARD_TESTS += tests/unit/test_overview tests/unit/test_rates
 check_PROGRAMS += $(DASHBOARD_TESTS)
 TESTS += $(DASHBOARD_TESTS)
 tests_unit_test_access_SOURCES = tests/unit/test_access.c
 tests_unit_test_access_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_access_LDADD = $(CONTROL_TEST_LIBS)
+tests_unit_test_overview_SOURCES = tests/unit/test_overview.c tests/unit/redis_server.h
+tests_unit_test_overview_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS)
+tests_unit_test_overview_LDADD = $(CONTROL_TEST_LIBS) $(JANSSON_LIBS)
+tests_unit_test_rates_SOURCES = tests/unit/test_rates.c
+tests_unit_test_rates_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_rates_LDADD = $(CONTROL_TEST_LIBS)
 tests_unit_test_dashboard_pool_SOURCES = tests/unit/test_dashboard_pool.c
 tests_unit_test_dashboard_pool_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_dashboard_pool_LDADD = resolver/control/libcontrol.a $(CMOCKA_LIBS)

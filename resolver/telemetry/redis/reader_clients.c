@@ -32,26 +32,50 @@ static uint64_t number_of(const redisReply *reply)
 
 /* --- who was seen --- */
 
+/* The list of clients has "*other" too, once something was counted under it. */
+static void put_other(struct reader *reader, const char *clients)
+{
+	READER_PUT(reader, "ZSCORE", clients, SCHEMA_OTHER);
+}
+
+/* Its last-seen time, or a negative number where it is not in the list. */
+static int64_t take_other(struct reader *reader, enum td_error *error)
+{
+	redisReply *reply = reader_take_next(reader, REDIS_REPLY_STRING, REDIS_REPLY_NIL, error);
+	int64_t seen_ms = reply && reply->type == REDIS_REPLY_STRING ? reader_score(reply) : -1;
+
+	freeReplyObject(reply);
+	return seen_ms;
+}
+
+static uint64_t take_number(struct reader *reader, int type, int other_type, enum td_error *error)
+{
+	redisReply *reply = reader_take_next(reader, type, other_type, error);
+	uint64_t number = reply ? number_of(reply) : 0;
+
+	freeReplyObject(reply);
+	return number;
+}
+
 enum td_error reader_clients_mark(struct reader *reader, struct reader_clients_mark *out)
 {
-	char meta[READER_KEY_MAX], clients[READER_KEY_MAX];
+	char meta[READER_KEY_MAX], clients[READER_KEY_MAX], other[READER_KEY_MAX];
 	enum td_error error = TD_OK;
 
-	*out = (struct reader_clients_mark){0, 0};
+	*out = (struct reader_clients_mark){0, 0, 0};
 	if (!reader_make_key(reader, meta, KEY_META, reader->resolver) ||
-		!reader_make_key(reader, clients, KEY_CLIENTS, reader->resolver))
+		!reader_make_key(reader, clients, KEY_CLIENTS, reader->resolver) ||
+		!reader_make_key(reader, other, KEY_CLIENT, reader->resolver, SCHEMA_OTHER))
 		return TD_TOO_LONG;
 	READER_PUT(reader, "HGET", meta, "queries");
+	READER_PUT(reader, "HGET", other, "queries");
 	READER_PUT(reader, "ZCARD", clients);
-	redisReply *queries = reader_take_next(reader, REDIS_REPLY_STRING, REDIS_REPLY_NIL, &error);
-	redisReply *count =
-		reader_take_next(reader, REDIS_REPLY_INTEGER, REDIS_REPLY_INTEGER, &error);
-	if (queries && count) {
-		out->queries = number_of(queries);
-		out->clients = number_of(count);
-	}
-	freeReplyObject(queries);
-	freeReplyObject(count);
+	put_other(reader, clients);
+	out->queries = take_number(reader, REDIS_REPLY_STRING, REDIS_REPLY_NIL, &error);
+	out->other = take_number(reader, REDIS_REPLY_STRING, REDIS_REPLY_NIL, &error);
+	out->clients = take_number(reader, REDIS_REPLY_INTEGER, REDIS_REPLY_INTEGER, &error);
+	if (take_other(reader, &error) >= 0 && out->clients)
+		out->clients--;
 	return error;
 }
 
@@ -65,10 +89,11 @@ enum td_error reader_clients_since(struct reader *reader, int64_t since_ms, uint
 		return TD_TOO_LONG;
 	snprintf(since, sizeof(since), "%lld", (long long)since_ms);
 	READER_PUT(reader, "ZCOUNT", key, since, "+inf");
-	redisReply *reply = reader_take(reader, REDIS_REPLY_INTEGER, REDIS_REPLY_INTEGER, &error);
-	if (reply)
-		*out = number_of(reply);
-	freeReplyObject(reply);
+	put_other(reader, key);
+	*out = take_number(reader, REDIS_REPLY_INTEGER, REDIS_REPLY_INTEGER, &error);
+	int64_t other_ms = take_other(reader, &error);
+	if (other_ms >= 0 && other_ms >= since_ms && *out)
+		(*out)--;
 	return error;
 }
 

@@ -15,10 +15,12 @@
 #include "lib/base/error.h"
 #include "resolver/telemetry/redis/reader.h"
 
-/* Two figures that differ when anything of the clients has changed. */
+/* Figures of which one differs when anything of the clients has changed: a query, a new client, or one
+ * that was folded into "*other" or forgotten. */
 struct reader_clients_mark {
 	uint64_t queries; /* that were counted in all */
 	uint64_t clients; /* that are known, "*other" not among them */
+	uint64_t other;   /* queries of "*other" */
 };
 enum td_error reader_clients_mark(struct reader *reader, struct reader_clients_mark *out);
 
@@ -27,7 +29,7 @@ enum td_error reader_clients_mark(struct reader *reader, struct reader_clients_m
 enum td_error reader_clients_seen(struct reader *reader, struct arena *arena, int64_t since_ms,
 	size_t limit, struct reader_ranks *out);
 
-/* How many were last seen at since_ms or later. */
+/* How many were last seen at since_ms or later, without "*other". */
 enum td_error reader_clients_since(struct reader *reader, int64_t since_ms, uint64_t *out);
 
 /* What a table shows of a client. Times are Unix ms, 0 unknown; texts are NULL where there is none,

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One overview between two buildings, and the parts of which it is built. Whoever builds has it to
+ * himself. */
+#pragma once
+
+#include "resolver/control/dashboard/overview.h"
+#include "resolver/control/dashboard/rates.h"
+#include "policy/policy.h"
+
+#define OVERVIEW_TUNNELLING_MAX 10
+#define OVERVIEW_FIRST_HITS 64
+#define OVERVIEW_KEY_MAX 256
+
+/* When a client was first reported in a zone: found in the events, which do not say it for ever. */
+struct first_hit {
+	char of[320];      /* "CLIENT in zone ZONE", as the event has it */
+	int64_t first_ms;  /* 0: it is not known */
+	int64_t looked_ms; /* monotonic */
+};
+
+/* What a zone had when it was read last. */
+struct known_zone {
+	char name[POLICY_ZONE_NAME_MAX];
+	uint64_t clients, hits;
+};
+
+struct overview {
+	char key[OVERVIEW_KEY_MAX]; /* what the request said of resolvers */
+	unsigned users;             /* under the lock of struct overviews, as the next ones */
+	uint64_t used;
+	bool building;
+	struct strbuf text; /* the whole object as it was last */
+	int64_t built_ms;   /* monotonic; 0: not yet */
+
+	/* Of who builds: */
+	struct rates rates;
+	int64_t as_of_ms; /* wall clock: when Redis was read last; 0: never */
+	int64_t slow_ms;  /* monotonic; 0: not yet */
+	/* Pieces as they were last known, each a run of members or a value. */
+	struct strbuf frame, day, hours, latency, upstreams, zones, tunnelling;
+	struct known_zone known_zones[POLICY_ZONES_MAX];
+	size_t known_zone_count;
+	struct first_hit first_hits[OVERVIEW_FIRST_HITS];
+	size_t first_hit_next;
+};
+
+/* What one building found. */
+struct overview_facts {
+	struct api_context *context;
+	struct overview *overview;
+	int64_t mono_ms;
+	bool whole; /* all resolvers were asked for */
+	bool ours;  /* the daemon beside us is among them */
+	bool redis_off;
+	bool has_redis, has_daemon;
+	bool is_alive;           /* a resolver elsewhere, as its lease says */
+	const char *redis_words; /* a JSON string with its quotes */
+	char daemon_words[256];
+	struct control_answer status; /* of has_daemon */
+	struct fleet *fleet;          /* of has_redis */
+	struct strbuf *fresh;         /* what a visit of each resolver writes to */
+};
+
+/* --- overview_zones.c: what is looked up every few seconds --- */
+
+/* Writes the pieces upstreams, zones and tunnelling, as far as they can be read; without a fleet,
+ * what the daemon says. */
+enum td_error overview_read_slow(struct overview_facts *facts);
+
+/* The value behind "KEY=" in a line of status as JSON: a number or null. */
+void overview_json_attribute(
+	struct strbuf *out, const char *key, const char *text, const char *attribute);
