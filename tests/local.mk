@@ -4,6 +4,7 @@
 LIVE_MODULES = \
 	tests/live/asker.py \
 	tests/live/batches.py \
+	tests/live/big_site.py \
 	tests/live/browser.py \
 	tests/live/chaos_faults.py \
 	tests/live/chaos_sets.py \
@@ -35,6 +36,7 @@ LIVE_MODULES = \
 	tests/live/test_dashboard_security.py \
 	tests/live/test_dashboard_api.py \
 	tests/live/test_dashboard_fleet.py \
+	tests/live/test_dashboard_clients.py \
 	tests/live/test_dnstap.py \
 	tests/live/signed.py \
 	tests/live/test_dnssec.py \

@@ -10,7 +10,7 @@ tests_bench_policy_index_SOURCES = tests/bench/policy_index.c
 tests_bench_policy_index_LDADD = $(LIB_POLICY) $(LDNS_LIBS)
 tests_bench_record_SOURCES = tests/bench/record.c
 tests_bench_record_LDADD = $(LIB_TELEMETRY) $(REDIS_LIBS) $(EVENT_LIBS) $(LDNS_LIBS)
-dist_noinst_SCRIPTS += tests/bench/hit tests/bench/ingest tests/bench/miss tests/bench/policy tests/bench/redis_memory.py
+dist_noinst_SCRIPTS += tests/bench/dashboard tests/bench/hit tests/bench/ingest tests/bench/miss tests/bench/policy tests/bench/redis_memory.py
 dist_noinst_DATA += tests/bench/bench.py tests/bench/policy_names.py
 
 .PHONY: bench bench-tools

@@ -278,7 +278,7 @@ static enum td_error read_zone(
 
 	if (error == TD_OK)
 		error = fleet_ranks(facts->fleet, arena, READER_RULES, zone->name,
-			SCHEMA_RULES_MAX + 1, &rules, NULL);
+			READER_ROWS_MAX, &rules, NULL);
 	if (error != TD_OK)
 		return error;
 	for (size_t i = 0; i < rules.count; i++)

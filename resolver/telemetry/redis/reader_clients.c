@@ -232,29 +232,54 @@ static bool fill_row(struct arena *arena, const redisReply *reply, struct reader
 	return good;
 }
 
+static void ask_rows(struct reader *reader, const struct reader_client_row *rows, size_t count,
+	bool asked[READER_SLICE])
+{
+	for (size_t i = 0; i < count; i++)
+		asked[i] = ask_row(reader, rows[i].client);
+}
+
+static enum td_error take_rows(struct reader *reader, struct arena *arena,
+	struct reader_client_row *rows, size_t count, const bool asked[READER_SLICE])
+{
+	enum td_error error = TD_OK;
+
+	for (size_t i = 0; i < count; i++) {
+		redisReply *reply = asked[i] ? reader_take_next(reader, REDIS_REPLY_ARRAY,
+						       REDIS_REPLY_ARRAY, &error)
+					     : NULL;
+		if (!reply && reader->is_lost)
+			return error;
+		if (reply && !fill_row(arena, reply, &rows[i]) && error == TD_OK)
+			error = TD_NOMEM;
+		freeReplyObject(reply);
+	}
+	return error;
+}
+
+static size_t slice_at(size_t count, size_t done)
+{
+	return count - done < READER_SLICE ? count - done : READER_SLICE;
+}
+
+/* Redis works at the next slice while we read this one; what was asked is taken to the end. */
 enum td_error reader_client_rows(
 	struct reader *reader, struct arena *arena, struct reader_client_row *rows, size_t count)
 {
+	bool asked[2][READER_SLICE];
 	enum td_error error = TD_OK;
 
 	for (size_t i = 0; i < count; i++)
 		rows[i] = (struct reader_client_row){.client = rows[i].client};
-	for (size_t done = 0; done < count && error == TD_OK; done += READER_SLICE) {
-		size_t end = count - done < READER_SLICE ? count : done + READER_SLICE;
-		bool asked[READER_SLICE];
-		for (size_t i = done; i < end; i++)
-			asked[i - done] = ask_row(reader, rows[i].client);
-		for (size_t i = done; i < end; i++) {
-			redisReply *reply = asked[i - done]
-						    ? reader_take_next(reader, REDIS_REPLY_ARRAY,
-							      REDIS_REPLY_ARRAY, &error)
-						    : NULL;
-			if (!reply && reader->is_lost)
-				return error;
-			if (reply && !fill_row(arena, reply, &rows[i]) && error == TD_OK)
-				error = TD_NOMEM;
-			freeReplyObject(reply);
-		}
+	ask_rows(reader, rows, slice_at(count, 0), asked[0]);
+	for (size_t done = 0; done < count && !reader->is_lost; done += READER_SLICE) {
+		size_t slice = slice_at(count, done), turn = done / READER_SLICE % 2;
+		if (done + slice < count)
+			ask_rows(reader, rows + done + slice, slice_at(count, done + slice),
+				asked[!turn]);
+		enum td_error one = take_rows(reader, arena, rows + done, slice, asked[turn]);
+		if (error == TD_OK)
+			error = one;
 	}
 	return error;
 }

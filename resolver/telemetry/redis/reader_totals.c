@@ -182,17 +182,30 @@ static enum td_error read_missing(
 	return error;
 }
 
+static bool has_known(const struct reader_total *rows, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (rows[i].known)
+			return true;
+	return false;
+}
+
+/* The newest first: behind three weeks without a hash retention has taken all of them. */
 enum td_error reader_totals(
 	struct reader *reader, struct reader_span span, struct reader_total *rows)
 {
 	enum td_error error = TD_OK;
+	size_t left = span.count;
 
 	memset(rows, 0, span.count * sizeof(*rows));
 	if (!reader_is_span(reader, span))
 		return TD_TOO_LONG;
-	for (size_t done = 0; done < span.count && error == TD_OK; done += READER_SLICE) {
-		size_t slice = span.count - done < READER_SLICE ? span.count - done : READER_SLICE;
-		error = read_slice(reader, span.first + (int64_t)done, slice, rows + done);
+	while (left > 0 && error == TD_OK) {
+		size_t slice = left < READER_SLICE ? left : READER_SLICE;
+		left -= slice;
+		error = read_slice(reader, span.first + (int64_t)left, slice, rows + left);
+		if (!has_known(rows + left, slice))
+			break;
 	}
 	return error == TD_OK ? read_missing(reader, span, rows) : error;
 }
