@@ -20,8 +20,9 @@
 #include "resolver/telemetry/redis/schema.h"
 
 #define NAME_MAX_SIZE 256
-#define OVERLAP_MS 15000 /* what is read again: last-seen times come out of order by some seconds \
-			  */
+#define OVERLAP_MS                                                                     \
+	15000 /* what is read again: last-seen times come out of order by some seconds \
+	       */
 #define FULL_EVERY_MS 300000 /* names come without a query */
 #define FULL_COST 20         /* a complete reading is to take no more than this part of the time */
 
@@ -42,7 +43,7 @@ struct client_table {
 	int64_t as_of_ms;
 	uint64_t beyond; /* rows that the last complete reading had no room for */
 	/* Of who has `reading`, without the lock: */
-	bool doubtful;   /* the sums do not fit */
+	bool doubtful; /* the sums do not fit */
 	struct source *sources;
 	size_t source_count;
 };
@@ -162,6 +163,8 @@ struct gathering {
 	struct client_set rows; /* who is read */
 	struct source *sources; /* one a member */
 	bool full;
+	bool may_be_full;                    /* there is time for it */
+	bool gone;                           /* somebody was folded into "*other", or forgotten */
 	int64_t queries_least, queries_most; /* what the sum may be */
 	uint64_t clients_least, clients_most;
 };
@@ -224,6 +227,11 @@ static enum td_error add_seen(struct gathering *gathering, const struct reader_r
 	return error;
 }
 
+static bool is_gone(const struct reader_clients_mark *before, const struct reader_clients_mark *now)
+{
+	return now->clients < before->clients || now->other != before->other;
+}
+
 /* Whom this resolver has seen since, and of a complete reading their rows too. */
 static enum td_error list_member(void *context, struct fleet_member *member)
 {
@@ -237,6 +245,8 @@ static enum td_error list_member(void *context, struct fleet_member *member)
 	if (error != TD_OK || strlen(member->resolver) >= NAME_MAX_SIZE)
 		return error;
 	memcpy(source->resolver, member->resolver, strlen(member->resolver) + 1);
+	if (!gathering->full)
+		gathering->gone = gathering->gone || is_gone(&before->mark, &source->mark);
 	if (!gathering->full && memcmp(&before->mark, &source->mark, sizeof(source->mark)) == 0) {
 		source->newest_ms = before->newest_ms;
 		return TD_OK;
@@ -287,12 +297,18 @@ static enum td_error weigh_member(void *context, struct fleet_member *member)
 	return error;
 }
 
-/* Once through. *again: a resolver went away in the middle, and what it had said is in the sums. */
+/* Once through. *again: a resolver went away in the middle, and what it had said is in the sums; or
+ * a client is gone, and who it was does not show in what has changed. */
 static enum td_error gather_once(struct gathering *gathering, bool *again)
 {
 	struct fleet *fleet = gathering->fleet;
 	size_t missing = fleet_missing(fleet);
+
+	gathering->gone = false;
 	enum td_error error = fleet_each(fleet, list_member, gathering);
+	*again = error == TD_OK && gathering->gone && !gathering->full && gathering->may_be_full;
+	if (*again)
+		return TD_OK;
 
 	if (error == TD_OK && !gathering->full)
 		error = fleet_each(fleet, read_member, gathering);
@@ -336,13 +352,17 @@ static bool has_other_sources(const struct client_table *table, const struct fle
 	return readable != 0;
 }
 
+static bool may_be_full(const struct client_table *table, int64_t mono_ms)
+{
+	return mono_ms - table->full_ms >= FULL_COST * table->full_took_ms;
+}
+
 static bool is_full_due(
 	const struct client_table *table, const struct fleet *fleet, int64_t mono_ms)
 {
-	int64_t since_ms = mono_ms - table->full_ms;
-
-	return !table->loaded || has_other_sources(table, fleet) || since_ms >= FULL_EVERY_MS ||
-	       (table->doubtful && since_ms >= FULL_COST * table->full_took_ms);
+	return !table->loaded || has_other_sources(table, fleet) ||
+	       mono_ms - table->full_ms >= FULL_EVERY_MS ||
+	       (table->doubtful && may_be_full(table, mono_ms));
 }
 
 /* The sums are told by each resolver, so those of a fleet say nothing of how many clients it has.
@@ -400,6 +420,7 @@ static enum td_error read_table(struct client_tables *tables, struct client_tabl
 	int64_t began_ms = now_ms();
 
 	gathering.full = is_full_due(table, fleet, mono_ms);
+	gathering.may_be_full = may_be_full(table, mono_ms);
 	gathering.sources = calloc(fleet->count + 1, sizeof(*gathering.sources));
 	client_set_init(&gathering.rows, tables->seed, tables->most);
 	enum td_error error = gathering.sources ? gather(&gathering) : TD_NOMEM;

@@ -304,13 +304,12 @@ static void read_redis(
 	facts->has_redis = fleet && error == TD_OK;
 	if (error != TD_OK)
 		note_failure(facts, fleet, reply);
-	if (!slow_is_due(facts))
-		return;
+	bool is_due = slow_is_due(facts);
 	fleet = facts->fleet;
-	error = overview_read_slow(facts);
+	error = overview_read_zones(facts, is_due);
 	if (error != TD_OK && fleet)
 		note_failure(facts, fleet, reply);
-	else
+	else if (is_due)
 		facts->overview->slow_ms = facts->mono_ms;
 }
 

@@ -61,11 +61,11 @@ struct overview_facts {
 	struct strbuf *fresh;         /* what a visit of each resolver writes to */
 };
 
-/* --- overview_zones.c: what is looked up every few seconds --- */
+/* --- overview_zones.c --- */
 
-/* Writes the pieces upstreams, zones and tunnelling, as far as they can be read; without a fleet,
- * what the daemon says. */
-enum td_error overview_read_slow(struct overview_facts *facts);
+/* Writes the pieces upstreams and zones as the daemon says, and where is_due says so their figures
+ * and the piece tunnelling out of Redis. Without a fleet these stay as they were known. */
+enum td_error overview_read_zones(struct overview_facts *facts, bool is_due);
 
 /* The value behind "KEY=" in a line of status as JSON: a number or null. */
 void overview_json_attribute(

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The parts of the overview that change slowly: upstreams, zones, and who hit a tunnel zone last.
- * All reads are bounded: the heads of the last-hit lists, the rules of a zone (a thousand at most,
+ * Upstreams, zones, and who hit a tunnel zone last. What the daemon says of them is of this second,
+ * so that a change of mode shows at once; what Redis says is looked up every few seconds. All reads
+ * are bounded: the heads of the last-hit lists, the rules of a zone (a thousand at most,
  * whose sum is that of the zone), and, for when a client was first seen in a zone, the newest of
  * the events, looked through once for each that is not known yet.
  */
@@ -108,12 +109,14 @@ static enum td_error add_member_upstreams(void *context, struct fleet_member *me
 
 static enum td_error read_upstreams(struct overview_facts *facts, struct strbuf *out)
 {
+	enum td_error error = TD_OK;
+
 	facts->fresh = out;
 	strbuf_append_char(out, '[');
 	if (facts->has_daemon && facts->ours)
 		add_status_upstreams(facts, out);
-	enum td_error error =
-		facts->fleet ? fleet_each(facts->fleet, add_member_upstreams, facts) : TD_OK;
+	if (facts->fleet && (facts->whole || !facts->has_daemon))
+		error = fleet_each(facts->fleet, add_member_upstreams, facts);
 	strbuf_append_char(out, ']');
 	return error;
 }
@@ -277,8 +280,8 @@ static enum td_error read_zone(
 		OVERVIEW_TUNNELLING_MAX + 1, &newest, NULL);
 
 	if (error == TD_OK)
-		error = fleet_ranks(facts->fleet, arena, READER_RULES, zone->name,
-			READER_ROWS_MAX, &rules, NULL);
+		error = fleet_ranks(facts->fleet, arena, READER_RULES, zone->name, READER_ROWS_MAX,
+			&rules, NULL);
 	if (error != TD_OK)
 		return error;
 	for (size_t i = 0; i < rules.count; i++)
@@ -415,23 +418,13 @@ static enum td_error read_tunnelling(
 	return error;
 }
 
-static enum td_error read_zones(
-	struct overview_facts *facts, struct strbuf *out, struct tunnellers *all)
+static void write_zones(
+	struct overview *overview, const struct zone_views *zones, struct strbuf *out)
 {
-	struct zone_views *zones = arena_alloc(&facts->context->cli->arena, sizeof(*zones));
-	enum td_error error = TD_OK;
-
-	if (!zones)
-		return TD_NOMEM;
-	list_zones(facts, zones);
-	for (size_t i = 0; i < zones->count && facts->fleet && error == TD_OK; i++)
-		error = read_zone(facts, &zones->rows[i], all);
 	strbuf_append_char(out, '[');
 	for (size_t i = 0; i < zones->count; i++)
-		add_zone_json(
-			out, &zones->rows[i], find_known(facts->overview, zones->rows[i].name));
+		add_zone_json(out, &zones->rows[i], find_known(overview, zones->rows[i].name));
 	strbuf_append_char(out, ']');
-	return error;
 }
 
 /* A piece that could be read whole takes the place of the one before. */
@@ -446,22 +439,42 @@ static void keep_piece(struct strbuf *piece, struct strbuf *fresh, enum td_error
 	strbuf_deinit(fresh);
 }
 
-enum td_error overview_read_slow(struct overview_facts *facts)
+/* The figures of the zones, and who tunnels. */
+static enum td_error read_figures(struct overview_facts *facts, const struct zone_views *zones)
+{
+	struct tunnellers all = {.count = 0};
+	struct strbuf tunnelling;
+	enum td_error error = TD_OK;
+
+	strbuf_init(&tunnelling);
+	for (size_t i = 0; i < zones->count && error == TD_OK; i++)
+		error = read_zone(facts, &zones->rows[i], &all);
+	if (error == TD_OK)
+		error = read_tunnelling(facts, &all, &tunnelling);
+	keep_piece(&facts->overview->tunnelling, &tunnelling, error);
+	return error;
+}
+
+enum td_error overview_read_zones(struct overview_facts *facts, bool is_due)
 {
 	struct overview *overview = facts->overview;
-	struct strbuf upstreams, zones, tunnelling;
-	struct tunnellers all = {.count = 0};
+	struct zone_views *zones = arena_alloc(&facts->context->cli->arena, sizeof(*zones));
+	struct strbuf upstreams, shown;
+	enum td_error error = TD_OK;
 
+	if (!zones)
+		return TD_NOMEM;
 	strbuf_init(&upstreams);
-	strbuf_init(&zones);
-	strbuf_init(&tunnelling);
-	enum td_error error = read_upstreams(facts, &upstreams);
+	strbuf_init(&shown);
+	list_zones(facts, zones);
+	if (is_due && facts->fleet)
+		error = read_figures(facts, zones);
+	write_zones(overview, zones, &shown);
+	keep_piece(&overview->zones, &shown, TD_OK);
+	if (error == TD_OK && (is_due || (facts->has_daemon && !facts->whole)))
+		error = read_upstreams(facts, &upstreams);
+	else
+		upstreams.failed = true;
 	keep_piece(&overview->upstreams, &upstreams, error);
-	if (error == TD_OK)
-		error = read_zones(facts, &zones, &all);
-	keep_piece(&overview->zones, &zones, error);
-	if (error == TD_OK && facts->fleet)
-		error = read_tunnelling(facts, &all, &tunnelling);
-	keep_piece(&overview->tunnelling, &tunnelling, facts->fleet ? error : TD_IO);
 	return error;
 }
