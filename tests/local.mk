@@ -10,14 +10,17 @@ LIVE_MODULES = \
 	tests/live/chaos_sets.py \
 	tests/live/chaos_site.py \
 	tests/live/chunks.py \
+	tests/live/clock.py \
 	tests/live/conftest.py \
 	tests/live/crowd.py \
 	tests/live/dashboard.py \
 	tests/live/cutter.py \
+	tests/live/demo_world.py \
 	tests/live/harness.py \
 	tests/live/load.py \
 	tests/live/logs.py \
 	tests/live/network.py \
+	tests/live/nsd_config.py \
 	tests/live/powershell.py \
 	tests/live/redis_set.py \
 	tests/live/slowlog.py \
@@ -37,6 +40,7 @@ LIVE_MODULES = \
 	tests/live/test_dashboard_api.py \
 	tests/live/test_dashboard_fleet.py \
 	tests/live/test_dashboard_clients.py \
+	tests/live/test_demo.py \
 	tests/live/test_dnstap.py \
 	tests/live/signed.py \
 	tests/live/test_dnssec.py \
@@ -89,10 +93,11 @@ LIVE_MODULES = \
 	tests/live/test_who.py \
 	tests/live/test_wire.py \
 	tests/live/upstream.py \
+	tests/live/week.py \
 	tests/live/wire.py
 
 EXTRA_DIST += $(LIVE_MODULES) tests/data/logs tests/data/redis-schema-1.jsonl
-dist_check_SCRIPTS += tests/live/run tests/live/chaos tests/live/audit_agree.py tests/live/audit_counts.py tests/live/audit_failover.py tests/live/audit_fleet.py tests/live/audit_flood.py \
+dist_check_SCRIPTS += tests/live/run tests/live/chaos tests/live/demo tests/live/audit_agree.py tests/live/audit_counts.py tests/live/audit_failover.py tests/live/audit_fleet.py tests/live/audit_flood.py \
 	tests/live/audit_latency.py tests/live/audit_mixing.py tests/live/audit_ports.py tests/live/audit_overload.py tests/live/audit_rpz.py
 
 if HAVE_PYTEST

@@ -296,25 +296,6 @@ for _how in CUTS:
 
 # --- the clock ---
 
-class Clock:
-    """The wall clock of one process, by libfaketime; its monotonic clock is left alone."""
-    PLACES = ("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1", "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
-        "/usr/lib/faketime/libfaketimeMT.so.1", "/usr/lib64/faketime/libfaketimeMT.so.1")
-
-    def __init__(self, folder):
-        self.library = next((place for place in self.PLACES if os.path.exists(place)), None)
-        self.path = os.path.join(folder, "faketime")
-        self.set(0)
-        self.environment = {"LD_PRELOAD": self.library or "", "FAKETIME_TIMESTAMP_FILE": self.path, "FAKETIME_NO_CACHE": "1",
-            "DONT_FAKE_MONOTONIC": "1", "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
-
-    def set(self, seconds):
-        self.seconds = seconds
-        with open(self.path + ".new", "w") as out:
-            out.write("%+d" % seconds)
-        os.rename(self.path + ".new", self.path)
-
-
 STEPS_S = (3600, -3600, 86400, -86400, 7200, -600, 1800)
 
 

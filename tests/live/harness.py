@@ -26,6 +26,8 @@ import dns.rcode
 import dns.rdatatype
 import redis
 
+import nsd_config
+
 SOURCE = os.path.abspath(os.environ.get("TEREDOWN_SOURCE") or os.path.join(os.path.dirname(__file__), "..", ".."))
 BUILD = os.path.abspath(os.environ.get("TEREDOWN_BUILD") or os.path.join(SOURCE, "build"))
 DAEMON = os.path.join(BUILD, "teredownd")
@@ -260,37 +262,12 @@ def flatten(value):
 
 # --- servers around the daemon ---
 
-def nsd_server(folder, port, addresses=("127.0.0.1", "::1")):
-    """The head of NSD's configuration: everything in one folder, nobody limited, no control."""
-    return """server:
-	server-count: 1
-	{listen}
-	username: ""
-	chroot: ""
-	database: ""
-	pidfile: "{folder}/nsd.pid"
-	zonesdir: "{folder}"
-	xfrdfile: "{folder}/xfrd.state"
-	xfrdir: "{folder}"
-	zonelistfile: "{folder}/zone.list"
-	rrl-ratelimit: 0
-	rrl-whitelist-ratelimit: 0
-	tcp-count: 200
-remote-control:
-	control-enable: no
-""".format(listen="\n\t".join("ip-address: %s@%d" % (address, port) for address in addresses), folder=folder)
-
-
 class Nsd(Process):
     """NSD, authoritative for the root of a small world of its own, so that it answers whole CNAME chains as a recursive server would."""
 
     def __init__(self, folder, zone_text):
         self.port = free_port()
-        with open(os.path.join(folder, "root.zone"), "w") as out:
-            out.write(zone_text)
-        config = os.path.join(folder, "nsd.conf")
-        with open(config, "w") as out:
-            out.write(nsd_server(folder, self.port) + 'zone:\n\tname: "."\n\tzonefile: "root.zone"\n')
+        config = nsd_config.write(folder, self.port, zone_text)
         super().__init__("nsd", [find("nsd"), "-d", "-c", config], folder)
 
     def start(self):

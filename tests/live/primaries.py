@@ -11,6 +11,7 @@ import dns.tsigkeyring
 import dns.update
 
 import harness
+import nsd_config
 
 ZONE = "rpz.test"
 SECRET = base64.b64encode(b"a secret of thirty-two octets...").decode()
@@ -39,7 +40,7 @@ class NsdPrimary(harness.Process):
         rows += ["notify: 127.0.0.1@%d %s" % (other, notify_key or named) for other in notify]
         config = os.path.join(self.folder, "nsd.conf")
         with open(config, "w") as out:
-            out.write(harness.nsd_server(self.folder, self.port, ["127.0.0.1"]))
+            out.write(nsd_config.server(self.folder, self.port))
             for name in {key, notify_key} - {None}:
                 out.write('key:\n\tname: "%s"\n\talgorithm: %s\n\tsecret: "%s"\n' % (name, algorithm, secret))
             out.write('zone:\n\tname: "%s"\n\tzonefile: "rpz.zone"\n\t%s\n' % (ZONE, "\n\t".join(rows)))

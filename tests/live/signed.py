@@ -7,6 +7,7 @@ import re
 import subprocess
 
 import harness
+import nsd_config
 
 ALGORITHM = "ECDSAP256SHA256"
 
@@ -98,7 +99,7 @@ class SignedNsd(harness.Process):
         self._write_anchors(folder)
         config = os.path.join(folder, "nsd.conf")
         with open(config, "w") as out:
-            out.write(harness.nsd_server(folder, self.port, ["127.0.0.1"]))
+            out.write(nsd_config.server(folder, self.port))
             for zone, path in files.items():
                 out.write('zone:\n\tname: "%s"\n\tzonefile: "%s"\n' % (zone, path))
         super().__init__("nsd", [harness.find("nsd"), "-d", "-c", config], folder)

@@ -5,38 +5,30 @@ The lookups go the ordinary way, through a daemon whose clock is shifted (libfak
 as the hosts would have asked in it. The firewall's log has nine drops behind each lookup.
 """
 
-import random
 import time
 
-import chaos_faults
 import harness
+from clock import Clock
 from harness import number, until
-
-NAME, ADDRESS = "teredo.ipv6.microsoft.com", "65.55.158.118"
-DROPS = 9
-HOSTS = {"127.0.60.40": "sales-3", "127.0.60.41": "lab-pc", "127.0.60.77": "kiosk"}
-STUBBORN = "127.0.60.77"
-QUIET_HOST, OTHER_ADDRESS = "127.0.60.90", "203.0.113.9"
-LINE = ("%s fw kernel: [%d.000001] DROP-EGRESS IN=eth1 OUT=eth0 MAC=00:16:3e:aa:bb:cc:00:16:3e:11:22:33:08:00 SRC=%s DST=%s LEN=89 TOS=0x00 "
-    "PREC=0x00 TTL=127 ID=%d PROTO=UDP SPT=%d DPT=%d LEN=69\n")
+from week import HOSTS, NAME, PERIOD_S, QUIET_HOST, STUBBORN, FirewallLog
 
 
 class Story:
     """A week of lookups and drops, then three blocks of six hours behind `block on`."""
-    BLOCK_S, PERIOD_S = 6 * 3600, 30  # how long the clock stands before it is set on; between two lookups of a host
+    BLOCK_S = 6 * 3600  # how long the clock stands before it is set on
     BLOCKS, QUIET_BLOCKS = 28, 3
     STEPS = 40  # so many lookups of the last block come one by one, as the clock goes
 
     def __init__(self, folder, upstream, redis_url):
         self.begin = (int(time.time()) // 3600) * 3600 - (self.BLOCKS + self.QUIET_BLOCKS) * self.BLOCK_S
-        self.clock = chaos_faults.Clock(folder.path)
+        self.clock = Clock(folder.path)
         if not self.clock.library:
             harness.missing("libfaketime is not installed")
         hosts = folder.write("hosts", "".join("%s %s.corp.example\n" % pair for pair in HOSTS.items()))
         self.set_clock(self.begin)
         self.daemon = harness.Teredown(folder.path, upstream, redis=redis_url, query_log="watched", environment=self.clock.environment,
             client_names=["hosts:" + hosts])
-        self.per_block = self.BLOCK_S // self.PERIOD_S
+        self.per_block = self.BLOCK_S // PERIOD_S
         self.lookups = 0
 
     def set_clock(self, wall_s):
@@ -66,7 +58,7 @@ class Story:
             for client in HOSTS:
                 self.ask(client, NAME, self.per_block - steps)
             for step in range(steps):
-                self.set_clock(self.start_of(block) + (step + 1) * self.PERIOD_S)
+                self.set_clock(self.start_of(block) + (step + 1) * PERIOD_S)
                 for client in HOSTS:
                     self.ask(client, NAME, 1)
             self.lookups += self.per_block * len(HOSTS)
@@ -84,20 +76,8 @@ class Story:
 
     def firewall_log(self, path):
         """What the firewall wrote meanwhile; other traffic it dropped as well. Returns the number of lines."""
-        rng, lines = random.Random(1), 0
+        written = FirewallLog(self.begin)
         with open(path, "w") as log:
             for block in range(self.BLOCKS):
-                start = self.start_of(block)
-                for index in range(self.per_block):
-                    # In the hour in which the lookup was counted.
-                    when = start + index * 3500 // self.per_block
-                    stamp = time.strftime("%b %e %H:%M:%S", time.localtime(when))
-                    for client in HOSTS:
-                        for _ in range(DROPS):
-                            log.write(LINE % (stamp, when - self.begin, client, ADDRESS, rng.randrange(65536), rng.randrange(49152, 65536), 3544))
-                            lines += 1
-                stamp = time.strftime("%b %e %H:%M:%S", time.localtime(start))
-                for _ in range(5):
-                    log.write(LINE % (stamp, start - self.begin, QUIET_HOST, OTHER_ADDRESS, rng.randrange(65536), 6881, 6881))
-                    lines += 1
-        return lines
+                log.writelines(written.span(self.start_of(block), self.per_block))
+        return written.lines

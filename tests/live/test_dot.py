@@ -12,7 +12,7 @@ import pytest
 import harness
 import stream_server
 import wire
-from chaos_faults import Clock
+from clock import Clock
 from harness import addresses_of, rcode_of, until
 from stream_server import StreamServer, ask_all, at_once
 

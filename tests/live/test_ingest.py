@@ -13,9 +13,9 @@ import time
 
 import pytest
 
-import chaos_faults
 import harness
 from batches import Batches
+from clock import Clock
 from harness import key, until
 from logs import HOUR_S, SERVER, Log, assert_counted, drops_of, hour_text, is_counted, timeline_of
 
@@ -294,7 +294,7 @@ def test_follow(site):
 
 def test_follow_for_days(site):
     """What is old, and what is to come, is seen from now and not from when it began."""
-    clock = chaos_faults.Clock(site.folder)
+    clock = Clock(site.folder)
     if not clock.library:
         harness.missing("libfaketime is not installed")
     log, old = Log(), Log()

@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-import chaos_faults
 import harness
+from clock import Clock
 from harness import until
 
 BATCH = 64  # LISTEN_UDP: the most that one recvmmsg takes
@@ -204,7 +204,7 @@ def test_a_folder_that_is_not_ours_alone_is_refused(redis_server, folder, nsd):
 
 @pytest.fixture
 def clock(folder):
-    made = chaos_faults.Clock(folder.path)
+    made = Clock(folder.path)
     if not made.library:
         harness.missing("libfaketime is not installed")
     return made

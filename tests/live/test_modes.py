@@ -11,9 +11,9 @@ import time
 import dns.edns
 import pytest
 
-import chaos_faults
 import harness
 import wire
+from clock import Clock
 from harness import addresses_of, key, rcode_of, until
 
 TEREDO, ADDRESS = "teredo.ipv6.microsoft.com", "65.55.158.118"
@@ -299,7 +299,7 @@ def test_schedule_of_now(teredown, nsd):
 
 def test_schedule_begins(folder, nsd):
     """The daemon's clock stands two seconds before a span."""
-    clock = chaos_faults.Clock(folder.path)
+    clock = Clock(folder.path)
     if not clock.library:
         harness.missing("libfaketime is not installed")
     clock.set(58 - int(time.time()) % 60 - 60)

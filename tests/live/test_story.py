@@ -9,7 +9,8 @@ import re
 
 import harness
 from harness import until
-from story import ADDRESS, DROPS, HOSTS, NAME, OTHER_ADDRESS, STUBBORN, Story
+from story import Story
+from week import ADDRESS, DROPS, HOSTS, NAME, OTHER_ADDRESS, STUBBORN
 
 UNMET = 5
 
