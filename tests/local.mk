@@ -15,6 +15,8 @@ LIVE_MODULES = \
 	tests/live/crowd.py \
 	tests/live/dashboard.py \
 	tests/live/cutter.py \
+	tests/live/axe.py \
+	tests/live/demo_run.py \
 	tests/live/demo_world.py \
 	tests/live/harness.py \
 	tests/live/load.py \
@@ -31,6 +33,7 @@ LIVE_MODULES = \
 	tests/live/test_backup.py \
 	tests/live/test_believe.py \
 	tests/live/test_browser_pages.py \
+	tests/live/test_browser.py \
 	tests/live/test_cache.py \
 	tests/live/test_clients.py \
 	tests/live/test_completions.py \

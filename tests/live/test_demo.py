@@ -2,17 +2,14 @@
 """`./bootstrap demo` from a fresh copy of the tree, with the programs of this build: what it prints, that all of it ends, whatever ends it, and
 that a second start is quick. The day that it makes here is checked hour by hour, against what its hosts were to ask."""
 
-import contextlib
 import json
 import os
 import random
-import re
 import shutil
 import signal
 import socket
 import subprocess
 import time
-import urllib.request
 
 import pytest
 import redis
@@ -20,71 +17,19 @@ import redis
 import demo_world
 import harness
 import week
+from demo_run import Demo, ask_page, need_demo
 from harness import until
 
 pytestmark = [pytest.mark.alone, pytest.mark.waits]
 
 HOURS = 24
 COPIED = ("bootstrap", "tests/live", "zones")
-NEEDED = ("nsd", "redis-server", "setpriv")
-
-
-class Demo:
-    """One run of the script, in a process group of its own, as a terminal has it."""
-
-    def __init__(self, tree, folder, ports, hours=HOURS):
-        self.folder, self.ports = folder, ports
-        self.output = open(os.path.join(tree, "out"), "w+")
-        self.child = subprocess.Popen([os.path.join(tree, "bootstrap"), "demo", "--folder", folder, "--prefer", "%d,%d" % ports,
-            "--hours", str(hours)], stdin=subprocess.DEVNULL, stdout=self.output, stderr=subprocess.STDOUT, start_new_session=True,
-            env=dict(os.environ, TEREDOWN_BUILD=harness.BUILD))
-
-    def said(self):
-        self.output.seek(0)
-        return self.output.read()
-
-    def until_said(self, pattern, deadline_s=90):
-        def seen():
-            found = re.search(pattern, self.said())
-            if not found and self.child.poll() is not None:
-                raise harness.Failure("the demo ended with %d:\n%s" % (self.child.returncode, self.said()))
-            return found
-        return until(seen, pattern, deadline_s, 0.05)
-
-    def page(self):
-        """Its address and token, once it has said them."""
-        self.until_said("Ctrl-C ends")
-        return re.search(r"http://[\d.:]+(?=/\n)", self.said()).group(0), re.search(r"token:\s+(\S+)", self.said()).group(1)
-
-    def left(self):
-        """Command lines of processes that have to do with it."""
-        found = []
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            with contextlib.suppress(OSError):
-                with open("/proc/%s/cmdline" % pid, "rb") as file:
-                    words = file.read().replace(b"\0", b" ").decode(errors="replace")
-                if self.folder in words:
-                    found.append(words)
-        return found
-
-    def end(self, number=signal.SIGINT):
-        os.kill(self.child.pid, number)
-        assert self.child.wait(30) == 0, self.said()
-        assert not self.left()
-
-    def kill(self):
-        if self.child.poll() is None:
-            self.child.kill()
-            self.child.wait()
-        self.output.close()
 
 
 @pytest.fixture
 def tree(folder):
     """What a clone has of what the demo needs."""
-    for program in NEEDED:
-        if not harness.find(program):
-            harness.missing("%s is not installed" % program)
+    need_demo()
     path = os.path.join(folder.path, "tree")
     for part in COPIED:
         source, target = os.path.join(harness.SOURCE, part), os.path.join(path, part)
@@ -102,19 +47,12 @@ def demo(tree):
     started, ports = [], (harness.free_port(), harness.free_port())
 
     def start(**more):
-        started.append(Demo(tree, os.path.join(tree, "demo"), more.pop("ports", ports), **more))
+        started.append(Demo(tree, os.path.join(tree, "demo"), more.pop("ports", ports), **{"hours": HOURS, **more}))
         return started[-1]
     yield start
     for each in started:
         each.kill()
     until(lambda: not any(each.left() for each in started), "all parts have ended")
-
-
-def ask_page(page, token, path):
-    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
-    sign_in = urllib.request.Request(page + "/api/v1/session", json.dumps({"token": token}).encode(), {"Content-Type": "application/json"})
-    opener.open(sign_in, timeout=10).read()
-    return json.load(opener.open(page + path, timeout=10))
 
 
 def hours_meant(begin):
