@@ -126,11 +126,10 @@ static bool prints_into_a_log(void)
 	return fstat(STDOUT_FILENO, &status) != 0 || S_ISSOCK(status.st_mode);
 }
 
-static struct access *open_access(const struct options *options)
+static struct access *open_access(const struct options *options, bool secure)
 {
-	const struct access_config config = {.state_dir = options->state_dir,
-		.secure = options->dashboard_certificate[0] != '\0',
-		.makes = !prints_into_a_log()};
+	const struct access_config config = {
+		.state_dir = options->state_dir, .secure = secure, .makes = !prints_into_a_log()};
 	char made[TOKEN_TEXT_SIZE], words[512];
 	struct access *access = access_new(&config, made, words, sizeof words);
 
@@ -153,7 +152,7 @@ struct sessions *sessions_new(struct dashboard *dashboard)
 	struct dashboard_options *held = dashboard_options_hold(dashboard);
 
 	if (sessions)
-		sessions->access = open_access(held->options);
+		sessions->access = open_access(held->options, dashboard->tls);
 	else
 		log_error("out of memory");
 	dashboard_options_drop(held);
