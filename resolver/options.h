@@ -170,6 +170,7 @@ struct options {
 	struct endpoint *dashboard_listen; /* of `teredown dashboard`, as what follows */
 	size_t dashboard_listen_count;
 	char *dashboard_certificate, *dashboard_key; /* "": no TLS */
+	char *dashboard_redis_user, *dashboard_redis_password_file; /* "": as the daemon */
 	unsigned dashboard_reading_open;             /* 1: reading needs no token */
 	char **dashboard_hosts; /* names, or addresses, that a Host may have besides */
 	size_t dashboard_hosts_count;
@@ -240,6 +241,11 @@ char *options_redis_url(const struct options *options);
 /* What the URL does not say; its strings are those of options. Name servers are not set: commands
  * ask the system. */
 struct redis_access options_redis_access(const struct options *options);
+
+/* The same for the dashboard, where it has a user of its own: options of
+ * options_load_without_passwords get that user's password here. False: why not, without any of it
+ * */
+bool options_read_dashboard_password(struct options *options, char *why, size_t size);
 
 /* What resolv-conf, which is not "", says now, without our own addresses. As resolv_conf_read. */
 enum td_error options_read_resolv_conf(const struct options *options, struct resolv_conf *out);

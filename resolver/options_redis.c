@@ -184,6 +184,27 @@ static void check_login(const struct fit *fit)
 			"well");
 }
 
+/* Both, and where the daemon's own could stand. */
+static void check_dashboard(const struct fit *fit)
+{
+	const struct options *options = fit->options;
+	bool user = is_set(options->dashboard_redis_user);
+	bool file = is_set(options->dashboard_redis_password_file);
+
+	if (user != file)
+		complain(fit, user ? "dashboard-redis-user" : "dashboard-redis-password-file",
+			"expected dashboard-redis-user and dashboard-redis-password-file together");
+	else if (user && (!fit->external || fit->url_user || fit->url_password))
+		complain(fit, "dashboard-redis-user",
+			"goes with a Redis of your own whose URL names no user, expected e.g. "
+			"redis = \"redis://HOST\"");
+	if (is_set(options->dashboard_certificate) != is_set(options->dashboard_key))
+		complain(fit,
+			is_set(options->dashboard_certificate) ? "dashboard-certificate"
+							       : "dashboard-key",
+			"expected dashboard-certificate and dashboard-key together");
+}
+
 static void read_passwords(const struct fit *fit)
 {
 	struct options *options = fit->options;
@@ -219,11 +240,19 @@ void options_apply_redis(struct options *options, const struct settings *setting
 		read_passwords(&fit);
 	if (secrets && faults->count == before)
 		check_login(&fit);
+	check_dashboard(&fit);
 	check_tls(&fit, before);
 	redis_address_forget(&fit.address);
 }
 
 /* --- for those who connect, and for people --- */
+
+static void forget(char *secret)
+{
+	if (secret)
+		explicit_bzero(secret, strlen(secret));
+	free(secret);
+}
 
 char *options_redis_url(const struct options *options)
 {
@@ -247,6 +276,29 @@ struct redis_access options_redis_access(const struct options *options)
 		.tls_name = options->redis_tls_name};
 }
 
+bool options_read_dashboard_password(struct options *options, char *why, size_t size)
+{
+	const char *path = options->dashboard_redis_password_file;
+	struct faults faults = {0};
+	char *user = strdup(options->dashboard_redis_user);
+	char *password = read_password("dashboard-redis-password-file", path, 0, &faults);
+
+	if (!user || !password) {
+		snprintf(why, size, "%s",
+			faults.count ? faults.items[0].words : error_text(TD_NOMEM));
+		forget(password);
+		free(user);
+		faults_free(&faults);
+		return false;
+	}
+	faults_free(&faults);
+	forget(options->redis_password);
+	free(options->redis_user);
+	options->redis_password = password;
+	options->redis_user = user;
+	return true;
+}
+
 void option_print_redis(const char *url, FILE *out)
 {
 	char *shown = malloc(strlen(url) + 4);
@@ -256,13 +308,6 @@ void option_print_redis(const char *url, FILE *out)
 		option_print_quoted(shown, out);
 	}
 	free(shown);
-}
-
-static void forget(char *secret)
-{
-	if (secret)
-		explicit_bzero(secret, strlen(secret));
-	free(secret);
 }
 
 void options_forget_redis(struct options *options)

@@ -1011,6 +1011,28 @@ const struct option_row option_rows[] = {
 			"localhost, such as that of a proxy in front of it. A request for another "
 			"name is refused, so that no foreign page can reach the dashboard by a "
 			"name that it lets lead here (DNS rebinding)."},
+	{.name = "dashboard-redis-user",
+		.type = OPTION_TEXT,
+		.unit = "a name or \"\"",
+		FIELD(dashboard_redis_user),
+		.min = 0,
+		.max = 127,
+		.initial = "",
+		.reloadable = true,
+		.help = "The user of Redis (ACL) of the dashboard, which only has to read, where it "
+			"is another than redis-user and the URL names none."},
+	{.name = "dashboard-redis-password-file",
+		.type = OPTION_TEXT,
+		.unit = "an absolute path or \"\"",
+		FIELD(dashboard_redis_password_file),
+		.min = 0,
+		.max = 1024,
+		.initial = "",
+		.check = option_check_path_or_none,
+		.reloadable = true,
+		.help = "A file whose first line is the password of dashboard-redis-user. The "
+			"dashboard reads it, and none of the other files with passwords then; "
+			"teredownd does not."},
 	{.name = "log-level",
 		.type = OPTION_WORD,
 		FIELD(log_level),

@@ -15,10 +15,8 @@ static int run(struct cli *cli, int count, char **words)
 	if (count > 0)
 		return cli_usage(cli, &command_dashboard, "takes no arguments");
 #ifdef HAVE_DASHBOARD
-	if (!cli_load(cli, !cli->option[CLI_NEW_TOKEN]))
-		return CLI_ERROR;
 	if (cli->option[CLI_NEW_TOKEN])
-		return sessions_new_token(cli);
+		return cli_load(cli, false) ? sessions_new_token(cli) : CLI_ERROR;
 	return dashboard_run(cli, cli->option[CLI_FLEET] != NULL);
 #else
 	cli_error(cli, "this build has no dashboard: it was configured without jansson or evhttp");

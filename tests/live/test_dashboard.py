@@ -321,3 +321,39 @@ def test_beyond_loopback_without_tls(folder):
     assert board.request("GET", "/healthz", headers={"Host": "0.0.0.0:%d" % board.port}).status == 200
     assert board.request("GET", "/healthz", headers={"Host": "127.0.0.2:%d" % board.port}).status == 421
     assert board.stop() == 0
+
+
+def test_redis_user(folder, nsd):
+    """A user that may only read is enough, and the daemon's password file need not be readable."""
+    server = harness.Redis(folder.path).start()
+    try:
+        server.client().execute_command("ACL", "SETUSER", "page", "on", ">secret-of-page", "%R~teredown:*", "+@read", "-@dangerous", "+time", "+select",
+            "+cluster|slots", "+role")
+        daemon = harness.Teredown(folder.path, nsd.endpoint, redis=server.url).start()
+        daemon.ask("www.example.net")
+        daemon.until_counted(1)
+        password = folder.write("page.password", "secret-of-page\n")
+        board = dashboard.Dashboard(folder.path, daemon, dashboard_redis_user="page", dashboard_redis_password_file=password, dashboard_reading="open")
+        board.start()
+
+        def recording():
+            stream = dashboard.Stream(board)
+            try:
+                return stream.next()[1].get("recording_since")
+            finally:
+                stream.close()
+        assert recording()
+        server.client().execute_command("ACL", "SETUSER", "page", "off")
+        server.client().execute_command("CLIENT", "KILL", "USER", "page")
+        board.until(lambda: not recording() or "refuses" in str(board.request("GET", "/api/v1/overview").body), "it was this user")
+        assert board.stop() == 0 and "secret-of-page" not in board.log()
+        daemon.stop()
+    finally:
+        server.kill()
+
+
+def test_redis_password_that_is_not_there(folder):
+    daemon = harness.Teredown(folder.path, "127.0.0.1:9", redis="redis://127.0.0.1:9")
+    board = dashboard.Dashboard(folder.path, daemon, dashboard_redis_user="page", dashboard_redis_password_file=folder.path + "/none")
+    harness.Process.start(board)
+    assert board.wait() == 1 and "dashboard-redis-password-file" in board.log()

@@ -72,6 +72,26 @@ void dashboard_options_drop(struct dashboard_options *options)
 	free(options);
 }
 
+/* Of the file. With a user of its own the dashboard need not be allowed to read the passwords of
+ * the daemon. NULL: said why on the standard error. */
+static struct options *read_options(const char *path)
+{
+	struct options *options = options_load_without_passwords(path);
+	char why[512];
+
+	if (!options)
+		return NULL;
+	if (!options->dashboard_redis_user[0]) {
+		options_free(options);
+		return options_load(path);
+	}
+	if (options_read_dashboard_password(options, why, sizeof(why)))
+		return options;
+	log_error("%s", why);
+	options_free(options);
+	return NULL;
+}
+
 static void exchange_options(struct dashboard *dashboard, struct dashboard_options *with)
 {
 	pthread_mutex_lock(&dashboard->options_mutex);
@@ -93,7 +113,7 @@ static bool same_listeners(const struct options *a, const struct options *b)
 
 static void reload(struct dashboard *dashboard)
 {
-	struct options *options = options_load(dashboard->config);
+	struct options *options = read_options(dashboard->config);
 	struct dashboard_options *wrapped = options ? options_wrap(options) : NULL;
 
 	if (!wrapped) {
@@ -208,10 +228,12 @@ static bool init(struct dashboard *dashboard, struct cli *cli, bool fleet)
 		.started_ms = dashboard_wall_ms()};
 	pthread_mutex_init(&dashboard->options_mutex, NULL);
 	pthread_mutex_init(&dashboard->gate.mutex, NULL);
-	dashboard->options = options_wrap(cli->options);
-	if (!dashboard->options)
+	struct options *options = read_options(cli->config);
+	dashboard->options = options ? options_wrap(options) : NULL;
+	if (!dashboard->options) {
+		options_free(options);
 		return false;
-	cli->options = NULL;
+	}
 	dashboard->watch = watch_cache_new();
 	return dashboard->watch && init_tables(dashboard) && assets_load(CHART_JS);
 }

@@ -79,7 +79,7 @@ struct dashboard {
 struct dashboard_options *dashboard_options_hold(struct dashboard *dashboard);
 void dashboard_options_drop(struct dashboard_options *options); /* NULL is fine */
 
-/* Runs until SIGTERM or SIGINT; cli has been loaded with passwords. Returns an exit code. */
+/* Runs until SIGTERM or SIGINT; Returns an exit code. */
 int dashboard_run(struct cli *cli, bool fleet);
 
 int64_t dashboard_wall_ms(void);
