@@ -387,9 +387,10 @@ static enum td_error add_tunneller_json(
 		error = first_hit_ms(facts, row, &since_ms);
 	if (error != TD_OK)
 		return error;
-	int64_t told_ms = reader_field_i64(&fields, "told_teredo", 0);
-	if (strcmp(row->zone, "teredo") == 0 && told_ms > 0 && (!since_ms || told_ms < since_ms))
-		since_ms = told_ms;
+	const struct told_teredo told = told_teredo_of(&fields);
+	if (strcmp(row->zone, "teredo") == 0 && told.since_ms &&
+		(!since_ms || told.since_ms < since_ms))
+		since_ms = told.since_ms;
 	output_json_next(out);
 	strbuf_append_char(out, '{');
 	strbuf_json_text(out, "client", row->client);
@@ -398,8 +399,8 @@ static enum td_error add_tunneller_json(
 	strbuf_json_u64(out, "hits", hits > 0 ? (uint64_t)hits : 0);
 	output_json_time(out, "since", since_ms);
 	output_json_time(out, "last", row->last_ms);
-	if (told_ms > 0)
-		told_teredo_json(&fields, out);
+	if (told.since_ms)
+		told_teredo_json(&told, out);
 	else
 		strbuf_append_text(out, ",\"told_teredo\":null");
 	strbuf_append_char(out, '}');
