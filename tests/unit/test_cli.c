@@ -197,7 +197,7 @@ static void test_documents_are_complete(void **state)
 		CLI_OPTIONS(X)
 #undef X
 	};
-	static char text[65536];
+	static char text[1 << 18];
 
 	(void)state;
 	for (size_t d = 0; d < sizeof(documents) / sizeof(documents[0]); d++) {

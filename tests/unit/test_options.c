@@ -682,7 +682,7 @@ static void test_exchange_reloadable(void **state)
 		"client-names = { \"hosts:/h\" } exclude = { \"example.com\" } mode = block "
 		"event-command = { \"/bin/tell\", \"-x\", \"-x\", \"\" } block-ttl = 2s break-dnssec = off serve-stale = 0 stale-client-timeout = 2s prefetch = off zone-watch = off zone-transfer-max = 1M failure-ttl = 9s "
 		"cache-size = 2M cache-save = off cache-ttl-min = 1s cache-ttl-max = 2h negative-ttl-max = 1h "
-		"workers = 7 redis = \"off\" zone \"ads\" { file = x }"
+		"workers = 7 redis = \"redis://192.0.2.9\" zone \"ads\" { file = x }"
 		"upstream = { \"192.0.2.53\" } upstream-timeout = 1s upstream-order = strict upstream-hedge = off hosts = { \"/h\" } hosts-ttl = 1s "
 		"dashboard-listen = { \"192.0.2.1\" } dashboard-certificate = \"/c\" dashboard-key = \"/k\" "
 		"dashboard-redis-user = reader dashboard-redis-password-file = \"/p\" "
