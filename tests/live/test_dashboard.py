@@ -120,6 +120,13 @@ def test_host(board):
     assert proxy.startswith(b"HTTP/1.1 400 ")
 
 
+def test_length_said_twice(board):
+    """Nothing is left in the connection that a proxy in front would take for another's request."""
+    for lengths in (b"Content-Length: 5\r\nContent-Length: 6", b"Content-Length: 5\r\nTransfer-Encoding: chunked"):
+        answer = raw(board, b"POST /healthz HTTP/1.1\r\nHost: localhost:%d\r\n%s\r\n\r\n0\r\n\r\nGET /healthz HTTP/1.1\r\n\r\n" % (board.port, lengths))
+        assert answer.startswith(b"HTTP/1.1 400 ") and answer.count(b"HTTP/1.1") == 1, answer
+
+
 def test_bounds(board):
     def status(text):
         return raw(board, text).split(b" ")[1:2]

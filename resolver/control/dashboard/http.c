@@ -313,6 +313,14 @@ static bool prepare(struct http *http, struct evhttp_request *request, struct ex
 	endpoint_of(socket_of(request), true, &peer);
 	endpoint_of(socket_of(request), false, &own);
 	address_to_text(&peer.address, exchange->from);
+	/* Whoever stands in front of us might read such a request otherwise than we do. */
+	if (count_headers(request, "Content-Length") + count_headers(request, "Transfer-Encoding") >
+		1) {
+		evhttp_add_header(
+			evhttp_request_get_output_headers(request), "Connection", "close");
+		refuse(http, request, 400, "the length of the request is said twice");
+		return false;
+	}
 	if (count_headers(request, "Host") != 1) {
 		refuse(http, request, 400, "a request has one Host header");
 		return false;

@@ -36,7 +36,7 @@ struct live {
 
 	struct strbuf overview; /* as it was told last; "" before the first */
 	int64_t built_ms;       /* monotonic: when that was */
-	int64_t sent_ms; /* monotonic: when all were told something */
+	int64_t sent_ms;        /* monotonic: when all were told something */
 	size_t count;
 	struct evhttp_request *streams[LIVE_STREAMS_MAX];
 };
@@ -150,12 +150,17 @@ static void send_text(struct evhttp_request *request, const char *text, size_t s
 static void tell_all(struct live *live, const char *text, size_t size)
 {
 	live->sent_ms = dashboard_mono_ms();
+	for (size_t i = 0; i < live->count; i++)
+		send_text(live->streams[i], text, size);
+}
+
+/* Once a second, before anything is told. */
+static void drop_some(struct live *live)
+{
 	for (size_t i = live->count; i-- > 0;) {
 		struct evhttp_request *request = live->streams[i];
 		if (!evhttp_request_get_connection(request) || unread(request) > LIVE_UNREAD_MAX)
 			end_stream(live, i);
-		else
-			send_text(request, text, size);
 	}
 }
 
@@ -171,6 +176,7 @@ static void on_timer(evutil_socket_t fd, short what, void *argument)
 
 	(void)fd;
 	(void)what;
+	drop_some(live);
 	if (dashboard_mono_ms() - live->sent_ms > HEARTBEAT_MS)
 		tell_all(live, ": alive\n\n", 9);
 	if (live->count == 0)

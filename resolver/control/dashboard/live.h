@@ -18,8 +18,7 @@ struct live;
 
 #define LIVE_STREAMS_MAX 64
 #define LIVE_EVERY_MS 1000
-#define LIVE_UNREAD_MAX \
-	(256 << 10) /* octets that wait for one stream, besides the newest overview */
+#define LIVE_UNREAD_MAX (256 << 10) /* octets that wait for one stream when the next are due */
 
 struct live *live_new(
 	struct dashboard *dashboard, struct event_base *base, struct connections *connections);
