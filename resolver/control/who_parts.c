@@ -326,7 +326,7 @@ void who_append_words_json(struct who *who, const char *key, const struct who_li
 {
 	strbuf_json_key(&who->cli->out, key);
 	strbuf_append_char(&who->cli->out, '[');
-	for (size_t i = 0; i < words->count; i++) {
+	for (size_t i = 0; i < words->count && i < who->limit; i++) {
 		output_json_next(&who->cli->out);
 		strbuf_json_string(&who->cli->out, words->words[i], strlen(words->words[i]));
 	}
