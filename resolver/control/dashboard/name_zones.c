@@ -5,7 +5,7 @@
  * both the question and the zone, and is right also where a name of the CNAME chain or an address
  * was what matched. The daemon is asked last, because it says what holds now.
  *
- * What is not known is kept as well, for a minute: else each request would ask again.
+ * What is not known is kept as well, for some seconds: else each request would ask again.
  */
 #include "resolver/control/dashboard/name_zones.h"
 
@@ -22,7 +22,7 @@
 #include "resolver/control/words.h"
 #include "resolver/telemetry/redis/schema.h"
 
-#define UNKNOWN_MS 60000  /* until a name that lies nowhere is looked at again */
+#define UNKNOWN_MS 10000  /* until a name that lies nowhere is looked at again */
 #define KNOWN_MS 3600000  /* until one that lies somewhere is */
 #define RECORDS_MAX 2000  /* of the stream, of each resolver */
 #define RECORDS_ALL 20000 /* of all of them */
