@@ -43,7 +43,6 @@ function identity({ client, who, verify }) {
 	return [
 		who?.views?.[0]?.summary ? element('p', { class: 'lead' }, name(who.views[0].summary)) : null,
 		facts([
-			['Name', client.name ? name(client.name) : null],
 			['Group', client.group ? name(client.group) : null],
 			['Looks like a forwarder', client.forwarder ? name(String(client.forwarder)) : null],
 			['First seen', when(client.first, 'stamp')],
@@ -85,8 +84,9 @@ const optional = (promise) => promise.catch((problem) => {
 });
 
 async function load(client, signal) {
-	const [one, who, verify] = await Promise.all([get(`clients/${encodeURIComponent(client)}`, {}, signal), optional(get('who', { q: client }, signal)), optional(get('verify', {}, signal))]);
-	return { client: one, who, verify };
+	const [one, who] = await Promise.all([get(`clients/${encodeURIComponent(client)}`, {}, signal), optional(get('who', { q: client }, signal))]);
+	const marked = who?.views?.[0]?.hosts?.[client]?.remediated;
+	return { client: one, who, verify: marked ? await optional(get('verify', { client }, signal)) : null };
 }
 
 /* The story's own timeline has the firewall's lines too; the client's own hours do where it fails. */
