@@ -28,7 +28,7 @@ export function failed(problem, retry) {
 }
 
 export const staleLine = (problem, since, retry) => element('p', { class: 'stale-line', role: 'status' },
-	element('strong', {}, 'Stale'), ' since ', when(since), ': ', problem.message, ' ',
+	element('strong', {}, 'Stale'), ' since ', when(since), ': ', problem.title ? `${problem.title}. ${problem.detail}` : problem.message, ' ',
 	retry ? element('button', { type: 'button', class: 'quiet', onclick: retry }, 'Try again') : null);
 
 /*

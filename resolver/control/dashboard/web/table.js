@@ -45,6 +45,7 @@ const firstOrder = (column) => column.first || (column.number ? 'desc' : 'asc');
  *   columns  [{key, label, cell(row) → node or text, value(row) (for sorting here; default row[key]), number, sort: false, first: 'desc', head (is the row's name)}]
  *   fetch    async ({sort, order, search, offset, limit}, signal) → {rows, matching, total}
  *   search   label of the search field; none: no field
+ *   unit     what is counted below it: ['client', 'clients'], or one text for all numbers
  *   empty    () → a face, for no rows at all
  *   tight    few short columns: rows stay rows on a narrow page
  *   query    prefix of what stands in the page's address; none: not kept there
@@ -119,12 +120,17 @@ export function table(options) {
 		drawFoot(page);
 	}
 
+	function unitOf(number) {
+		const [one, many] = [options.unit || ['row', 'rows']].flat();
+		return many && number !== 1 ? many : one;
+	}
+
 	function drawFoot(page) {
 		const from = state.offset, to = from + page.rows.length;
 		const known = page.matching < page.total ? `${count(page.matching)} of ${count(page.total)}` : count(page.total);
 		const move = (label, offset, able) => element('button', { type: 'button', disabled: !able, onclick: () => change({ offset }).then(() => grid.getBoundingClientRect().top < 0 && grid.scrollIntoView()) }, label);
 		const pages = page.matching > limit ? [move('‹ Previous', Math.max(0, from - limit), from > 0), move('Next ›', from + limit, to < page.matching)] : null;
-		fill(foot, element('span', { class: 'muted', role: 'status' }, page.matching > limit ? `${count(from + 1)} to ${count(to)}, ${known}` : known, ` ${options.unit || 'rows'}`), pages);
+		fill(foot, element('span', { class: 'muted', role: 'status' }, page.matching > limit ? `${count(from + 1)} to ${count(to)}, ${known}` : known, ` ${unitOf(page.matching < page.total ? page.total : page.matching)}`), pages);
 	}
 
 	function fail(problem) {

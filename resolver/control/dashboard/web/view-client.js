@@ -102,7 +102,7 @@ export async function show(root, [client], { signal, heading }) {
 
 	function build() {
 		const figures = section('Figures', 'c-figures'), zone = section('Zones', 'c-zones'), names = section('Names', 'c-names'), week = section('Seven days', 'c-week');
-		const list = table({ caption: `Names that ${client} asked`, columns: nameColumns, rows: [], sort: 'queries', order: 'desc', search: 'Search names', unit: 'names', page: 50, tight: true, signal, query: 'names-',
+		const list = table({ caption: `Names that ${client} asked`, columns: nameColumns, rows: [], sort: 'queries', order: 'desc', search: 'Search names', unit: ['name', 'names'], page: 50, tight: true, signal, query: 'names-',
 			rowClass: (row) => row.watched ? 'told' : '', empty: () => empty('No names are kept of it.') });
 		list.node.classList.add('narrow');
 		names.body.append(list.node);

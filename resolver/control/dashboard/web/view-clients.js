@@ -24,7 +24,7 @@ const columns = [
 
 export async function show(root, parts, { signal }) {
 	const clients = table({
-		caption: 'Clients with what they asked', columns, sort: 'queries', order: 'desc', search: 'Search by address or name', query: '', unit: 'clients', signal,
+		caption: 'Clients with what they asked', columns, sort: 'queries', order: 'desc', search: 'Search by address or name', query: '', unit: ['client', 'clients'], signal,
 		fetch: (state) => get('clients', state, signal),
 		rowClass: (row) => row.told_teredo ? 'told' : '',
 		empty: () => empty('No client has asked anything yet.', 'Point one at this resolver, or try: ', command('dig @RESOLVER www.example.org')),
