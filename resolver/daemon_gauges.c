@@ -93,6 +93,7 @@ size_t daemon_figures(const struct daemon *daemon, const struct broadcast *broad
 #undef X
 		{"tcp_clients", totals.tcp_clients, NULL, FIGURE_BOTH},
 		{"workers", daemon->worker_count, NULL, FIGURE_GAUGE},
+		{"policy_generation", daemon->rules->generation, NULL, FIGURE_BOTH},
 		{"cache_entries", cache.entries, NULL, FIGURE_BOTH},
 		{"cache_bytes", cache.bytes, NULL, FIGURE_BOTH},
 		{"cache_limit", cache.limit, NULL, FIGURE_BOTH},

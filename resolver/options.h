@@ -172,6 +172,7 @@ struct options {
 	char *dashboard_certificate, *dashboard_key; /* "": no TLS */
 	char *dashboard_redis_user, *dashboard_redis_password_file; /* "": as the daemon */
 	unsigned dashboard_reading_open;             /* 1: reading needs no token */
+	unsigned dashboard_metrics_clients;          /* a zone that /metrics names; 0: none */
 	char **dashboard_hosts; /* names, or addresses, that a Host may have besides */
 	size_t dashboard_hosts_count;
 	unsigned log_level;       /* enum log_level */

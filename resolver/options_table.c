@@ -998,6 +998,17 @@ const struct option_row option_rows[] = {
 		.reloadable = true,
 		.help = "Whether reading the dashboard needs its token: token, or open to everyone "
 			"who reaches it. Changes need the token in any case."},
+	{.name = "dashboard-metrics-clients",
+		.type = OPTION_NUMBER,
+		.unit = "clients",
+		FIELD(dashboard_metrics_clients),
+		.min = 0,
+		.max = 1000,
+		.initial = "50",
+		.reloadable = true,
+		.help = "Of how many clients of each tunnel zone /metrics has series of their own: "
+			"those with the most hits, and those that hit it last. What the others "
+			"have is summed as client=\"*other\". 0: /metrics names no clients."},
 	{.name = "dashboard-hosts",
 		.type = OPTION_TEXTS,
 		.unit = "names",

@@ -38,6 +38,7 @@ static const struct status_row rows[] = {
 	{"transfer", "Zones by transfer", "zone|state|since_s|serial|primary|last|octets|took_us|checked_s|next_s|transfers|failures", UNIT_THING},
 	{"transfer_error", "Zones by transfer", "last fault", UNIT_TEXT},
 	{"compiling", "Zones", "being read", UNIT_TEXT},
+	{"policy_generation", "Zones", "came into force", UNIT_COUNT},
 	{"received", "Queries", "received", UNIT_COUNT},
 	{"answered", "Queries", "answered", UNIT_COUNT},
 	{"dropped_*", "Queries", "dropped, ", UNIT_COUNT},

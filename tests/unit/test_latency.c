@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Histograms of latency: where a time is counted, what percentiles say, and what is no such text. */
+/* Histograms of latency: where a time is counted, what percentiles say, and what is no such text.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -686,7 +686,7 @@ static void test_exchange_reloadable(void **state)
 		"upstream = { \"192.0.2.53\" } upstream-timeout = 1s upstream-order = strict upstream-hedge = off hosts = { \"/h\" } hosts-ttl = 1s "
 		"dashboard-listen = { \"192.0.2.1\" } dashboard-certificate = \"/c\" dashboard-key = \"/k\" "
 		"dashboard-redis-user = reader dashboard-redis-password-file = \"/p\" "
-		"dashboard-reading = open dashboard-hosts = { \"dns.example\" } "
+		"dashboard-reading = open dashboard-metrics-clients = 7 dashboard-hosts = { \"dns.example\" } "
 		"forward \"corp.example\" { upstream = { \"192.0.2.54\" } } ",
 		path);
 	struct options *given = load_good(text);

@@ -195,10 +195,11 @@ static void every_field_of_the_schema(void **state)
 	assert_int_equal(
 		number_of(ask("XLEN teredown:{t}:events")), 2); /* ours and the new tunnel client */
 
+	assert_int_equal(number_of(ask("HGET teredown:{t}:totals event_new-client")), 1);
 	/* Only what must stay has no expiry. */
 	static const char *const forever[] = {"meta", "applied", "boots", "clients",
 		"clients:queries", "clients:watched", "names", "addresses", "transactions",
-		"events"};
+		"events", "totals"};
 	redisReply *keys = ask("KEYS *");
 	size_t without = 0;
 	for (size_t i = 0; i < keys->elements; i++)

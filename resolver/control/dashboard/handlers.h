@@ -17,3 +17,4 @@ api_handler_fn api_client;   /* api_client.c */
 api_handler_fn api_clients;  /* api_clients.c */
 api_handler_fn api_hours;    /* api_overview.c */
 api_handler_fn api_overview; /* api_overview.c */
+api_handler_fn api_metrics; /* metrics.c */

@@ -39,6 +39,9 @@ resolver_control_libcontrol_a_SOURCES += \
 	resolver/control/dashboard/overview.c resolver/control/dashboard/overview.h \
 	resolver/control/dashboard/overview_private.h \
 	resolver/control/dashboard/overview_zones.c \
+	resolver/control/dashboard/metrics.c resolver/control/dashboard/metrics.h \
+	resolver/control/dashboard/metrics_text.c resolver/control/dashboard/metrics_text.h \
+	resolver/control/dashboard/metrics_write.c \
 	resolver/control/dashboard/pool.c resolver/control/dashboard/pool.h \
 	resolver/control/dashboard/rates.c resolver/control/dashboard/rates.h \
 	resolver/control/dashboard/routes.c resolver/control/dashboard/routes.h \
@@ -96,9 +99,16 @@ resolver/control/dashboard/web.c: $(DASHBOARD_WEB) resolver/control/dashboard/em
 
 if HAVE_CMOCKA
 if HAVE_DASHBOARD
-DASHBOARD_TESTS = tests/unit/test_access tests/unit/test_dashboard_pool tests/unit/test_dashboard_routes tests/unit/test_dashboard_target
+DASHBOARD_TESTS =
+DASHBOARD_TESTS += tests/unit/test_access
+DASHBOARD_TESTS += tests/unit/test_dashboard_live
+DASHBOARD_TESTS += tests/unit/test_dashboard_metrics
+DASHBOARD_TESTS += tests/unit/test_dashboard_pool
+DASHBOARD_TESTS += tests/unit/test_dashboard_routes
+DASHBOARD_TESTS += tests/unit/test_dashboard_target
 DASHBOARD_TESTS += tests/unit/test_dashboard_watch
-DASHBOARD_TESTS += tests/unit/test_overview tests/unit/test_rates
+DASHBOARD_TESTS += tests/unit/test_overview
+DASHBOARD_TESTS += tests/unit/test_rates
 check_PROGRAMS += $(DASHBOARD_TESTS)
 TESTS += $(DASHBOARD_TESTS)
 tests_unit_test_access_SOURCES = tests/unit/test_access.c
@@ -110,12 +120,12 @@ tests_unit_test_overview_LDADD = $(CONTROL_TEST_LIBS) $(JANSSON_LIBS)
 tests_unit_test_rates_SOURCES = tests/unit/test_rates.c
 tests_unit_test_rates_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_rates_LDADD = $(CONTROL_TEST_LIBS)
-DASHBOARD_TESTS = tests/unit/test_dashboard_live tests/unit/test_dashboard_pool tests/unit/test_dashboard_routes tests/unit/test_dashboard_target
-check_PROGRAMS += $(DASHBOARD_TESTS)
-TESTS += $(DASHBOARD_TESTS)
 tests_unit_test_dashboard_live_SOURCES = tests/unit/test_dashboard_live.c
 tests_unit_test_dashboard_live_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_dashboard_live_LDADD = $(CONTROL_TEST_LIBS)
+tests_unit_test_dashboard_metrics_SOURCES = tests/unit/test_dashboard_metrics.c
+tests_unit_test_dashboard_metrics_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_dashboard_metrics_LDADD = $(CONTROL_TEST_LIBS)
 tests_unit_test_dashboard_pool_SOURCES = tests/unit/test_dashboard_pool.c
 tests_unit_test_dashboard_pool_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_dashboard_pool_LDADD = resolver/control/libcontrol.a $(CMOCKA_LIBS)

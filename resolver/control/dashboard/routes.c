@@ -44,6 +44,7 @@ const struct route routes[] = {
 	{"GET", "/api/v1/clients/{client}", api_client, 0, "resolver names", NULL},
 	{"GET", "/api/v1/hours", api_hours, 0, "resolver days", NULL},
 	{"GET", "/api/v1/overview", api_overview, 0, "resolver", NULL},
+	{"GET", "/metrics", api_metrics, ROUTE_LOCAL, "resolver", NULL},
 	{"GET", "/api/v1/openapi.json", NULL, ROUTE_OPEN, NULL, "openapi.json"},
 	{"GET", "/api/v1/session", api_session, ROUTE_OPEN, NULL, NULL},
 	{"POST", "/api/v1/session", api_session_begin, ROUTE_OPEN, NULL, NULL},

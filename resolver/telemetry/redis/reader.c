@@ -287,6 +287,7 @@ enum td_error reader_hash(struct reader *reader, struct arena *arena, enum reade
 	if (!reader_make_key(reader, key,
 		    hash == READER_EVENTLOG	? KEY_EVENTLOG
 		    : hash == READER_INGESTED ? KEY_INGEST
+		    : hash == READER_TOTALS   ? KEY_TOTALS
 					      : KEY_REMEDIATED,
 		    reader->resolver))
 		return TD_TOO_LONG;

@@ -67,6 +67,7 @@ enum td_error reader_client(
 enum reader_hash {
 	READER_REMEDIATED, /* who was marked: "at" (Unix ms), "by", "method", "zones" */
 	READER_EVENTLOG,   /* what event logs told last: "at", "state", "event", "text" */
+	READER_TOTALS,     /* not by client: counters since recording began, and "event_<kind>" */
 	READER_INGESTED,   /* not by client: logs that were read: "format", "first", "last", … */
 };
 enum td_error reader_hash(struct reader *reader, struct arena *arena, enum reader_hash hash,

@@ -40,6 +40,7 @@
 #define KEY_ADDRESSES          "teredown:{%s}:addresses"
 #define KEY_BOOTS              "teredown:{%s}:boots"
 /* What logs say, written by ingest.lua alone. */
+#define KEY_TOTALS             "teredown:{%s}:totals"
 #define KEY_INGEST             "teredown:{%s}:ingest"
 #define KEY_HOUR_DROPS         "teredown:{%s}:hour:%s:drops"
 #define KEY_HISTORY            "teredown:{%s}:history:%s"

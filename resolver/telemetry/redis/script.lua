@@ -717,6 +717,7 @@ function apply.h(at)
 	local hour = tonumber(ARGV[at])
 	local key = prefix .. 'hour:' .. hour_text(hour)
 	if add_counters(key, at + 1) then expire(key, hour_expiry(hour)) end
+	add_counters(prefix .. 'totals', at + 1)
 end
 
 function apply.q(at)
@@ -790,6 +791,10 @@ end
 
 -- Streams are the first to become shorter when memory does.
 local function add_line(stream, ts, json)
+	if stream == 'events' then
+		local kind = string.match(json, '"kind":"([a-z-]+)"')
+		if kind and #kind <= 32 then call('HINCRBY', prefix .. 'totals', 'event_' .. kind, 1) end
+	end
 	if pressure > 1 then
 		drop('lines')
 		return
