@@ -50,6 +50,13 @@ class Demo:
         self.until_said("Ctrl-C ends")
         return re.search(r"http://[\d.:]+(?=/\n)", self.said()).group(0), re.search(r"token:\s+(\S+)", self.said()).group(1)
 
+    def command(self, *words):
+        return subprocess.run([harness.COMMAND, "-c", os.path.join(self.folder, "teredown.conf"), *words], check=True, stdout=subprocess.PIPE,
+            universal_newlines=True).stdout
+
+    def status(self):
+        return json.loads(self.command("status", "--json"))
+
     def left(self):
         """Command lines of processes that have to do with it."""
         found = []

@@ -58,10 +58,6 @@ class Shown:
                 codes.append(sock.recv(4096)[3] & 15)
         return codes
 
-    def command(self, *words):
-        return subprocess.run([harness.COMMAND, "-c", os.path.join(self.demo.folder, "teredown.conf"), *words], check=True, stdout=subprocess.PIPE,
-            universal_newlines=True).stdout
-
     def end(self):
         self.demo.kill()
         until(lambda: not self.demo.left(), "all parts have ended")
@@ -166,7 +162,7 @@ def what_is_behind_the_address(browser, shown):
 
 def told(browser):
     """How often the page says that the host was told the address."""
-    return number(cells(browser, week.NAME)[3] if False else browser.script("""
+    return number(browser.script("""
         const table = [...document.querySelectorAll('main section')].find((one) => /Who was told it/.test(one.innerText));
         const row = [...table.querySelectorAll('tbody tr')].find((one) => one.innerText.includes(arguments[0]));
         return row.querySelector('[data-label=Times]').innerText;""", HOST))
@@ -291,7 +287,7 @@ def test_hostile_names(signed_in, shown):
         hosts.write("%s %s\n" % (FRESH, HOSTILE_HOST))
     for name in HOSTILE:
         shown.ask(FRESH, name, 3)
-    until(lambda: FRESH in shown.command("top", "watched"), "its hits are counted")
+    until(lambda: FRESH in shown.demo.command("top", "watched"), "its hits are counted")
     texts = [name.to_text() for name in HOSTILE]
     for path in PAGES[:-1] + ["/clients/" + FRESH, "/watch/6to4", "/address/" + FRESH] + ["/address/" + text for text in texts]:
         go(browser, "/".join(part if not part.endswith("arpa.") else quoted(part) for part in path.split("/", 2)))
