@@ -311,6 +311,29 @@ static void test_redis_away(void **state)
 	assert_at("state.redis", "ok");
 }
 
+static void test_redis_off(void **state)
+{
+	struct options *options;
+
+	(void)state;
+	need_redis();
+	options = dashboard.options->options;
+	free(options->redis);
+	options->redis = strdup("off");
+	ASK(api_overview, NULL);
+	assert_int_equal(status, 200);
+	assert_at("state.redis", "off");
+	assert_at("resolver", "gw1");
+	assert_null_at("state.as_of");
+	assert_null_at("day");
+	assert_null_at("now.watched_per_s");
+	assert_int_equal(json_array_size(at("hours")), 0);
+	assert_true(json_array_size(at("zones")) >= 4);
+	assert_null_at("zones.0.hits");
+	ASK(api_clients, NULL);
+	assert_int_equal(status, 503);
+}
+
 static void test_fleet_overview(void **state)
 {
 	(void)state;
@@ -529,6 +552,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_tunnelling, begin, end),
 		cmocka_unit_test_setup_teardown(test_day_and_rates, begin, end),
 		cmocka_unit_test_setup_teardown(test_redis_away, begin, end),
+		cmocka_unit_test_setup_teardown(test_redis_off, begin, end),
 		cmocka_unit_test_setup_teardown(test_fleet_overview, begin, end),
 		cmocka_unit_test_setup_teardown(test_hours, begin, end),
 		cmocka_unit_test_setup_teardown(test_clients, begin, end),
