@@ -10,12 +10,13 @@ import pytest
 import dashboard
 import harness
 import story
+import week
 
 jsonschema = pytest.importorskip("jsonschema")
 
 # By the parameter's name, or "path name" for one path only.
-VALUES = {"client": story.STUBBORN, "zone": "teredo", "q": story.ADDRESS, "name": story.NAME, "type": "A", "what": story.ADDRESS}
-OTHER_VALUES = {"q": [story.NAME, story.STUBBORN]}
+VALUES = {"client": week.STUBBORN, "zone": "teredo", "q": week.ADDRESS, "name": week.NAME, "type": "A", "what": week.ADDRESS}
+OTHER_VALUES = {"q": [week.NAME, week.STUBBORN]}
 
 
 class Days(story.Story):

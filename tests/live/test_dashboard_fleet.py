@@ -14,7 +14,7 @@ import pytest
 
 import dashboard
 import harness
-import story
+import week
 from harness import until
 
 TEREDO, SERVER = "teredo.ipv6.microsoft.com", "65.55.158.118"
@@ -76,8 +76,8 @@ def site(nsd):
         asked = [sum(number + 3 for _ in CLIENTS[:number + 1]) + len(HOSTILE) for number in range(3)]
         for daemon, count in zip(fleet, asked):
             daemon.until_counted(count)
-        log = folder.write("firewall.log", "".join(story.LINE % (time.strftime("%b %e %H:%M:%S"), number, CLIENTS[0], SERVER, number, 50000, 3544)
-            for number in range(9)))
+        now = int(time.time())
+        log = folder.write("firewall.log", week.FirewallLog(now - 60).drops(now, CLIENTS[0], SERVER, 3544, 9))
         fleet[0].run("ingest", log)
         fleet[0].run("remediate", "--mark")
         board = dashboard.Dashboard(folder.path, fleet[0], fleet=True, dashboard_reading="open").start()
