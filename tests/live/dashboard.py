@@ -67,7 +67,7 @@ class Dashboard(harness.Process):
     def request(self, method, path, body=None, headers=None, connection=None):
         """One request, on a connection of its own unless one is given. body: an object, sent as JSON."""
         sent = dict(headers or {})
-        if body is not None and not isinstance(body, (bytes, str)):
+        if isinstance(body, (dict, list)):
             body = json.dumps(body)
             sent.setdefault("Content-Type", "application/json")
         if self.cookie and "Cookie" not in sent:

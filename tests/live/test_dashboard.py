@@ -132,7 +132,9 @@ def test_bounds(board):
         return raw(board, text).split(b" ")[1:2]
     host = b"Host: localhost:%d\r\nConnection: close\r\n" % board.port
     assert status(b"GET /healthz HTTP/1.1\r\n" + host + b"X-Long: " + b"a" * 17000 + b"\r\n\r\n") in ([b"400"], [b"413"], [])
-    assert status(b"POST /healthz HTTP/1.1\r\n" + host + b"Content-Length: 9000\r\n\r\n" + b"a" * 9000) in ([b"400"], [b"413"], [])
+    assert status(b"POST /healthz HTTP/1.1\r\n" + host + b"Content-Length: 900000\r\n\r\n" + b"a" * 9000) in ([b"400"], [b"413"], [])
+    assert "8192" in problem(board.request("POST", "/healthz", body=b"a" * 9000), 413)
+    assert "8192" in problem(board.request("POST", "/healthz", body=iter([b"a" * 5000, b"a" * 5000])), 413)
     assert status(b"NONSENSE\r\n\r\n") in ([b"400"], [b"501"], [])
     assert board.request("GET", "/healthz").status == 200
 

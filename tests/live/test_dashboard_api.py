@@ -99,6 +99,8 @@ def check(board, description, address, operation):
     kind = reply.headers["content-type"].split(";")[0]
     content = operation["responses"]["200"]["content"]
     assert kind in content, (address, kind)
+    if len(reply.body) > 1100:
+        assert reply.headers.get("content-encoding") == "gzip" and "Accept-Encoding" in reply.headers["vary"], address
     schema = content[kind]["schema"]
     value = reply.json() if kind == "application/json" else reply.body.decode()
     description.validate(schema, value, address)

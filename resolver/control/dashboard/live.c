@@ -23,7 +23,7 @@
 #include "resolver/control/dashboard/exchange.h"
 #include "resolver/control/dashboard/pool.h"
 
-#define HEARTBEAT_MS 5000 /* of silence, then a comment */
+#define HEARTBEAT_MS 3000 /* of silence, then a comment */
 
 struct live {
 	struct pool_job job; /* first: there is one */
@@ -235,8 +235,10 @@ bool live_follow(struct live *live, struct evhttp_request *request)
 	greet(live, request);
 	live->streams[live->count++] = request;
 	live->dashboard->figures.streams = live->count;
-	if (!event_pending(live->timer, EV_TIMEOUT, NULL))
+	if (!event_pending(live->timer, EV_TIMEOUT, NULL)) {
+		live->sent_ms = dashboard_mono_ms();
 		event_add(live->timer, &every);
+	}
 	return true;
 }
 
