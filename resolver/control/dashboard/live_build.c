@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The moment, and whether Redis can be read. */
+/* What the stream tells is what GET /api/v1/overview answers. */
+#include "resolver/control/dashboard/dashboard.h"
 #include "resolver/control/dashboard/live.h"
+#include "resolver/control/dashboard/overview.h"
 
 void live_build(struct api_context *context, struct api_reply *reply)
 {
 	static const struct api_request request = {.body = "", .from = "", .cookie = ""};
-	struct fleet *fleet = api_fleet(context, &request, reply);
 
-	if (!fleet) {
-		strbuf_clear(&reply->body);
-		reply->status = 200;
-		reply->type = "application/json";
-	}
-	api_begin(context, fleet, reply);
-	api_end(reply);
+	overview_answer(context->shared->overviews, context, &request, reply);
 }
