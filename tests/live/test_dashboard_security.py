@@ -2,9 +2,11 @@
 """Who may read and who may change by the dashboard: nothing without a session, its CSRF token and a page of ours; what is hostile is refused; what
 was changed stands in a journal."""
 
+import http.client
 import json
 import os
 import socket
+import ssl
 import stat
 import subprocess
 
@@ -12,6 +14,7 @@ import pytest
 
 import dashboard
 import harness
+import test_dashboard
 from harness import key, until
 
 TEREDO = "teredo.ipv6.microsoft.com"
@@ -317,6 +320,59 @@ def test_reading_open_and_a_torn_journal(sites):
     assert "journal of changes cannot be written" in site.post("policy/mode", {"mode": "block"}).json()["changes"][-1]
     assert '"mode":"block"' in board.log()
     os.rmdir(site.state(JOURNALS[0]))
+
+
+def until_ended(stream, what):
+    """Reads a stream until the other side ends it."""
+    def ended():
+        try:
+            stream.next()
+        except (harness.Failure, OSError, http.client.HTTPException):
+            return True
+    until(ended, what, interval_s=0)
+    stream.close()
+
+
+def test_streams_end_with_their_session(sites):
+    """What was opened with a session goes on as long as that, and no longer; another one goes on."""
+    site = sites()
+    board = site.board
+    problem(board.request("GET", "/api/v1/live"), 401)
+    board.sign_in()
+    first = dashboard.Stream(board)
+    cookie, csrf = new_session(site)
+    assert first.next()[0] == "overview"
+    kept, board.cookie = board.cookie, cookie
+    second = dashboard.Stream(board)
+    assert second.next()[0] == "overview"
+    board.cookie = kept
+    assert board.request("DELETE", "/api/v1/session").status == 200
+    until_ended(first, "who has signed out is told nothing more")
+    assert second.next()[0] == "overview"
+    site.daemon.run("dashboard", "--new-token")
+    until_ended(second, "an old token is worth nothing")
+
+
+def test_cookie_with_tls(folder):
+    """Sent over TLS only, set by nobody else; and the page's address is https."""
+    certificate, key = test_dashboard.make_certificate(folder.path)
+    daemon = harness.Teredown(folder.path, "127.0.0.1:9", redis="off")
+    board = dashboard.Dashboard(folder.path, daemon, dashboard_reading="token", dashboard_certificate=certificate, dashboard_key=key)
+    context = ssl._create_unverified_context()
+    board.connect = lambda timeout_s=20: http.client.HTTPSConnection("127.0.0.1", board.port, timeout=timeout_s, context=context)
+    board.start()
+    try:
+        assert "Sign in with it at https://127.0.0.1:%d/ to read" % board.port in board.log()
+        reply = board.sign_in()
+        name, flags = reply.headers["set-cookie"].split(";", 1)
+        assert name.startswith("__Host-teredown_session=") and {flag.strip() for flag in flags.split(";")} == {"Path=/", "HttpOnly", "SameSite=Strict", "Secure"}
+        assert board.get("session")["signed_in"]
+        assert board.get("session", headers={"Cookie": board.cookie.replace("__Host-", "")})["signed_in"] is False
+        host = "127.0.0.1:%d" % board.port
+        problem(board.request("POST", "/api/v1/reload", {}, {"Origin": "http://" + host}), 403)
+        problem(board.request("POST", "/api/v1/reload", {}, {"Origin": "https://" + host}), 503)
+    finally:
+        assert board.stop() == 0 and not harness.SANITIZER.search(board.log()), board.log()
 
 
 def test_no_token_in_the_systems_journal(nsd):
