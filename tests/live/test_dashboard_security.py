@@ -173,6 +173,31 @@ def test_changes(site, board):
         assert not os.path.exists(site.state(name)) or stat.S_IMODE(os.stat(site.state(name)).st_mode) == 0o600
 
 
+def test_answers_fit_their_description(site, board):
+    import test_dashboard_api # skips without jsonschema
+    description = test_dashboard_api.Description(board)
+
+    def fits(method, path, reply, status=200):
+        responses = description.document["paths"]["/api/v1/" + path][method.lower()]["responses"]
+        assert reply.status == status and str(status) in responses, (method, path, reply)
+        for content in description.follow(responses[str(status)])["content"].values():
+            description.validate(content["schema"], reply.json(), "%s %s" % (method, path))
+            assert not set(reply.json()) - description.members(content["schema"]), (path, reply)
+    fits("GET", "session", board.request("GET", "/api/v1/session"))
+    fits("POST", "session", board.sign_in())
+    for path, body in (("policy/mode", {"mode": "block", "seconds": 60}), ("policy/mode", {"mode": "watch", "zone": "6to4", "group": None, "seconds": None}),
+            ("policy/reset", {"zone": None}), ("policy/refresh", {"zone": None}), ("cache/flush", {"name": "example.com", "suffix": False}), ("reload", {})):
+        schema = description.document["paths"]["/api/v1/" + path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        description.validate(schema, body, path)
+        fits("POST", path, site.post(path, body))
+        fits("POST", path, site.post(path, {"x": 1}), 400)
+    fits("POST", "policy/mode", site.post("policy/mode", {"mode": "block", "zone": "no-such"}), 422)
+    fits("GET", "changes", board.request("GET", "/api/v1/changes"))
+    fits("DELETE", "session", board.request("DELETE", "/api/v1/session"))
+    fits("POST", "policy/mode", site.post("policy/mode", {"mode": "block"}), 401)
+    fits("GET", "changes", board.request("GET", "/api/v1/changes"), 401)
+
+
 NESTED = b'{"mode":' + b"[" * 4000 + b"]" * 4000 + b"}"
 HOSTILE = [b"", b"{", b"null", b"[]", b'"mode"', b"1", b'{"mode":"block"} {}', b'{"mode":"block","mode":"watch"}', b'{"mode":1}', b'{"mode":["block"]}',
     b'{"mode":{"a":1}}', b'{"mode":"block","seconds":"60"}', b'{"mode":"block","seconds":0}', b'{"mode":"block","seconds":-1}', b'{"mode":"block","seconds":1.5}',

@@ -7,8 +7,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -401,6 +403,15 @@ static void sign_in(struct access *access, const char *token, char id[ACCESS_ID_
 	assert_int_equal(access_sign_in(access, token, "192.0.2.1", id, &wait_s), ACCESS_SIGNED_IN);
 }
 
+#define CROWD 8
+
+struct crowd {
+	struct access *access;
+	const char *token;
+	pthread_barrier_t start;
+	atomic_uint next, signed_in, too_soon;
+};
+
 static bool is_signed_in(struct access *access, const char *id)
 {
 	struct access_view view;
@@ -497,6 +508,51 @@ static void test_wrong_tokens(void **state)
 	assert_int_equal(counts.turned_away, 2);
 	assert_int_equal(counts.open, 1);
 	access_free(access);
+}
+
+static void *sign_in_aside(void *argument)
+{
+	struct crowd *crowd = argument;
+	char from[32], id[ACCESS_ID_TEXT_SIZE];
+	int wait_s;
+
+	snprintf(from, sizeof(from), "127.0.%u.1", atomic_fetch_add(&crowd->next, 1) % 200);
+	pthread_barrier_wait(&crowd->start);
+	switch (access_sign_in(crowd->access, crowd->token, from, id, &wait_s)) {
+	case ACCESS_SIGNED_IN:
+		crowd->signed_in++;
+		break;
+	case ACCESS_TOO_SOON:
+		crowd->too_soon += wait_s == 1;
+		break;
+	default:
+		break;
+	}
+	return NULL;
+}
+
+/* Two tokens are hashed at once; others are told to come again, which is no failed try. Whether so
+ * many meet is up to the machine, so it is tried often. */
+static void test_two_at_once(void **state)
+{
+	struct fixture *fixture = *state;
+	char made[TOKEN_TEXT_SIZE];
+	struct crowd crowd = {.access = open_access(fixture, false, made), .token = made};
+	pthread_t threads[CROWD];
+	unsigned rounds = 0;
+
+	for (; rounds < 50 && crowd.too_soon == 0; rounds++) {
+		pthread_barrier_init(&crowd.start, NULL, CROWD);
+		for (size_t i = 0; i < CROWD; i++)
+			assert_int_equal(
+				pthread_create(&threads[i], NULL, sign_in_aside, &crowd), 0);
+		for (size_t i = 0; i < CROWD; i++)
+			pthread_join(threads[i], NULL);
+		pthread_barrier_destroy(&crowd.start);
+	}
+	assert_in_range(crowd.too_soon, 1, CROWD - 2);
+	assert_int_equal(crowd.signed_in + crowd.too_soon, rounds * CROWD);
+	access_free(crowd.access);
 }
 
 /* --- admitting --- */
@@ -785,6 +841,7 @@ int main(void)
 		T(test_first_token),
 		T(test_without_a_token),
 		T(test_wrong_tokens),
+		T(test_two_at_once),
 		T(test_admits),
 		T(test_cookies),
 		T(test_journal),
