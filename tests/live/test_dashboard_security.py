@@ -2,6 +2,7 @@
 """Who may read and who may change by the dashboard: nothing without a session, its CSRF token and a page of ours; what is hostile is refused; what
 was changed stands in a journal."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -310,10 +311,17 @@ def test_tries_to_sign_in(sites):
         assert detail == "this is not the token of this dashboard"
     reply = site.post("session", {"token": right})
     assert "too many tries" in problem(reply, 429) and int(reply.headers["retry-after"]) >= 1 and "set-cookie" not in reply.headers
-    until(lambda: site.post("session", {"token": right}).status == 200, "the wait is over")
+
+    def signed_in():
+        with contextlib.suppress(harness.Failure):
+            return board.sign_in(right)
+    until(signed_in, "the wait is over", interval_s=0.2)
     rows = [row for row in site.journal() if row["what"] == {"request": "sign-in"}]
     assert [row["result"] for row in rows].count("refused") == 5 and [row["result"] for row in rows].count("done") == 1
     assert wrong not in repr(site.journal()) + board.log()
+    figures = board.get("health")["dashboard"]
+    assert figures["wrong_tokens"] == 5 and figures["sign_ins_turned_away"] >= 1 and figures["sessions"] == 1 and figures["changes_refused"] == 0
+    assert "\nteredown_dashboard_wrong_tokens_total 5\n" in board.request("GET", "/metrics").body.decode()
     for token in (7, None, ["x"], {}, "x" * 257, "a b", "a\u0000"):
         problem(site.post("session", {"token": token}), 400)
 

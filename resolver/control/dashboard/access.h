@@ -119,6 +119,7 @@ bool access_confirms(struct access *access, const char *id);
  * out. */
 const char *access_cookie(const struct access *access, const char *id, char out[ACCESS_COOKIE_MAX]);
 
+/* All but `open` only grow. */
 struct access_counts {
 	uint64_t open, begun, ended, expired, pushed_out; /* sessions */
 	uint64_t wrong;                                   /* tokens */

@@ -11,6 +11,7 @@
 #include "resolver/control/dashboard/away.h"
 #include "resolver/control/dashboard/dashboard.h"
 #include "resolver/control/dashboard/handlers.h"
+#include "resolver/control/dashboard/session.h"
 #include "resolver/control/dashboard/zones.h"
 #include "resolver/control/status_fleet.h"
 
@@ -99,7 +100,20 @@ static void append_fleet(struct cli *cli, struct fleet *fleet, struct strbuf *ou
 	strbuf_append_char(out, ']');
 }
 
-static void append_dashboard(const struct dashboard *dashboard, struct strbuf *out)
+/* Who signs in, and what was refused of those who did not. */
+static void append_sessions(struct dashboard *dashboard, struct strbuf *out)
+{
+	struct access_counts counts;
+
+	access_count(sessions_access(dashboard), &counts);
+	strbuf_json_u64(out, "sessions", counts.open);
+	strbuf_json_u64(out, "sessions_pushed_out", counts.pushed_out);
+	strbuf_json_u64(out, "wrong_tokens", counts.wrong);
+	strbuf_json_u64(out, "sign_ins_turned_away", counts.turned_away);
+	strbuf_json_u64(out, "changes_refused", counts.refused);
+}
+
+static void append_dashboard(struct dashboard *dashboard, struct strbuf *out)
 {
 	const struct dashboard_figures *figures = &dashboard->figures;
 
@@ -111,6 +125,7 @@ static void append_dashboard(const struct dashboard *dashboard, struct strbuf *o
 	strbuf_json_u64(out, "refused", atomic_load(&figures->refused));
 	strbuf_json_u64(out, "streams", atomic_load(&figures->streams));
 	strbuf_json_u64(out, "connections", atomic_load(&figures->connections));
+	append_sessions(dashboard, out);
 	strbuf_append_char(out, '}');
 }
 

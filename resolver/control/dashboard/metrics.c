@@ -18,6 +18,7 @@
 #include "resolver/control/attributes.h"
 #include "resolver/control/dashboard/handlers.h"
 #include "resolver/control/dashboard/metrics_text.h"
+#include "resolver/control/dashboard/session.h"
 #include "resolver/control/fleet.h"
 #include "resolver/telemetry/redis/schema.h"
 
@@ -263,6 +264,7 @@ void api_metrics(
 	struct control_answer status;
 	int patience_ms = context->cli->patience_ms;
 
+	access_count(sessions_access(context->shared), &facts.access);
 	context->cli->patience_ms = PATIENCE_MS;
 	enum control_outcome outcome = cli_ask_silently(context->cli, 1, words, &status);
 	collection.status = outcome == CONTROL_OK ? &status : NULL;

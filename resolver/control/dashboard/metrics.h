@@ -11,6 +11,7 @@
 
 #include "lib/base/strbuf.h"
 #include "resolver/control/client.h"
+#include "resolver/control/dashboard/access.h"
 #include "resolver/control/dashboard/dashboard.h"
 #include "resolver/telemetry/redis/reader.h"
 #include "resolver/telemetry/redis/reader_clients.h"
@@ -46,7 +47,8 @@ struct metrics_facts {
 	struct metrics_resolver *resolvers;
 	size_t resolver_count;
 	uint64_t missing;                  /* resolvers that could not be read */
-	const struct dashboard *dashboard; /* NULL: none of its figures */
+	const struct dashboard *dashboard; /* NULL: none of its figures, and none of `access` */
+	struct access_counts access;
 };
 
 void metrics_write(struct strbuf *out, const struct metrics_facts *facts);

@@ -577,6 +577,35 @@ static void write_zones(struct writer *writer)
 
 /* --- ourselves --- */
 
+static void write_access(struct writer *writer)
+{
+	const struct access_counts *counts = &writer->facts->access;
+	const struct {
+		const char *name, *help;
+		enum metric_type type;
+		uint64_t value;
+	} figures[] = {
+		{"teredown_dashboard_sessions", "Open sessions.", METRIC_GAUGE, counts->open},
+		{"teredown_dashboard_sessions_pushed_out_total",
+			"Sessions that ended because there were too many.", METRIC_COUNTER,
+			counts->pushed_out},
+		{"teredown_dashboard_wrong_tokens_total", "Tries to sign in with a wrong token.",
+			METRIC_COUNTER, counts->wrong},
+		{"teredown_dashboard_sign_ins_turned_away_total",
+			"Tries to sign in that came too soon after others.", METRIC_COUNTER,
+			counts->turned_away},
+		{"teredown_dashboard_changes_refused_total",
+			"Changes asked for without a session, without its CSRF token, or from "
+			"elsewhere.",
+			METRIC_COUNTER, counts->refused},
+	};
+
+	for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
+		metrics_family(writer->out, figures[i].name, figures[i].type, figures[i].help);
+		metrics_sample(writer->out, figures[i].name, NULL, 0, figures[i].value);
+	}
+}
+
 static void write_dashboard(struct writer *writer)
 {
 	const struct dashboard *dashboard = writer->facts->dashboard;
@@ -592,6 +621,7 @@ static void write_dashboard(struct writer *writer)
 	FIGURE("connections", METRIC_GAUGE, "Open connections of the dashboard.", connections)
 	FIGURE("streams", METRIC_GAUGE, "Of these, pages that follow what happens.", streams)
 #undef FIGURE
+	write_access(writer);
 }
 
 void metrics_write(struct strbuf *out, const struct metrics_facts *facts)
