@@ -89,6 +89,8 @@ def like_the_command(place):
     for extra, flags in (("", []), ("&resolver=*", ["--fleet"])):
         top = place.daemon.json("top", "clients", "-n", "30", *flags)
         page = place.board.get("clients?limit=30" + extra)
+        names = place.daemon.json("top", "names", "-n", "5", *flags)
+        assert place.board.get("names?limit=5" + extra)["rows"] == names["rows"] and len(names["rows"]) == 5
         for mine, theirs in zip(page["rows"], top["rows"]):
             assert mine["client"] == theirs["client"] and all(mine[key] == theirs[key] for key in ("queries", "watched", "nxdomain", "last"))
 
@@ -123,6 +125,7 @@ def what_is_asked_now(place):
         return now if row and now["now"]["queries_per_s"] and now["now"]["watched_per_s"] else None
     now = until(asked, "the overview shows who tunnels", interval_s=0.1)
     assert now["tunnelling"][0]["client"] == "127.0.60.41" and now["tunnelling"][0]["since"] and now["tunnelling"][0]["zone"] == "teredo"
+    assert now["latency"]["forwarded"]["count"] >= 1 and now["latency"]["forwarded"]["p50_us"] <= now["latency"]["forwarded"]["p99_us"]
     assert 0 <= now["now"]["cache_hit_rate"] <= 1 and now["upstreams"][0]["state"] == "ok" and now["upstreams"][0]["resolver"] == harness.RESOLVER
     assert {zone["zone"]: zone["mode"] for zone in now["zones"]}["teredo"] == "watch"
     daemon.run("block", "on", "--for", "10m")

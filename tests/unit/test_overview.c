@@ -344,7 +344,16 @@ static void test_fleet_overview(void **state)
 	add_client(2, "192.0.2.1", 10, now_ms() - 2000);
 	put("HSET teredown:{gw2}:meta gauge_upstreams_state %s gauge_at 1",
 		"9.9.9.9:53=ok [2001:db8::1]:53=backoff");
+	put("HSET teredown:{gw1}:meta gauge_latency_cached %s gauge_latency_forwarded %s",
+		"0 0 90 10 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 500", "not numbers");
+	put("HSET teredown:{gw2}:meta gauge_latency_cached %s",
+		"0 0 90 10 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 500");
 	ASK(api_overview, NULL, "resolver=*");
+	assert_number("latency.cached.count", 200);
+	assert_true(json_integer_value(at("latency.cached.p50_us")) <= 5);
+	assert_true(json_integer_value(at("latency.cached.p99_us")) > 5);
+	assert_null_at("latency.forwarded.p50_us");
+	assert_number("latency.forwarded.count", 0);
 	assert_number("day.queries", 111);
 	assert_number("day.clients", 1); /* of two resolvers, but one */
 	assert_int_equal(json_array_size(at("resolvers")), 2);

@@ -3,6 +3,7 @@
  */
 #include <string.h>
 
+#include "resolver/control/dashboard/api_command.h"
 #include "resolver/control/dashboard/client_json.h"
 #include "resolver/control/dashboard/client_table.h"
 #include "resolver/control/dashboard/dashboard.h"
@@ -11,6 +12,7 @@
 #define LIMIT_MISSING 100
 #define LIMIT_MAX 1000
 #define OFFSET_MAX 1000000
+#define DAYS_MAX 31    /* of names, as of the command */
 #define SEARCH_MAX 300 /* octets: longer than any host name */
 
 static bool read_order(
@@ -150,4 +152,21 @@ void api_clients(
 	}
 	api_begin(context, fleet, reply);
 	append_page(reply, &query, &page);
+}
+
+void api_names(
+	struct api_context *context, const struct api_request *request, struct api_reply *reply)
+{
+	struct api_call call = {.command = &command_top, .word = "names", .empty = true};
+	char days_text[24], limit_text[24];
+	uint64_t days, limit;
+
+	if (!api_number(request, reply, "days", 1, 1, DAYS_MAX, &days) ||
+		!api_number(request, reply, "limit", LIMIT_MISSING, 1, LIMIT_MAX, &limit))
+		return;
+	snprintf(days_text, sizeof(days_text), "%llu", (unsigned long long)days);
+	snprintf(limit_text, sizeof(limit_text), "%llu", (unsigned long long)limit);
+	call.option[CLI_DAYS] = days_text;
+	call.option[CLI_LINES] = limit_text;
+	api_run(context, request, reply, &call);
 }

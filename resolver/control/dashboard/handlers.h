@@ -15,6 +15,7 @@ api_handler_fn api_get_events, api_get_transactions; /* api_events.c */
 api_handler_fn api_get_health; /* api_health.c */
 api_handler_fn api_client;   /* api_client.c */
 api_handler_fn api_clients;  /* api_clients.c */
+api_handler_fn api_names;    /* api_clients.c */
 api_handler_fn api_hours;    /* api_overview.c */
 api_handler_fn api_overview; /* api_overview.c */
 api_handler_fn api_metrics; /* metrics.c */

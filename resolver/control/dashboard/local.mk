@@ -37,6 +37,7 @@ resolver_control_libcontrol_a_SOURCES += \
 	resolver/control/dashboard/live_build.c \
 	resolver/control/dashboard/live_events.c \
 	resolver/control/dashboard/overview.c resolver/control/dashboard/overview.h \
+	resolver/control/dashboard/overview_latency.c \
 	resolver/control/dashboard/overview_private.h \
 	resolver/control/dashboard/overview_zones.c \
 	resolver/control/dashboard/metrics.c resolver/control/dashboard/metrics.h \

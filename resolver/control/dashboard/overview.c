@@ -307,6 +307,8 @@ static void read_redis(
 	bool is_due = slow_is_due(facts);
 	fleet = facts->fleet;
 	error = overview_read_zones(facts, is_due);
+	if (error == TD_OK)
+		error = overview_read_latency(facts, facts->whole ? store->sources : 1, is_due);
 	if (error != TD_OK && fleet)
 		note_failure(facts, fleet, reply);
 	else if (is_due)
@@ -432,7 +434,7 @@ static bool build(struct overview *overview, struct api_context *context,
 {
 	struct overview_facts facts = {
 		.context = context, .overview = overview, .mono_ms = dashboard_mono_ms()};
-	struct rates_store store;
+	struct rates_store store = {.sources = 0};
 
 	set_subject(&facts, api_parameter(request, "resolver"));
 	if (facts.ours)

@@ -5,6 +5,7 @@
 
 #include "resolver/control/dashboard/overview.h"
 #include "resolver/control/dashboard/rates.h"
+#include "resolver/telemetry/latency.h"
 #include "policy/policy.h"
 
 #define OVERVIEW_TUNNELLING_MAX 10
@@ -24,6 +25,13 @@ struct known_zone {
 	uint64_t clients, hits;
 };
 
+/* Histograms of the daemon as they were some minutes ago. */
+struct overview_latency {
+	struct latency older[LATENCY_CLASSES], younger[LATENCY_CLASSES];
+	int64_t turned_ms; /* monotonic: when the younger one became what it is; 0: not yet */
+	uint64_t sources;  /* of which resolvers */
+};
+
 struct overview {
 	char key[OVERVIEW_KEY_MAX]; /* what the request said of resolvers */
 	unsigned users;             /* under the lock of struct overviews, as the next ones */
@@ -40,6 +48,7 @@ struct overview {
 	struct strbuf frame, day, hours, latency, upstreams, zones, tunnelling;
 	struct known_zone known_zones[POLICY_ZONES_MAX];
 	size_t known_zone_count;
+	struct overview_latency latencies;
 	struct first_hit first_hits[OVERVIEW_FIRST_HITS];
 	size_t first_hit_next;
 };
@@ -66,6 +75,12 @@ struct overview_facts {
 /* Writes the pieces upstreams and zones as the daemon says, and where is_due says so their figures
  * and the piece tunnelling out of Redis. Without a fleet these stay as they were known. */
 enum td_error overview_read_zones(struct overview_facts *facts, bool is_due);
+
+/* --- overview_latency.c --- */
+
+/* Writes the piece latency, as far as the daemon or, where is_due says so, Redis tells. sources
+ * differs when it is of other resolvers than before. */
+enum td_error overview_read_latency(struct overview_facts *facts, uint64_t sources, bool is_due);
 
 /* The value behind "KEY=" in a line of status as JSON: a number or null. */
 void overview_json_attribute(

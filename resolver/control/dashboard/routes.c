@@ -42,6 +42,7 @@ const struct route routes[] = {
 	{"GET", "/api/v1/transactions", api_get_transactions, 0, "resolver limit kind client", NULL},
 	{"GET", "/api/v1/clients", api_clients, 0, "resolver sort order search offset limit", NULL},
 	{"GET", "/api/v1/clients/{client}", api_client, 0, "resolver names", NULL},
+	{"GET", "/api/v1/names", api_names, 0, "resolver days limit", NULL},
 	{"GET", "/api/v1/hours", api_hours, 0, "resolver days", NULL},
 	{"GET", "/api/v1/overview", api_overview, 0, "resolver", NULL},
 	{"GET", "/metrics", api_metrics, ROUTE_LOCAL, "resolver", NULL},
