@@ -161,12 +161,12 @@ export async function show(root, parts, { signal }) {
 	}
 
 	const offOverview = live.on('overview', (overview) => {
-		const { tunnelling: rows = [], zones: all = [], day: sums = {}, hours = [], now: current = {}, latency, upstreams = [] } = overview;
+		const { tunnelling: rows = [], zones: all = [], day: sums, hours = [], now: current = {}, latency, upstreams = [] } = overview;
 		const cached = hours.map((hour) => hour.queries ? hour.cached / hour.queries : null);
 		rates.splice(0, rates.length, ...cached.slice(-KEPT));
 		zones.node.hidden = day.node.hidden = false;
 		drawWho({ rows, zones: all, active: rows.map(isActive) });
-		drawTiles({ day: sums, hours, now: current, rates, latency, upstreams });
+		drawTiles({ day: sums ?? {}, hours, now: current, rates, latency, upstreams });
 		drawZones(all);
 		drawHours(hours);
 	});
