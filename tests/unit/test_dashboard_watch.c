@@ -386,6 +386,8 @@ static void test_policy_without_daemon(void **state)
 	assert_int_equal(json_array_size(json_object_get(object, "rules")), 0);
 	ASK(api_get_policy_test, NULL, "name", NAME);
 	check_problem(503, "teredownd is not running");
+	ASK(api_get_policy_test, NULL, "name", NAME, "type", "", "client", "");
+	check_problem(503, "teredownd is not running");
 	ASK(api_get_policy_test, NULL, "name", NAME, "type", "BANANA");
 	check_problem(400, "type");
 	ASK(api_get_policy_test, NULL);

@@ -36,6 +36,13 @@ char *api_plain_words(char *text)
 	return text;
 }
 
+const char *api_optional(const struct api_request *request, const char *name)
+{
+	const char *value = api_parameter(request, name);
+
+	return value && *value ? value : NULL;
+}
+
 /* The resolvers are those of the fleet; the words of some explanations depend on it. */
 static void set_options(struct cli *cli, const struct api_call *call)
 {

@@ -25,6 +25,9 @@ struct api_call {
 bool api_run(struct api_context *context, const struct api_request *request,
 	struct api_reply *reply, const struct api_call *call);
 
+/* NULL also for a field of a form that was left empty. */
+const char *api_optional(const struct api_request *request, const char *name);
+
 /* What a command wrote to stderr as one sentence after another, without "teredown: ": text is
  * changed in place. Returns it. */
 char *api_plain_words(char *text);

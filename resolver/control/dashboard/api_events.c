@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "resolver/control/dashboard/api.h"
+#include "resolver/control/dashboard/api_command.h"
 #include "resolver/control/dashboard/handlers.h"
 #include "resolver/control/json_view.h"
 #include "resolver/telemetry/redis/schema.h"
@@ -162,8 +162,7 @@ static void get_stream(struct api_context *context, const struct api_request *re
 	struct api_reply *reply, enum reader_stream stream)
 {
 	struct listing listing = {.arena = &context->cli->arena,
-		.filter = {
-			stream, api_parameter(request, "kind"), api_parameter(request, "client")}};
+		.filter = {stream, api_optional(request, "kind"), api_optional(request, "client")}};
 	uint64_t limit;
 
 	if (!api_number(request, reply, "limit", ROWS_DEFAULT, 1, ROWS_MAX, &limit))

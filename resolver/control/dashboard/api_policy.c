@@ -218,7 +218,7 @@ void api_get_policy_rules(
 	struct api_call call = {.command = &command_policy,
 		.word = "list",
 		.option[CLI_RULES] = "",
-		.option[CLI_ZONE] = api_parameter(request, "zone"),
+		.option[CLI_ZONE] = api_optional(request, "zone"),
 		.empty = true};
 	char rows_text[NUMBER_MAX];
 	uint64_t rows;
@@ -236,8 +236,8 @@ void api_get_policy_test(
 	struct api_call call = {.command = &command_policy,
 		.word = "test",
 		.other = api_parameter(request, "name"),
-		.option[CLI_TYPE] = api_parameter(request, "type"),
-		.option[CLI_CLIENT] = api_parameter(request, "client"),
+		.option[CLI_TYPE] = api_optional(request, "type"),
+		.option[CLI_CLIENT] = api_optional(request, "client"),
 		.alone = true};
 	const char *ask = api_parameter(request, "ask");
 

@@ -88,15 +88,15 @@ void api_get_who(
 
 static void take_times(const struct api_request *request, struct api_call *call)
 {
-	call->option[CLI_SINCE] = api_parameter(request, "since");
-	call->option[CLI_UNTIL] = api_parameter(request, "until");
+	call->option[CLI_SINCE] = api_optional(request, "since");
+	call->option[CLI_UNTIL] = api_optional(request, "until");
 }
 
 /* as=address: the word is an address that others were told, if it is a client, too. */
 static bool take_kind(
 	const struct api_request *request, struct api_reply *reply, struct api_call *call)
 {
-	const char *as = api_parameter(request, "as");
+	const char *as = api_optional(request, "as");
 
 	if (!as)
 		return true;
@@ -121,8 +121,8 @@ void api_get_timeline(
 	if (!take_kind(request, reply, &call))
 		return;
 	take_times(request, &call);
-	call.option[CLI_SPAN] = api_parameter(request, "span");
-	call.option[CLI_BY] = api_parameter(request, "by");
+	call.option[CLI_SPAN] = api_optional(request, "span");
+	call.option[CLI_BY] = api_optional(request, "by");
 	if (api_run(context, request, reply, &call) && is_too_long(reply))
 		api_fail(reply, 400,
 			"this is more than fits into one answer: ask for less time, or "
@@ -150,7 +150,7 @@ void api_get_verify(
 	struct api_context *context, const struct api_request *request, struct api_reply *reply)
 {
 	struct api_call call = {
-		.command = &command_verify, .option[CLI_CLIENT] = api_parameter(request, "client")};
+		.command = &command_verify, .option[CLI_CLIENT] = api_optional(request, "client")};
 
 	call.nothing = call.option[CLI_CLIENT]
 			       ? "this client was not marked as remediated"
