@@ -714,6 +714,34 @@ static void test_threads(void **state)
 	free(bodies[1]);
 }
 
+/* Nobody wrote to this Redis yet. */
+static void test_nothing_is_recorded(void **state)
+{
+	(void)state;
+	if (!redis)
+		skip();
+	put("FLUSHALL");
+	for (int whole = 0; whole < 2; whole++) {
+		const char *resolver = whole ? "*" : "gw1";
+		ASK(api_get_watch, NULL, "resolver", resolver);
+		assert_int_equal(reply.status, 200);
+		assert_int_equal(number_of(row_of("zones", "zone", "teredo"), "hits"), 0);
+		assert_true(json_is_null(json_object_get(object, "recording_since")));
+		ASK(api_get_watch_zone, "teredo", "resolver", resolver);
+		assert_int_equal(json_array_size(json_object_get(object, "clients")), 0);
+		ASK(api_get_policy, NULL, "resolver", resolver);
+		assert_int_equal(number_of(row_of("zones", "zone", "teredo"), "clients"), 0);
+		ASK(api_get_events, NULL, "resolver", resolver);
+		assert_int_equal(json_array_size(json_object_get(object, "rows")), 0);
+		ASK(api_get_health, NULL, "resolver", resolver);
+		assert_int_equal(json_array_size(json_object_get(object, "fleet")), whole ? 0 : 1);
+		ASK(api_get_who, NULL, "q", NAME, "resolver", resolver);
+		check_problem(404, "nothing is recorded");
+		ASK(api_get_drops, NULL, "resolver", resolver);
+		check_problem(404, "no dropped packet");
+	}
+}
+
 static void test_plain_words(void **state)
 {
 	char one[] = "teredown: a b\nNext: c\n", none[] = "", many[] = "\n\nteredown: x\n\n";
@@ -782,6 +810,7 @@ int main(void)
 		cmocka_unit_test_setup(test_many_clients, fill_anew),
 		cmocka_unit_test_setup(test_watch_fleet, fill_anew),
 		cmocka_unit_test_setup(test_threads, fill_anew),
+		cmocka_unit_test_setup(test_nothing_is_recorded, fill_anew),
 		cmocka_unit_test(test_plain_words),
 	};
 	return cmocka_run_group_tests(tests, begin, finish);

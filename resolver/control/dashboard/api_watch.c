@@ -17,13 +17,11 @@
 #define OFFSET_MAX READER_ROWS_MAX
 #define HOUR_MS INT64_C(3600000)
 
-/* The daemon beside us is one of the resolvers that are read. */
+/* Modes are those of the daemon beside us, which belongs to any fleet, even if it wrote nothing yet. */
 static bool is_ours(const struct cli *cli, const struct fleet *fleet)
 {
-	for (size_t i = 0; i < fleet->count; i++)
-		if (strcmp(fleet->members[i].resolver, cli->options->resolver_name) == 0)
-			return true;
-	return false;
+	return fleet->whole ||
+	       strcmp(fleet->members[0].resolver, cli->options->resolver_name) == 0;
 }
 
 static bool is_other(const char *client)
