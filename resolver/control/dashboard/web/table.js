@@ -92,7 +92,7 @@ export function table(options) {
 			const label = column.sort === false ? column.label : element('button', {
 				type: 'button', 'data-key': column.key, onclick: () => sortBy(column),
 			}, column.label, element('span', { class: 'arrow', 'aria-hidden': 'true' }, sorted ? (state.order === 'desc' ? '▼' : '▲') : ''));
-			return element('th', { scope: 'col', class: column.number ? 'number' : null,
+			return element('th', { scope: 'col', class: column.number ? 'number' : column.class || null,
 				'aria-sort': sorted ? (state.order === 'desc' ? 'descending' : 'ascending') : null }, label);
 		}));
 	}

@@ -74,7 +74,7 @@ function counters({ client }) {
 const nameColumns = [
 	{ key: 'name', label: 'Name', head: true, cell: (row) => row.name === '*other' ? 'others (beyond what is kept of one client)' : [nameLink(row.name), row.watched ? [' ', modeChip('watched')] : null] },
 	{ key: 'queries', label: 'Queries', number: true },
-	{ key: 'watched', label: 'Watched', first: 'desc', value: (row) => row.watched ? 1 : 0, cell: (row) => row.watched ? 'yes' : element('span', { class: 'muted' }, 'no') },
+	{ key: 'watched', label: 'Watched', class: 'wide', first: 'desc', value: (row) => row.watched ? 1 : 0, cell: (row) => row.watched ? 'yes' : element('span', { class: 'muted' }, 'no') },
 ];
 
 const optional = (promise) => promise.catch((problem) => {
