@@ -60,6 +60,7 @@ DASHBOARD_WEB = \
 	resolver/control/dashboard/web/api.js \
 	resolver/control/dashboard/web/app.css \
 	resolver/control/dashboard/web/app.js \
+	resolver/control/dashboard/web/ask-mode.js \
 	resolver/control/dashboard/web/change.js \
 	resolver/control/dashboard/web/dom.js \
 	resolver/control/dashboard/web/format.js \
