@@ -98,16 +98,16 @@ function drawView(parts, view, at, done, policy) {
 	parts.show(key('summary'), null, { ...view, policy: null, logs: null, pairs: null }, () => summaryNodes(view));
 	parts.show(key('policy'), 'What applies now', rules.length ? { rules, zones: policy?.zones.map((zone) => [zone.zone, zone.mode, zone.until]) } : null,
 		() => [policyTable(rules), policy ? zones.slice(0, 4).map((zone) => [zones.length > 1 ? element('p', {}, zoneLink(zone), ':') : null, modeButtons(policy, zone, done)]) : null]);
-	parts.table(key('pairs'), view.kind === 'client' ? 'What it was told' : 'Who was told it', hosted(view.pairs), { columns: PAIRS.filter((one) => one.key !== view.kind), sort: 'count', order: 'desc', unit: 'pairs', search: 'Search', page: 50 });
-	parts.table(key('asked'), 'Names that were asked, whatever was answered', view.asked || [], { columns: ASKED, sort: 'queries', order: 'desc', unit: 'names' });
-	parts.table(key('names'), 'Names it asked', view.kind === 'client' ? view.names || [] : [], { columns: NAMES, sort: 'queries', order: 'desc', unit: 'names', page: 20 });
-	parts.table(key('clients'), 'Who asked', (view.clients || []).some((one) => one.client) ? hosted(view.clients) : [], { columns: CLIENTS, sort: 'queries', order: 'desc', unit: 'clients', page: 50 });
-	parts.table(key('hits'), 'Zones', view.hits || [], { columns: HITS, sort: 'hits', order: 'desc', unit: 'zones' });
-	parts.table(key('logs'), 'Logs beside the lookups', logs.addresses || [], { columns: LOGS, sort: 'firewall_drop', order: 'desc', unit: 'addresses' });
-	parts.table(key('drops'), 'Packets that firewalls dropped, in whole hours', hosted(logs.drops), { columns: DROPS.filter((one) => one.key !== view.kind), sort: 'packets', order: 'desc', unit: 'rows', page: 50 });
-	parts.table(key('history'), 'What logs of other DNS servers say', hosted(view.history), { columns: HISTORY.filter((one) => one.key !== view.kind), sort: 'count', order: 'desc', unit: 'rows', page: 50 });
+	parts.table(key('pairs'), view.kind === 'client' ? 'What it was told' : 'Who was told it', hosted(view.pairs), { columns: PAIRS.filter((one) => one.key !== view.kind), sort: 'count', order: 'desc', unit: ['pair', 'pairs'], search: 'Search', page: 50 });
+	parts.table(key('asked'), 'Names that were asked, whatever was answered', view.asked || [], { columns: ASKED, sort: 'queries', order: 'desc', unit: ['name', 'names'] });
+	parts.table(key('names'), 'Names it asked', view.kind === 'client' ? view.names || [] : [], { columns: NAMES, sort: 'queries', order: 'desc', unit: ['name', 'names'], page: 20 });
+	parts.table(key('clients'), 'Who asked', (view.clients || []).some((one) => one.client) ? hosted(view.clients) : [], { columns: CLIENTS, sort: 'queries', order: 'desc', unit: ['client', 'clients'], page: 50 });
+	parts.table(key('hits'), 'Zones', view.hits || [], { columns: HITS, sort: 'hits', order: 'desc', unit: ['zone', 'zones'] });
+	parts.table(key('logs'), 'Logs beside the lookups', logs.addresses || [], { columns: LOGS, sort: 'firewall_drop', order: 'desc', unit: ['address', 'addresses'] });
+	parts.table(key('drops'), 'Packets that firewalls dropped, in whole hours', hosted(logs.drops), { columns: DROPS.filter((one) => one.key !== view.kind), sort: 'packets', order: 'desc', unit: ['row', 'rows'], page: 50 });
+	parts.table(key('history'), 'What logs of other DNS servers say', hosted(view.history), { columns: HISTORY.filter((one) => one.key !== view.kind), sort: 'count', order: 'desc', unit: ['row', 'rows'], page: 50 });
 	parts.table(key('hosts'), 'What is known of these hosts', Object.entries(hosts).map(([one, host]) => ({ client: one, ...host })).filter((one) => one.eventlog || one.remediated),
-		{ columns: HOSTS, sort: 'client', order: 'asc', unit: 'hosts', page: 50 });
+		{ columns: HOSTS, sort: 'client', order: 'asc', unit: ['host', 'hosts'], page: 50 });
 }
 
 const policyTable = (rules) => element('table', { class: 'data' }, element('caption', { class: 'unseen' }, 'What applies now'),
@@ -154,7 +154,7 @@ async function load(what, signal) {
 	return { who, policy };
 }
 
-const nothingKnown = ({ who }) => who.views.length ? null : empty(who.words || 'Nothing is recorded of it.',
+const nothingKnown = ({ who }) => who.views.length ? null : empty(who.words.charAt(0).toUpperCase() + who.words.slice(1),
 	'Was it asked for before this resolver was recording, or elsewhere? Logs of firewalls, proxies and other DNS servers can be read in: ', command('teredown ingest FILE'),
 	'. What firewalls drop most: ', element('a', { href: '/address' }, 'destinations'), '.');
 
@@ -203,7 +203,7 @@ const noDrops = () => empty('No log of a firewall was read.', 'Which destination
 async function showDrops(root, { signal, navigate }) {
 	root.append(element('p', { class: 'muted' }, 'Which name gave it, who asked, since when, how often; and whether it is blocked.'), askForm(navigate));
 	const draw = (parts, { destinations }) => parts.table('drops', 'What firewalls drop most, in eight days', destinations,
-		{ columns: DESTINATIONS, sort: 'drops', order: 'desc', unit: 'destinations', empty: noDrops, page: 50 });
+		{ columns: DESTINATIONS, sort: 'drops', order: 'desc', unit: ['destination', 'destinations'], empty: noDrops, page: 50 });
 	const load = () => get('drops', { since: '8d', limit: 500 }, signal).catch((problem) => {
 		if (problem.status !== 404)
 			throw problem;

@@ -61,10 +61,10 @@ function draw(parts, { changes, events }, refresh) {
 	parts.show('failing', null, failing.length ? failing.map(([label, { problem }]) => `${label} cannot be read: ${problem.message}`) : null,
 		(lines) => lines.map((line) => element('p', { class: 'face bad', role: 'alert' }, line)));
 	if (!changes?.problem)
-		parts.table('changes', 'Changed from here', changes || [], { columns: changeColumns, unit: 'changes', sort: 'time', order: 'desc', query: 'j-',
+		parts.table('changes', 'Changed from here', changes || [], { columns: changeColumns, unit: ['change', 'changes'], sort: 'time', order: 'desc', query: 'j-',
 			empty: changes && (() => empty('Nothing was changed from this dashboard.', 'Modes are changed on the page ', element('a', { href: '/policy' }, 'Policy'), '; what is changed by command stands below.')) });
 	if (!events.problem)
-		parts.table('events', 'Events', events, { columns: eventColumns, unit: 'events', sort: 'ts', order: 'desc', search: 'Search events', query: 'e-',
+		parts.table('events', 'Events', events, { columns: eventColumns, unit: ['event', 'events'], sort: 'ts', order: 'desc', search: 'Search events', query: 'e-',
 			empty: () => empty('No event has been recorded.', 'The same, as it happens: ', command('teredown tail --events')) });
 }
 

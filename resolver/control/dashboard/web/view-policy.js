@@ -49,8 +49,7 @@ function zoneColumns(latest, done) {
 	const change = (row) => element('button', { type: 'button', 'data-key': `change ${row.zone}`,
 		onclick: () => askMode(latest(), { zone: row.zone, mode: row.mode }, done) }, 'Change …');
 	return [
-		{ key: 'zone', label: 'Zone', head: true, sort: false, cell: (row) => row.kind === 'tunnel' ? zoneLink(row.zone) : name(row.zone) },
-		{ key: 'kind', label: 'Kind', sort: false },
+		{ key: 'zone', label: 'Zone', head: true, sort: false, cell: (row) => [row.kind === 'tunnel' || row.hits ? zoneLink(row.zone) : name(row.zone), ' ', element('small', { class: 'muted' }, row.kind)] },
 		{ key: 'mode', label: 'Mode', sort: false, cell: modeNow },
 		{ key: 'from', label: 'From', sort: false, cell: originCell },
 		{ key: 'rules', label: 'Rules', number: true },
@@ -104,7 +103,7 @@ async function test({ name: asked, type, client }) {
 	return [
 		element('p', { class: 'strong' }, dnsName(answer.name), ` ${answer.type}: `, modeChip(answer.verdict), answer.reply ? ` the answer is ${answer.reply}` : null),
 		element('p', {}, answer.access ? [name(answer.access), '. '] : null, answer.decided ? name(answer.decided) : 'No zone has a rule for it: it is answered as usual.'),
-		decided.length ? table({ caption: 'Zones that had a say', columns: stepColumns, rows: decided, unit: 'zones' }).node : null,
+		decided.length ? table({ caption: 'Zones that had a say', columns: stepColumns, rows: decided, unit: ['zone', 'zones'] }).node : null,
 	];
 }
 
@@ -128,7 +127,7 @@ function rulesTable(signal) {
 		return { rows: rules, matching: rules.length, total: rules.length };
 	};
 	return table({ caption: 'Rules that are hit', columns: ruleColumns.map((one) => ({ ...one, sort: false })), fetch: load, signal,
-		unit: 'rules', empty: () => empty('No rule was hit yet.', 'Hits are counted as soon as a client asks for a name of a zone.') }).node;
+		unit: ['rule', 'rules'], empty: () => empty('No rule was hit yet.', 'Hits are counted as soon as a client asks for a name of a zone.') }).node;
 }
 
 function cacheForm(done) {
@@ -160,8 +159,8 @@ export async function show(root, parts, { signal, policyChanged }) {
 		sections.show('away', null, data.daemon?.state === 'away' ? data.daemon.words : null,
 			(words) => element('p', { class: 'face bad', role: 'alert' }, 'The resolver beside this dashboard is away: ', name(words), '. Modes are those of its configuration, and nothing can be changed.'));
 		sections.show('state', null, [state(data), data.zones.map((zone) => [zone.zone, zone.mode, zone.until])], ([now]) => [stateNodes(now), modeButtons(data, null, done)]);
-		sections.table('zones', 'Zones, in their order', data.zones, { columns, unit: 'zones' });
-		sections.table('groups', 'Groups', data.groups, { columns: groupColumns, unit: 'groups' });
+		sections.table('zones', 'Zones, in their order', data.zones, { columns, unit: ['zone', 'zones'] });
+		sections.table('groups', 'Groups', data.groups, { columns: groupColumns, unit: ['group', 'groups'] });
 		sections.once('test', 'What would be answered?', testForm);
 		sections.once('rules', 'Rules that are hit', () => rulesTable(signal));
 		sections.once('cache', 'The cache', () => cacheForm(done));

@@ -6,7 +6,7 @@
  */
 import { get } from './api.js';
 import { clientLink, dnsName, element, name, nameLink, zoneLink } from './dom.js';
-import { count, plural, share, when } from './format.js';
+import { count, plural, when } from './format.js';
 import { timelineOf } from './hours.js';
 import { partsPage } from './parts.js';
 import { modeButtons, modeNow, notices } from './policy-actions.js';
@@ -21,12 +21,6 @@ export const title = ([zone]) => zone ? `Watch: ${zone}` : 'Watch';
 
 /* --- all classes --- */
 
-function todayCell(row) {
-	const before = row.hits_yesterday, more = row.hits_today - before;
-	const words = !before || !more ? null : `${more > 0 ? '▲' : '▼'} ${share(Math.abs(more) / before)}`;
-	return [count(row.hits_today), words ? [' ', element('span', { class: 'muted', title: 'against yesterday, whole day' }, words)] : null];
-}
-
 const trendCell = (row) => bars([{ kind: 'watched', values: row.trend.counts }],
 	`Hits an hour over ${Math.round(row.trend.counts.length / 24)} days, at most ${count(Math.max(0, ...row.trend.counts))}`);
 
@@ -34,7 +28,7 @@ const classColumns = [
 	{ key: 'zone', label: 'Class', head: true, cell: (row) => zoneLink(row.zone) },
 	{ key: 'mode', label: 'Mode', cell: modeNow },
 	{ key: 'trend', label: 'Seven days', sort: false, cell: trendCell },
-	{ key: 'hits_today', label: 'Today', number: true, cell: todayCell },
+	{ key: 'hits_today', label: 'Today', number: true },
 	{ key: 'hits_yesterday', label: 'Yesterday', number: true },
 	{ key: 'hits', label: 'Hits in all', number: true },
 	{ key: 'clients', label: 'Clients', number: true },
@@ -54,12 +48,12 @@ const nothingAsked = () => empty('Nobody asked for a tunnel.', 'This is the good
 
 function drawAll(parts, { zones }) {
 	const asking = zones.filter((zone) => zone.clients), fresh = zones.flatMap((zone) => zone.new_clients.map((one) => ({ ...one, zone: zone.zone })));
-	parts.show('gist', null, [asking.map((zone) => zone.zone), fresh.length], () => element('p', { class: 'lead' },
-		asking.length ? [asking.map((zone, at) => [at ? ', ' : '', zoneLink(zone.zone), ` (${plural(zone.clients, 'client')})`]), '. ',
-			fresh.length ? `${plural(fresh.length, 'client is', 'clients are')} new since yesterday.` : 'Nobody is new since yesterday.'] : nothingAsked()));
-	parts.table('classes', 'Classes of tunnels', zones, { columns: classColumns, unit: 'classes',
+	const asked = asking.map((zone, at) => [at ? ', ' : '', at ? `${count(zone.clients)} for ` : `${plural(zone.clients, 'client')} asked for `, zoneLink(zone.zone)]);
+	parts.show('gist', null, [asking.map((zone) => [zone.zone, zone.clients]), fresh.length], () => asking.length ? element('p', { class: 'lead' }, asked, '. ',
+		fresh.length ? `${count(fresh.length)} ${fresh.length === 1 ? 'is' : 'are'} new since yesterday.` : 'Nobody is new since yesterday.') : nothingAsked());
+	parts.table('classes', 'Classes of tunnels', zones, { columns: classColumns, unit: ['class', 'classes'],
 		empty: () => empty('No zone is watched.', 'Name one in the configuration: ', command('zone "teredo" { file = "teredo.rpz" mode = watch }')) });
-	parts.table('fresh', 'New since yesterday', fresh, { columns: freshColumns, unit: 'clients', sort: 'first', order: 'desc' });
+	parts.table('fresh', 'New since yesterday', fresh, { columns: freshColumns, unit: ['client', 'clients'], sort: 'first', order: 'desc' });
 }
 
 /* --- one class --- */
@@ -112,8 +106,8 @@ async function showZone(root, zone, { signal, policyChanged }) {
 		parts.show('mode', null, [one.mode, one.until, policy?.zones.map((row) => [row.mode, row.until]), policy?.groups], () => modeNodes(one, policy, done));
 		parts.show('figures', null, [one.hits, one.hits_today, one.hits_yesterday, one.clients_total, one.last], () => figures(one));
 		drawChart(parts, one.trend);
-		parts.table('clients', 'Who asks', one.clients, { columns: clientColumns, unit: 'clients', sort: 'hits', order: 'desc', search: 'Search clients', query: 'c-', empty: nothingAsked });
-		parts.table('names', 'Names', one.names || [], { columns: nameColumns, unit: 'names', sort: 'hits', order: 'desc' });
+		parts.table('clients', 'Who asks', one.clients, { columns: clientColumns, unit: ['client', 'clients'], sort: 'hits', order: 'desc', search: 'Search clients', query: 'c-', empty: nothingAsked });
+		parts.table('names', 'Names', one.names || [], { columns: nameColumns, unit: ['name', 'names'], sort: 'hits', order: 'desc' });
 	}
 	root.append(element('p', {}, element('a', { href: '/watch' }, '‹ All classes')), place);
 	page = await partsPage(root, ['mode', 'figures', 'chart', 'clients', 'names'], { load: () => loadZone(zone, signal), draw, every: EVERY_MS }, signal);
