@@ -33,6 +33,7 @@ LIVE_MODULES = \
 	tests/live/test_backup.py \
 	tests/live/test_believe.py \
 	tests/live/test_browser_pages.py \
+	tests/live/test_browser_views.py \
 	tests/live/test_browser.py \
 	tests/live/test_cache.py \
 	tests/live/test_clients.py \
