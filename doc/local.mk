@@ -12,6 +12,8 @@ dist_splunk_default_DATA = \
 	doc/splunk/TA-teredown/default/tags.conf \
 	doc/splunk/TA-teredown/default/transforms.conf
 dist_splunk_metadata_DATA = doc/splunk/TA-teredown/metadata/default.meta
+grafanadir = $(docdir)/grafana
+dist_grafana_DATA = doc/grafana/README.md doc/grafana/alerts.yml doc/grafana/alerts-test.yml doc/grafana/teredown-prometheus.json doc/grafana/teredown-redis.json
 listsdir = $(docdir)/lists
 dist_lists_DATA = doc/lists/teredown-lists.service doc/lists/teredown-lists.timer
 dist_lists_SCRIPTS = doc/lists/teredown-lists

@@ -59,6 +59,7 @@ LIVE_MODULES = \
 	tests/live/test_log.py \
 	tests/live/test_loop.py \
 	tests/live/test_memory.py \
+	tests/live/test_metrics.py \
 	tests/live/test_lists.py \
 	tests/live/test_modes.py \
 	tests/live/test_policy.py \
