@@ -6,6 +6,7 @@ What every page must never do (ask another host, write an error to the console, 
 TEREDOWN_PICTURES=FOLDER keeps the pictures of README. What was measured is printed (pytest -s).
 """
 
+import json
 import os
 import re
 import subprocess
@@ -33,7 +34,7 @@ PHONE = 360
 BELOW = (b"2", b"0", b"0", b"2", b"ip6", b"arpa", b"")
 HOSTILE = [dns.name.Name((b"<script>pwned=1</script>",) + BELOW), dns.name.Name((b"<img src=x onerror=pwned=1>",) + BELOW),
     dns.name.Name((b"\xe2\x80\xaeexe.gpj\x07",) + BELOW), dns.name.Name((b"a" * 63, b"b" * 63, b"c" * 63, b"d" * 43) + BELOW)]
-HOSTILE_HOST = "<b>pwned</b>\u202etxt.example"
+HOSTILE_HOST = "<b>pwned</b><script>pwned=1</script>.example" # the daemon takes none with blanks or beyond ASCII
 
 
 class Shown:
@@ -284,10 +285,11 @@ def test_hostile_names(signed_in, shown):
     browser = signed_in
     with open(os.path.join(shown.demo.folder, "hosts"), "a", encoding="utf-8") as hosts:
         hosts.write("%s %s\n" % (FRESH, HOSTILE_HOST))
-    shown.demo.command("reload")
     for name in HOSTILE:
         shown.ask(FRESH, name, 3)
-    until(lambda: FRESH in shown.demo.command("top", "watched", "-n", "500"), "its hits are counted")
+    rows = lambda: json.loads(shown.demo.command("top", "clients", "-n", "500", "--json"))["rows"]
+    until(lambda: any((row["client"], row["watched"], row.get("name")) == (FRESH, 3 * len(HOSTILE), HOSTILE_HOST) for row in rows()),
+        "its hits are counted, and its name is known")
     texts = [name.to_text() for name in HOSTILE]
     for path in PAGES + ["/clients/" + FRESH, "/watch/6to4", "/address/" + FRESH] + ["/address/" + urllib.parse.quote(text, safe="") for text in texts]:
         go(browser, path)
@@ -295,7 +297,7 @@ def test_hostile_names(signed_in, shown):
         shown_text = browser.script("return document.body.innerText")
         assert "\u202e" not in shown_text and "\x07" not in shown_text, path
     go(browser, "/clients/" + FRESH)
-    browser.wait("main", "<b>pwned</b>.*U\\+202E")
+    browser.wait("main", re.escape(HOSTILE_HOST))
     go(browser, "/watch/6to4")
     browser.wait("main", re.escape("<script>pwned=1</script>"))
     browser.wait("main", "a{63}")
