@@ -80,7 +80,7 @@ static void on_request(struct evhttp_request *request, void *argument)
 	connections_set(connections,
 		evhttp_connection_get_bufferevent(evhttp_request_get_connection(request)),
 		CONNECTION_STREAMING);
-	assert_true(live_follow(shared.live, request, ""));
+	assert_true(live_follow(shared.live, request));
 }
 
 static int set_up(void **state)

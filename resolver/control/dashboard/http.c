@@ -244,10 +244,10 @@ static void answer(struct http *http, struct evhttp_request *request, struct exc
 	refuse(http, request, 503, "too many requests wait already");
 }
 
-static void follow(struct http *http, struct evhttp_request *request, const char *id)
+static void follow(struct http *http, struct evhttp_request *request)
 {
 	set_state(http, request, CONNECTION_STREAMING);
-	if (live_follow(http->dashboard->live, request, id))
+	if (live_follow(http->dashboard->live, request))
 		http->dashboard->figures.requests++;
 	else
 		refuse(http, request, 503, "too many pages follow already");
@@ -377,8 +377,8 @@ static void on_request(struct evhttp_request *request, void *argument)
 		send_asset(http, request, assets_find(exchange->route->asset));
 		exchange_free(exchange);
 	} else if (exchange->route->flags & ROUTE_STREAM) {
-		follow(http, request, exchange->cookie);
 		exchange_free(exchange);
+		follow(http, request);
 	} else {
 		answer(http, request, exchange);
 	}

@@ -6,8 +6,7 @@
  * stream is alive.
  *
  * A stream whose client went away is found when evhttp has taken the request off its connection;
- * one that does not read, by what waits in its buffer. One whose session has ended is told nothing
- * more: who has signed out, or has an old token, reads no further than with any other path.
+ * one that does not read, by what waits in its buffer.
  */
 #include "resolver/control/dashboard/live.h"
 
@@ -15,7 +14,6 @@
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,14 +22,8 @@
 #include "resolver/control/dashboard/dashboard.h"
 #include "resolver/control/dashboard/exchange.h"
 #include "resolver/control/dashboard/pool.h"
-#include "resolver/control/dashboard/session.h"
 
 #define HEARTBEAT_MS 3000 /* of silence, then a comment */
-
-struct stream {
-	struct evhttp_request *request;
-	char id[ACCESS_ID_TEXT_SIZE]; /* of the session it was opened with; "" none */
-};
 
 struct live {
 	struct pool_job job; /* first: there is one */
@@ -46,7 +38,7 @@ struct live {
 	int64_t built_ms;       /* monotonic: when that was */
 	int64_t sent_ms;        /* monotonic: when all were told something */
 	size_t count;
-	struct stream streams[LIVE_STREAMS_MAX];
+	struct evhttp_request *streams[LIVE_STREAMS_MAX];
 };
 
 /* --- the thread --- */
@@ -132,7 +124,7 @@ static size_t unread(struct evhttp_request *request)
 /* evhttp frees a request that has lost its connection when it is ended. */
 static void end_stream(struct live *live, size_t i)
 {
-	struct evhttp_request *request = live->streams[i].request;
+	struct evhttp_request *request = live->streams[i];
 	struct evhttp_connection *connection = evhttp_request_get_connection(request);
 
 	forget(live, i);
@@ -159,16 +151,15 @@ static void tell_all(struct live *live, const char *text, size_t size)
 {
 	live->sent_ms = dashboard_mono_ms();
 	for (size_t i = 0; i < live->count; i++)
-		send_text(live->streams[i].request, text, size);
+		send_text(live->streams[i], text, size);
 }
 
 /* Once a second, before anything is told. */
 static void drop_some(struct live *live)
 {
 	for (size_t i = live->count; i-- > 0;) {
-		struct evhttp_request *request = live->streams[i].request;
-		if (!evhttp_request_get_connection(request) || unread(request) > LIVE_UNREAD_MAX ||
-			!session_may_read(live->dashboard, live->streams[i].id))
+		struct evhttp_request *request = live->streams[i];
+		if (!evhttp_request_get_connection(request) || unread(request) > LIVE_UNREAD_MAX)
 			end_stream(live, i);
 	}
 }
@@ -224,13 +215,13 @@ static void greet(struct live *live, struct evhttp_request *request)
 		submit(live);
 }
 
-bool live_follow(struct live *live, struct evhttp_request *request, const char *id)
+bool live_follow(struct live *live, struct evhttp_request *request)
 {
 	const struct timeval every = {LIVE_EVERY_MS / 1000, LIVE_EVERY_MS % 1000 * 1000};
 	struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
 
 	for (size_t i = live->count; i-- > 0;)
-		if (!evhttp_request_get_connection(live->streams[i].request))
+		if (!evhttp_request_get_connection(live->streams[i]))
 			end_stream(live, i);
 	if (live->count == LIVE_STREAMS_MAX) {
 		live->dashboard->figures.streams_refused++;
@@ -242,8 +233,7 @@ bool live_follow(struct live *live, struct evhttp_request *request, const char *
 	evhttp_add_header(headers, "X-Accel-Buffering", "no");
 	evhttp_send_reply_start(request, 200, NULL);
 	greet(live, request);
-	live->streams[live->count] = (struct stream){.request = request};
-	snprintf(live->streams[live->count++].id, ACCESS_ID_TEXT_SIZE, "%s", id);
+	live->streams[live->count++] = request;
 	live->dashboard->figures.streams = live->count;
 	if (!event_pending(live->timer, EV_TIMEOUT, NULL)) {
 		live->sent_ms = dashboard_mono_ms();
@@ -290,7 +280,7 @@ bool live_stop(struct live **live, int timeout_ms)
 	if (stopped->timer)
 		event_free(stopped->timer);
 	for (size_t i = stopped->count; i-- > 0;)
-		if (!evhttp_request_get_connection(stopped->streams[i].request))
+		if (!evhttp_request_get_connection(stopped->streams[i]))
 			end_stream(stopped, i);
 	if (!pool_stop(&stopped->pool, timeout_ms, &left))
 		return false;

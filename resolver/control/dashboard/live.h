@@ -23,9 +23,9 @@ struct live;
 struct live *live_new(
 	struct dashboard *dashboard, struct event_base *base, struct connections *connections);
 
-/* Makes the request a stream, until the session with this id ("": none) may not read any more. The
- * connection's state must be set by the caller. False: there are enough, and nothing was sent. */
-bool live_follow(struct live *live, struct evhttp_request *request, const char *id);
+/* Makes the request a stream. The connection's state must be set by the caller. False: there are
+ * enough, and nothing was sent. */
+bool live_follow(struct live *live, struct evhttp_request *request);
 
 /* Before the evhttp is freed; waits at most so long for the thread. False as pool_stop: it must
  * stay as it is. */

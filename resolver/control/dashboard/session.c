@@ -212,11 +212,6 @@ static bool reading_is_open(struct dashboard *dashboard)
 	return open;
 }
 
-bool session_may_read(struct dashboard *dashboard, const char *id)
-{
-	return reading_is_open(dashboard) || access_has(sessions_access(dashboard), id);
-}
-
 static enum access_rule rule_of(
 	struct dashboard *dashboard, const struct session_question *question)
 {

@@ -47,9 +47,5 @@ struct access *sessions_access(struct dashboard *dashboard);
 int session_check(
 	struct dashboard *dashboard, const struct session_question *question, const char **words);
 
-/* Whether reading is open, or the session with this id is; which does not count as its being in
- * use. Loop. */
-bool session_may_read(struct dashboard *dashboard, const char *id);
-
 /* `teredown dashboard --new-token`; after cli_load. Returns an exit code. */
 int sessions_new_token(struct cli *cli);
