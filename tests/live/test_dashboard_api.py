@@ -5,6 +5,7 @@ A path that is added to openapi.json is asked here by itself. What stands in {â€
 a response has to fit its schema, and to have no member at its top that the schema does not name.
 """
 
+import http.client
 import os
 import select
 import signal
@@ -245,3 +246,20 @@ def test_other_user(lived):
         assert other.stop() == 0
     finally:
         folder.remove()
+
+
+def test_stream_ends_with_its_session(lived):
+    """Where reading needs a session, so does reading on."""
+    lived.write_config(dashboard_reading="token")
+    lived.send(signal.SIGHUP)
+    lived.until(lambda: lived.request("GET", "/api/v1/overview", headers={"Cookie": ""}).status == 401, "reading needs a token")
+    lived.sign_in()
+    stream = dashboard.Stream(lived)
+    assert stream.next()[0] == "overview"
+    assert lived.request("DELETE", "/api/v1/session").status == 200
+    begin = time.monotonic()
+    with pytest.raises((harness.Failure, OSError, http.client.HTTPException)):
+        while time.monotonic() - begin < 15:
+            stream.next()
+    assert lived.request("GET", "/api/v1/live", headers={"Cookie": lived.cookie}).status == 401
+    stream.close()

@@ -83,6 +83,12 @@ static void on_request(struct evhttp_request *request, void *argument)
 	assert_true(live_follow(shared.live, request));
 }
 
+static bool may_follow(void *context, struct evhttp_request *request)
+{
+	(void)context;
+	return request != NULL;
+}
+
 static int set_up(void **state)
 {
 	struct sockaddr_in address;
@@ -98,7 +104,7 @@ static int set_up(void **state)
 	base = event_base_new();
 	server = evhttp_new(base);
 	connections = connections_new(&shared, base);
-	shared.live = live_new(&shared, base, connections);
+	shared.live = live_new(&shared, base, may_follow, NULL);
 	evhttp_set_gencb(server, on_request, NULL);
 	evhttp_set_bevcb(server, open_stream, NULL);
 	struct evhttp_bound_socket *bound = evhttp_bind_socket_with_handle(server, "127.0.0.1", 0);

@@ -187,24 +187,30 @@ static bool endpoint_of(evutil_socket_t fd, bool peer, struct endpoint *out)
 	return endpoint_from_sockaddr(out, address);
 }
 
+/* cookie: room for the one that came. */
 static int check_session(struct http *http, struct evhttp_request *request,
-	const struct exchange *exchange, const struct endpoint *peer, const char **words)
+	const struct route *route, char cookie[ACCESS_ID_TEXT_SIZE], const char **words)
 {
+	struct endpoint peer = {.port = 0};
+	char from[ADDRESS_TEXT_MAX];
+
+	endpoint_of(socket_of(request), true, &peer);
+	access_cookie_id(sessions_access(http->dashboard), header(request, "Cookie"), cookie);
 	const struct session_question question = {
-		.method = exchange->route->method,
-		.path = exchange->route->path,
-		.cookie = exchange->cookie,
+		.method = route->method,
+		.path = route->path,
+		.cookie = cookie,
 		.csrf = header(request, "X-CSRF-Token"),
 		.origin = header(request, "Origin"),
 		.referer = header(request, "Referer"),
 		.fetch_site = header(request, "Sec-Fetch-Site"),
 		.content_type = header(request, "Content-Type"),
 		.host = header(request, "Host"),
-		.from = exchange->from,
-		.from_loopback = host_is_loopback(&peer->address),
-		.changes = exchange->route->flags & ROUTE_CHANGES,
-		.open = exchange->route->flags & ROUTE_OPEN,
-		.open_local = exchange->route->flags & ROUTE_LOCAL,
+		.from = address_to_text(&peer.address, from),
+		.from_loopback = host_is_loopback(&peer.address),
+		.changes = route->flags & ROUTE_CHANGES,
+		.open = route->flags & ROUTE_OPEN,
+		.open_local = route->flags & ROUTE_LOCAL,
 	};
 
 	return session_check(http->dashboard, &question, words);
@@ -347,9 +353,7 @@ static bool prepare(struct http *http, struct evhttp_request *request, struct ex
 	exchange->route = find_route(http, request, exchange);
 	if (!exchange->route)
 		return false;
-	access_cookie_id(sessions_access(http->dashboard), header(request, "Cookie"),
-		exchange->cookie);
-	int status = check_session(http, request, exchange, &peer, &words);
+	int status = check_session(http, request, exchange->route, exchange->cookie, &words);
 	if (status)
 		refuse(http, request, status, words);
 	return status == 0;
@@ -382,6 +386,16 @@ static void on_request(struct evhttp_request *request, void *argument)
 	} else {
 		answer(http, request, exchange);
 	}
+}
+
+/* Whether a stream may go on: its session may have ended. */
+static bool may_follow(void *context, struct evhttp_request *request)
+{
+	static const struct route route = {.method = "GET", .path = "/api/v1/live"};
+	char cookie[ACCESS_ID_TEXT_SIZE];
+	const char *words;
+
+	return check_session(context, request, &route, cookie, &words) == 0;
 }
 
 /* --- listening --- */
@@ -456,7 +470,7 @@ static bool start(struct http *http)
 	http->server = evhttp_new(http->base);
 	http->pool = pool_new(&work, HTTP_THREADS, HTTP_WAITING_MAX);
 	if (http->connections)
-		http->dashboard->live = live_new(http->dashboard, http->base, http->connections);
+		http->dashboard->live = live_new(http->dashboard, http->base, may_follow, http);
 	if (!http->context || !http->server || !http->pool || !http->dashboard->live) {
 		log_error("the dashboard cannot start: out of memory or threads");
 		return false;

@@ -17,18 +17,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "resolver/control/dashboard/connections.h"
 #include "resolver/control/dashboard/context.h"
 #include "resolver/control/dashboard/dashboard.h"
 #include "resolver/control/dashboard/exchange.h"
 #include "resolver/control/dashboard/pool.h"
 
+#define CHECK_MS 5000     /* how long a stream may outlive its session */
 #define HEARTBEAT_MS 3000 /* of silence, then a comment */
 
 struct live {
 	struct pool_job job; /* first: there is one */
 	struct dashboard *dashboard;
-	struct connections *connections;
+	live_may_follow_fn *may_follow;
+	void *context;
+	int64_t checked_ms; /* monotonic: when that was asked for all streams */
 	struct pool *pool;
 	struct event *timer, *done;
 	bool building; /* the job is with the pool, which has what follows */
@@ -128,12 +130,10 @@ static void end_stream(struct live *live, size_t i)
 	struct evhttp_connection *connection = evhttp_request_get_connection(request);
 
 	forget(live, i);
-	if (connection) {
-		live->dashboard->figures.streams_dropped++;
+	if (connection)
 		evhttp_connection_free(connection);
-	} else {
+	else
 		evhttp_send_reply_end(request);
-	}
 }
 
 static void send_text(struct evhttp_request *request, const char *text, size_t size)
@@ -154,14 +154,28 @@ static void tell_all(struct live *live, const char *text, size_t size)
 		send_text(live->streams[i], text, size);
 }
 
+static bool goes_on(struct live *live, struct evhttp_request *request, bool check)
+{
+	if (!evhttp_request_get_connection(request))
+		return false;
+	if (unread(request) > LIVE_UNREAD_MAX) {
+		live->dashboard->figures.streams_dropped++;
+		return false;
+	}
+	return !check || live->may_follow(live->context, request);
+}
+
 /* Once a second, before anything is told. */
 static void drop_some(struct live *live)
 {
-	for (size_t i = live->count; i-- > 0;) {
-		struct evhttp_request *request = live->streams[i];
-		if (!evhttp_request_get_connection(request) || unread(request) > LIVE_UNREAD_MAX)
+	int64_t now_ms = dashboard_mono_ms();
+	bool check = now_ms - live->checked_ms >= CHECK_MS;
+
+	if (check)
+		live->checked_ms = now_ms;
+	for (size_t i = live->count; i-- > 0;)
+		if (!goes_on(live, live->streams[i], check))
 			end_stream(live, i);
-	}
 }
 
 static void submit(struct live *live)
@@ -244,8 +258,8 @@ bool live_follow(struct live *live, struct evhttp_request *request)
 
 /* --- life --- */
 
-struct live *live_new(
-	struct dashboard *dashboard, struct event_base *base, struct connections *connections)
+struct live *live_new(struct dashboard *dashboard, struct event_base *base,
+	live_may_follow_fn *may_follow, void *context)
 {
 	const struct pool_work work = {dashboard, start_sampler, sample, end_sampler};
 	struct live *live = calloc(1, sizeof(*live));
@@ -253,7 +267,8 @@ struct live *live_new(
 	if (!live)
 		return NULL;
 	live->dashboard = dashboard;
-	live->connections = connections;
+	live->may_follow = may_follow;
+	live->context = context;
 	strbuf_init(&live->next);
 	strbuf_init(&live->events);
 	strbuf_init(&live->overview);

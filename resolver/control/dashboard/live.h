@@ -11,7 +11,6 @@
 
 #include "resolver/control/dashboard/api.h"
 
-struct connections;
 struct evhttp_request;
 struct event_base;
 struct live;
@@ -20,8 +19,11 @@ struct live;
 #define LIVE_EVERY_MS 1000
 #define LIVE_UNREAD_MAX (256 << 10) /* octets that wait for one stream when the next are due */
 
-struct live *live_new(
-	struct dashboard *dashboard, struct event_base *base, struct connections *connections);
+/* Whether the stream of that request, whose client is there, may go on; asked every few seconds. */
+typedef bool live_may_follow_fn(void *context, struct evhttp_request *request);
+
+struct live *live_new(struct dashboard *dashboard, struct event_base *base,
+	live_may_follow_fn *may_follow, void *context);
 
 /* Makes the request a stream. The connection's state must be set by the caller. False: there are
  * enough, and nothing was sent. */
