@@ -30,7 +30,7 @@ const words = (row) => [row.words ?? []].flat().map((one) => element('p', {}, na
 
 const changeColumns = [
 	{ key: 'time', label: 'When', head: true, cell: (row) => when(row.time, 'moment') },
-	{ key: 'from', label: 'From', cell: (row) => clientLink(row.from) },
+	{ key: 'from', label: 'From', cell: (row) => row.from === 'command' ? 'command' : clientLink(row.from) },
 	{ key: 'what', label: 'What', sort: false, cell: (row) => what(row.what) },
 	{ key: 'result', label: 'Result', cell: (row) => element('span', { class: `chip ${row.result === 'done' ? 'good' : 'warn'}` }, name(String(row.result))) },
 	{ key: 'words', label: 'What the daemon said', value: (row) => [row.words].flat().join(' '), cell: words },
