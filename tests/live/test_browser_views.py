@@ -149,7 +149,7 @@ def test_story_as_data(browser, site):
     """Pure parts of the chart: its gist, ticks, heights, CSV, names of files."""
     browser.expect("status of 404").open(site.url + "/policy").wait("h1", "Policy")
     found = in_page(browser, """
-        const story = await import('/story-data.js');
+        const story = { ...await import('/story-data.js'), ...await import('/story-files.js') };
         const hour = (at) => new Date(Date.UTC(2026, 10, 14, 20) + at * 3600e3).toISOString();
         const make = (lists, more) => story.model({ query: '65.55.158.118', span_hours: 1, ...more,
             series: Object.entries(lists).map(([source, list]) => ({ source, sum: list.reduce((a, b) => a + b, 0) })),

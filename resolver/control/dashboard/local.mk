@@ -79,6 +79,7 @@ DASHBOARD_WEB = \
 	resolver/control/dashboard/web/states.js \
 	resolver/control/dashboard/web/story-chart.js \
 	resolver/control/dashboard/web/story-data.js \
+	resolver/control/dashboard/web/story-files.js \
 	resolver/control/dashboard/web/story-picture.js \
 	resolver/control/dashboard/web/table.js \
 	resolver/control/dashboard/web/theme.js \
@@ -86,6 +87,7 @@ DASHBOARD_WEB = \
 	resolver/control/dashboard/web/view-changes.js \
 	resolver/control/dashboard/web/view-client.js \
 	resolver/control/dashboard/web/view-clients.js \
+	resolver/control/dashboard/web/view-drops.js \
 	resolver/control/dashboard/web/view-health.js \
 	resolver/control/dashboard/web/view-overview.js \
 	resolver/control/dashboard/web/view-policy.js \

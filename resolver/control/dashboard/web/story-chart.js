@@ -9,7 +9,7 @@
  */
 import { element, fill, visible } from './dom.js';
 import { count } from './format.js';
-import { csv, fileName, gist, model, rowWords, zone } from './story-data.js';
+import { gist, model, rowWords, zone } from './story-data.js';
 import { Picture, drawSwatch, palette } from './story-picture.js';
 
 const HELP = 'Drag across the chart to zoom. With the keyboard: arrows walk through the hours, + and − zoom, Home shows all, Escape hides the numbers.';
@@ -30,12 +30,6 @@ export function chartLibrary() {
 	return library;
 }
 
-function download(blob, file) {
-	const url = URL.createObjectURL(blob);
-	element('a', { href: url, download: file }).click();
-	setTimeout(() => URL.revokeObjectURL(url), 10000);
-}
-
 // --- the table ---
 
 function numbersTable(data, title) {
@@ -47,31 +41,6 @@ function numbersTable(data, title) {
 			data.series.map((one) => element('th', { scope: 'col', class: 'number' }, one.label)))),
 		element('tbody', {}, rows.map((at) => element('tr', {}, element('th', { scope: 'row' }, rowWords(data, at)),
 			data.series.map((one) => element('td', { class: 'number' }, count(one.counts[at])))))));
-}
-
-// --- the PNG ---
-
-/* The picture with what stands around it on the page: title, gist, legend. */
-function picturePng(picture, title, done) {
-	const scale = picture.canvas.width / picture.canvas.clientWidth, width = picture.canvas.clientWidth;
-	const shown = picture.shown(), colours = picture.colours, head = 62 + 22 * shown.length;
-	const sheet = element('canvas', { width: picture.canvas.width, height: picture.canvas.height + head * scale });
-	const context = sheet.getContext('2d');
-	const write = (text, x, y, font, colour) => {
-		Object.assign(context, { font: `${font} system-ui, sans-serif`, fillStyle: colour });
-		context.fillText(text, x, y, width - x - 16);
-	};
-	context.fillStyle = colours.page;
-	context.fillRect(0, 0, sheet.width, sheet.height);
-	context.drawImage(picture.canvas, 0, head * scale);
-	context.scale(scale, scale);
-	write(title, 16, 26, '600 16px', colours.text);
-	write(gist(picture.data), 16, 46, '13px', colours.muted);
-	shown.forEach((one, at) => {
-		drawSwatch(context, one.source, colours, 16, 54 + 22 * at);
-		write(`${one.label}: ${count(one.sum)}`, 56, 66 + 22 * at, '13px', colours.text);
-	});
-	sheet.toBlob(done, 'image/png');
 }
 
 // --- around the picture ---
@@ -108,14 +77,15 @@ function scaleButton(story, words, logarithmic) {
 }
 
 function toolbar(story, title) {
-	const { picture, data } = story;
+	const { picture } = story;
+	const files = (act) => import('./story-files.js').then(act, () => picture.say('The dashboard does not answer: nothing was saved.'));
 	const reset = element('button', { type: 'button', disabled: true, onclick: () => picture.showAll() }, 'Show all');
 	picture.onzoom = () => { reset.disabled = !picture.zoomed(); };
 	return element('div', { class: 'chart-tools' },
 		element('div', { role: 'group', 'aria-label': 'Scale', class: 'joined' }, scaleButton(story, 'Linear', false), scaleButton(story, 'Logarithmic', true)),
 		reset,
-		element('button', { type: 'button', onclick: () => download(new Blob([csv(story.data)], { type: 'text/csv' }), fileName(data, 'csv')) }, 'CSV'),
-		element('button', { type: 'button', onclick: () => picturePng(picture, title, (blob) => download(blob, fileName(data, 'png'))) }, 'PNG'));
+		element('button', { type: 'button', onclick: () => files((module) => module.saveCsv(story.data)) }, 'CSV'),
+		element('button', { type: 'button', onclick: () => files((module) => module.savePng(picture, title)) }, 'PNG'));
 }
 
 class Story {

@@ -133,23 +133,3 @@ export function gist(data) {
 	const rest = data.series.filter((one) => one.sum && !told.has(one.source)).map((one) => `${count(one.sum)} ${one.label}`);
 	return [...parts, ...ratioWords(data), ...rest, endWords(data, last)].join(', ');
 }
-
-// --- CSV ---
-
-// RFC 4180; what a spreadsheet would take for a formula gets an apostrophe, as in `teredown export`.
-function field(text) {
-	const safe = /^[=+\-@'\t\r]/.test(text) ? `'${text}` : text;
-	return /[",\r\n]|^ | $/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
-}
-
-// Every row with all series, shown or not; times are UTC.
-export function csv(data) {
-	const head = ['from (UTC)', 'to (UTC)', ...data.series.map((one) => one.label)];
-	const utc = (date) => date.toISOString().replace('.000Z', 'Z');
-	const rows = data.from.map((from, at) => [utc(from), utc(data.to[at]), ...data.series.map((one) => String(one.counts[at]))]);
-	return [head, ...rows].map((row) => row.map(field).join(',') + '\r\n').join('');
-}
-
-// A file's name out of what was asked for, whatever that was.
-export const fileName = (data, extension) =>
-	`teredown-${data.query.replace(/[^A-Za-z0-9.-]+/g, '-').replace(/^[.-]+|[.-]+$/g, '').slice(0, 80) || 'chart'}.${extension}`;

@@ -8,7 +8,7 @@
  */
 import { get } from './api.js';
 import { addressLink, clientLink, dnsName, element, fill, modeChip, name, nameLink, pathOf, zoneLink } from './dom.js';
-import { count, plural, rate, share, span, when } from './format.js';
+import { count, plural, rate, span, when } from './format.js';
 import { partsPage } from './parts.js';
 import { modeButtons, notices } from './policy-actions.js';
 import { command, empty } from './states.js';
@@ -180,41 +180,9 @@ async function showWord(root, what, { signal, policyChanged }) {
 	return () => end?.();
 }
 
-/* --- no word --- */
-
-const DESTINATIONS = [column('address', 'Destination', (row) => addressLink(row.address), { head: true }), number('drops', 'Dropped'),
-	number('share', 'Share', { cell: (row) => share(row.share) }), column('tunnel', 'Tunnel', (row) => row.udp3544 ? 'UDP 3544' : row.proto41 ? 'protocol 41' : none),
-	number('lookups', 'Lookups'), number('ratio', 'Drops for each', { cell: (row) => rate(row.ratio) }),
-	column('names', 'Names', (row) => row.names.length ? row.names.map((one) => [nameLink(one), ' ']) : 'no lookup here', { sort: false }),
-	column('clients', 'Clients', (row) => [row.clients.slice(0, 3).map((one) => [clientLink(one.client), ' ']), row.clients.length > 3 ? `and ${count(row.clients.length - 3)} more` : null],
-		{ sort: false })];
-
-function askForm(navigate) {
-	const field = element('input', { name: 'q', type: 'search', required: true, maxlength: 255, autocomplete: 'off', autocapitalize: 'none', spellcheck: 'false', placeholder: '65.55.158.118' });
-	const submit = (event) => {
-		event.preventDefault();
-		navigate(pathOf('address', field.value.trim()));
-	};
-	return element('form', { class: 'row', onsubmit: submit }, element('label', {}, 'Address, name or client ', field), element('button', { type: 'submit', class: 'primary' }, 'Look up'));
-}
-
-const noDrops = () => empty('No log of a firewall was read.', 'Which destinations it drops, and which names led there: ', command('teredown ingest /var/log/firewall.log'));
-
-async function showDrops(root, { signal, navigate }) {
-	root.append(element('p', { class: 'muted' }, 'Which name gave it, who asked, since when, how often; and whether it is blocked.'), askForm(navigate));
-	const draw = (parts, { destinations }) => parts.table('drops', 'What firewalls drop most, in eight days', destinations,
-		{ columns: DESTINATIONS, sort: 'drops', order: 'desc', unit: ['destination', 'destinations'], empty: noDrops, page: 50 });
-	const load = () => get('drops', { since: '8d', limit: 500 }, signal).catch((problem) => {
-		if (problem.status !== 404)
-			throw problem;
-		return { destinations: [] };
-	});
-	await partsPage(root, ['drops'], { load, draw }, signal);
-}
-
 export async function show(root, [what], context) {
 	const asked = what || context.query.get('q')?.trim();
 	if (asked && !what)
 		return context.navigate(pathOf('address', asked));
-	return what ? showWord(root, what, context) : showDrops(root, context);
+	return what ? showWord(root, what, context) : (await import('./view-drops.js')).show(root, context);
 }

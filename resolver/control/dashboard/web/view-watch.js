@@ -12,7 +12,6 @@ import { partsPage } from './parts.js';
 import { modeButtons, modeNow, notices } from './policy-actions.js';
 import { bars } from './spark.js';
 import { command, empty } from './states.js';
-import { storyChart } from './story-chart.js';
 
 const EVERY_MS = 2000;
 const CLIENTS = 500;
@@ -98,9 +97,9 @@ async function showZone(root, zone, { signal, policyChanged }) {
 	function drawChart(parts, { from, counts }) {
 		const timeline = timelineOf(zone, from, { 'dns-watched': counts });
 		parts.once('chart', 'Seven days', (body) => {
-			chart = storyChart(body, timeline, `Hits an hour of ${zone}`);
+			chart = import('./story-chart.js').then(({ storyChart }) => storyChart(body, timeline, `Hits an hour of ${zone}`));
 		});
-		chart.then((story) => story.update(timeline));
+		chart.then((story) => story.update(timeline), () => { /* the page says itself that the dashboard is away */ });
 	}
 	function draw(parts, { zone: one, policy }) {
 		parts.show('mode', null, [one.mode, one.until, policy?.zones.map((row) => [row.mode, row.until]), policy?.groups], () => modeNodes(one, policy, done));
@@ -111,7 +110,7 @@ async function showZone(root, zone, { signal, policyChanged }) {
 	}
 	root.append(element('p', {}, element('a', { href: '/watch' }, '‹ All classes')), place);
 	page = await partsPage(root, ['mode', 'figures', 'chart', 'clients', 'names'], { load: () => loadZone(zone, signal), draw, every: EVERY_MS }, signal);
-	return async () => (await chart)?.end();
+	return () => chart?.then((story) => story.end(), () => {});
 }
 
 export async function show(root, [zone], context) {
