@@ -61,3 +61,6 @@ tests_unit_test_options_redis_SOURCES = tests/unit/test_options_redis.c $(OPTION
 tests_unit_test_options_redis_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_options_redis_LDADD = $(OPTIONS_TEST_LIBS)
 endif
+
+# Of README; made by tests/live/test_browser.py.
+EXTRA_DIST += doc/pictures/address.png doc/pictures/overview.png doc/pictures/phone.png doc/pictures/policy.png

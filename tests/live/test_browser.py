@@ -117,6 +117,7 @@ def keep_picture(browser, name, **look):
     if not folder:
         return
     browser.look(**look)
+    browser.wait("#live", "^live", 60)
     browser.script("scrollTo(0, 0); document.activeElement.blur()")
     settled(browser)
     path = browser.screenshot(os.path.join(folder, name + ".png"), whole=False)
