@@ -23,6 +23,7 @@
 #include "resolver/control/dashboard/context.h"
 #include "resolver/control/dashboard/dashboard.h"
 #include "resolver/control/dashboard/handlers.h"
+#include "resolver/control/dashboard/session.h"
 #include "resolver/control/dashboard/watch.h"
 #include "tests/unit/redis_server.h"
 
@@ -766,8 +767,9 @@ static int begin(void **state)
 		.watch = watch_cache_new()};
 	pthread_mutex_init(&dashboard.options_mutex, NULL);
 	pthread_mutex_init(&dashboard.gate.mutex, NULL);
+	dashboard.sessions = sessions_new(&dashboard);
 	context = api_context_new(&dashboard);
-	return wrapped.options && dashboard.watch && context ? 0 : -1;
+	return wrapped.options && dashboard.watch && dashboard.sessions && context ? 0 : -1;
 }
 
 static int finish(void **state)
@@ -775,6 +777,7 @@ static int finish(void **state)
 	json_decref(object);
 	strbuf_deinit(&reply.body);
 	api_context_free(context);
+	sessions_free(dashboard.sessions);
 	watch_cache_free(&dashboard.watch);
 	options_free(wrapped.options);
 	return stop_server(state);
