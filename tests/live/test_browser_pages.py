@@ -274,6 +274,11 @@ def test_states(browser, own):
     browser.click(".stale-line button", "Try again")
     browser.gone(".stale-line")
 
+    site.redis.kill()
+    site.board.stop()
+    site.board.start()
+    browser.open(site.url + "/").wait("[aria-labelledby=o-tunnel]", "Not known: Redis has not been read", 30)
+
 
 def test_fleet_without_a_stream(browser, own):
     """Two resolvers in one page, all or one. Where server-sent events do not come through the overview is asked for, and goes on; what

@@ -52,9 +52,14 @@ function tunnelWords(rows) {
 	return `${many} asked for a tunnel; ${active ? `${active === clients.size ? (active === 1 ? 'it is' : 'all are') : active === 1 ? 'one is' : `${active} are`} still asking` : 'none in the last 15 minutes'}.`;
 }
 
+/* Nobody is tunnelling, or nobody has looked? */
+const knownOf = ({ day, state }) => day ? 'yes' : state?.redis === 'off' ? 'off' : 'not yet';
+
 function tunnelling({ rows, zones, known }) {
-	if (!known)
-		return empty('Not known: Redis has not been read since the dashboard started.', 'What was counted meanwhile will stand here once it answers.');
+	if (known === 'off')
+		return empty('Not known: nothing is recorded here.', 'The configuration says ', command('redis = "off"'), '.');
+	if (known === 'not yet')
+		return empty('Not known: Redis has not been read since the dashboard started.', 'What is counted meanwhile stands here once it answers.');
 	if (!rows.length)
 		return empty('Nobody asks for a tunnel.', 'No client has asked for a name of a watched or blocked zone. To see one here: ', command('dig @RESOLVER teredo.ipv6.microsoft.com'));
 	const modes = new Map(zones.map((zone) => [zone.zone, zone.mode]));
@@ -163,14 +168,12 @@ export async function show(root, parts, { signal }) {
 	}
 
 	const offOverview = live.on('overview', (overview) => {
-		const { latency, state } = overview;
-		const rows = overview.tunnelling ?? [], all = overview.zones ?? [], hours = overview.hours ?? [], upstreams = overview.upstreams ?? [];
-		const sums = overview.day ?? {}, current = overview.now ?? {};
+		const { tunnelling: rows = [], zones: all = [], day: sums, hours = [], now: current = {}, latency, upstreams = [] } = overview;
 		const cached = hours.map((hour) => hour.queries ? hour.cached / hour.queries : null);
 		rates.splice(0, rates.length, ...cached.slice(-KEPT));
 		zones.node.hidden = day.node.hidden = false;
-		drawWho({ rows, zones: all, known: rows.length > 0 || Boolean(overview.day && (state?.as_of || state?.redis === 'ok')), active: rows.map(isActive) });
-		drawTiles({ day: sums, hours, now: current, rates, latency, upstreams });
+		drawWho({ rows, zones: all, known: knownOf(overview), active: rows.map(isActive) });
+		drawTiles({ day: sums ?? {}, hours, now: current, rates, latency, upstreams });
 		drawZones(all);
 		drawHours(hours);
 	});
