@@ -509,18 +509,6 @@ enum access_sign_in access_sign_in(struct access *access, const char *token, con
 	return result;
 }
 
-bool access_has(struct access *access, const char *id)
-{
-	uint8_t octets[DIGEST_SIZE];
-
-	if (!digest_from_text(id, octets))
-		return false;
-	pthread_mutex_lock(&access->lock);
-	bool has = session_table_has(&access->table, octets, steady_ms());
-	pthread_mutex_unlock(&access->lock);
-	return has;
-}
-
 bool access_sign_out(struct access *access, const char *id)
 {
 	uint8_t octets[DIGEST_SIZE];

@@ -77,10 +77,6 @@ bool access_admits(struct access *access, enum access_rule rule, const struct ac
 const char *access_cookie_id(
 	const struct access *access, const char *header, char out[ACCESS_ID_TEXT_SIZE]);
 
-/* Whether that session is open still, which does not count as its being in use: what goes on for
- * long (a stream) asks now and then, and ends. Does not wait. */
-bool access_has(struct access *access, const char *id);
-
 /* To be called once a second. Looks whether the token's file is another one, which ends all
  * sessions, and writes to the journal what was refused. Waits. */
 void access_look(struct access *access);

@@ -86,14 +86,6 @@ bool session_table_touch(struct session_table *table, const uint8_t id[DIGEST_SI
 	return true;
 }
 
-bool session_table_has(
-	const struct session_table *table, const uint8_t id[DIGEST_SIZE], int64_t now_ms)
-{
-	size_t at = find(table, id);
-
-	return at < SESSIONS_MAX && end_of(&table->sessions[at]) > now_ms;
-}
-
 void session_table_csrf(
 	const struct session_table *table, const uint8_t id[DIGEST_SIZE], uint8_t out[DIGEST_SIZE])
 {

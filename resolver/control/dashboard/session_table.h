@@ -43,10 +43,6 @@ void session_table_begin(
 bool session_table_touch(struct session_table *table, const uint8_t id[DIGEST_SIZE], int64_t now_ms,
 	int64_t *left_ms);
 
-/* The same without using it. */
-bool session_table_has(
-	const struct session_table *table, const uint8_t id[DIGEST_SIZE], int64_t now_ms);
-
 /* The CSRF token of the session with this id, whether there is one or not. */
 void session_table_csrf(
 	const struct session_table *table, const uint8_t id[DIGEST_SIZE], uint8_t out[DIGEST_SIZE]);
