@@ -22,6 +22,8 @@ import logs
 from browser import browser, need_browser # noqa: F401 (a fixture)
 from harness import until
 
+pytestmark = pytest.mark.alone # as test_browser_pages.py
+
 TEREDO, ADDRESS = "teredo.ipv6.microsoft.com", "65.55.158.118"
 ASKING = {"127.0.60.77": 30, "127.0.60.41": 20, "127.0.60.40": 10}
 NAMES = {"127.0.60.77": "kiosk.corp.example", "127.0.60.41": "lab-pc.corp.example"}

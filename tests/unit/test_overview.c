@@ -441,8 +441,8 @@ static void test_hostile_names(void **state)
 {
 	static const char *const names[] = {"<script>alert(1)</script>", "\"},{\"client\":\"x",
 		"back\\slash\\u0000", "tab\tnewline\nreturn\r",
-		"\xe2\x80\xae"
-		"evil",
+		("\xe2\x80\xae"
+		 "evil"),
 		"\xff\xfe\x80", "%s%n%d", "'; DROP TABLE clients", "\x01\x02\x1b[31m"};
 	enum { NAMES = sizeof(names) / sizeof(names[0]) };
 	char longest[256];
