@@ -16,7 +16,7 @@ from browser import browser, need_browser # noqa: F401 (a fixture)
 from harness import until
 
 # Chromium takes a processor for itself: beside it, tests that are particular about milliseconds would fail.
-pytestmark = [pytest.mark.alone, pytest.mark.waits]
+pytestmark = pytest.mark.alone
 
 TEREDO, ADDRESS = "teredo.ipv6.microsoft.com", "65.55.158.118"
 ASKING = {"127.0.60.77": 30, "127.0.60.41": 20, "127.0.60.40": 10}

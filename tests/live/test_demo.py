@@ -20,7 +20,7 @@ import week
 from demo_run import Demo, ask_page, need_demo
 from harness import until
 
-pytestmark = [pytest.mark.alone, pytest.mark.waits]
+pytestmark = pytest.mark.alone
 
 HOURS = 24
 COPIED = ("bootstrap", "tests/live", "zones")
