@@ -1,13 +1,13 @@
 noinst_LIBRARIES += resolver/control/libcontrol.a
 resolver_control_libcontrol_a_SOURCES = \
 	resolver/control/buckets.c resolver/control/buckets.h \
-	resolver/control/dashboard/client_set.c resolver/control/dashboard/client_set.h \
-	resolver/control/dashboard/client_table.c resolver/control/dashboard/client_table.h \
 	resolver/control/change_words.c resolver/control/change_words.h \
 	resolver/control/chart.c resolver/control/chart.h \
 	resolver/control/cli.c resolver/control/cli.h \
 	resolver/control/cli_store.c \
 	resolver/control/client.c resolver/control/client.h \
+	resolver/control/client_set.c resolver/control/client_set.h \
+	resolver/control/client_table.c resolver/control/client_table.h \
 	resolver/control/command_cache.c \
 	resolver/control/command_dashboard.c \
 	resolver/control/command_decode.c \

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "resolver/control/dashboard/client_table.h"
+#include "resolver/control/client_table.h"
 #include "resolver/control/rule_hits.h"
 #include "resolver/control/told_teredo.h"
 #include "resolver/telemetry/redis/schema.h"

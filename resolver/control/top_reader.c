@@ -13,7 +13,7 @@
 #include <sys/random.h>
 #include <time.h>
 
-#include "resolver/control/dashboard/client_table.h"
+#include "resolver/control/client_table.h"
 #include "resolver/control/top_state.h"
 
 #define REFRESH_MS 1000

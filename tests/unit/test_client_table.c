@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-#include "resolver/control/dashboard/client_table.h"
+#include "resolver/control/client_table.h"
 #include "tests/unit/redis_server.h"
 
 #define TIMEOUT_MS 10000

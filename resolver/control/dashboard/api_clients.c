@@ -5,7 +5,7 @@
 
 #include "resolver/control/dashboard/api_command.h"
 #include "resolver/control/dashboard/client_json.h"
-#include "resolver/control/dashboard/client_table.h"
+#include "resolver/control/client_table.h"
 #include "resolver/control/dashboard/dashboard.h"
 #include "resolver/control/dashboard/handlers.h"
 

@@ -19,7 +19,7 @@
 
 #include "lib/base/log.h"
 #include "resolver/control/dashboard/assets.h"
-#include "resolver/control/dashboard/client_table.h"
+#include "resolver/control/client_table.h"
 #include "resolver/control/dashboard/host.h"
 #include "resolver/control/dashboard/http.h"
 #include "resolver/control/dashboard/overview.h"

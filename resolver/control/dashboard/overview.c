@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "resolver/control/dashboard/client_table.h"
+#include "resolver/control/client_table.h"
 #include "resolver/control/dashboard/dashboard.h"
 #include "resolver/control/dashboard/hours_json.h"
 #include "resolver/control/dashboard/overview_private.h"

@@ -3,7 +3,7 @@
  * An entry is one block with the client in it, and a block for each of the few texts beside it. One
  * arena for all was rejected: rows are exchanged one by one for as long as the process lives.
  */
-#include "resolver/control/dashboard/client_set.h"
+#include "resolver/control/client_set.h"
 
 #include <stdlib.h>
 #include <string.h>

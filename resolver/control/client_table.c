@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Redis has three orders of clients (queries, watched, blocked) and the page has eight, so all
+ * Redis has three orders of clients (queries, watched, blocked) and people sort by eight, so all
  * clients are kept here. What has changed is told by the last-seen times of `clients`, of which
  * only the newest are read; whether that was all is told by a sum: the queries of all clients
  * together are those of the resolver. Counts that come late, for clients that were seen long ago,
@@ -9,14 +9,14 @@
  * Reading every client each time was rejected (10,000 of them are 60 ms of Redis), as was a sorted
  * set for each column, which every batch would have to write.
  */
-#include "resolver/control/dashboard/client_table.h"
+#include "resolver/control/client_table.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "resolver/control/dashboard/client_set.h"
+#include "resolver/control/client_set.h"
 #include "resolver/telemetry/redis/schema.h"
 
 #define NAME_MAX_SIZE 256

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * All clients of what a page is about (one resolver, or the sums over a fleet), kept from one
- * request to the next, so that sorting by any column, searching and paging ask Redis for what has
- * changed only. Any thread may call; one at a time reads Redis, without holding the lock, and the
- * others are answered from what is there.
+ * All clients of one resolver, or their sums over a fleet, kept from one question to the next for
+ * the dashboard and the screen of `teredown top`, so that sorting by any column, searching and
+ * paging ask Redis for what has changed only. Any thread may call; one at a time reads Redis,
+ * without holding the lock, and the others are answered from what is there.
  *
  * It holds as many clients as `clients-max` lets Redis hold; what a fleet has beyond that is
  * counted. Who was forgotten or folded into "*other" leaves it with the next complete reading,
