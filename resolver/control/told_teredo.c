@@ -43,7 +43,15 @@ void told_teredo_json(const struct told_teredo *told, struct strbuf *out)
 	strbuf_json_key(out, "told_teredo");
 	strbuf_append_char(out, '{');
 	output_json_time(out, "since", told->since_ms);
-	output_json_time(out, "last", told->last_ms);
+	output_json_time(out, "last", told->last_ms > 0 ? told->last_ms : told->since_ms);
 	strbuf_json_text(out, "server", told->server);
 	strbuf_append_char(out, '}');
+}
+
+void told_teredo_json_or_null(const struct told_teredo *told, struct strbuf *out)
+{
+	if (told->since_ms)
+		told_teredo_json(told, out);
+	else
+		strbuf_json_text(out, "told_teredo", NULL);
 }

@@ -20,3 +20,5 @@ void told_teredo_words(
 
 /* "told_teredo":{"since":…,"last":…,"server":…}; nothing of a client that was told none. */
 void told_teredo_json(const struct told_teredo *told, struct strbuf *out);
+/* The same for answers that always have the key: null of a client that was told none. */
+void told_teredo_json_or_null(const struct told_teredo *told, struct strbuf *out);

@@ -10,10 +10,10 @@
 
 #include "lib/dns/address.h"
 #include "policy/groups.h"
-#include "resolver/control/dashboard/client_json.h"
 #include "resolver/control/dashboard/dashboard.h"
 #include "resolver/control/dashboard/handlers.h"
 #include "resolver/control/fleet_hours.h"
+#include "resolver/control/told_teredo.h"
 #include "resolver/feeds.h"
 #include "resolver/telemetry/redis/reader_clients.h"
 #include "resolver/telemetry/redis/schema.h"
@@ -198,13 +198,12 @@ static void append_client(const struct view *view, struct strbuf *out)
 	static const enum client_counter shown[] = {COUNTER_queries, COUNTER_watched,
 		COUNTER_blocked, COUNTER_cached, COUNTER_nxdomain};
 	const struct reader_fields *fields = &view->fields;
+	const struct told_teredo told = told_teredo_of(fields);
 
 	strbuf_json_text(out, "client", view->client);
 	strbuf_json_text(out, "name", reader_field_text(fields, "name"));
 	strbuf_json_text(out, "forwarder", reader_field_text(fields, "forwarder"));
-	client_told_json(out, reader_field_i64(fields, "told_teredo", 0),
-		reader_field_i64(fields, "told_teredo_last", 0),
-		reader_field_text(fields, "told_teredo_server"));
+	told_teredo_json_or_null(&told, out);
 	for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
 		strbuf_json_u64(out, client_counter_name(shown[i]), counter_of(view, shown[i]));
 	output_json_time(out, "first", reader_field_i64(fields, "first_seen", 0));

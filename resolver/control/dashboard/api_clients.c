@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "resolver/control/dashboard/api_command.h"
-#include "resolver/control/dashboard/client_json.h"
 #include "resolver/control/client_table.h"
 #include "resolver/control/dashboard/dashboard.h"
 #include "resolver/control/dashboard/handlers.h"
+#include "resolver/control/told_teredo.h"
 
 #define LIMIT_MISSING 100
 #define LIMIT_MAX 1000
@@ -60,12 +60,14 @@ static bool read_query(
 
 static void append_row(struct strbuf *out, const struct reader_client_row *row)
 {
+	const struct told_teredo told = {row->told_ms, row->told_last_ms, row->told_server};
+
 	output_json_next(out);
 	strbuf_append_char(out, '{');
 	strbuf_json_text(out, "client", row->client);
 	strbuf_json_text(out, "name", row->name);
 	strbuf_json_text(out, "forwarder", row->forwarder);
-	client_told_json(out, row->told_ms, row->told_last_ms, row->told_server);
+	told_teredo_json_or_null(&told, out);
 	strbuf_json_u64(out, "queries", row->queries);
 	strbuf_json_u64(out, "watched", row->watched);
 	strbuf_json_u64(out, "blocked", row->blocked);

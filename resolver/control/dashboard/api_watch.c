@@ -9,6 +9,7 @@
 #include "resolver/control/dashboard/dashboard.h"
 #include "resolver/control/dashboard/handlers.h"
 #include "resolver/control/dashboard/watch.h"
+#include "resolver/control/told_teredo.h"
 #include "resolver/telemetry/redis/schema.h"
 
 #define NAMES_LISTED 20
@@ -33,16 +34,9 @@ static bool is_other(const char *client)
 
 static void told_json(const struct watch_client *row, struct strbuf *out)
 {
-	strbuf_json_key(out, "told_teredo");
-	if (!row->told_ms) {
-		strbuf_append_text(out, "null");
-		return;
-	}
-	strbuf_append_char(out, '{');
-	output_json_time(out, "since", row->told_ms);
-	output_json_time(out, "last", row->told_last_ms);
-	strbuf_json_text(out, "server", row->server);
-	strbuf_append_char(out, '}');
+	const struct told_teredo told = {row->told_ms, row->told_last_ms, row->server};
+
+	told_teredo_json_or_null(&told, out);
 }
 
 static void fresh_json(const struct watch_zone *zone, struct strbuf *out)

@@ -23,7 +23,6 @@ resolver_control_libcontrol_a_SOURCES += \
 	resolver/control/dashboard/api_client.c \
 	resolver/control/dashboard/api_clients.c \
 	resolver/control/dashboard/api_overview.c \
-	resolver/control/dashboard/client_json.c resolver/control/dashboard/client_json.h \
 	resolver/control/dashboard/context.c resolver/control/dashboard/context.h \
 	resolver/control/dashboard/dashboard.c resolver/control/dashboard/dashboard.h \
 	resolver/control/dashboard/digest.c resolver/control/dashboard/digest.h \

@@ -399,10 +399,7 @@ static enum td_error add_tunneller_json(
 	strbuf_json_u64(out, "hits", hits > 0 ? (uint64_t)hits : 0);
 	output_json_time(out, "since", since_ms);
 	output_json_time(out, "last", row->last_ms);
-	if (told.since_ms)
-		told_teredo_json(&told, out);
-	else
-		strbuf_append_text(out, ",\"told_teredo\":null");
+	told_teredo_json_or_null(&told, out);
 	strbuf_append_char(out, '}');
 	return TD_OK;
 }
