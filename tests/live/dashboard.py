@@ -28,17 +28,12 @@ class Reply:
         return "<%d %s>" % (self.status, self.body[:300])
 
 
-def is_built():
-    with open(os.path.join(harness.BUILD, "config.h")) as config:
-        return "#define HAVE_DASHBOARD 1" in config.read()
-
-
 class Dashboard(harness.Process):
     """Reads the configuration of the daemon, to which `options` are added (dashboard-…; an underscore stands for a hyphen). Reading is open
     unless they say otherwise."""
 
     def __init__(self, folder, daemon, name="dashboard", fleet=False, environment=None, **options):
-        if not is_built():
+        if not harness.is_built_with("DASHBOARD"):
             harness.missing("this build has no dashboard")
         self.port = harness.free_port()
         self.daemon = daemon

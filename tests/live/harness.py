@@ -71,6 +71,12 @@ def missing(what):
     (pytest.fail if CHECK_ALL else pytest.skip)(what)
 
 
+def is_built_with(what):
+    """Whether configure found what this build may go without: "NCURSES", "DASHBOARD", …"""
+    with open(os.path.join(BUILD, "config.h")) as config:
+        return "#define HAVE_%s 1\n" % what in config.read()
+
+
 _given_ports = set()
 PORTS = range(12000, 32000) # below those that the kernel gives to clients
 PORT_SHARES = 32 # of runs beside each other (pytest-xdist), so that none takes a port that another has just found free
