@@ -616,6 +616,12 @@ static void test_watch_zone(void **state)
 	rows = json_object_get(object, "clients");
 	assert_int_equal(json_array_size(rows), 5);
 	assert_string_equal(text_of(json_array_get(rows, 0), "client"), "192.0.2.21");
+	/* The same on every page, wherever it stands among them. */
+	put("ZADD teredown:{gw1}:watch:teredo 80 *other");
+	ASK(api_get_watch_zone, "teredo", "limit", "1");
+	assert_int_equal(number_of(object, "others"), 80);
+	ASK(api_get_watch_zone, "teredo", "limit", "10", "offset", "24");
+	assert_int_equal(number_of(object, "others"), 80);
 	ASK(api_get_watch_zone, "special-use");
 	check_problem(404, "no zone");
 }

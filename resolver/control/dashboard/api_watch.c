@@ -175,13 +175,14 @@ static void set_firsts(struct page *page, const struct watch_firsts *firsts, con
 	page->cut = page->cut || firsts->cut;
 }
 
-/* Most hits first; the member of a bound is none of them. */
+/* Most hits first; the member of a bound is none of them, and may stand on another page. */
 static enum td_error load_page(
 	struct cli *cli, struct fleet *fleet, const char *zone, struct page *page)
 {
 	struct watch_firsts firsts;
 	struct fleet_hits hits;
 	size_t most = (size_t)(page->offset + page->limit) + 1, clients = 0;
+	int64_t others = 0;
 
 	enum td_error error = fleet_zone_hits(fleet, &cli->arena, zone, most, &hits);
 	page->rows = arena_alloc(&cli->arena, (hits.count + 1) * sizeof(*page->rows));
@@ -189,13 +190,15 @@ static enum td_error load_page(
 		return error != TD_OK ? error : TD_NOMEM;
 	for (size_t i = 0; i < hits.count && page->count < page->limit; i++) {
 		const struct fleet_hit *hit = &hits.rows[i];
-		if (is_other(hit->client))
-			page->others = hit->hits;
-		else if (clients++ >= page->offset)
+		if (!is_other(hit->client) && clients++ >= page->offset)
 			page->rows[page->count++] = (struct watch_client){
 				.client = hit->client, .hits = hit->hits, .last_ms = hit->last_ms};
 	}
-	error = watch_know_clients(cli, fleet, page->rows, page->count);
+	error = fleet_score(
+		fleet, &cli->arena, READER_ZONE_CLIENTS, zone, SCHEMA_OTHER, &others);
+	page->others = others > 0 ? (uint64_t)others : 0;
+	if (error == TD_OK)
+		error = watch_know_clients(cli, fleet, page->rows, page->count);
 	if (error == TD_OK)
 		error = watch_firsts_load(cli, fleet, 0, &firsts);
 	if (error == TD_OK)
