@@ -230,6 +230,29 @@ static void add_tunnellers(void)
 		"<img src=x>");
 }
 
+/* The zone of that name. */
+static json_t *zone_named(const char *name)
+{
+	size_t i;
+	json_t *zone;
+
+	json_array_foreach(at("zones"), i, zone)
+	{
+		if (strcmp(json_string_value(json_object_get(zone, "zone")), name) == 0)
+			return zone;
+	}
+	fail_msg("no zone %s", name);
+	return NULL;
+}
+
+static void assert_zone(const char *name, int clients, int hits)
+{
+	const json_t *zone = zone_named(name);
+
+	assert_int_equal(json_integer_value(json_object_get(zone, "clients")), clients);
+	assert_int_equal(json_integer_value(json_object_get(zone, "hits")), hits);
+}
+
 static void test_tunnelling(void **state)
 {
 	(void)state;
@@ -247,13 +270,25 @@ static void test_tunnelling(void **state)
 	assert_at("tunnelling.1.since", "2026-09-16T02:00:00.000000Z");
 	assert_null_at("tunnelling.1.told_teredo");
 	assert_null_at("tunnelling.2.since");
-	for (size_t i = 0; i < json_array_size(at("zones")); i++) {
-		json_t *zone = json_array_get(at("zones"), i);
-		if (strcmp(json_string_value(json_object_get(zone, "zone")), "teredo") != 0)
-			continue;
-		assert_int_equal(json_integer_value(json_object_get(zone, "hits")), 1491);
-		assert_int_equal(json_integer_value(json_object_get(zone, "clients")), 14);
+	assert_zone("teredo", 14, 1491);
+	assert_zone("isatap", 1, 82); /* what a bound took is no client, but its hits are hits */
+}
+
+/* Clients of several resolvers are counted once each, however many of them there are. */
+static void test_zones_of_a_fleet(void **state)
+{
+	(void)state;
+	need_redis();
+	for (int i = 0; i < 60; i++) {
+		int resolver = i < 30 ? 1 : 2;
+		put("ZADD teredown:{gw%d}:watch:teredo 2 192.0.2.%d", resolver, i);
+		put("ZADD teredown:{gw%d}:watch:teredo:last %lld 192.0.2.%d", resolver,
+			(long long)now_ms() - i, i);
 	}
+	put("ZADD teredown:{gw2}:watch:teredo 3 192.0.2.7");
+	put("ZADD teredown:{gw2}:watch:teredo:last 1700000000000 192.0.2.7");
+	ASK(api_overview, NULL, "resolver=*");
+	assert_zone("teredo", 60, 123);
 }
 
 static void test_day_and_rates(void **state)
@@ -291,11 +326,13 @@ static void test_redis_away(void **state)
 	need_redis();
 	count_hour(1, 0, "queries", 100);
 	add_tunnellers();
+	put("HSET teredown:{gw1}:meta gauge_upstreams_state 9.9.9.9:53=ok");
 	ASK(api_overview, NULL);
+	assert_at("upstreams.0.address", "9.9.9.9:53");
 	char *as_of = strdup(json_string_value(at("state.as_of")));
 	put("CONFIG SET maxclients 1");
 	put("CLIENT KILL TYPE normal SKIPME yes");
-	let_it_age();
+	usleep((OVERVIEW_SLOW_MS + 20) * 1000); /* all of it is due */
 	ASK(api_overview, NULL);
 	put("CONFIG SET maxclients 1000");
 	assert_int_equal(status, 200);
@@ -304,6 +341,7 @@ static void test_redis_away(void **state)
 	assert_at("state.as_of", as_of);
 	assert_number("day.queries", 100); /* not 0 */
 	assert_int_equal(json_array_size(at("tunnelling")), 10);
+	assert_int_equal(json_array_size(at("upstreams")), 1);
 	assert_null_at("now.watched_per_s");
 	free(as_of);
 	usleep(2100 * 1000);
@@ -559,6 +597,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_nothing_recorded, begin, end),
 		cmocka_unit_test_setup_teardown(test_tunnelling, begin, end),
+		cmocka_unit_test_setup_teardown(test_zones_of_a_fleet, begin, end),
 		cmocka_unit_test_setup_teardown(test_day_and_rates, begin, end),
 		cmocka_unit_test_setup_teardown(test_redis_away, begin, end),
 		cmocka_unit_test_setup_teardown(test_redis_off, begin, end),

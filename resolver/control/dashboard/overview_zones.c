@@ -2,9 +2,9 @@
 /*
  * Upstreams, zones, and who hit a tunnel zone last. What the daemon says of them is of this second,
  * so that a change of mode shows at once; what Redis says is looked up every few seconds. All reads
- * are bounded: the heads of the last-hit lists, the rules of a zone (a thousand at most,
- * whose sum is that of the zone), and, for when a client was first seen in a zone, the newest of
- * the events, looked through once for each that is not known yet.
+ * are bounded: the figures of a zone as the other pages have them (zones.h), the heads of the
+ * last-hit lists, and, for when a client was first seen in a zone, the newest of the events, looked
+ * through once for each that is not known yet.
  */
 #include "resolver/control/dashboard/overview_private.h"
 
@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "resolver/control/attributes.h"
+#include "resolver/control/dashboard/zones.h"
 #include "resolver/control/json_view.h"
 #include "resolver/control/told_teredo.h"
 #include "resolver/telemetry/redis/schema.h"
@@ -273,20 +274,17 @@ static void add_tunneller(struct tunnellers *all, const struct tunneller *one)
 static enum td_error read_zone(
 	struct overview_facts *facts, const struct zone_view *zone, struct tunnellers *all)
 {
-	struct arena *arena = &facts->context->cli->arena;
-	struct reader_ranks newest, rules;
-	uint64_t hits = 0;
-	enum td_error error = fleet_ranks(facts->fleet, arena, READER_ZONE_LAST, zone->name,
-		OVERVIEW_TUNNELLING_MAX + 1, &newest, NULL);
+	struct cli *cli = facts->context->cli;
+	struct zone_totals totals;
+	struct reader_ranks newest;
+	enum td_error error = zone_totals_load(cli, facts->fleet, zone->name, &totals);
 
 	if (error == TD_OK)
-		error = fleet_ranks(facts->fleet, arena, READER_RULES, zone->name, READER_ROWS_MAX,
-			&rules, NULL);
+		error = fleet_ranks(facts->fleet, &cli->arena, READER_ZONE_LAST, zone->name,
+			OVERVIEW_TUNNELLING_MAX + 1, &newest, NULL);
 	if (error != TD_OK)
 		return error;
-	for (size_t i = 0; i < rules.count; i++)
-		hits += rules.rows[i].value > 0 ? (uint64_t)rules.rows[i].value : 0;
-	keep_known(facts->overview, zone->name, newest.total, hits);
+	keep_known(facts->overview, zone->name, totals.clients, totals.hits);
 	for (size_t i = 0; i < newest.count && zone->has_tunnel; i++) {
 		const struct tunneller one = {
 			newest.rows[i].member, zone->name, newest.rows[i].value};
@@ -469,7 +467,9 @@ enum td_error overview_read_zones(struct overview_facts *facts, bool is_due)
 		error = read_figures(facts, zones);
 	write_zones(overview, zones, &shown);
 	keep_piece(&overview->zones, &shown, TD_OK);
-	if (error == TD_OK && (is_due || (facts->has_daemon && !facts->whole)))
+	/* With nobody who could say, they stay as they were known. */
+	bool is_said = facts->fleet || (facts->has_daemon && facts->ours);
+	if (error == TD_OK && is_said && (is_due || (facts->has_daemon && !facts->whole)))
 		error = read_upstreams(facts, &upstreams);
 	else
 		upstreams.failed = true;
