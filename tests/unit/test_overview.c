@@ -17,6 +17,7 @@
 
 #include <cmocka.h>
 #include <jansson.h>
+#include <pthread.h>
 
 #include "resolver/control/client_table.h"
 #include "resolver/control/dashboard/context.h"
@@ -31,6 +32,16 @@ static struct dashboard dashboard;
 static struct api_context *context;
 static json_t *answer;
 static int status;
+
+/* The monotonic clock of all that is tested, which a test can put forward (-Wl,--wrap). */
+static int64_t ahead_ms;
+int64_t __real_dashboard_mono_ms(void);
+int64_t __wrap_dashboard_mono_ms(void);
+
+int64_t __wrap_dashboard_mono_ms(void)
+{
+	return __real_dashboard_mono_ms() + ahead_ms;
+}
 
 static int begin(void **state)
 {
@@ -50,6 +61,7 @@ static int begin(void **state)
 	dashboard.clients = client_tables_new(seed, 1000);
 	dashboard.overviews = overviews_new();
 	context = api_context_new(&dashboard);
+	ahead_ms = 0;
 	return context && dashboard.options->options ? 0 : -1;
 }
 
@@ -349,6 +361,40 @@ static void test_redis_away(void **state)
 	assert_at("state.redis", "ok");
 }
 
+static void *ask_beside(void *unused)
+{
+	struct api_context *own = api_context_new(&dashboard);
+	const struct api_request request = {.body = "", .from = "127.0.0.1", .cookie = ""};
+	struct api_reply reply;
+
+	if (!own || !api_context_begin(own, &reply))
+		return NULL;
+	api_overview(own, &request, &reply);
+	strbuf_deinit(&reply.body);
+	api_context_free(own);
+	return unused;
+}
+
+/* While one is built the last one is told, but not that of an hour ago. */
+static void test_old_figures_are_not_told(void **state)
+{
+	pthread_t builder;
+
+	(void)state;
+	need_redis();
+	count_hour(1, 0, "queries", 100);
+	ASK(api_overview, NULL);
+	assert_number("day.queries", 100);
+	count_hour(1, 0, "queries", 100);
+	ahead_ms = 3600000;
+	put("CLIENT PAUSE 500");
+	assert_int_equal(pthread_create(&builder, NULL, ask_beside, NULL), 0);
+	usleep(150 * 1000); /* Redis keeps it waiting */
+	ASK(api_overview, NULL);
+	pthread_join(builder, NULL);
+	assert_number("day.queries", 200);
+}
+
 static void test_redis_off(void **state)
 {
 	struct options *options;
@@ -600,6 +646,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_zones_of_a_fleet, begin, end),
 		cmocka_unit_test_setup_teardown(test_day_and_rates, begin, end),
 		cmocka_unit_test_setup_teardown(test_redis_away, begin, end),
+		cmocka_unit_test_setup_teardown(test_old_figures_are_not_told, begin, end),
 		cmocka_unit_test_setup_teardown(test_redis_off, begin, end),
 		cmocka_unit_test_setup_teardown(test_fleet_overview, begin, end),
 		cmocka_unit_test_setup_teardown(test_hours, begin, end),

@@ -119,6 +119,7 @@ tests_unit_test_access_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_access_LDADD = $(CONTROL_TEST_LIBS)
 tests_unit_test_overview_SOURCES = tests/unit/test_overview.c tests/unit/redis_server.h
 tests_unit_test_overview_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS)
+tests_unit_test_overview_LDFLAGS = -Wl,--wrap=dashboard_mono_ms
 tests_unit_test_overview_LDADD = $(CONTROL_TEST_LIBS) $(JANSSON_LIBS)
 tests_unit_test_rates_SOURCES = tests/unit/test_rates.c
 tests_unit_test_rates_CFLAGS = $(TEST_CFLAGS)

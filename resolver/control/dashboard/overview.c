@@ -457,15 +457,18 @@ static bool build(struct overview *overview, struct api_context *context,
 	return true;
 }
 
+static bool is_older(const struct overview *overview, int64_t age_ms)
+{
+	return overview->text.length == 0 || dashboard_mono_ms() - overview->built_ms >= age_ms;
+}
+
 /* With the lock. True: what is there is told; false: it has to be built. */
 static bool tell_fresh(
 	struct overviews *overviews, const struct overview *overview, struct api_reply *reply)
 {
-	while (overview->building && overview->text.length == 0)
+	while (overview->building && is_older(overview, OVERVIEW_OLD_MS))
 		pthread_cond_wait(&overviews->built, &overviews->mutex);
-	if (overview->text.length == 0 ||
-		(!overview->building &&
-			dashboard_mono_ms() - overview->built_ms >= OVERVIEW_FRESH_MS))
+	if (!overview->building && is_older(overview, OVERVIEW_FRESH_MS))
 		return false;
 	strbuf_append(&reply->body, overview->text.data, overview->text.length);
 	return true;

@@ -4,8 +4,9 @@
  * of differences, and the last known figures for a time when Redis or the daemon is away. One for
  * each resolver that is asked for, and one for all of them.
  *
- * Whoever finds it older than a second builds it; who comes meanwhile gets the last one. Any thread
- * that has a context (api.h).
+ * Whoever finds it older than a second builds it; who comes meanwhile gets the last one, unless
+ * nobody has asked for so long that this would be of another time. Any thread that has a context
+ * (api.h).
  */
 #pragma once
 
@@ -13,6 +14,7 @@
 
 #define OVERVIEWS_MAX 8       /* of one process: what is asked for least recently makes room */
 #define OVERVIEW_FRESH_MS 900 /* so long it is told again as it is */
+#define OVERVIEW_OLD_MS 10000 /* so long it is told while a newer one is built */
 #define OVERVIEW_SLOW_MS 3000 /* how often zones and who hit them are looked up */
 
 struct overviews;
