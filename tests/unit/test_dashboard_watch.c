@@ -420,6 +420,24 @@ static void test_health(void **state)
 	json_decref(printed);
 }
 
+/* A connection that broke is opened anew, however soon one asks again. */
+static void test_health_heals(void **state)
+{
+	(void)state;
+	if (!redis)
+		skip();
+	for (int i = 0; i < 2; i++) {
+		const char *resolver = i ? "gw1" : "*";
+		ASK(api_get_health, NULL, "resolver", resolver);
+		assert_string_equal(text_of(json_object_get(object, "redis"), "state"), "ok");
+		put("CLIENT KILL TYPE normal SKIPME yes");
+		ASK(api_get_health, NULL, "resolver", resolver);
+		assert_string_equal(text_of(json_object_get(object, "redis"), "state"), "away");
+		ASK(api_get_health, NULL, "resolver", resolver);
+		assert_string_equal(text_of(json_object_get(object, "redis"), "state"), "ok");
+	}
+}
+
 /* Redis is away: what is known of the rest is shown, and which of the two it is. */
 static void test_redis_away(void **state)
 {
@@ -810,6 +828,7 @@ int main(void)
 		cmocka_unit_test_setup(test_verify, fill_anew),
 		cmocka_unit_test_setup(test_policy_without_daemon, fill_anew),
 		cmocka_unit_test_setup(test_health, fill_anew),
+		cmocka_unit_test_setup(test_health_heals, fill_anew),
 		cmocka_unit_test_setup(test_redis_away, fill_anew),
 		cmocka_unit_test_setup(test_events, fill_anew),
 		cmocka_unit_test_setup(test_transactions, fill_anew),
@@ -822,5 +841,6 @@ int main(void)
 		cmocka_unit_test_setup(test_nothing_is_recorded, fill_anew),
 		cmocka_unit_test(test_plain_words),
 	};
+	signal(SIGPIPE, SIG_IGN);
 	return cmocka_run_group_tests(tests, begin, finish);
 }

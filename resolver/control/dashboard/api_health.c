@@ -70,21 +70,18 @@ static void append_number(struct strbuf *out, const char *key, bool known, int64
 		strbuf_json_text(out, key, NULL);
 }
 
-static void append_redis(
-	struct cli *cli, struct fleet *fleet, const char *words, struct strbuf *out)
+static void append_redis(struct cli *cli, const struct memory *memory, const char *words,
+	struct strbuf *out)
 {
-	struct memory memory = {.cli = cli};
 	bool off = strcmp(cli->options->redis, "off") == 0;
 
-	if (fleet && fleet_each(fleet, take_memory, &memory) != TD_OK)
-		words = fleet_words(fleet);
 	strbuf_json_key(out, "redis");
 	strbuf_append_char(out, '{');
 	strbuf_json_text(out, "state", off ? "off" : *words ? "away" : "ok");
 	strbuf_json_text(out, "words", *words ? words : NULL);
-	append_number(out, "memory_used", memory.known, memory.used);
-	append_number(out, "memory_max", memory.known, memory.max);
-	append_number(out, "pressure", memory.known, memory.pressure);
+	append_number(out, "memory_used", memory->known, memory->used);
+	append_number(out, "memory_max", memory->known, memory->max);
+	append_number(out, "pressure", memory->known, memory->pressure);
 	strbuf_append_char(out, '}');
 }
 
@@ -129,9 +126,20 @@ static void append_dashboard(struct dashboard *dashboard, struct strbuf *out)
 	strbuf_append_char(out, '}');
 }
 
+/* It is opened anew the next time, however soon that is. */
+static void drop_fleet(struct api_context *context, struct fleet *fleet)
+{
+	struct api_reply unused = {.status = 200};
+
+	strbuf_init(&unused.body);
+	api_fleet_failed(context, fleet, &unused);
+	strbuf_deinit(&unused.body);
+}
+
 void api_get_health(
 	struct api_context *context, const struct api_request *request, struct api_reply *reply)
 {
+	struct memory memory = {.cli = context->cli};
 	struct api_request all = *request;
 	const char *words;
 
@@ -143,8 +151,11 @@ void api_get_health(
 		return;
 	away_begin(context, fleet, reply);
 	append_daemon(context->cli, &reply->body);
-	append_redis(context->cli, fleet, words, &reply->body);
+	bool failed = fleet && fleet_each(fleet, take_memory, &memory) != TD_OK;
+	append_redis(context->cli, &memory, failed ? fleet_words(fleet) : words, &reply->body);
 	append_fleet(context->cli, fleet, &reply->body);
 	append_dashboard(context->shared, &reply->body);
 	api_end(reply);
+	if (failed)
+		drop_fleet(context, fleet);
 }
