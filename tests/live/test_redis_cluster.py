@@ -209,4 +209,7 @@ def test_a_fleet(cluster, teredown, nsd):
         assert total() == askers[name].answered
     shown = daemons["gw-a"].run("top", "--fleet", "--json")
     assert str(sum(asker.answered for asker in askers.values())) in shown
+    # The list of resolvers is on a node of its own, connected to when it is wanted.
+    missed = daemons["gw-a"].command("top", "--resolver", "nobody")
+    assert missed.returncode == 3 and "gw-b" in missed.stdout, missed
     whole(cluster)

@@ -84,8 +84,9 @@ void reader_put(struct reader *reader, int count, const char *const arguments[])
 static enum td_error connect_to(
 	struct reader *reader, struct reader_connection **connection, const char *key)
 {
-	return reader_connection_open(connection, reader->url, reader->access, key,
-		reader->timeout_ms, reader->words, sizeof(reader->words));
+	return reader_connection_open(connection, reader->url,
+		reader->has_access ? &reader->access : NULL, key, reader->timeout_ms, reader->words,
+		sizeof(reader->words));
 }
 
 enum td_error reader_use_common(struct reader *reader)
@@ -115,7 +116,9 @@ struct reader *reader_open(const char *url, const struct redis_access *access, c
 
 	words[0] = '\0';
 	if (reader) {
-		reader->access = access;
+		reader->has_access = access != NULL;
+		if (access)
+			reader->access = *access;
 		reader->timeout_ms = timeout_ms;
 		reader->resolver = strdup(resolver);
 		reader->url = strdup(url);

@@ -26,11 +26,11 @@ struct reader;
 struct redis_access;
 
 /*
- * Connects to url (redis_address.h), with access for what it does not say (NULL: nothing; not
- * copied), and reads what belongs to resolver; a resolver each has a reader of its own, whose slot
- * of a cluster may lie elsewhere. On failure NULL, and the reason in words (READER_WORDS_MAX bytes,
- * no password in them); error, when not NULL, is TD_INVALID (the URL, a TLS file), TD_IO or
- * TD_REFUSED.
+ * Connects to url (redis_address.h), with access for what it does not say (NULL: nothing; its texts
+ * are not copied), and reads what belongs to resolver; a resolver each has a reader of its own,
+ * whose slot of a cluster may lie elsewhere. On failure NULL, and the reason in words
+ * (READER_WORDS_MAX bytes, no password in them); error, when not NULL, is TD_INVALID (the URL, a TLS
+ * file), TD_IO or TD_REFUSED.
  */
 struct reader *reader_open(const char *url, const struct redis_access *access, const char *resolver,
 	int timeout_ms, char *words, enum td_error *error);

@@ -10,6 +10,7 @@
 #include "lib/base/error.h"
 #include "resolver/telemetry/redis/reader.h"
 #include "resolver/telemetry/redis/reader_hours.h"
+#include "resolver/telemetry/redis/redis_address.h"
 
 #define READER_KEY_MAX 1536 /* a name takes up to 1025 */
 #define READER_SLICE 512    /* commands in one pipeline */
@@ -23,7 +24,8 @@ struct reader {
 	struct reader_connection *common; /* in a cluster: to the set of resolvers; NULL: not yet */
 	bool is_lost;
 	char *url, *resolver;
-	const struct redis_access *access;
+	struct redis_access access; /* of has_access; its texts are the caller's */
+	bool has_access;
 	int timeout_ms;
 	char words[READER_WORDS_MAX];
 };
