@@ -17,11 +17,14 @@
 #include "resolver/control/top_state.h"
 
 #define REFRESH_MS 1000
+#define RETRY_MS 3000  /* resolvers of a fleet that could not be read are tried again */
+#define RENEW_MS 30000 /* the same of all: there may be more */
 
 struct top_reader {
 	struct cli *cli;
 	struct fleet *fleet;
-	FILE *errors; /* where cli's went before */
+	int64_t opened_ms; /* monotonic */
+	FILE *errors;      /* where cli's went before */
 	struct client_tables *tables;
 	pthread_t thread;
 	pthread_mutex_t lock;
@@ -47,6 +50,14 @@ static int64_t wall_ms(void)
 	struct timespec ts;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static int64_t mono_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
@@ -94,12 +105,23 @@ static enum td_error read_table(struct top_reader *reader, const struct order *o
 	return top_table_sort(table, column, order->wish.ascending) ? TD_OK : TD_NOMEM;
 }
 
+/* A resolver that failed once is set aside for as long as its fleet is open. */
+static bool is_worn(const struct top_reader *reader)
+{
+	const struct fleet *fleet = reader->fleet;
+
+	return fleet && fleet->whole &&
+	       mono_ms() - reader->opened_ms > (fleet_missing(fleet) ? RETRY_MS : RENEW_MS);
+}
+
 /* Redis again, when it was away. False, with the words for the screen. */
 static bool open_fleet(struct top_reader *reader, char words[TOP_WORDS_MAX])
 {
 	char *text = NULL;
 	size_t size = 0;
 
+	if (is_worn(reader))
+		fleet_close(&reader->fleet);
 	if (reader->fleet)
 		return true;
 	reader->cli->errors = open_memstream(&text, &size);
@@ -108,6 +130,7 @@ static bool open_fleet(struct top_reader *reader, char words[TOP_WORDS_MAX])
 		return false;
 	}
 	reader->fleet = cli_fleet(reader->cli);
+	reader->opened_ms = mono_ms();
 	fclose(reader->cli->errors);
 	reader->cli->errors = reader->errors;
 	if (!reader->fleet && text) {
@@ -225,6 +248,7 @@ struct top_reader *top_reader_new(struct cli *cli, struct fleet *fleet)
 	}
 	reader->cli = cli;
 	reader->fleet = fleet;
+	reader->opened_ms = mono_ms();
 	reader->errors = cli->errors;
 	reader->tables = client_tables_new(seed, cli->options->clients_max);
 	pthread_mutex_init(&reader->lock, NULL);
