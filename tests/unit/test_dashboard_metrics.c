@@ -107,7 +107,8 @@ static struct reader_field meta[] = {{"gauge_answered", "90"}, {"gauge_received"
 	{"gauge_cache_misses", "many"}, {"gauge_latency_cached", "0 2 1 " ZEROES " 9"},
 	{"gauge_latency_forwarded", "1 2 3"},
 	{"gauge_upstreams_state", "9.9.9.9:53=ok [2001:db8::1]:53=backoff broken"}};
-static struct reader_field totals[] = {{"cached", "70"}, {"event_new-client", "2"}};
+static struct reader_field totals[] = {{"cached", "70"}, {"event_new-client", "2"},
+	{"event_clock", "1"}};
 static struct reader_rank top[] = {{"192.0.2.7", 60}, {"*other", 5}, {"192.0.2.8", 20}};
 static struct reader_rank last[] = {{"192.0.2.8", 1700000000500}, {"*other", 1700000000400}};
 static struct reader_client_row told[] = {
@@ -143,6 +144,9 @@ static void redis_alone_speaks(void **state)
 		has_line(text, "teredown_events_total{resolver=\"gw2\",kind=\"new-client\"} 2"));
 	assert_true(has_line(
 		text, "teredown_events_total{resolver=\"gw2\",kind=\"remediated-back\"} 0"));
+	assert_true(
+		has_line(text, "teredown_events_total{resolver=\"gw2\",kind=\"forwarder\"} 0"));
+	assert_true(has_line(text, "teredown_events_total{resolver=\"gw2\",kind=\"clock\"} 1"));
 	assert_true(has_line(
 		text, "teredown_last_batch_timestamp_seconds{resolver=\"gw2\"} 1700000000.123000"));
 	assert_true(has_line(text, "teredown_daemon_info{resolver=\"gw2\",version=\"9\\\"9\"} 1"));

@@ -129,6 +129,8 @@ static const struct row rows[] = {
 	EVENT("start"),
 	EVENT("store-lost"),
 	EVENT("store-found"),
+	EVENT("forwarder"),
+	EVENT("clock"),
 	{"teredown_cache_hits_total", C, "Questions answered from the cache.", "cache_hits",
 		FROM_FIGURE, NULL, NULL},
 	{"teredown_cache_misses_total", C, "Questions that the cache had no good answer for.",
