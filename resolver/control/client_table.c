@@ -167,6 +167,7 @@ struct gathering {
 	bool gone;                           /* somebody was folded into "*other", or forgotten */
 	int64_t queries_least, queries_most; /* what the sum may be */
 	uint64_t clients_least, clients_most;
+	uint64_t beyond; /* clients that were not even listed */
 };
 
 static const struct source *source_before(const struct client_table *table, const char *resolver)
@@ -211,6 +212,8 @@ static enum td_error read_listed(struct gathering *gathering, struct fleet_membe
 		error = client_set_add(&once, seen->rows[i].member);
 		rows[count++].client = seen->rows[i].member;
 	}
+	if (seen->count == READER_ROWS_MAX && seen->total > count)
+		gathering->beyond += seen->total - count;
 	rows[count++].client = SCHEMA_OTHER;
 	if (error == TD_OK)
 		error = sum_rows(gathering, member, arena, rows, count);
@@ -329,6 +332,7 @@ static enum td_error gather(struct gathering *gathering)
 			(gathering->fleet->count + 1) * sizeof(*gathering->sources));
 		gathering->queries_least = gathering->queries_most = 0;
 		gathering->clients_least = gathering->clients_most = 0;
+		gathering->beyond = 0;
 		error = gather_once(gathering, &again);
 		gathering->full = gathering->full || again;
 	} while (again);
@@ -392,7 +396,7 @@ static enum td_error put_rows(struct client_tables *tables, struct gathering *ga
 {
 	struct client_table *table = gathering->table;
 	struct client_set whole, before;
-	uint64_t beyond = gathering->rows.by_client.dropped;
+	uint64_t beyond = gathering->beyond + gathering->rows.by_client.dropped;
 	enum td_error error = TD_OK;
 
 	client_set_init(&whole, tables->seed, tables->most);

@@ -223,6 +223,7 @@ static enum td_error load_all_clients(struct cli *cli, struct fleet *fleet,
 	table->sorted = column;
 	table->ascending = wish->ascending;
 	table->whole = true;
+	table->exact = page.beyond == 0;
 	return TD_OK;
 }
 

@@ -273,6 +273,21 @@ static void test_bound(void **state)
 	assert_int_equal(page.beyond, 19);
 }
 
+/* Redis may hold more of them than are ever listed. */
+static void test_more_than_are_listed(void **state)
+{
+	(void)state;
+	need_redis();
+	put("EVAL %s 0", "for i = 1, 100006 do "
+			 "redis.call('ZADD', 'teredown:{gw1}:clients', 1700000000000 + i, 'id-' .. i) "
+			 "end "
+			 "redis.call('ZADD', 'teredown:{gw1}:clients', 1, '*other')");
+	count(1, "id-100006", 3, T0 + 100006);
+	all();
+	assert_int_equal(page.total, 1); /* of the others there is nothing but the time */
+	assert_int_equal(page.beyond, 6);
+}
+
 /* --- orders, search, pages --- */
 
 static void expect_order(enum client_column column, bool ascending, const char *words)
@@ -444,6 +459,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_only_what_changed, begin, end),
+		cmocka_unit_test_setup_teardown(test_more_than_are_listed, begin, end),
 		cmocka_unit_test_setup_teardown(test_late_counts, begin, end),
 		cmocka_unit_test_setup_teardown(test_who_goes, begin, end),
 		cmocka_unit_test_setup_teardown(test_fleet, begin, end),
