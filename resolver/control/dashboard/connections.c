@@ -154,6 +154,7 @@ void connections_add(struct connections *all, struct bufferevent *stream)
 {
 	struct connection *connection = NULL;
 
+	bufferevent_setwatermark(stream, EV_READ, 0, CONNECTION_INPUT_MAX);
 	make_room(all);
 	if (all->count < sizeof(all->open) / sizeof(all->open[0]))
 		connection = calloc(1, sizeof(*connection));

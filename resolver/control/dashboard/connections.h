@@ -8,6 +8,9 @@
  * There are at most CONNECTIONS_MAX. One more, and another is closed: of those that wait, send or
  * read, the one that has done so for longest. One whose request is being answered, and a stream, is
  * left alone. Loop only.
+ *
+ * What a client sends while it is not its turn stays with the kernel beyond CONNECTION_INPUT_MAX:
+ * evhttp goes on reading while a reply or a stream goes, and keeps all of it, however much.
  */
 #pragma once
 
@@ -19,6 +22,8 @@ struct dashboard;
 struct event_base;
 
 #define CONNECTIONS_MAX 512
+#define CONNECTION_INPUT_MAX \
+	(128 << 10) /* octets that are read ahead; a request has to fit, body and all */
 #define CONNECTION_REQUEST_MS 10000 /* for a request to come */
 #define CONNECTION_IDLE_MS 60000    /* between two requests */
 #define CONNECTION_REPLY_MS 60000   /* for a reply to go */
