@@ -122,9 +122,12 @@ def test_host(board):
 
 def test_length_said_twice(board):
     """Nothing is left in the connection that a proxy in front would take for another's request."""
-    for lengths in (b"Content-Length: 5\r\nContent-Length: 6", b"Content-Length: 5\r\nTransfer-Encoding: chunked"):
-        answer = raw(board, b"POST /healthz HTTP/1.1\r\nHost: localhost:%d\r\n%s\r\n\r\n0\r\n\r\nGET /healthz HTTP/1.1\r\n\r\n" % (board.port, lengths))
-        assert answer.startswith(b"HTTP/1.1 400 ") and answer.count(b"HTTP/1.1") == 1, answer
+    rest = b"0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: localhost:%d\r\n\r\n" % board.port
+    for method, path, lengths in ((b"POST", b"/healthz", b"Content-Length: 5\r\nContent-Length: 6"), (b"POST", b"/healthz", b"Content-Length: 5\r\nTransfer-Encoding: chunked"),
+            (b"POST", b"/%zz", b"Content-Length: 5\r\nContent-Length: 6"), (b"POST", b"/healthz", b"Transfer-Encoding: gzip, chunked"),
+            (b"HEAD", b"/healthz", b"Content-Length: 5"), (b"HEAD", b"/healthz", b"Transfer-Encoding: chunked")):
+        answer = raw(board, method + b" " + path + b" HTTP/1.1\r\nHost: localhost:%d\r\n%s\r\n\r\n" % (board.port, lengths) + rest)
+        assert answer.startswith(b"HTTP/1.1 400 ") and answer.count(b"HTTP/1.1") == 1, (method, path, lengths, answer)
 
 
 def test_bounds(board):

@@ -187,6 +187,19 @@ static bool endpoint_of(evutil_socket_t fd, bool peer, struct endpoint *out)
 	return endpoint_from_sockaddr(out, address);
 }
 
+/* Whoever stands in front of us might see the end of such a request elsewhere than we do, and take
+ * what is left for somebody else's: evhttp does not read the body of a HEAD, nor one in a coding
+ * that it does not know. */
+static bool is_end_in_doubt(struct evhttp_request *request)
+{
+	const char *coding = header(request, "Transfer-Encoding");
+	size_t said = count_headers(request, "Content-Length") +
+		      count_headers(request, "Transfer-Encoding");
+
+	return said > 1 || (coding && strcasecmp(coding, "chunked") != 0) ||
+	       (said && evhttp_request_get_command(request) == EVHTTP_REQ_HEAD);
+}
+
 /* cookie: room for the one that came. */
 static int check_session(struct http *http, struct evhttp_request *request,
 	const struct route *route, char cookie[ACCESS_ID_TEXT_SIZE], const char **words)
@@ -313,6 +326,13 @@ static bool prepare(struct http *http, struct evhttp_request *request, struct ex
 	struct endpoint peer = {.port = 0}, own = {.port = 0};
 	const char *words;
 
+	if (is_end_in_doubt(request)) {
+		evhttp_add_header(
+			evhttp_request_get_output_headers(request), "Connection", "close");
+		refuse(http, request, 400,
+			"where the request ends is said twice, or in a way that is not known here");
+		return false;
+	}
 	if (!target_parse(&exchange->target, evhttp_request_get_uri(request), &words)) {
 		refuse(http, request, 400, words);
 		return false;
@@ -320,14 +340,6 @@ static bool prepare(struct http *http, struct evhttp_request *request, struct ex
 	endpoint_of(socket_of(request), true, &peer);
 	endpoint_of(socket_of(request), false, &own);
 	address_to_text(&peer.address, exchange->from);
-	/* Whoever stands in front of us might read such a request otherwise than we do. */
-	if (count_headers(request, "Content-Length") + count_headers(request, "Transfer-Encoding") >
-		1) {
-		evhttp_add_header(
-			evhttp_request_get_output_headers(request), "Connection", "close");
-		refuse(http, request, 400, "the length of the request is said twice");
-		return false;
-	}
 	if (evbuffer_get_length(evhttp_request_get_input_buffer(request)) > API_BODY_MAX) {
 		refuse(http, request, 413, "the body of a request has 8192 octets at most");
 		return false;
