@@ -85,6 +85,10 @@ def test_methods(board):
     for _ in range(3):
         assert board.request("HEAD", "/", connection=connection).body == b""
         assert board.request("GET", "/healthz", connection=connection).body == b"ok\n"
+    # Of the stream too: it ends, and nobody follows.
+    head = board.request("HEAD", "/api/v1/live", connection=connection)
+    assert head.status == 200 and head.headers["content-type"] == "text/event-stream"
+    assert board.request("GET", "/healthz", connection=connection).body == b"ok\n"
     connection.close()
     for method, path in (("POST", "/healthz"), ("DELETE", "/app.css"), ("PUT", "/")):
         reply = board.request(method, path)

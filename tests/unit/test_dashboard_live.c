@@ -26,9 +26,11 @@
 
 #define OVERVIEW_SIZE (8 << 20) /* more than the kernel takes for a client that does not read */
 #define DEADLINE_MS 20000
+#define KERNEL_MAX (128 << 20) /* octets: more than both ends of a connection keep for it */
 
 static atomic_bool hanging;
 static atomic_int overview_size;
+static atomic_int places; /* where events begin, so far */
 
 /* In place of the real ones. */
 void live_build(struct api_context *context, struct api_reply *reply)
@@ -44,6 +46,7 @@ void live_build(struct api_context *context, struct api_reply *reply)
 
 struct live_events *live_events_new(void)
 {
+	places++;
 	return malloc(1);
 }
 
@@ -192,11 +195,83 @@ static void test_heartbeat(void **state)
 	close(reader);
 }
 
+static void until_nobody_follows(void)
+{
+	int64_t end_ms = dashboard_mono_ms() + DEADLINE_MS;
+
+	while (shared.figures.streams && dashboard_mono_ms() < end_ms)
+		event_base_loop(base, EVLOOP_ONCE);
+	assert_int_equal(shared.figures.streams, 0);
+}
+
+static void until_told(evutil_socket_t fd, const char *words)
+{
+	int64_t end_ms = dashboard_mono_ms() + DEADLINE_MS;
+	char text[65536] = "";
+	size_t got = 0;
+
+	while (!strstr(text, words) && dashboard_mono_ms() < end_ms) {
+		event_base_loop(base, EVLOOP_NONBLOCK);
+		ssize_t size = read(fd, text + got, sizeof(text) - 1 - got);
+		got += size > 0 ? (size_t)size : 0;
+		text[got] = '\0';
+		if (size < 0)
+			usleep(1000);
+	}
+	assert_non_null(strstr(text, words));
+}
+
+/* What came while nobody followed is told to nobody as new; who comes second misses nothing. */
+static void test_events_of_before(void **state)
+{
+	(void)state;
+
+	overview_size = 16;
+	until_nobody_follows();
+	int before = places;
+	evutil_socket_t first = follow();
+	until_told(first, "event: event");
+	assert_int_equal(places, before + 1);
+	evutil_socket_t second = follow();
+	until_told(second, "event: event");
+	assert_int_equal(places, before + 1);
+	close(first);
+	close(second);
+	until_nobody_follows();
+	first = follow();
+	until_told(first, "event: event");
+	assert_int_equal(places, before + 2);
+	close(first);
+}
+
+/* Nothing asks what a client sends behind its request, and it is not kept. */
+static void test_who_sends_on(void **state)
+{
+	static char chunk[1 << 16];
+	evutil_socket_t sender = follow();
+	int64_t begin_ms = dashboard_mono_ms(), taken_ms = begin_ms;
+	size_t taken = 0;
+	(void)state;
+
+	while (taken < KERNEL_MAX && dashboard_mono_ms() - taken_ms < 500) {
+		event_base_loop(base, EVLOOP_NONBLOCK);
+		ssize_t size = write(sender, chunk, sizeof(chunk));
+		taken += size > 0 ? (size_t)size : 0;
+		taken_ms = size > 0 ? dashboard_mono_ms() : taken_ms;
+	}
+	assert_true(taken > CONNECTION_INPUT_MAX && taken < KERNEL_MAX);
+	assert_int_equal(shared.figures.streams, 1);
+	close(sender);
+	until_nobody_follows();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_heartbeat),
 		cmocka_unit_test(test_who_does_not_read),
+		cmocka_unit_test(test_events_of_before),
+		cmocka_unit_test(test_who_sends_on),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

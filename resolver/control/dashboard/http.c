@@ -265,6 +265,11 @@ static void answer(struct http *http, struct evhttp_request *request, struct exc
 
 static void follow(struct http *http, struct evhttp_request *request)
 {
+	if (evhttp_request_get_command(request) == EVHTTP_REQ_HEAD) {
+		count(http, request, 200);
+		live_send_head(request);
+		return;
+	}
 	set_state(http, request, CONNECTION_STREAMING);
 	if (live_follow(http->dashboard->live, request))
 		http->dashboard->figures.requests++;

@@ -33,7 +33,9 @@ struct live {
 	int64_t checked_ms; /* monotonic: when that was asked for all streams */
 	struct pool *pool;
 	struct event *timer, *done;
+	bool alone;    /* nobody has listened since the last job */
 	bool building; /* the job is with the pool, which has what follows */
+	bool anew;     /* events from now on only */
 	struct strbuf next, events;
 
 	struct strbuf overview; /* as it was told last; "" before the first */
@@ -75,6 +77,16 @@ static void *start_sampler(void *shared)
 	return NULL;
 }
 
+/* What came while nobody listened is not new to who does now. False: out of memory. */
+static bool find_place(struct sampler *sampler, bool anew)
+{
+	if (anew) {
+		live_events_free(sampler->events);
+		sampler->events = live_events_new();
+	}
+	return sampler->events != NULL;
+}
+
 /* A line each for the name of the event and its data: JSON of ours has no line ends but the last.
  */
 static void append_overview(struct strbuf *out, struct strbuf *object)
@@ -102,7 +114,7 @@ static void sample(void *own, struct pool_job *job)
 	if (reply.status == 200)
 		append_overview(&live->next, &reply.body);
 	strbuf_deinit(&reply.body);
-	if (api_context_begin(sampler->context, &reply))
+	if (api_context_begin(sampler->context, &reply) && find_place(sampler, live->anew))
 		live_read_events(sampler->events, sampler->context, &live->events);
 	strbuf_deinit(&reply.body);
 }
@@ -180,8 +192,11 @@ static void drop_some(struct live *live)
 
 static void submit(struct live *live)
 {
-	if (!live->building)
-		live->building = pool_submit(live->pool, &live->job);
+	if (live->building)
+		return;
+	live->anew = live->alone;
+	live->alone = false;
+	live->building = pool_submit(live->pool, &live->job);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *argument)
@@ -193,10 +208,12 @@ static void on_timer(evutil_socket_t fd, short what, void *argument)
 	drop_some(live);
 	if (dashboard_mono_ms() - live->sent_ms > HEARTBEAT_MS)
 		tell_all(live, ": alive\n\n", 9);
-	if (live->count == 0)
-		event_del(live->timer);
-	else
+	if (live->count > 0) {
 		submit(live);
+		return;
+	}
+	live->alone = true;
+	event_del(live->timer);
 }
 
 static void on_done(evutil_socket_t fd, short what, void *argument)
@@ -229,10 +246,25 @@ static void greet(struct live *live, struct evhttp_request *request)
 		submit(live);
 }
 
+static void add_headers(struct evhttp_request *request)
+{
+	struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
+
+	exchange_add_headers(request);
+	evhttp_add_header(headers, "Content-Type", "text/event-stream");
+	evhttp_add_header(headers, "Cache-Control", "no-store");
+	evhttp_add_header(headers, "X-Accel-Buffering", "no");
+}
+
+void live_send_head(struct evhttp_request *request)
+{
+	add_headers(request);
+	evhttp_send_reply(request, 200, NULL, NULL);
+}
+
 bool live_follow(struct live *live, struct evhttp_request *request)
 {
 	const struct timeval every = {LIVE_EVERY_MS / 1000, LIVE_EVERY_MS % 1000 * 1000};
-	struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
 
 	for (size_t i = live->count; i-- > 0;)
 		if (!evhttp_request_get_connection(live->streams[i]))
@@ -241,10 +273,7 @@ bool live_follow(struct live *live, struct evhttp_request *request)
 		live->dashboard->figures.streams_refused++;
 		return false;
 	}
-	exchange_add_headers(request);
-	evhttp_add_header(headers, "Content-Type", "text/event-stream");
-	evhttp_add_header(headers, "Cache-Control", "no-store");
-	evhttp_add_header(headers, "X-Accel-Buffering", "no");
+	add_headers(request);
 	evhttp_send_reply_start(request, 200, NULL);
 	greet(live, request);
 	live->streams[live->count++] = request;

@@ -29,6 +29,9 @@ struct live *live_new(struct dashboard *dashboard, struct event_base *base,
  * enough, and nothing was sent. */
 bool live_follow(struct live *live, struct evhttp_request *request);
 
+/* Answers a HEAD: there is nothing that could be followed. */
+void live_send_head(struct evhttp_request *request);
+
 /* Before the evhttp is freed; waits at most so long for the thread. False as pool_stop: it must
  * stay as it is. */
 bool live_stop(struct live **live, int timeout_ms);
