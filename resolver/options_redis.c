@@ -276,25 +276,39 @@ struct redis_access options_redis_access(const struct options *options)
 		.tls_name = options->redis_tls_name};
 }
 
+/* Sentinels give addresses, no data, and know one password for all who ask. */
+static char *find_sentinel_password(const struct options *options, struct faults *faults)
+{
+	static const char sentinel[] = "sentinel:";
+
+	if (strncmp(options->redis, sentinel, sizeof(sentinel) - 1) != 0)
+		return NULL;
+	return find_password("redis-sentinel-password-file", options->redis_sentinel_password_file,
+		SENTINEL_PASSWORD_VARIABLE, 0, faults);
+}
+
 bool options_read_dashboard_password(struct options *options, char *why, size_t size)
 {
 	const char *path = options->dashboard_redis_password_file;
 	struct faults faults = {0};
 	char *user = strdup(options->dashboard_redis_user);
 	char *password = read_password("dashboard-redis-password-file", path, 0, &faults);
+	char *sentinel_password = find_sentinel_password(options, &faults);
 
-	if (!user || !password) {
+	if (!user || !password || faults.count) {
 		snprintf(why, size, "%s",
 			faults.count ? faults.items[0].words : error_text(TD_NOMEM));
 		forget(password);
+		forget(sentinel_password);
 		free(user);
 		faults_free(&faults);
 		return false;
 	}
 	faults_free(&faults);
-	forget(options->redis_password);
+	options_forget_redis(options);
 	free(options->redis_user);
 	options->redis_password = password;
+	options->redis_sentinel_password = sentinel_password;
 	options->redis_user = user;
 	return true;
 }

@@ -1042,8 +1042,8 @@ const struct option_row option_rows[] = {
 		.check = option_check_path_or_none,
 		.reloadable = true,
 		.help = "A file whose first line is the password of dashboard-redis-user. The "
-			"dashboard reads it, and none of the other files with passwords then; "
-			"teredownd does not."},
+			"dashboard reads it, and of the other files with passwords that of the "
+			"sentinels only; teredownd does not."},
 	{.name = "log-level",
 		.type = OPTION_WORD,
 		FIELD(log_level),

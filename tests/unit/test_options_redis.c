@@ -115,6 +115,35 @@ static void test_password_of_the_environment(void **state)
 	unsetenv("TEREDOWN_REDIS_SENTINEL_PASSWORD");
 }
 
+/* A user of its own: of the daemon's passwords only that of the sentinels is read, where there are any. */
+static void test_password_of_the_dashboard(void **state)
+{
+	(void)state;
+	char folder[2048], text[8192], why[512];
+	assert_non_null(getcwd(folder, sizeof(folder)));
+	write_file("page", "seen\n");
+	write_file("sentinel", "watched\n");
+	snprintf(text, sizeof(text),
+		NO_RESOLV_CONF "redis = \"sentinel://n@h\" redis-password-file = \"%s/none\" "
+			       "redis-sentinel-password-file = \"%s/sentinel\" dashboard-redis-user = page "
+			       "dashboard-redis-password-file = \"%s/page\"",
+		folder, folder, folder);
+	write_file("t.conf", text);
+	struct options *o = options_load_without_passwords("t.conf");
+	assert_non_null(o);
+	assert_true(options_read_dashboard_password(o, why, sizeof(why)));
+	assert_string_equal(options_redis_access(o).user, "page");
+	assert_string_equal(options_redis_access(o).password, "seen");
+	assert_string_equal(options_redis_access(o).sentinel_password, "watched");
+	options_free(o);
+	assert_int_equal(unlink("sentinel"), 0);
+	o = options_load_without_passwords("t.conf");
+	assert_non_null(o);
+	assert_false(options_read_dashboard_password(o, why, sizeof(why)));
+	assert_non_null(strstr(why, "redis-sentinel-password-file"));
+	options_free(o);
+}
+
 /* Whatever is wrong with the URL, no message repeats a part of it. */
 static void test_password_is_in_no_message(void **state)
 {
@@ -164,6 +193,7 @@ int main(void)
 		cmocka_unit_test(test_password_file),
 		cmocka_unit_test(test_bad_password_files),
 		cmocka_unit_test(test_password_of_the_environment),
+		cmocka_unit_test(test_password_of_the_dashboard),
 		cmocka_unit_test(test_password_is_in_no_message),
 		cmocka_unit_test(test_redis_forms),
 	};
