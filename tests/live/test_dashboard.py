@@ -237,6 +237,7 @@ def test_streams(board):
                 times.append(told["time"])
             assert times[0] < times[1]
         problem(board.request("GET", "/api/v1/live"), 503)
+        assert "\nteredown_dashboard_streams_refused_total 1\n" in board.request("GET", "/metrics").body.decode()
         streams.pop().close()
         def again():
             with contextlib.closing(dashboard.Stream(board)) as stream:

@@ -22,7 +22,7 @@
 	X(refused)         /* of these, with a status of 4xx or 503 */                      \
 	X(overloaded)      /* of these, because too many waited */                          \
 	X(evicted)         /* connections closed to make room for others */                 \
-	X(slow)            /* connections closed because a request took too long to come */ \
+	X(slow)            /* connections closed: a request or its reply took too long */   \
 	X(connections)     /* that are open */                                              \
 	X(streams)         /* of these, that follow /api/v1/live */                         \
 	X(streams_refused) /* because there were enough */                                  \

@@ -622,6 +622,16 @@ static void write_dashboard(struct writer *writer)
 	FIGURE("refused_total", METRIC_COUNTER, "Of these, refused ones.", refused)
 	FIGURE("connections", METRIC_GAUGE, "Open connections of the dashboard.", connections)
 	FIGURE("streams", METRIC_GAUGE, "Of these, pages that follow what happens.", streams)
+	FIGURE("overloaded_total", METRIC_COUNTER,
+		"Of the refused ones, those for which too many waited already.", overloaded)
+	FIGURE("connections_evicted_total", METRIC_COUNTER,
+		"Connections that were closed to make room for others.", evicted)
+	FIGURE("connections_slow_total", METRIC_COUNTER,
+		"Connections that were closed because a request or a reply took too long.", slow)
+	FIGURE("streams_refused_total", METRIC_COUNTER,
+		"Streams that were refused because there were enough.", streams_refused)
+	FIGURE("streams_dropped_total", METRIC_COUNTER,
+		"Streams that were closed because nobody read them.", streams_dropped)
 #undef FIGURE
 	write_access(writer);
 }
