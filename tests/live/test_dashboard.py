@@ -146,6 +146,21 @@ def test_bounds(board):
     assert board.request("GET", "/healthz").status == 200
 
 
+def test_chunk_without_end(board):
+    """The length of a chunk that goes on and on is not kept until its ten seconds are over."""
+    def descriptors():
+        return len(os.listdir("/proc/%d/fd" % board.pid))
+    before, begin = descriptors(), time.monotonic()
+    with socket.create_connection(("127.0.0.1", board.port), timeout=1) as sock:
+        sock.sendall(b"POST /healthz HTTP/1.1\r\nHost: localhost:%d\r\nTransfer-Encoding: chunked\r\n\r\n" % board.port)
+        board.until(lambda: descriptors() > before, "the connection is open")
+        with contextlib.suppress(OSError):
+            for _ in range(16):
+                sock.sendall(b"0" * 65536)
+        board.until(lambda: descriptors() <= before, "it was closed")
+        assert time.monotonic() - begin < 9
+
+
 def test_end(folder):
     """Both signals end it at once; what it says at the start is where it is open."""
     daemon = harness.Teredown(folder.path, "127.0.0.1:9", redis="off")

@@ -269,9 +269,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_heartbeat),
-		cmocka_unit_test(test_who_does_not_read),
 		cmocka_unit_test(test_events_of_before),
 		cmocka_unit_test(test_who_sends_on),
+		cmocka_unit_test(test_who_does_not_read),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

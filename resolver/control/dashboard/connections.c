@@ -109,14 +109,24 @@ static void on_look(evutil_socket_t fd, short what, void *argument)
 		event_del(all->timer);
 }
 
-/* The first octet of a request on a connection that was kept. */
+/* Whether evhttp takes what comes; else it lets it lie. */
+static bool is_read(enum connection_state state)
+{
+	return state == CONNECTION_READING || state == CONNECTION_IDLE;
+}
+
+/* The first octet of a request on a connection that was kept; or more than one that is read can
+ * be, such as the length of a chunk without an end. A mark alone would not do there: libevent
+ * calls who does not take what lies above it again and again. */
 static void on_input(struct evbuffer *buffer, const struct evbuffer_cb_info *info, void *argument)
 {
 	struct connection *connection = argument;
 
-	(void)buffer;
 	if (info->n_added > 0 && is_gone(connection))
 		bufferevent_disable(connection->stream, EV_READ);
+	if (is_read(connection->state) && !connection->ended &&
+		evbuffer_get_length(buffer) > CONNECTION_INPUT_MAX)
+		end(connection);
 	if (info->n_added == 0 || connection->state != CONNECTION_IDLE)
 		return;
 	connection->state = CONNECTION_READING;
@@ -154,7 +164,6 @@ void connections_add(struct connections *all, struct bufferevent *stream)
 {
 	struct connection *connection = NULL;
 
-	bufferevent_setwatermark(stream, EV_READ, 0, CONNECTION_INPUT_MAX);
 	make_room(all);
 	if (all->count < sizeof(all->open) / sizeof(all->open[0]))
 		connection = calloc(1, sizeof(*connection));
@@ -180,6 +189,8 @@ void connections_set(
 			continue;
 		all->open[i]->state = state;
 		all->open[i]->since_ms = dashboard_mono_ms();
+		bufferevent_setwatermark(all->open[i]->stream, EV_READ, 0,
+			is_read(state) ? 0 : CONNECTION_INPUT_MAX);
 		return;
 	}
 }

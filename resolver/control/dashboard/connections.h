@@ -10,7 +10,8 @@
  * left alone. Loop only.
  *
  * What a client sends while it is not its turn stays with the kernel beyond CONNECTION_INPUT_MAX:
- * evhttp goes on reading while a reply or a stream goes, and keeps all of it, however much.
+ * evhttp goes on reading while a reply or a stream goes, and keeps all of it, however much. A
+ * request that is longer is none, and its connection is closed.
  */
 #pragma once
 
