@@ -4,7 +4,7 @@
  * what the policy said just before: the configuration's mode by a reset, a mode set by command by setting it again.
  */
 import { get, post } from './api.js';
-import { element, fill, name, visible } from './dom.js';
+import { element, fill, name, showDialog, visible } from './dom.js';
 import { count, moment, now, plural } from './format.js';
 import { affected, isTunnel } from './policy-actions.js';
 import { failed } from './states.js';
@@ -94,7 +94,7 @@ function clientsLine({ clients, rows }) {
 /* --- the dialog --- */
 
 function choice(group, key, label, checked, onchange) {
-	return element('label', { class: 'choice' }, element('input', { type: 'radio', name: group, value: key, checked, onchange }), ' ', label);
+	return element('label', { class: 'choice' }, element('input', { type: 'radio', name: group, value: key, checked, autofocus: checked && group === 'mode', onchange }), ' ', label);
 }
 
 function groupChoice(policy, chosen, onchange) {
@@ -148,9 +148,7 @@ export function askMode(policy, wanted, done) {
 		groupChoice(policy, state.group, (group) => set({ group })),
 		line, who, place,
 		element('p', { class: 'row' }, act, element('button', { type: 'button', onclick: () => node.close() }, 'Leave it as it is'))));
-	node.addEventListener('close', () => node.remove());
 	say();
-	document.body.append(node);
-	node.showModal();
+	showDialog(node);
 	whoAsked(state.zone).then((found) => fill(who, clientsLine(found)), () => fill(who, 'Who asked for them is not known just now.'));
 }

@@ -44,23 +44,44 @@ export function svg(tag, properties = {}, ...children) {
 	return node;
 }
 
-/* The children anew. What had the focus gives it to what stands in its place: who goes by keyboard is not thrown out by a refresh. */
+/* The children anew. What had the focus gives it to what stands in its place, and what was unfolded (details with a data-key) stays so: who reads or goes by
+ * keyboard is not thrown out by a refresh. */
 export function fill(node, ...children) {
 	const had = node.contains(document.activeElement) && node !== document.activeElement ? document.activeElement : null;
+	const mark = (one) => one.getAttribute('href') || one.dataset.key || one.textContent;
+	const alike = () => [...node.querySelectorAll(had.localName)].filter((one) => mark(one) === mark(had));
+	const place = had ? alike().indexOf(had) : 0;
+	const unfolded = new Set([...node.querySelectorAll('details[data-key][open]')].map((one) => one.dataset.key));
 	const fragment = document.createDocumentFragment();
 	append(fragment, children);
 	node.replaceChildren(fragment);
-	if (had && !had.isConnected) {
-		const mark = (one) => one.getAttribute('href') || one.dataset.key || one.textContent;
-		[...node.querySelectorAll(had.localName)].find((one) => mark(one) === mark(had))?.focus({ preventScroll: true });
-	}
+	for (const one of node.querySelectorAll('details[data-key]'))
+		one.open ||= unfolded.has(one.dataset.key);
+	if (had && !had.isConnected)
+		(alike()[place] || alike()[0])?.focus({ preventScroll: true });
 	return node;
 }
 
-/* Somebody has marked text in it, to copy it: not the moment to draw it anew. */
+const HELD_MS = 30000;
+let markedAt = 0;
+document.addEventListener('selectionchange', () => { markedAt = Date.now(); });
+
+/* Somebody has marked text in it a moment ago, to copy it: not the moment to draw it anew. Marked text that is left there does not make a page old. */
 export function isMarked(node) {
 	const selection = getSelection();
-	return !selection.isCollapsed && node.contains(selection.anchorNode);
+	return !selection.isCollapsed && node.contains(selection.anchorNode) && Date.now() - markedAt < HELD_MS;
+}
+
+/* A dialog above the page, gone when it is closed. The focus goes back to what opened it, or to what was drawn in its place meanwhile. */
+export function showDialog(node) {
+	const from = document.activeElement, key = from?.dataset.key;
+	node.addEventListener('close', () => {
+		node.remove();
+		if (key && !from.isConnected && document.activeElement === document.body)
+			[...document.querySelectorAll('[data-key]')].find((one) => one.dataset.key === key)?.focus({ preventScroll: true });
+	});
+	document.body.append(node);
+	node.showModal();
 }
 
 const code = (character) => `<U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, '0')}>`;
@@ -83,9 +104,12 @@ export function name(text, properties = {}) {
 /* DNS names come with their last dot; people read them without. */
 export const dnsName = (text, properties) => name(text.length > 1 && text.endsWith('.') && !text.endsWith('\\.') ? text.slice(0, -1) : text, properties);
 
-export const pathOf = (page, what) => `/${page}/${encodeURIComponent(what)}`;
+/* "." (the root of DNS) and ".." would be taken for steps of a path. */
+export const isStep = (what) => /^\.\.?$/.test(what);
+export const pathOf = (page, what) => isStep(what) ? `/${page}?q=${what}` : `/${page}/${encodeURIComponent(what)}`;
 export const clientLink = (client) => element('a', { href: pathOf('clients', client) }, name(client));
 export const nameLink = (text) => element('a', { href: pathOf('address', text.replace(/(?<=[^\\.])\.$/, '')) }, dnsName(text));
 export const addressLink = (address) => element('a', { href: pathOf('address', address) }, name(address));
 export const zoneLink = (zone) => element('a', { href: pathOf('watch', zone) }, name(zone));
-export const modeChip = (mode, more) => element('span', { class: `chip mode-${/^[a-z]+$/.test(mode) ? mode : 'other'}` }, mode, more ? [' ', more] : null);
+/* A mode that is null is not known: the daemon is away, or another one. */
+export const modeChip = (mode, more) => element('span', { class: `chip mode-${/^[a-z]+$/.test(mode ?? '') ? mode : 'other'}` }, mode ?? 'unknown', more ? [' ', more] : null);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* What words mean here, and the keys. Loaded when somebody asks for it. */
-import { element, fill, modeChip } from './dom.js';
+import { element, fill, modeChip, showDialog } from './dom.js';
 
 const rows = (pairs) => element('dl', { class: 'facts' }, pairs.map(([what, words]) => element('div', {}, element('dt', {}, what), element('dd', {}, words))));
 const key = (text) => element('kbd', {}, text);
@@ -27,7 +27,5 @@ export function show(keys, setKeys) {
 		]),
 		element('p', {}, element('label', {}, element('input', { type: 'checkbox', checked: keys, onchange: (event) => setKeys(event.target.checked) }), ' Keys are on')),
 		element('p', { class: 'row' }, element('button', { class: 'primary', autofocus: true }, 'Close'))));
-	node.addEventListener('close', () => node.remove());
-	document.body.append(node);
-	node.showModal();
+	showDialog(node);
 }

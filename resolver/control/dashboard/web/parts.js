@@ -7,15 +7,6 @@ import { element, fill } from './dom.js';
 import { region } from './states.js';
 import { table } from './table.js';
 
-/* Runs draw(), which makes nodes anew, and gives the focus back to what stands in the place of what had it. */
-export function keepFocus(node, draw) {
-	const had = document.activeElement;
-	const key = had && node.contains(had) ? had.getAttribute('href') || had.dataset.key : null;
-	draw();
-	if (key && !had.isConnected)
-		[...node.querySelectorAll('[href], [data-key]')].find((one) => (one.getAttribute('href') || one.dataset.key) === key)?.focus();
-}
-
 /* On a narrow page a cell is a grid of its label and one node. */
 const oneNode = (column) => column.cell ? { ...column, cell: (row) => {
 	const content = column.cell(row);
@@ -43,7 +34,7 @@ export class Parts {
 		const part = this.parts.get(key);
 		part.section.hidden = data === null || data === undefined;
 		if (this.isNew(part, data))
-			keepFocus(part.section, () => fill(part.body || this.head(part, heading), make(data)));
+			fill(part.body || this.head(part, heading), make(data));
 	}
 
 	/* A table (table.js). Without rows it is there only if options.empty says what to do about that. */
@@ -53,7 +44,7 @@ export class Parts {
 		if (!this.isNew(part, rows))
 			return;
 		if (part.table)
-			return keepFocus(part.section, () => part.table.refresh(rows));
+			return part.table.refresh(rows);
 		part.table = table({ caption: heading, signal: this.signal, ...options, columns: options.columns.map(oneNode), rows });
 		this.head(part, heading).append(part.table.node);
 	}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* The dialog that asks for the token. Loaded when somebody has to sign in. */
 import { Problem, plain } from './api.js';
-import { element, fill } from './dom.js';
+import { element, fill, showDialog } from './dom.js';
 import { failed } from './states.js';
 
 async function send(token, take) {
@@ -37,12 +37,8 @@ function dialog(reason, take, done) {
 		element('p', { class: 'muted' }, 'It was shown once, when ', element('code', {}, 'teredown dashboard'), ' first started. Lost? ', element('code', {}, 'teredown dashboard --new-token'), ' makes another.'),
 		place,
 		element('p', { class: 'row' }, button, element('button', { type: 'button', onclick: () => node.close('') }, 'Not now'))));
-	node.addEventListener('close', () => {
-		node.remove();
-		done(node.returnValue === 'signed in');
-	});
-	document.body.append(node);
-	node.showModal();
+	showDialog(node);
+	node.addEventListener('close', () => done(node.returnValue === 'signed in'));
 }
 
 /* Keeps its promise when the dialog is closed: whether somebody is signed in. take(session): what the server then said. */
