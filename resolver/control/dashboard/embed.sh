@@ -8,8 +8,9 @@ export LC_ALL
 echo '/* Written by embed.sh. */'
 echo '#include "resolver/control/dashboard/assets.h"'
 
-# Scripts and sheets go without their comments, which are for whoever reads the source; the lines stay, so that places in a browser's tools are places in the
-# source. Comments that begin a line only: what stands behind code is left, and so is any text that looks like one.
+# Scripts and sheets go without their comments and indentation, which are for whoever reads the source; the lines stay, so that lines in a browser's tools are
+# lines of the source. Comments that begin a line only: what stands behind code is left, and so is any text that looks like one. No text of ours goes on over a
+# line's end, where its indentation would matter.
 served()
 {
 	case $1 in
@@ -19,7 +20,7 @@ served()
 			/^[ \t]*\/\*.*\*\/[ \t]*$/ { print ""; next }
 			/^[ \t]*\/\*/ && !index($0, "*/") { inside = 1; print ""; next }
 			/^[ \t]*\/\/ / { print ""; next }
-			{ print }' "$1"
+			{ sub(/^[ \t]+/, ""); print }' "$1"
 		;;
 	*) cat "$1" ;;
 	esac
