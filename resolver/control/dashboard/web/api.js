@@ -4,6 +4,7 @@
  * gave some), whether trying again can help, and the status. Reading that needs a session, and any change, asks for the token
  * by the dialog of session.js and goes on where it was.
  */
+import { visible } from './dom.js';
 import { clockFrom } from './format.js';
 
 const TIMEOUT_MS = 15000;
@@ -42,7 +43,7 @@ async function problemOf(response) {
 	try {
 		problem = await response.json();
 	} catch { /* not JSON: the status has to do */ }
-	const text = (value) => typeof value === 'string' ? value : '';
+	const text = (value) => typeof value === 'string' ? visible(value) : '';
 	return new Problem(response.status, text(problem.title) || `HTTP ${response.status}`, text(problem.detail));
 }
 

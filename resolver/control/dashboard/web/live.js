@@ -17,7 +17,7 @@ const HIDDEN_MS = 60000;
 
 const listeners = { overview: new Set(), event: new Set(), state: new Set() };
 let source = null, polling = null, hiding = null, streamAgainAt = 0;
-let receivedAt = 0, polledAt = 0, state = 'connecting', problem = null, last = null;
+let receivedAt = 0, polledAt = 0, openedAt = 0, state = 'connecting', problem = null, last = null;
 
 export const overview = () => last;
 export const status = () => ({ state, since: receivedAt, problem });
@@ -72,6 +72,7 @@ function openStream() {
 	streamAgainAt = Date.now() + STREAM_AGAIN_MS;
 	if (source || chosenResolver() !== null || document.hidden)
 		return;
+	openedAt = Date.now();
 	source = new EventSource(address('live'));
 	source.addEventListener('overview', (event) => {
 		const object = parse(event.data);
@@ -112,6 +113,9 @@ function tick() {
 	if (document.hidden)
 		return;
 	const age = Date.now() - receivedAt;
+	// Open and silent: a connection that died unseen, such as that of a laptop that slept.
+	if (source && Math.min(age, Date.now() - openedAt) > STALE_MS)
+		closeStream();
 	if (!source && Date.now() >= streamAgainAt && state !== 'away')
 		openStream();
 	if (Date.now() - polledAt >= POLL_MS && age >= POLL_MS - 500 && (!source || age > STALE_MS))
@@ -135,8 +139,10 @@ export function restart() {
 	closeStream();
 	polling?.abort();
 	polling = null;
+	last = null;
 	receivedAt = 0;
 	streamAgainAt = 0;
+	become('connecting');
 	start();
 }
 

@@ -14,25 +14,27 @@ const at = (id) => document.getElementById(id);
 
 // --- is blocking on, and for whom ---
 
-/* The sentence, and how much is blocked: on, part, off. */
+/* How much is blocked (on, part, off, unknown), and the sentence. groups: those for which it is otherwise; null: not known. */
 export function blockingWords(zones, groups) {
 	const tunnels = zones.filter((zone) => zone.kind === 'tunnel');
 	const blocked = tunnels.filter((zone) => zone.mode === 'block').length;
 	if (!tunnels.length)
 		return ['off', 'No tunnel zone is loaded'];
+	if (tunnels.some((zone) => !zone.mode))
+		return ['unknown', 'Whether blocking is on is not known now'];
+	const but = groups?.length ? `; ${plural(groups.length, 'group differs', 'groups differ')}` : '';
 	if (!blocked)
-		return ['off', tunnels.some((zone) => zone.mode === 'watch') ? 'Blocking is off: tunnels are answered and watched' : 'Blocking is off, and nothing is watched'];
-	const but = groups.length ? `; ${plural(groups.length, 'group differs', 'groups differ')}` : '';
-	return blocked === tunnels.length ? ['on', `Blocking is on${but || ' for everyone'}`] : ['part', `Blocking is on for ${blocked} of ${tunnels.length} tunnel zones${but}`];
+		return ['off', (tunnels.some((zone) => zone.mode === 'watch') ? 'Blocking is off: tunnels are answered and watched' : 'Blocking is off, and nothing is watched') + but];
+	return blocked === tunnels.length ? ['on', `Blocking is on${but || (groups ? ' for everyone' : '')}`] : ['part', `Blocking is on for ${blocked} of ${tunnels.length} tunnel zones${but}`];
 }
 
 const zoneItem = (zone) => element('li', {}, element('a', { href: '/policy' }, name(zone.zone)), ' ',
 	modeChip(zone.mode, zone.until ? when(zone.until, 'left') : null));
 
 /* Groups for which a tunnel zone has another mode than for everyone. */
-function exceptions(policy) {
-	const tunnels = new Map((policy?.zones || []).filter((zone) => zone.kind === 'tunnel').map((zone) => [zone.zone, zone.mode]));
-	return (policy?.groups || []).map((group) => ({ ...group, zones: group.zones.filter((one) => tunnels.has(one.zone) && tunnels.get(one.zone) !== one.mode) }))
+export function exceptions({ zones, groups }) {
+	const tunnels = new Map(zones.filter((zone) => zone.kind === 'tunnel').map((zone) => [zone.zone, zone.mode]));
+	return groups.map((group) => ({ ...group, zones: group.zones.filter((one) => tunnels.has(one.zone) && tunnels.get(one.zone) !== one.mode) }))
 		.filter((group) => group.zones.length);
 }
 
@@ -42,7 +44,7 @@ function drawBand() {
 	const zones = policy?.zones || live.overview()?.zones;
 	if (!zones)
 		return;
-	const groups = exceptions(policy);
+	const groups = policy && exceptions(policy);
 	const tunnels = zones.filter((zone) => zone.kind === 'tunnel');
 	const face = JSON.stringify([tunnels.map((zone) => [zone.zone, zone.mode, zone.until]), groups]);
 	if (face === drawn)
@@ -53,7 +55,7 @@ function drawBand() {
 	band.hidden = false;
 	band.dataset.state = state;
 	fill(band, element('span', {}, element('strong', { role: 'status' }, words), ' ', element('a', { href: '/policy' }, 'Change')),
-		element('ul', {}, tunnels.map(zoneItem), groups.map((group) => element('li', {}, 'group ', name(group.group), ': ',
+		element('ul', {}, tunnels.map(zoneItem), (groups || []).map((group) => element('li', {}, 'group ', name(group.group), ': ',
 			group.zones.map((one) => [name(one.zone), ' ', modeChip(one.mode, one.until ? when(one.until, 'left') : null), ' '])))));
 }
 

@@ -83,8 +83,11 @@ export class Picture {
 		const moved = data.from.findIndex((from) => +from === +this.data.from[0]), whole = !this.zoomed();
 		const shift = moved > 0 ? moved : 0;
 		this.data = data;
-		this.view = whole ? this.all() : { from: this.view.from + shift, to: this.view.to + shift };
-		this.draw();
+		this.at = Math.min(this.at, data.from.length - 1);
+		if (whole)
+			this.showAll();
+		else
+			this.zoom(this.view.from + shift, this.view.to + shift);
 	}
 
 	// --- what Chart.js is told ---

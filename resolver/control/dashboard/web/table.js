@@ -106,6 +106,9 @@ export function table(options) {
 	}
 
 	function draw(page) {
+		// There were more rows when this page of them was chosen.
+		if (!page.rows.length && page.matching && state.offset)
+			return void change({ offset: 0 });
 		shown = page;
 		shownAt = Date.now();
 		place.classList.remove('stale');

@@ -7,7 +7,7 @@
  * The answer of `who` has a view for each thing the word can be; mostly there is one, and each is shown under the same headings.
  */
 import { get } from './api.js';
-import { addressLink, clientLink, dnsName, element, fill, modeChip, name, nameLink, pathOf, zoneLink } from './dom.js';
+import { addressLink, clientLink, dnsName, element, fill, isStep, modeChip, name, nameLink, pathOf, zoneLink } from './dom.js';
 import { count, plural, rate, span, when } from './format.js';
 import { partsPage } from './parts.js';
 import { modeButtons, notices } from './policy-actions.js';
@@ -71,7 +71,7 @@ function summaryNodes(view) {
 		element('p', { class: 'lead' }, view.summary ? name(view.summary) : 'Nothing is recorded of it here.'),
 		known ? element('p', {}, 'It is ', name(known), '.') : null,
 		view.tunnel ? element('p', {}, 'Tunnel: ', members(view.tunnel), '.') : null,
-		view.known?.names?.length ? element('details', {}, element('summary', {}, `${plural(view.known.names.length, 'name')} of such servers`),
+		view.known?.names?.length ? element('details', { 'data-key': 'known' }, element('summary', {}, `${plural(view.known.names.length, 'name')} of such servers`),
 			element('ul', {}, view.known.names.map((one) => element('li', {}, nameLink(one))))) : null,
 		view.told_teredo ? element('p', {}, 'Told a Teredo server: ', addressLink(view.told_teredo.server), ', since ', when(view.told_teredo.since, 'moment'),
 			', last ', when(view.told_teredo.last), '. ', element('a', { href: pathOf('clients', view.client) }, 'All about this client')) : null,
@@ -118,16 +118,26 @@ const policyTable = (rules) => element('table', { class: 'data' }, element('capt
 /* The chart has a rhythm of its own: its figures change by the hour. Fills body; returns what ends it. */
 function chartPart(body, what, signal) {
 	const place = element('div');
-	let since = '7d', chart = null;
+	let since = '7d', shown = null, chart = null, asked = 0;
+	function drop() {
+		chart?.then((one) => one.end());
+		chart = null;
+	}
+	/* What is shown is what was chosen last: an answer that comes late is not, and a time without counts is no chart of another time. */
 	async function read() {
+		const mine = ++asked, wanted = since;
 		try {
-			const timeline = await get('timeline', { q: what, since, span: '1h', by: 'source' }, signal);
-			if (chart)
-				return chart.update(timeline);
-			chart = await storyChart(place, timeline, `Counts an hour of ${what}`);
+			const timeline = await get('timeline', { q: what, since: wanted, span: '1h', by: 'source' }, signal);
+			if (mine !== asked)
+				return;
+			shown = wanted;
+			chart ??= storyChart(place, timeline, `Counts an hour of ${what}`);
+			(await chart).update(timeline);
 		} catch (problem) {
-			if (!chart && !signal.aborted)
-				fill(place, problem.status === 404 ? empty('Nothing was counted in that time.') : element('p', { role: 'alert' }, problem.message));
+			if (mine !== asked || signal.aborted || (chart && shown === wanted && problem.status !== 404))
+				return;
+			drop();
+			fill(place, problem.status === 404 ? empty('Nothing was counted in that time.') : element('p', { role: 'alert' }, problem.message));
 		}
 	}
 	function choose(event) {
@@ -140,7 +150,7 @@ function chartPart(body, what, signal) {
 	read();
 	return () => {
 		clearInterval(timer);
-		chart?.end();
+		drop();
 	};
 }
 
@@ -182,7 +192,7 @@ async function showWord(root, what, { signal, policyChanged }) {
 
 export async function show(root, [what], context) {
 	const asked = what || context.query.get('q')?.trim();
-	if (asked && !what)
+	if (asked && !what && !isStep(asked))
 		return context.navigate(pathOf('address', asked));
-	return what ? showWord(root, what, context) : (await import('./view-drops.js')).show(root, context);
+	return asked ? showWord(root, asked, context) : (await import('./view-drops.js')).show(root, context);
 }

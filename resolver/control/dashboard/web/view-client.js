@@ -10,7 +10,8 @@ import { hoursChart, timelineOf } from './hours.js';
 import { command, empty, region } from './states.js';
 import { table } from './table.js';
 
-const REFRESH_MS = 10000;
+const REFRESH_MS = 10000, HOURS_MS = 60000;
+const NAMES = 1001; // all that are kept of one client, as long as names-max is not raised
 const COUNTERS = [['queries', 'Queries'], ['watched', 'Watched'], ['blocked', 'Blocked'], ['cached', 'From the cache'], ['forwarded', 'Forwarded'], ['local', 'Local'],
 	['nxdomain', 'NXDOMAIN'], ['nodata', 'No data'], ['servfail', 'SERVFAIL'], ['refused', 'Refused'], ['truncated', 'Truncated'], ['tcp', 'Over TCP']];
 
@@ -84,7 +85,7 @@ const optional = (promise) => promise.catch((problem) => {
 });
 
 async function load(client, signal) {
-	const [one, who] = await Promise.all([get(`clients/${encodeURIComponent(client)}`, {}, signal), optional(get('who', { q: client }, signal))]);
+	const [one, who] = await Promise.all([get(`clients/${encodeURIComponent(client)}`, { names: NAMES }, signal), optional(get('who', { q: client }, signal))]);
 	const marked = who?.views?.[0]?.hosts?.[client]?.remediated;
 	return { client: one, who, verify: marked ? await optional(get('verify', { client }, signal)) : null };
 }
@@ -98,7 +99,7 @@ async function hours(client, object, signal) {
 
 export async function show(root, [client], { signal, heading }) {
 	const who = element('div', { class: 'identity' });
-	let parts = null, chart = null;
+	let parts = null, chart = null, hoursAt = 0;
 
 	function build() {
 		const figures = section('Figures', 'c-figures'), zone = section('Zones', 'c-zones'), names = section('Names', 'c-names'), week = section('Seven days', 'c-week');
@@ -110,21 +111,28 @@ export async function show(root, [client], { signal, heading }) {
 		return { figures, zone, list, week };
 	}
 
+	/* Its figures change by the hour, and take longer to ask for. */
+	async function drawHours(data) {
+		if (Date.now() - hoursAt < HOURS_MS)
+			return;
+		hoursAt = Date.now();
+		const timeline = await hours(client, data.client, signal);
+		if (chart)
+			return timeline && (await chart).update(timeline);
+		if (timeline)
+			chart = hoursChart(parts.week.body, timeline, `Counts per hour of ${client}`);
+		else
+			fill(parts.week.body, empty('Nothing is kept of its hours.'));
+	}
+
 	function draw(data) {
-		const first = !parts;
 		if (data.client.name)
 			fill(heading, name(client), ' ', name(data.client.name, { class: 'name muted' }));
 		parts ||= build();
 		fill(parts.figures.body, counters(data));
 		fill(parts.zone.body, zones(data));
 		parts.list.refresh(data.client.names || []);
-		if (first)
-			hours(client, data.client, signal).then((timeline) => {
-				if (timeline)
-					chart = hoursChart(parts.week.body, timeline, `Counts per hour of ${client}`);
-				else
-					fill(parts.week.body, empty('Nothing is kept of its hours.'));
-			}).catch(() => {});
+		drawHours(data).catch(() => {});
 		return identity(data);
 	}
 

@@ -55,6 +55,9 @@ function statusFaults(status) {
 	return list;
 }
 
+/* What is left out of Redis for want of memory. */
+const roomWords = (pressure) => pressure > 1 ? 'full: nothing new is kept, no new client either' : 'nearly full: no new detail is kept';
+
 export function faults(health) {
 	const list = [];
 	const { daemon = {}, redis = {}, fleet = [] } = health;
@@ -64,8 +67,10 @@ export function faults(health) {
 		list.push(['bad', ['Redis is away: ', name(redis.words || ''), '. Queries are answered and counted all the same; the counts wait on disk.']]);
 	if (redis.state === 'off')
 		list.push(['warn', ['Nothing is recorded: the configuration says ', command('redis = "off"'), '.']]);
-	if (redis.pressure && !['no', 'none', 'ok', 'off'].includes(String(redis.pressure)))
-		list.push(['warn', ['Redis is short of memory: ', name(String(redis.pressure))]]);
+	if (redis.state === 'ok' && daemon.status?.redis === 'away')
+		list.push(['bad', ['The resolver does not reach Redis: ', name(daemon.status.redis_error || 'away'), '. Queries are answered and counted all the same; the counts wait on disk.']]);
+	if (redis.pressure > 0)
+		list.push(['warn', ['Redis is ', roomWords(redis.pressure), '. Totals stay exact. Raise ', command('redis-memory'), ', or shorten ', command('retention'), '.']]);
 	if (daemon.status)
 		list.push(...statusFaults(daemon.status));
 	for (const row of fleet)
@@ -103,7 +108,7 @@ function redisPanel({ redis, daemon }) {
 	return panel('Redis', facts([
 		['State', [state(redis.state === 'ok' ? 'good' : redis.state === 'off' ? 'warn' : 'bad', redis.state), ' ', name(redis.words || '')]],
 		['Since', status.redis_since ? when(status.redis_since, 'stamp') : null], ['Recording since', status.recording_since ? when(status.recording_since, 'stamp') : null],
-		['Memory', redis.memory_used === undefined || redis.memory_used === null ? null : `${bytes(redis.memory_used)}${redis.memory_max ? ` of ${bytes(redis.memory_max)}` : ''}`],
+		['Memory', redis.memory_used === undefined || redis.memory_used === null ? null : `${bytes(redis.memory_used)}${redis.memory_max ? ` of ${bytes(redis.memory_max)}` : ''}${redis.pressure > 0 ? `, ${roomWords(redis.pressure)}` : ''}`],
 		['Batches', status.batches_applied === undefined ? null : `${count(status.batches_applied)} applied, ${count(status.batches_waiting)} waiting (${count(status.queries_waiting)} queries)`],
 		['Journal', status.journal_bytes === undefined ? null : `${bytes(status.journal_bytes)}, ${count(status.journal_waiting)} waiting, ${count(status.journal_dropped)} lost`],
 		['Error', status.redis_error ? name(status.redis_error) : null],

@@ -9,7 +9,7 @@ import { clientLink, dnsName, element, fill, modeChip, name, zoneLink } from './
 import { count, plural, when } from './format.js';
 import { partsPage } from './parts.js';
 import { askMode, modeButtons, modeNow, notices } from './policy-actions.js';
-import { blockingWords } from './shell.js';
+import { blockingWords, exceptions } from './shell.js';
 import { empty, failed } from './states.js';
 import { table } from './table.js';
 
@@ -23,7 +23,7 @@ export const title = () => 'Policy';
 /* The mode of all tunnel zones is put back by itself when the first of them has an end. */
 function state(policy) {
 	const tunnels = policy.zones.filter((zone) => zone.kind === 'tunnel'), paused = tunnels.find((zone) => zone.mode !== 'block' && zone.until);
-	return { words: blockingWords(policy.zones, policy.groups.filter((group) => group.zones.length)), until: paused?.until || null };
+	return { words: blockingWords(policy.zones, exceptions(policy)), until: paused?.until || null };
 }
 
 const stateNodes = ({ words: [how, words], until }) => [element('p', { class: `lead state-${how}` }, words, '.'),
@@ -40,7 +40,7 @@ function originCell(row) {
 function sourceCell(row) {
 	const faults = row.sources.reduce((sum, one) => sum + (one.skipped || 0), 0);
 	return [row.fault ? element('p', { class: 'bad' }, name(row.fault)) : null,
-		element('details', {}, element('summary', {}, plural(row.sources.length, 'source'), faults ? `, ${plural(faults, 'line')} not understood` : ''),
+		element('details', { 'data-key': `sources ${row.zone}` }, element('summary', {}, plural(row.sources.length, 'source'), faults ? `, ${plural(faults, 'line')} not understood` : ''),
 			element('ul', {}, row.sources.map((one) => element('li', {}, name(one.path || one.format || '–'), ': ',
 				`${count(one.used)} of ${plural(one.read, 'line')} used`))))];
 }
@@ -157,7 +157,7 @@ export async function show(root, parts, { signal, policyChanged }) {
 	function draw(sections, data) {
 		policy = data;
 		sections.show('away', null, data.daemon?.state === 'away' ? data.daemon.words : null,
-			(words) => element('p', { class: 'face bad', role: 'alert' }, 'The resolver beside this dashboard is away: ', name(words), '. Modes are those of its configuration, and nothing can be changed.'));
+			(words) => element('p', { class: 'face bad', role: 'alert' }, 'The resolver beside this dashboard is away: ', name(words), '. Modes are not known until it answers, and nothing can be changed.'));
 		sections.show('state', null, [state(data), data.zones.map((zone) => [zone.zone, zone.mode, zone.until])], ([now]) => [stateNodes(now), modeButtons(data, null, done)]);
 		sections.table('zones', 'Zones, in their order', data.zones, { columns, unit: ['zone', 'zones'] });
 		sections.table('groups', 'Groups', data.groups, { columns: groupColumns, unit: ['group', 'groups'] });

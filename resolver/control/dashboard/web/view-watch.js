@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * Watch: who is tunnelling, since when, how much. Without a zone each class of tunnels in a line, hits of today beside those of yesterday,
- * and the clients that are new since then; with one, who asks for its names. Read again every two seconds, so that whoever blocks sees
- * the counts stop.
+ * and the clients that are new since then; with one, who asks for its names. Read again every two seconds. Blocked
+ * questions are hits, too: after a block they go on until the clients give up.
  */
 import { get } from './api.js';
 import { clientLink, dnsName, element, name, nameLink, zoneLink } from './dom.js';
@@ -31,7 +31,7 @@ const classColumns = [
 	{ key: 'hits_yesterday', label: 'Yesterday', number: true },
 	{ key: 'hits', label: 'Hits in all', number: true },
 	{ key: 'clients', label: 'Clients', number: true },
-	{ key: 'fresh', label: 'New since yesterday', number: true, value: (row) => row.new_clients.length, cell: (row) => row.new_clients.length },
+	{ key: 'fresh', label: 'New since yesterday', number: true, value: (row) => row.new_count, cell: (row) => row.new_count },
 	{ key: 'last', label: 'Last hit', cell: (row) => when(row.last) },
 ];
 
@@ -47,9 +47,10 @@ const nothingAsked = () => empty('Nobody asked for a tunnel.', 'This is the good
 
 function drawAll(parts, { zones }) {
 	const asking = zones.filter((zone) => zone.clients), fresh = zones.flatMap((zone) => zone.new_clients.map((one) => ({ ...one, zone: zone.zone })));
+	const newcomers = zones.reduce((sum, zone) => sum + zone.new_count, 0); // of each zone the first hundred are listed
 	const asked = asking.map((zone, at) => [at ? ', ' : '', at ? `${count(zone.clients)} for ` : `${plural(zone.clients, 'client')} asked for `, zoneLink(zone.zone)]);
-	parts.show('gist', null, [asking.map((zone) => [zone.zone, zone.clients]), fresh.length], () => asking.length ? element('p', { class: 'lead' }, asked, '. ',
-		fresh.length ? `${count(fresh.length)} ${fresh.length === 1 ? 'is' : 'are'} new since yesterday.` : 'Nobody is new since yesterday.') : nothingAsked());
+	parts.show('gist', null, [asking.map((zone) => [zone.zone, zone.clients]), newcomers], () => asking.length ? element('p', { class: 'lead' }, asked, '. ',
+		newcomers ? `${count(newcomers)} ${newcomers === 1 ? 'is' : 'are'} new since yesterday.` : 'Nobody is new since yesterday.') : nothingAsked());
 	parts.table('classes', 'Classes of tunnels', zones, { columns: classColumns, unit: ['class', 'classes'],
 		empty: () => empty('No zone is watched.', 'Name one in the configuration: ', command('zone "teredo" { file = "teredo.rpz" mode = watch }')) });
 	parts.table('fresh', 'New since yesterday', fresh, { columns: freshColumns, unit: ['client', 'clients'], sort: 'first', order: 'desc' });
@@ -73,12 +74,14 @@ const nameColumns = [
 	{ key: 'clients', label: 'Clients', number: true },
 ];
 
-const figures = (zone) => element('dl', { class: 'figures' }, [['Hits', count(zone.hits)], ['Today', count(zone.hits_today)], ['Yesterday', count(zone.hits_yesterday)],
-	['Clients', count(zone.clients_total)], ['Last hit', when(zone.last)]].map(([label, value]) => element('div', {}, element('dt', {}, label), element('dd', {}, value))));
+const figures = (zone) => [element('dl', { class: 'figures' }, [['Hits', count(zone.hits)], ['Today', count(zone.hits_today)], ['Yesterday', count(zone.hits_yesterday)],
+	['Clients', count(zone.clients_total)], ['Last hit', when(zone.last)]].map(([label, value]) => element('div', {}, element('dt', {}, label), element('dd', {}, value)))),
+	zone.clients_total > zone.clients.length ? element('p', { class: 'muted' }, `Below are the ${count(zone.clients.length)} clients with the most hits.`) : null];
 
 function modeNodes(zone, policy, done) {
 	const rows = (policy?.groups || []).flatMap((group) => group.zones.filter((one) => one.zone === zone.zone).map((one) => ({ ...one, group: group.group })));
 	return [element('p', {}, 'For everybody: ', modeNow(zone), rows.map((row) => ['; for group ', name(row.group), ': ', modeNow(row)]), '.'),
+		zone.mode === 'block' ? element('p', { class: 'muted' }, 'Blocked questions are hits, too: they go on as long as a client asks.') : null,
 		policy && zone.mode !== 'always' ? modeButtons(policy, zone.zone, done) : null];
 }
 
