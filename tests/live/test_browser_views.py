@@ -176,6 +176,27 @@ def test_story_as_data(browser, site):
     assert found["file"] == "teredown-b-.exe.csv"
 
 
+def answer_otherwise(browser, pattern, body):
+    """What this page is answered by the API where the URL fits the pattern: body makes [status, object] of the object."""
+    browser.script("""
+        const real = window.real ??= window.fetch;
+        window.fetch = async (url, options) => {
+            const response = await real(url, options);
+            if (!/%s/.test(String(url)))
+                return response;
+            const [status, object] = ((object) => { %s })(await response.json());
+            return new Response(JSON.stringify(object), { status, headers: { 'Content-Type': 'application/json' } });
+        };""" % (pattern, body))
+
+
+def choose_times(browser):
+    """A time without counts is said to be so, and is no chart of another time."""
+    answer_otherwise(browser, "timeline.*since=1d", "return [404, { title: 'Not found', detail: 'nothing is recorded of it' }]")
+    browser.click("[data-part=chart] option", "^a day$").wait("[data-part=chart]", "Nothing was counted in that time")
+    browser.gone(CANVAS)
+    browser.click("[data-part=chart] option", "three days").wait(CANVAS)
+
+
 def check_csv(browser, site):
     name, data = saved(browser, "CSV")
     assert name == "teredown-%s.csv" % ADDRESS
@@ -228,6 +249,7 @@ def test_address_and_its_chart(browser, site):
     browser.click("summary", "The numbers as a table")
     browser.wait(".story tbody td", "^%d$" % (LOOKUPS * DROPS))
     assert browser.texts("[data-part=pairs0] tbody tr")[0].split()[0] == "127.0.60.77"
+    choose_times(browser)
     assert "kiosk.corp.example" in browser.text("[data-part=pairs0]") and "9" in browser.text("[data-part=logs0] tbody")
     browser.command("Emulation.setTimezoneOverride", timezoneId="Asia/Kolkata")
     browser.open(site.url + "/address/" + ADDRESS).wait(CANVAS)
@@ -291,8 +313,22 @@ def test_block_from_the_address(browser, site):
     pause_and_journal(browser, site)
 
 
+def focus_after_dialog(browser, site):
+    """Back to the button, although its table was drawn anew behind the dialog."""
+    row = lambda: next(row for row in browser.texts("[data-part=zones] tbody tr") if row.startswith("teredo"))
+    browser.click("[data-part=zones] tbody tr:nth-child(2) button", "Change").wait("dialog[open] h2", "teredo")
+    assert browser.script("return document.activeElement.checked"), "the mode as it is"
+    before = row()
+    site.ask("127.0.60.77", TEREDO)
+    until(lambda: row() != before, "the hit stands there")
+    browser.keys("\ue00c")
+    browser.gone("dialog")
+    assert browser.script("return document.activeElement.dataset.key") == "change teredo"
+
+
 def pause_and_journal(browser, site):
     browser.click("nav a", "Policy").wait("[data-part=state] .lead", "Blocking is off")
+    focus_after_dialog(browser, site)
     browser.click("[data-part=state] button", "Block all tunnel zones").wait("dialog[open]", "for everybody but group gaming")
     browser.click("dialog[open] button[type=submit]").wait("[data-part=state] .lead", "Blocking is on; 1 group differs")
     browser.click("[data-part=state] button", "Pause 10 min").wait("dialog[open]", "then it is as before")
@@ -321,6 +357,8 @@ def test_watch(browser, site):
     browser.look().open(site.url + "/watch").wait("[data-part=gist]", "3 clients asked for teredo. 3 are new since yesterday.")
     browser.wait("[data-part=classes] tbody tr", "teredo[^$]*watch")
     browser.wait("[data-part=fresh] tbody tr", "kiosk.corp.example")
+    answer_otherwise(browser, "v1.watch$", "object.zones.find((one) => one.zone === 'teredo').new_count = 250; return [200, object]")
+    browser.wait("[data-part=gist]", "250 are new since yesterday") # of which the first hundred would be listed
     browser.click("[data-part=classes] tbody a", "^teredo$").wait("h1", "Watch: teredo")
 
     def hits():

@@ -94,7 +94,7 @@ def test_a_day_is_shown_kept_and_ended(demo):
     until(lambda: received() > before + 20, "hosts go on asking", 30, 0.1)
     with pytest.raises(harness.Failure, match="a demo is running"):
         demo().page()
-    first.end()
+    first.end(signal.SIGHUP) # its terminal was closed
 
     began = time.monotonic()
     second = demo()
