@@ -142,6 +142,7 @@ static void test_password_of_the_dashboard(void **state)
 	assert_false(options_read_dashboard_password(o, why, sizeof(why)));
 	assert_non_null(strstr(why, "redis-sentinel-password-file"));
 	options_free(o);
+	assert_int_equal(unlink("page"), 0);
 }
 
 /* Whatever is wrong with the URL, no message repeats a part of it. */
