@@ -41,6 +41,8 @@
 #define SHA_SIZE 40
 #define BEAT_S (STORE_LEASE_MS / 3000)
 #define APPLIED_MAX 256 /* boots; the script keeps 64 */
+/* SCRIPT FLUSH may come between a load and what it was for; one that is never found is a fault. */
+#define LOADS_MAX 3
 
 const char store_script[] =
 #include "resolver/telemetry/redis/script.inc"
@@ -84,7 +86,7 @@ struct store {
 	bool spoke;        /* since the last beat */
 	bool beat_due;     /* as soon as what was asked is answered */
 	bool batch_failed; /* the last one: that one is connected again does not make it well */
-	bool loaded_twice; /* NOSCRIPT came right after a load */
+	unsigned loads; /* of the script since it ran last: NOSCRIPT came right after each */
 	char sha[SHA_SIZE];
 	struct batch *batch; /* sent, until applied or the connection is lost */
 	char words[STORE_WORDS_MAX];
@@ -381,7 +383,7 @@ static void finish_batch(struct store *store)
 	const struct batch *batch = store->batch;
 
 	store->batch = NULL;
-	store->loaded_twice = false;
+	store->loads = 0;
 	store->batch_failed = false;
 	store->state = STORE_READY;
 	set_healthy(store);
@@ -430,7 +432,7 @@ static void on_lease(struct store *store, const struct redisReply *reply)
 	} else if (store->state == STORE_RELEASE) {
 		store->state = STORE_RELEASED;
 	} else {
-		store->loaded_twice = false;
+		store->loads = 0;
 		be_ready(store);
 	}
 }
@@ -465,8 +467,8 @@ static bool runs_script(const struct store *store)
 
 static void on_error(struct store *store, const char *words)
 {
-	if (runs_script(store) && strncmp(words, "NOSCRIPT", 8) == 0 && !store->loaded_twice) {
-		store->loaded_twice = true;
+	if (runs_script(store) && strncmp(words, "NOSCRIPT", 8) == 0 && store->loads < LOADS_MAX) {
+		store->loads++;
 		send_load(store);
 	} else if (runs_script(store) && strncmp(words, "FENCED ", 7) == 0) {
 		be_fenced(store, words + 7);
@@ -531,7 +533,7 @@ static void on_opened(void *context)
 {
 	struct store *store = context;
 
-	store->loaded_twice = false;
+	store->loads = 0;
 	send_schema(store);
 }
 
