@@ -106,7 +106,7 @@ class TestWatch:
 
 
 def compiling(daemon):
-    return daemon.status()["compiling"] == "yes"
+    return control(daemon, "status")[1]["compiling"] == ["yes"]
 
 
 def settle(daemon):
@@ -123,7 +123,7 @@ class TestBeside:
         big(self.list, 10)
         daemon = teredown(nsd.endpoint, zone_watch="off", zones={"mine": {"file": path, "mode": "watch"}, "big": {"file": self.list, "mode": "block"}})
         settle(daemon)
-        big(self.list, 100000 if daemon.sanitized() else 1000000)
+        big(self.list, 400000 if daemon.sanitized() else 1000000) # longer than a command takes to start there
         return daemon
 
     def reload(self, daemon):
