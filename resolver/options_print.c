@@ -93,6 +93,8 @@ static void print_wrapped(const char *words, FILE *out)
 
 static const char *effect_of(const struct option_row *row)
 {
+	if (row->effect)
+		return row->effect;
 	return row->reloadable ? " Takes effect at a reload." : "";
 }
 

@@ -51,6 +51,7 @@ struct option_row {
 	size_t count_offset;      /* of a list's count */
 	uint16_t port;            /* OPTION_ENDPOINTS: where none is given; 0: 53 */
 	bool reloadable;          /* SIGHUP brings it into effect */
+	const char *effect;       /* said in place of that, where another program reads it */
 	const char *help;
 };
 

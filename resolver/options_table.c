@@ -964,6 +964,7 @@ const struct option_row option_rows[] = {
 		.port = 8053,
 		.initial = "{ \"127.0.0.1:8053\" }",
 		.reloadable = true,
+		.effect = " Takes effect when the dashboard starts.",
 		.help = "Addresses on which teredown dashboard is open; port 8053 where none is "
 			"given. It reads this and the other options of its own when it starts, and "
 			"all but this one again at SIGHUP; teredownd has no use for them."},
