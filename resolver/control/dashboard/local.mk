@@ -104,6 +104,7 @@ if HAVE_CMOCKA
 if HAVE_DASHBOARD
 DASHBOARD_TESTS =
 DASHBOARD_TESTS += tests/unit/test_access
+DASHBOARD_TESTS += tests/unit/test_changes
 DASHBOARD_TESTS += tests/unit/test_dashboard_live
 DASHBOARD_TESTS += tests/unit/test_dashboard_metrics
 DASHBOARD_TESTS += tests/unit/test_dashboard_pool
@@ -112,11 +113,19 @@ DASHBOARD_TESTS += tests/unit/test_dashboard_target
 DASHBOARD_TESTS += tests/unit/test_dashboard_watch
 DASHBOARD_TESTS += tests/unit/test_overview
 DASHBOARD_TESTS += tests/unit/test_rates
+DASHBOARD_TESTS += tests/unit/test_sign_in
 check_PROGRAMS += $(DASHBOARD_TESTS)
 TESTS += $(DASHBOARD_TESTS)
-tests_unit_test_access_SOURCES = tests/unit/test_access.c
+ACCESS_BED = tests/unit/access_bed.c tests/unit/access_bed.h
+tests_unit_test_access_SOURCES = tests/unit/test_access.c $(ACCESS_BED)
 tests_unit_test_access_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_access_LDADD = $(CONTROL_TEST_LIBS)
+tests_unit_test_changes_SOURCES = tests/unit/test_changes.c $(ACCESS_BED)
+tests_unit_test_changes_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_changes_LDADD = $(CONTROL_TEST_LIBS)
+tests_unit_test_sign_in_SOURCES = tests/unit/test_sign_in.c $(ACCESS_BED)
+tests_unit_test_sign_in_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_sign_in_LDADD = $(CONTROL_TEST_LIBS)
 tests_unit_test_overview_SOURCES = tests/unit/test_overview.c tests/unit/redis_server.h
 tests_unit_test_overview_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS)
 tests_unit_test_overview_LDFLAGS = -Wl,--wrap=dashboard_mono_ms
