@@ -1,138 +1,37 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * For unit tests that read Redis: a redis-server of their own on a socket in a temporary folder, a
- * connection to fill it, NULL where it is not installed, and the command `teredown` over it.
- * Included by one file of a program.
+ * connection to fill it, and the command `teredown` over it, as resolver gw1.
  */
 #pragma once
 
-#include <fcntl.h>
-#include <hiredis/hiredis.h>
-#include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/types.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include <stdint.h>
+
+#include <hiredis/hiredis.h>
 
 #include "resolver/control/cli.h"
 
-static char folder[64], socket_path[96], config[96], url[112];
-static pid_t server_pid;
-static redisContext *redis;
-static char *said;
+extern char config[96]; /* the file of the daemon's configuration */
+extern char url[112];   /* of the server, as the option `redis` has it */
 
-/* --- a server of our own --- */
+/* NULL where redis-server is not installed: what needs it is skipped then. */
+extern redisContext *redis;
 
-/* Its log says when it takes connections. */
-static bool wait_ready(int fd)
-{
-	char log[16384];
-	size_t length = 0;
+/* What the last run wrote. */
+extern char *said;
 
-	while (length + 1 < sizeof(log)) {
-		ssize_t n = read(fd, log + length, sizeof(log) - 1 - length);
-		if (n <= 0)
-			return false;
-		length += (size_t)n;
-		log[length] = '\0';
-		if (strstr(log, "Ready to accept connections") ||
-			strstr(log, "ready to accept connections"))
-			return true;
-	}
-	return false;
-}
+/* For cmocka_run_group_tests. */
+int start_server(void **state);
+int stop_server(void **state);
 
-static void write_config(void)
-{
-	FILE *file = fopen(config, "w");
+/* A command, in the words of redisCommand, that has to succeed. */
+void put(const char *format, ...);
 
-	assert_non_null(file);
-	fprintf(file, "resolver-name = \"gw1\"\nstate-dir = \"%s\"\nredis = \"%s\"\n", folder, url);
-	fprintf(file, "listen = { \"127.0.0.1:10953\" }\nupstream = { \"127.0.0.1\" }\n");
-	fclose(file);
-}
+/* Of an hour since 1970, as it stands in keys: "2026112215". */
+void hour_words(int64_t hour, char out[16]);
 
-static int start_server(void **state)
-{
-	int log[2];
+/* Runs `teredown` with these words, NULL after the last; returns its exit code. */
+__attribute__((sentinel)) int run(const char *first, ...);
 
-	(void)state;
-	snprintf(folder, sizeof(folder), "/tmp/teredown-reader-XXXXXX");
-	if (!mkdtemp(folder) || pipe2(log, O_CLOEXEC) != 0)
-		return -1;
-	snprintf(socket_path, sizeof(socket_path), "%s/redis.sock", folder);
-	snprintf(url, sizeof(url), "unix:%s", socket_path);
-	snprintf(config, sizeof(config), "%s/teredown.conf", folder);
-	write_config();
-	server_pid = fork();
-	if (server_pid < 0)
-		return -1;
-	if (server_pid == 0) {
-		dup2(log[1], STDOUT_FILENO);
-		execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", socket_path,
-			"--save", "", "--appendonly", "no", "--dir", folder, (char *)NULL);
-		_exit(127);
-	}
-	close(log[1]);
-	if (wait_ready(log[0]))
-		redis = redisConnectUnix(socket_path);
-	else
-		print_message("redis-server cannot be run: the tests that need it are skipped\n");
-	return 0; /* the pipe stays open: writing into a broken one would end the server */
-}
-
-static int stop_server(void **state)
-{
-	(void)state;
-	if (redis)
-		redisFree(redis);
-	if (server_pid > 0) {
-		kill(server_pid, SIGTERM);
-		waitpid(server_pid, NULL, 0);
-	}
-	free(said);
-	unlink(socket_path);
-	unlink(config);
-	rmdir(folder);
-	return 0;
-}
-
-static void put(const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	redisReply *reply = redisvCommand(redis, format, arguments);
-	va_end(arguments);
-	assert_non_null(reply);
-	assert_int_not_equal(reply->type, REDIS_REPLY_ERROR);
-	freeReplyObject(reply);
-}
-
-/* --- the commands over it --- */
-
-__attribute__((sentinel, unused)) static int run(const char *first, ...)
-{
-	const char *words[16] = {"teredown", "-c", config, first};
-	size_t size;
-	va_list arguments;
-	int count = 4;
-
-	va_start(arguments, first);
-	while (count < 16 && (words[count] = va_arg(arguments, const char *)) != NULL)
-		count++;
-	va_end(arguments);
-	free(said);
-	FILE *file = open_memstream(&said, &size);
-	assert_non_null(file);
-	int code = cli_main(count, (char **)words, file, file);
-	fclose(file);
-	return code;
-}
-
-/* Runs `teredown` of resolver gw1 with these words; what it writes is in `said` until the next. */
 #define RUN(...) run(__VA_ARGS__, NULL)

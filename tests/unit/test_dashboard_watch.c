@@ -6,6 +6,7 @@
  * redis-server is not installed the tests are skipped, and say so.
  */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -127,15 +128,6 @@ static json_t *row_of(const char *array, const char *key, const char *text)
 }
 
 /* --- what stands in Redis --- */
-
-static void hour_words(int64_t hour, char out[16])
-{
-	time_t seconds = (time_t)(hour * 3600);
-	struct tm parts;
-
-	gmtime_r(&seconds, &parts);
-	strftime(out, 16, "%Y%m%d%H", &parts);
-}
 
 static void add_hits(const char *resolver, const char *zone, int64_t hours_ago, const char *client,
 	const char *name, int count)

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -27,21 +26,12 @@
 #define MIB ((size_t)1 << 20)
 #define THREADS 4
 
-static void hour_words(size_t hour, char out[16])
-{
-	time_t seconds = (time_t)((FIRST + (int64_t)hour) * 3600);
-	struct tm parts;
-
-	gmtime_r(&seconds, &parts);
-	strftime(out, 16, "%Y%m%d%H", &parts);
-}
-
 /* As the script does it: the sums of the hour and the row in one call. */
 static void add(size_t hour, const char *member, int count)
 {
 	char words[16];
 
-	hour_words(hour, words);
+	hour_words(FIRST + (int64_t)hour, words);
 	put("HINCRBY teredown:{gw1}:hour:%s watched %d", words, count);
 	put("ZINCRBY teredown:{gw1}:hour:%s:watched-names %d %b", words, count, member,
 		strlen(member));
@@ -154,14 +144,14 @@ static void test_changes_show(void **state)
 	add(2, "192.0.2.1 a.example.", 5);
 	check(cache, reader);
 	assert_int_equal(hour_cache_figures(cache).read, HOURS);
-	hour_words(4, words); /* as forget.lua does: one row becomes the others' */
+	hour_words(FIRST + 4, words); /* as forget.lua does: one row becomes the others' */
 	put("ZREM teredown:{gw1}:hour:%s:watched-names %b", words, "192.0.2.1 a.example.",
 		strlen("192.0.2.1 a.example."));
 	put("ZINCRBY teredown:{gw1}:hour:%s:watched-names 5 *other", words);
 	check(cache, reader);
 	walk(cache, reader, &heard);
 	assert_null(strstr(heard.members, "4 192.0.2.1"));
-	hour_words(5, words);
+	hour_words(FIRST + 5, words);
 	put("UNLINK teredown:{gw1}:hour:%s:watched-names", words);
 	check(cache, reader);
 	put("FLUSHALL");
@@ -184,7 +174,7 @@ static void test_half_a_batch(void **state)
 	struct reader *reader = open_reader();
 	struct heard heard;
 
-	hour_words(HOURS - 1, words);
+	hour_words(FIRST + HOURS - 1, words);
 	put("HINCRBY teredown:{gw1}:hour:%s watched 7", words);
 	walk(cache, reader, &heard);
 	assert_int_equal(heard.counts[HOURS - 1], 11);

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -29,15 +28,6 @@
 #define SINCE "2026-09-16T00:00:00Z" /* three hours */
 
 static const char *const clients[] = {"192.0.2.1", "192.0.2.2", "192.0.2.3"};
-
-static void hour_words(int64_t hour, char out[16])
-{
-	time_t seconds = (time_t)(hour * 3600);
-	struct tm parts;
-
-	gmtime_r(&seconds, &parts);
-	strftime(out, 16, "%Y%m%d%H", &parts);
-}
 
 static void add_count(
 	int resolver, const char *address, int64_t hour, const char *source, int count)

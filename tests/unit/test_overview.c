@@ -6,13 +6,13 @@
  * are skipped, and say so.
  */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -164,20 +164,11 @@ static int64_t now_ms(void)
 	return dashboard_wall_ms();
 }
 
-static void hour_words(int64_t hours_ago, char out[16])
-{
-	time_t seconds = (time_t)(now_ms() / HOUR_MS - hours_ago) * 3600;
-	struct tm parts;
-
-	gmtime_r(&seconds, &parts);
-	strftime(out, 16, "%Y%m%d%H", &parts);
-}
-
 static void count_hour(int resolver, int64_t hours_ago, const char *counter, int count)
 {
 	char hour[16];
 
-	hour_words(hours_ago, hour);
+	hour_words(now_ms() / HOUR_MS - hours_ago, hour);
 	put("HINCRBY teredown:{gw%d}:hour:%s %s %d", resolver, hour, counter, count);
 }
 
@@ -581,7 +572,7 @@ static void test_client(void **state)
 	put("ZADD teredown:{gw1}:watch:teredo 3 2001:db8::1");
 	put("ZADD teredown:{gw1}:watch:teredo:last 1700000001000 2001:db8::1");
 	put("ZADD teredown:{gw1}:rules:isatap 3 rule.example.");
-	hour_words(2, hour);
+	hour_words(now_ms() / HOUR_MS - 2, hour);
 	put("ZADD teredown:{gw1}:hour:%s:watched 3 2001:db8::1", hour);
 	put("ZADD teredown:{gw1}:hour:%s:queries 12 2001:db8::1", hour);
 	put("ZADD teredown:{gw2}:hour:%s:queries 2 2001:db8::1", hour);

@@ -126,7 +126,7 @@ tests_unit_test_changes_LDADD = $(CONTROL_TEST_LIBS)
 tests_unit_test_sign_in_SOURCES = tests/unit/test_sign_in.c $(ACCESS_BED)
 tests_unit_test_sign_in_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_sign_in_LDADD = $(CONTROL_TEST_LIBS)
-tests_unit_test_overview_SOURCES = tests/unit/test_overview.c tests/unit/redis_server.h
+tests_unit_test_overview_SOURCES = tests/unit/test_overview.c $(REDIS_SERVER)
 tests_unit_test_overview_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS)
 tests_unit_test_overview_LDFLAGS = -Wl,--wrap=dashboard_mono_ms
 tests_unit_test_overview_LDADD = $(CONTROL_TEST_LIBS) $(JANSSON_LIBS)
@@ -145,7 +145,7 @@ tests_unit_test_dashboard_pool_LDADD = resolver/control/libcontrol.a $(CMOCKA_LI
 tests_unit_test_dashboard_routes_SOURCES = tests/unit/test_dashboard_routes.c
 tests_unit_test_dashboard_routes_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_dashboard_routes_LDADD = $(CONTROL_TEST_LIBS)
-tests_unit_test_dashboard_watch_SOURCES = tests/unit/test_dashboard_watch.c tests/unit/redis_server.h
+tests_unit_test_dashboard_watch_SOURCES = tests/unit/test_dashboard_watch.c $(REDIS_SERVER)
 tests_unit_test_dashboard_watch_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_dashboard_watch_LDADD = $(CONTROL_TEST_LIBS)
 tests_unit_test_dashboard_target_SOURCES = tests/unit/test_dashboard_target.c
