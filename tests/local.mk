@@ -6,6 +6,7 @@ LIVE_MODULES = \
 	tests/live/batches.py \
 	tests/live/big_site.py \
 	tests/live/browser.py \
+	tests/live/browser_site.py \
 	tests/live/chaos_faults.py \
 	tests/live/chaos_sets.py \
 	tests/live/chaos_site.py \

@@ -106,6 +106,14 @@ class Browser:
     def script(self, text, *arguments):
         return self.driver.execute_script(text, *arguments)
 
+    def in_page(self, text):
+        """What the body of an asynchronous function returns there."""
+        result = self.driver.execute_async_script("""
+            const done = arguments[arguments.length - 1];
+            (async () => { %s })().then((value) => done({ value }), (error) => done({ error: String(error) }));""" % text)
+        assert "error" not in result, result["error"]
+        return result["value"]
+
     def all(self, selector, text=None):
         found = self.driver.find_elements(By.CSS_SELECTOR, selector)
         return [one for one in found if text is None or self._has(one, text)]

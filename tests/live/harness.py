@@ -209,6 +209,18 @@ def ask(port, qname, qtype="A", source=None, tcp=False, host="127.0.0.1", timeou
     return send(make_query(qname, qtype, **options), host, port=port, source=source, timeout=timeout_s)
 
 
+def ask_often(port, client, qname, count=1):
+    """The codes of so many answers to one question that this client asks on one socket."""
+    codes, query = [], make_query(qname).to_wire()
+    with udp_socket(port, source=client) as sock:
+        for ident in range(count):
+            sock.send(ident.to_bytes(2, "big") + query[2:])
+            answer = sock.recv(4096)
+            assert answer[:2] == ident.to_bytes(2, "big")
+            codes.append(answer[3] & 15)
+    return codes
+
+
 def addresses_of(message):
     return sorted(record.address for rrset in message.answer if rrset.rdtype in (dns.rdatatype.A, dns.rdatatype.AAAA) for record in rrset)
 

@@ -38,11 +38,7 @@ class Story:
         return self.begin + block * self.BLOCK_S
 
     def ask(self, client, name, count):
-        with harness.udp_socket(self.daemon.port, source=client) as sock:
-            query = harness.make_query(name).to_wire()
-            for ident in range(count):
-                sock.send(ident.to_bytes(2, "big") + query[2:])
-                assert sock.recv(4096)[:2] == ident.to_bytes(2, "big")
+        harness.ask_often(self.daemon.port, client, name, count)
 
     def until_counted(self):
         def counted():

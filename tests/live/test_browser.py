@@ -60,13 +60,7 @@ class Shown:
 
     def ask(self, client, name, count=1):
         """The codes of so many answers."""
-        codes = []
-        with harness.udp_socket(self.ports[0], source=client) as sock:
-            query = harness.make_query(name).to_wire()
-            for ident in range(count):
-                sock.send(ident.to_bytes(2, "big") + query[2:])
-                codes.append(sock.recv(4096)[3] & 15)
-        return codes
+        return harness.ask_often(self.ports[0], client, name, count)
 
     def end(self):
         self.demo.kill()

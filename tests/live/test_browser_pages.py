@@ -10,17 +10,14 @@ import re
 import dns.name
 import pytest
 
-import dashboard
 import harness
 from browser import browser, need_browser # noqa: F401 (a fixture)
+from browser_site import ADDRESS, TEREDO, BrowserSite
 from harness import until
 
 # Chromium takes a processor for itself: beside it, tests that are particular about milliseconds would fail.
 pytestmark = pytest.mark.alone
 
-TEREDO, ADDRESS = "teredo.ipv6.microsoft.com", "65.55.158.118"
-ASKING = {"127.0.60.77": 30, "127.0.60.41": 20, "127.0.60.40": 10}
-NAMES = {"127.0.60.77": "kiosk.corp.example", "127.0.60.41": "lab-pc.corp.example"}
 OTHERS = 130 # more than a page of the table
 NAMES_ASKED = 120 # more than the API gives unless it is asked for more
 HOSTILE = [dns.name.Name((b"<script>alert(1)</script>", b"example", b"org", b"")), dns.name.Name((b"\xe2\x80\xaegpj.exe\x07", b"example", b"org", b"")),
@@ -30,47 +27,21 @@ PAGE_MOST = 300000 # octets of one page with everything it loads, not compressed
 CHART_MOST_MS = 1000
 
 
-class Site:
-    """A daemon, its Redis and a dashboard, and what some clients have asked."""
+class Site(BrowserSite):
+    """Many clients have asked, some for names that would deceive."""
 
     def __init__(self, upstream, **options):
-        self.folder = harness.Folder()
-        self.redis = harness.Redis(self.folder.path).start()
-        hosts = self.folder.write("hosts", "".join("%s %s\n" % pair for pair in NAMES.items()))
-        self.daemon = harness.Teredown(self.folder.path, upstream, redis=self.redis.url, allow=["127.0.0.0/8"], client_names=["hosts:" + hosts],
-            groups={"kiosks": {"clients": ["127.0.60.77"]}}).start()
-        self.board = dashboard.Dashboard(self.folder.path, self.daemon, **options).start()
-        self.url = "http://127.0.0.1:%d" % self.board.port
-
-    def ask(self, client, name, count=1):
-        with harness.udp_socket(self.daemon.port, source=client) as sock:
-            query = harness.make_query(name).to_wire()
-            for ident in range(count):
-                sock.send(ident.to_bytes(2, "big") + query[2:])
-                sock.recv(4096)
-
-    def until_counted(self):
-        def counted():
-            status = self.daemon.status()
-            return harness.number(status, "queries_waiting") == 0 and harness.number(status, "queries_applied") == harness.number(status, "answered")
-        until(counted, "all is counted", interval_s=0.05)
+        super().__init__(upstream, {"kiosks": {"clients": ["127.0.60.77"]}}, **options)
 
     def crowd(self):
-        for client, count in ASKING.items():
-            self.ask(client, TEREDO, count)
+        self.look_for_teredo()
         for name in HOSTILE:
             self.ask("127.0.60.77", name)
         for other in range(NAMES_ASKED):
             self.ask("127.0.60.41", "n%d.example.org" % other)
         for other in range(OTHERS):
             self.ask("127.1.%d.%d" % (other // 100, 1 + other % 100), "www.example.org")
-        self.until_counted()
-
-    def end(self):
-        for part in (self.board, self.daemon, self.redis):
-            if part.running():
-                part.stop() if part is not self.redis else part.kill()
-        self.folder.remove()
+        self.daemon.until_counted(0)
 
 
 @pytest.fixture(scope="module")
@@ -96,19 +67,10 @@ def own(nsd):
         site.end()
 
 
-def in_page(browser, text):
-    """What the body of an asynchronous function returns there."""
-    result = browser.driver.execute_async_script("""
-        const done = arguments[arguments.length - 1];
-        (async () => { %s })().then((value) => done({ value }), (error) => done({ error: String(error) }));""" % text)
-    assert "error" not in result, result["error"]
-    return result["value"]
-
-
 def test_modules(browser, site):
     """What has no page of its own: numbers and times as words, order and pages of a table, names that would deceive."""
     browser.open(site.url + "/health").wait("h1", "Health")
-    words = in_page(browser, """
+    words = browser.in_page("""
         const f = await import('/format.js');
         f.clockFrom('2026-11-22T12:00:00Z');
         return [f.count(60665), f.count(undefined), f.short(1234567), f.share(0.934), f.share(0), f.share(1), f.share(0.9996), f.rate(0.03), f.rate(0.001), f.rate(1234.5),
@@ -118,7 +80,7 @@ def test_modules(browser, site):
     assert words == ["60,665", "–", "1.23 M", "93.4 %", "0 %", "100 %", "100 %", "0.03", "<0.01", "1,235",
         "106 µs", "8.2 ms", "61 ms", "2.3 s", "513 KiB", "0 B", "7 d 5 h", "3 min", "0 s", "1 d",
         "3 min ago", "in 9 min", "–", "–", "2026-11-14 20:00:00", "08:05", "2026-11-14 08:05", "9 min left", "ended"]
-    orders = in_page(browser, """
+    orders = browser.in_page("""
         const { compare, select } = await import('/table.js');
         const sorted = (list, order) => [...list].sort((a, b) => compare(a, b, order));
         const columns = [{ key: 'name' }, { key: 'n', number: true }];
@@ -128,14 +90,14 @@ def test_modules(browser, site):
         return { numbers: sorted([3, null, 20, 1], 'desc'), texts: sorted(['h10', '', 'h2', 'H1'], 'asc'), matching: page.matching, total: page.total, first: page.rows[0].name, rows: page.rows.length, ms: performance.now() - begun };""")
     assert orders["numbers"] == [20, 3, 1, None] and orders["texts"] == ["H1", "h2", "h10", ""]
     assert (orders["matching"], orders["total"], orders["first"], orders["rows"]) == (111, 5000, "h499", 11) and orders["ms"] < 2000
-    names = in_page(browser, """
+    names = browser.in_page("""
         const { name, dnsName, visible, pathOf } = await import('/dom.js');
         const node = name('a\\u202eb<i>\\u0000\\ud800');
         return { text: node.textContent, tag: node.tagName, children: [...node.children].map((one) => one.className), bidi: getComputedStyle(document.body.appendChild(node)).unicodeBidi,
             dot: dnsName('www.example.org.').textContent, escaped: dnsName('a\\\\.').textContent, root: dnsName('.').textContent, title: visible('\\u200f'), path: pathOf('clients', 'a/b?#%') };""")
     assert names == {"text": "a<U+202E>b<i><U+0000><U+D800>", "tag": "BDI", "children": ["escape"] * 3, "bidi": "isolate",
         "dot": "www.example.org", "escaped": "a\\.", "root": ".", "title": "<U+200F>", "path": "/clients/a%2Fb%3F%23%25"}
-    blocking = in_page(browser, """
+    blocking = browser.in_page("""
         const { blockingWords, healthWords } = await import('/shell.js');
         const zones = (...modes) => modes.map((mode, n) => ({ zone: `z${n}`, kind: 'tunnel', mode }));
         return [blockingWords(zones('block', 'block'), []), blockingWords(zones('block', 'watch'), [{}]), blockingWords(zones('watch', 'ignore'), []), blockingWords(zones('ignore'), []),
@@ -151,7 +113,7 @@ def test_modules(browser, site):
 def test_drawn_anew(browser, site):
     """Who reads or goes by keyboard stays where they are when a part is drawn anew; what needs a person is said in words."""
     browser.open(site.url + "/health").wait("h1", "Health")
-    found = in_page(browser, """
+    found = browser.in_page("""
         const { element, fill, modeChip, pathOf } = await import('/dom.js');
         const place = document.body.appendChild(element('div'));
         const links = () => [1, 2, 3].map(() => element('a', { href: '/address/192.0.2.1' }, 'x'));
@@ -362,7 +324,7 @@ def test_sign_in(browser, own):
     browser.wait(".table-foot, .face", "client")
     browser.wait("#session", "Sign out")
     browser.wait("#live", "^(live|every 3 s)$")
-    assert not in_page(browser, "return document.cookie"), "scripts cannot read the session"
+    assert not browser.in_page("return document.cookie"), "scripts cannot read the session"
     browser.driver.refresh()
     browser.wait("#session", "Sign out").click()
     browser.wait("dialog[open] h2", "Sign in")
@@ -376,7 +338,7 @@ def test_size_and_time(browser, site):
     for _ in range(3):
         browser.command("Network.clearBrowserCache")
         browser.open(site.url + "/").wait(".story canvas")
-        chart_ms = in_page(browser, """
+        chart_ms = browser.in_page("""
             while (!performance.getEntriesByName('chart').length)
                 await new Promise(requestAnimationFrame);
             return performance.getEntriesByName('chart')[0].startTime;""")
@@ -385,7 +347,7 @@ def test_size_and_time(browser, site):
     for page in ("/", "/address/" + ADDRESS, "/watch/teredo", "/clients/127.0.60.77"):
         browser.command("Network.clearBrowserCache")
         browser.open(site.url + page).wait(".story canvas[tabindex]")
-        loaded = in_page(browser, """
+        loaded = browser.in_page("""
             const all = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')].filter((one) => !one.name.includes('/api/'));
             return all.map((one) => [new URL(one.name).pathname, one.decodedBodySize, one.encodedBodySize]);""")
         whole, sent = sum(size for _, size, _ in loaded), sum(size for _, _, size in loaded)

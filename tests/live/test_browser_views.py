@@ -16,41 +16,26 @@ import time
 import dns.name
 import pytest
 
-import dashboard
 import harness
 import logs
 from browser import browser, need_browser # noqa: F401 (a fixture)
+from browser_site import ADDRESS, ASKING, TEREDO, BrowserSite
 from harness import until
 
 pytestmark = pytest.mark.alone # as test_browser_pages.py
 
-TEREDO, ADDRESS = "teredo.ipv6.microsoft.com", "65.55.158.118"
-ASKING = {"127.0.60.77": 30, "127.0.60.41": 20, "127.0.60.40": 10}
-NAMES = {"127.0.60.77": "kiosk.corp.example", "127.0.60.41": "lab-pc.corp.example"}
 LOOKUPS, DROPS = sum(ASKING.values()), 9
 HOSTILE = dns.name.Name((b"win<script>alert(1)", b"ipv6", b"microsoft", b"com", b""))
 CANVAS = ".story canvas[tabindex]"
 PAGES = ["/address", "/address/" + ADDRESS, "/address/" + TEREDO, "/address/nothing.example", "/watch", "/watch/teredo", "/policy", "/changes"]
 
 
-class Site:
-    """A daemon, its Redis and a dashboard; three clients have looked for a Teredo server, and a firewall has dropped nine packets for each."""
+class Site(BrowserSite):
+    """Three clients have looked for a Teredo server, and a firewall has dropped nine packets for each time."""
 
     def __init__(self, upstream, **options):
-        self.folder = harness.Folder()
-        self.redis = harness.Redis(self.folder.path).start()
-        hosts = self.folder.write("hosts", "".join("%s %s\n" % pair for pair in NAMES.items()))
-        self.daemon = harness.Teredown(self.folder.path, upstream, redis=self.redis.url, allow=["127.0.0.0/8"], client_names=["hosts:" + hosts],
-            groups={"gaming": {"clients": ["127.0.60.40"], ("zone", "isatap"): {"mode": "watch"}}}).start()
-        self.board = dashboard.Dashboard(self.folder.path, self.daemon, **{"dashboard_reading": "open", **options}).start()
-        self.url = "http://127.0.0.1:%d" % self.board.port
-
-    def ask(self, client, name, count=1):
-        with harness.udp_socket(self.daemon.port, source=client) as sock:
-            query = harness.make_query(name).to_wire()
-            for ident in range(count):
-                sock.send(ident.to_bytes(2, "big") + query[2:])
-                sock.recv(4096)
+        groups = {"gaming": {"clients": ["127.0.60.40"], ("zone", "isatap"): {"mode": "watch"}}}
+        super().__init__(upstream, groups, **{"dashboard_reading": "open", **options})
 
     @contextlib.contextmanager
     def asking(self, client):
@@ -69,8 +54,7 @@ class Site:
             thread.join()
 
     def fill(self):
-        for client, count in ASKING.items():
-            self.ask(client, TEREDO, count)
+        self.look_for_teredo()
         self.ask("127.0.60.77", HOSTILE)
         log = logs.Log()
         now = time.time()
@@ -81,12 +65,6 @@ class Site:
     def mode(self, zone="teredo"):
         return next(one for one in self.daemon.json("mode")["zones"] if one["zone"] == zone and not one.get("group"))
 
-    def end(self):
-        for part in (self.board, self.daemon, self.redis):
-            if part.running():
-                part.stop() if part is not self.redis else part.kill()
-        self.folder.remove()
-
 
 @pytest.fixture(scope="module")
 def site(nsd):
@@ -95,15 +73,6 @@ def site(nsd):
     site.fill()
     yield site
     site.end()
-
-
-def in_page(browser, text):
-    """What the body of an asynchronous function returns there."""
-    result = browser.driver.execute_async_script("""
-        const done = arguments[arguments.length - 1];
-        (async () => { %s })().then((value) => done({ value }), (error) => done({ error: String(error) }));""" % text)
-    assert "error" not in result, result["error"]
-    return result["value"]
 
 
 def saved(browser, button):
@@ -150,7 +119,7 @@ def sign_in(browser, site):
 def test_story_as_data(browser, site):
     """Pure parts of the chart: its gist, ticks, heights, CSV, names of files."""
     browser.expect("status of 404").open(site.url + "/policy").wait("h1", "Policy")
-    found = in_page(browser, """
+    found = browser.in_page("""
         const story = { ...await import('/story-data.js'), ...await import('/story-files.js') };
         const hour = (at) => new Date(Date.UTC(2026, 10, 14, 20) + at * 3600e3).toISOString();
         const make = (lists, more) => story.model({ query: '65.55.158.118', span_hours: 1, ...more,
