@@ -27,6 +27,7 @@
 #include "resolver/modes.h"
 
 #define WORDS_MAX 6
+#define MEMBERS_MAX 4
 #define VIA_SIZE 80
 #define NAME_GIVEN_MAX 1024
 #define RELOAD_MS 25000
@@ -41,9 +42,21 @@ struct attempt {
 	struct strbuf words; /* sentences, each with a newline */
 	const char *group;   /* of mode and reset */
 	bool reset;
-	char via[VIA_SIZE];
+	char via[VIA_SIZE], seconds[24], name[NAME_TEXT_MAX];
 	const char *asked[WORDS_MAX]; /* the request to the daemon; asked[0] is via */
 	unsigned count;
+};
+
+/* A kind of request: what it may hold, how that becomes words for the daemon, what is said after.
+ */
+struct kind {
+	const char *name;
+	const char *members[MEMBERS_MAX + 1];
+	/* False: the reply says what is wrong with it. */
+	bool (*read)(struct attempt *attempt, const struct json_t *body);
+	void (*ask)(struct attempt *attempt, const struct kind *kind);
+	void (*say)(struct attempt *attempt, const struct control_answer *answer);
+	void (*json)(struct strbuf *out, const struct control_answer *answer);
 };
 
 static void begin(struct attempt *attempt, struct api_context *context,
@@ -98,11 +111,6 @@ static bool note(struct attempt *attempt, const char *result, const char *words)
 
 /* --- what the daemon did --- */
 
-struct telling {
-	void (*say)(struct attempt *attempt, const struct control_answer *answer);
-	void (*json)(struct strbuf *out, const struct control_answer *answer);
-};
-
 static void write_lines(struct strbuf *out, const struct strbuf *words)
 {
 	const char *at = words->data ? words->data : "";
@@ -118,13 +126,13 @@ static void write_lines(struct strbuf *out, const struct strbuf *words)
 }
 
 static void succeed(
-	struct attempt *attempt, const struct telling *telling, const struct control_answer *answer)
+	struct attempt *attempt, const struct kind *kind, const struct control_answer *answer)
 {
 	struct api_context *context = attempt->context;
 	struct api_reply *reply = attempt->reply;
 	struct strbuf noted;
 
-	telling->say(attempt, answer);
+	kind->say(attempt, answer);
 	strbuf_init(&noted);
 	strbuf_append(&noted, attempt->words.data, attempt->words.length);
 	join_lines(&noted);
@@ -135,7 +143,7 @@ static void succeed(
 	api_begin(context, NULL, reply);
 	strbuf_json_text(&reply->body, "resolver", context->cli->options->resolver_name);
 	write_lines(&reply->body, &attempt->words);
-	telling->json(&reply->body, answer);
+	kind->json(&reply->body, answer);
 	api_end(reply);
 }
 
@@ -150,7 +158,7 @@ static void fail(struct attempt *attempt, const struct control_answer *answer)
 		refused ? answer->words : "teredownd did not answer");
 }
 
-static void ask(struct attempt *attempt, const struct telling *telling)
+static void ask(struct attempt *attempt, const struct kind *kind)
 {
 	struct access *access = sessions_access(attempt->context->shared);
 	struct control_answer answer;
@@ -161,16 +169,27 @@ static void ask(struct attempt *attempt, const struct telling *telling)
 		return;
 	}
 	if (api_ask(attempt->context, attempt->reply, attempt->count, attempt->asked, &answer))
-		succeed(attempt, telling, &answer);
+		succeed(attempt, kind, &answer);
 	else
 		fail(attempt, &answer);
 	control_answer_free(&answer);
 }
 
-/* What was wrong with the request stands in the reply. */
-static void refuse(struct attempt *attempt)
+/* What was wrong with the request stands in the reply, and is noted as well. */
+static void change(const struct kind *kind, struct api_context *context,
+	const struct api_request *request, struct api_reply *reply)
 {
-	note(attempt, "refused", "the request was malformed");
+	struct json_t *body = body_read(request, reply, kind->members);
+	struct attempt attempt;
+
+	begin(&attempt, context, request, reply, kind->name);
+	if (body && kind->read(&attempt, body))
+		kind->ask(&attempt, kind);
+	else
+		note(&attempt, "refused", "the request was malformed");
+	end(&attempt);
+	if (body)
+		body_free(body);
 }
 
 /* --- modes --- */
@@ -184,8 +203,6 @@ static void say_mode(struct attempt *attempt, const struct control_answer *answe
 	if (warning)
 		strbuf_printf(&attempt->words, "Warning: %s\n", warning);
 }
-
-static const struct telling mode_telling = {say_mode, change_words_mode_json};
 
 static bool is_mode(const char *word)
 {
@@ -212,7 +229,7 @@ static bool read_name(struct attempt *attempt, const struct json_t *body, const 
 	return true;
 }
 
-static bool read_mode(struct attempt *attempt, const struct json_t *body, char seconds[24])
+static bool read_mode(struct attempt *attempt, const struct json_t *body)
 {
 	const char *mode;
 	int64_t length;
@@ -230,48 +247,36 @@ static bool read_mode(struct attempt *attempt, const struct json_t *body, char s
 		!body_number(body, attempt->reply, "seconds", MODE_FOR_MAX_S, &length))
 		return false;
 	strbuf_json_key(&attempt->what, "seconds");
-	snprintf(seconds, 24, "%lld", (long long)length);
-	strbuf_append_text(&attempt->what, length ? seconds : "null");
-	ask_word(attempt, seconds);
+	snprintf(attempt->seconds, sizeof attempt->seconds, "%lld", (long long)length);
+	strbuf_append_text(&attempt->what, length ? attempt->seconds : "null");
+	ask_word(attempt, attempt->seconds);
 	return true;
 }
 
 void api_policy_mode(
 	struct api_context *context, const struct api_request *request, struct api_reply *reply)
 {
-	static const char *const names[] = {"mode", "zone", "group", "seconds", NULL};
-	struct json_t *body = body_read(request, reply, names);
-	struct attempt attempt;
-	char seconds[24];
+	static const struct kind kind = {"policy/mode", {"mode", "zone", "group", "seconds"},
+		read_mode, ask, say_mode, change_words_mode_json};
 
-	begin(&attempt, context, request, reply, "policy/mode");
-	if (body && read_mode(&attempt, body, seconds))
-		ask(&attempt, &mode_telling);
-	else
-		refuse(&attempt);
-	end(&attempt);
-	if (body)
-		body_free(body);
+	change(&kind, context, request, reply);
+}
+
+static bool read_reset(struct attempt *attempt, const struct json_t *body)
+{
+	attempt->reset = true;
+	ask_word(attempt, "mode");
+	ask_word(attempt, "reset");
+	return read_name(attempt, body, "zone") && read_name(attempt, body, "group");
 }
 
 void api_policy_reset(
 	struct api_context *context, const struct api_request *request, struct api_reply *reply)
 {
-	static const char *const names[] = {"zone", "group", NULL};
-	struct json_t *body = body_read(request, reply, names);
-	struct attempt attempt;
+	static const struct kind kind = {"policy/reset", {"zone", "group"}, read_reset, ask,
+		say_mode, change_words_mode_json};
 
-	begin(&attempt, context, request, reply, "policy/reset");
-	attempt.reset = true;
-	ask_word(&attempt, "mode");
-	ask_word(&attempt, "reset");
-	if (body && read_name(&attempt, body, "zone") && read_name(&attempt, body, "group"))
-		ask(&attempt, &mode_telling);
-	else
-		refuse(&attempt);
-	end(&attempt);
-	if (body)
-		body_free(body);
+	change(&kind, context, request, reply);
 }
 
 /* --- zones by transfer --- */
@@ -282,26 +287,23 @@ static void say_refresh(struct attempt *attempt, const struct control_answer *an
 		strbuf_append_text(&attempt->words, "No zone comes by transfer.");
 }
 
+static bool read_refresh(struct attempt *attempt, const struct json_t *body)
+{
+	ask_word(attempt, "refresh");
+	if (!read_name(attempt, body, "zone"))
+		return false;
+	if (strcmp(attempt->asked[attempt->count - 1], EVERYTHING) == 0)
+		attempt->count--;
+	return true;
+}
+
 void api_policy_refresh(
 	struct api_context *context, const struct api_request *request, struct api_reply *reply)
 {
-	static const struct telling telling = {say_refresh, change_words_refresh_json};
-	static const char *const names[] = {"zone", NULL};
-	struct json_t *body = body_read(request, reply, names);
-	struct attempt attempt;
+	static const struct kind kind = {"policy/refresh", {"zone"}, read_refresh, ask, say_refresh,
+		change_words_refresh_json};
 
-	begin(&attempt, context, request, reply, "policy/refresh");
-	ask_word(&attempt, "refresh");
-	if (body && read_name(&attempt, body, "zone")) {
-		if (strcmp(attempt.asked[attempt.count - 1], EVERYTHING) == 0)
-			attempt.count--;
-		ask(&attempt, &telling);
-	} else {
-		refuse(&attempt);
-	}
-	end(&attempt);
-	if (body)
-		body_free(body);
+	change(&kind, context, request, reply);
 }
 
 /* --- the cache --- */
@@ -311,7 +313,7 @@ static void say_flush(struct attempt *attempt, const struct control_answer *answ
 	change_words_flush(&attempt->words, answer);
 }
 
-static bool read_flush(struct attempt *attempt, const struct json_t *body, char text[NAME_TEXT_MAX])
+static bool read_flush(struct attempt *attempt, const struct json_t *body)
 {
 	struct name name;
 	const char *given;
@@ -324,33 +326,23 @@ static bool read_flush(struct attempt *attempt, const struct json_t *body, char 
 		api_fail(attempt->reply, 400, "name: this is no name");
 		return false;
 	}
-	name_to_text(name.wire, text);
-	strbuf_json_text(&attempt->what, "name", text);
+	name_to_text(name.wire, attempt->name);
+	strbuf_json_text(&attempt->what, "name", attempt->name);
 	strbuf_json_bool(&attempt->what, "suffix", suffix);
 	ask_word(attempt, "flush");
 	ask_word(attempt, suffix ? "suffix" : "name");
 	ask_word(attempt, EVERYTHING);
-	ask_word(attempt, text);
+	ask_word(attempt, attempt->name);
 	return true;
 }
 
 void api_cache_flush(
 	struct api_context *context, const struct api_request *request, struct api_reply *reply)
 {
-	static const struct telling telling = {say_flush, change_words_flush_json};
-	static const char *const names[] = {"name", "suffix", NULL};
-	struct json_t *body = body_read(request, reply, names);
-	struct attempt attempt;
-	char text[NAME_TEXT_MAX];
+	static const struct kind kind = {"cache/flush", {"name", "suffix"}, read_flush, ask,
+		say_flush, change_words_flush_json};
 
-	begin(&attempt, context, request, reply, "cache/flush");
-	if (body && read_flush(&attempt, body, text))
-		ask(&attempt, &telling);
-	else
-		refuse(&attempt);
-	end(&attempt);
-	if (body)
-		body_free(body);
+	change(&kind, context, request, reply);
 }
 
 /* --- reload --- */
@@ -360,10 +352,16 @@ static void say_reload(struct attempt *attempt, const struct control_answer *ans
 	change_words_reload(&attempt->words, answer);
 }
 
-/* Takes long, so one at a time: the other threads are for those who read. */
-static void reload(struct attempt *attempt)
+static bool read_reload(struct attempt *attempt, const struct json_t *body)
 {
-	static const struct telling telling = {say_reload, change_words_reload_json};
+	(void)body;
+	ask_word(attempt, "reload");
+	return true;
+}
+
+/* Takes long, so one at a time: the other threads are for those who read. */
+static void ask_alone(struct attempt *attempt, const struct kind *kind)
+{
 	static atomic_flag running = ATOMIC_FLAG_INIT;
 	struct cli *cli = attempt->context->cli;
 
@@ -372,9 +370,8 @@ static void reload(struct attempt *attempt)
 		note(attempt, "refused", "another reload is under way");
 		return;
 	}
-	ask_word(attempt, "reload");
 	cli->patience_ms = RELOAD_MS;
-	ask(attempt, &telling);
+	ask(attempt, kind);
 	cli->patience_ms = 0;
 	atomic_flag_clear(&running);
 }
@@ -382,18 +379,10 @@ static void reload(struct attempt *attempt)
 void api_reload(
 	struct api_context *context, const struct api_request *request, struct api_reply *reply)
 {
-	static const char *const names[] = {NULL};
-	struct json_t *body = body_read(request, reply, names);
-	struct attempt attempt;
+	static const struct kind kind = {
+		"reload", {NULL}, read_reload, ask_alone, say_reload, change_words_reload_json};
 
-	begin(&attempt, context, request, reply, "reload");
-	if (body)
-		reload(&attempt);
-	else
-		refuse(&attempt);
-	end(&attempt);
-	if (body)
-		body_free(body);
+	change(&kind, context, request, reply);
 }
 
 /* --- what was changed --- */
