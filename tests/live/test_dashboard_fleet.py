@@ -140,6 +140,7 @@ def test_problems(site):
     assert "--span takes" in site.problem("timeline", 400, q=SERVER, span="7h")
     assert "\"q\" is missing" in site.problem("who", 400)
     assert site.problem("drops", 404, resolver="gw2").startswith("no dropped packet")
+    assert '"gw9"' in site.problem("who", 404, q=SERVER, resolver="gw9") and site.board.request("GET", "/metrics?resolver=gw9").status == 404
     assert "type of records" in site.problem("policy/test", 400, name=TEREDO, type="BANANA")
     site.problem("who", 400, q=SERVER, strange="1")
     for path in ("watch/nosuch", "watch/special-use"):

@@ -386,6 +386,36 @@ static void test_old_figures_are_not_told(void **state)
 	assert_number("day.queries", 200);
 }
 
+/* Names that are no resolver's take no place from those that are. */
+static void test_strange_resolvers(void **state)
+{
+	char name[40];
+
+	(void)state;
+	need_redis();
+	count_hour(1, 0, "queries", 100);
+	int64_t then_ms = dashboard_mono_ms();
+	ASK(api_overview, NULL);
+	assert_number("day.queries", 100);
+	ASK(api_overview, NULL, "resolver=gw2");
+	assert_int_equal(status, 200);
+	count_hour(1, 0, "queries", 100);
+	for (int i = 0; i < 2 * OVERVIEWS_MAX; i++) {
+		snprintf(name, sizeof(name), "resolver=nosuch%d", i);
+		ASK(api_overview, NULL, name);
+		assert_int_equal(status, 404);
+		assert_non_null(strstr(json_string_value(at("detail")), name + strlen("resolver=")));
+	}
+	ASK(api_clients, NULL, "resolver=nosuch1");
+	assert_int_equal(status, 404);
+	ahead_ms = then_ms - dashboard_mono_ms(); /* however long this took */
+	ASK(api_overview, NULL);
+	assert_number("day.queries", 100); /* that of a moment ago: it kept its place */
+	put("HSET teredown:{gw3}:meta schema 1"); /* the set of resolvers was deleted by hand */
+	ASK(api_overview, NULL, "resolver=gw3");
+	assert_int_equal(status, 200);
+}
+
 static void test_redis_off(void **state)
 {
 	struct options *options;
@@ -638,6 +668,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_day_and_rates, begin, end),
 		cmocka_unit_test_setup_teardown(test_redis_away, begin, end),
 		cmocka_unit_test_setup_teardown(test_old_figures_are_not_told, begin, end),
+		cmocka_unit_test_setup_teardown(test_strange_resolvers, begin, end),
 		cmocka_unit_test_setup_teardown(test_redis_off, begin, end),
 		cmocka_unit_test_setup_teardown(test_fleet_overview, begin, end),
 		cmocka_unit_test_setup_teardown(test_hours, begin, end),

@@ -66,7 +66,8 @@ void api_fail(struct api_reply *reply, int status, const char *format, ...) __at
 
 /*
  * The resolvers the request is about: `?resolver=NAME`, or `?resolver=*` for all; without it ours, or all where the dashboard
- * was started with --fleet. Kept open; do not close. NULL: Redis is away, the reply is a 503 that says so.
+ * was started with --fleet. Kept open; do not close. NULL: Redis is away, the reply is a 503 that says so; or it is a 404,
+ * because no resolver of that name ever wrote to this Redis (ours may, later).
  */
 struct fleet *api_fleet(struct api_context *context, const struct api_request *request, struct api_reply *reply);
 /* After a call of fleet.h that failed: the reply is a 503, and the connections are opened anew the next time. */

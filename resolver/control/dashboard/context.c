@@ -183,18 +183,23 @@ static bool is_good(struct kept_fleet *kept, int64_t now_ms)
 	       fleet_missing(kept->fleet) == before;
 }
 
-/* The place of that name, or one that is free or can be freed. */
-static struct kept_fleet *place_of(struct api_fleets *fleets, const char *name)
+/* Where the fleet of that name is kept; NULL: nowhere. */
+static struct kept_fleet *find_kept(struct api_fleets *fleets, const char *name)
 {
-	struct kept_fleet *place = &fleets->kept[0];
-
 	for (size_t i = 0; i < FLEETS_KEPT; i++)
 		if (fleets->kept[i].fleet && strcmp(fleets->kept[i].name, name) == 0)
 			return &fleets->kept[i];
+	return NULL;
+}
+
+/* A place that is free, or that of what was not used for longest. */
+static struct kept_fleet *make_place(struct api_fleets *fleets)
+{
+	struct kept_fleet *place = &fleets->kept[0];
+
 	for (size_t i = 1; i < FLEETS_KEPT && place->fleet; i++)
 		if (!fleets->kept[i].fleet || fleets->kept[i].used_ms < place->used_ms)
 			place = &fleets->kept[i];
-	fleet_close(&place->fleet);
 	return place;
 }
 
@@ -209,8 +214,27 @@ static void fail_away(struct api_reply *reply, enum td_error error, const char *
 	strbuf_deinit(&shown);
 }
 
-static bool open_fleet(struct api_context *context, struct kept_fleet *kept, const char *name,
-	struct api_reply *reply)
+/* Anybody may name a resolver that is not there: it is refused before anything is kept for it. Ours
+ * is told of while it has recorded nothing yet, too. */
+static bool is_known(struct api_context *context, struct fleet *fleet, struct api_reply *reply)
+{
+	struct reader *reader = fleet->members[0].reader;
+	const char *name = fleet->members[0].resolver;
+	bool known = true;
+
+	if (strcmp(name, context->cli->options->resolver_name) == 0)
+		return true;
+	enum td_error error = reader_is_known(reader, &known);
+	if (error != TD_OK)
+		fail_away(reply, error, reader_words(reader));
+	else if (!known)
+		api_fail(reply, 404, "no resolver \"%s\" ever wrote to this Redis", name);
+	return error == TD_OK && known;
+}
+
+/* NULL: the reply says why. */
+static struct fleet *open_fleet(
+	struct api_context *context, const char *name, struct api_reply *reply)
 {
 	const struct options *options = context->cli->options;
 	struct redis_access access = options_redis_access(options);
@@ -221,22 +245,20 @@ static bool open_fleet(struct api_context *context, struct kept_fleet *kept, con
 
 	if (!pass_gate(gate, words)) {
 		fail_away(reply, TD_IO, words);
-		return false;
+		return NULL;
 	}
 	char *url = options_redis_url(options);
 	snprintf(words, sizeof(words), "%s", error_text(TD_NOMEM));
-	kept->fleet = url ? fleet_open(url, &access, resolver, CLI_READER_TIMEOUT_MS, words, &error)
-			  : NULL;
+	struct fleet *fleet = url ? fleet_open(url, &access, resolver, CLI_READER_TIMEOUT_MS, words,
+					    &error)
+				  : NULL;
 	free(url);
-	tell_gate(gate, !kept->fleet && error == TD_IO, words);
-	if (!kept->fleet) {
+	tell_gate(gate, !fleet && error == TD_IO, words);
+	if (!fleet)
 		fail_away(reply, error, words);
-		return false;
-	}
-	kept->opened_ms = dashboard_mono_ms();
-	kept->covered_ms = 0;
-	snprintf(kept->name, sizeof(kept->name), "%s", name);
-	return true;
+	else if (resolver && !is_known(context, fleet, reply))
+		fleet_close(&fleet);
+	return fleet;
 }
 
 static bool is_resolver_name(const char *name)
@@ -273,11 +295,18 @@ struct fleet *api_fleet(
 
 	if (!name)
 		return NULL;
-	struct kept_fleet *kept = place_of(context->fleets, name);
-	if (kept->fleet && !is_good(kept, dashboard_mono_ms()))
+	struct kept_fleet *kept = find_kept(context->fleets, name);
+	if (kept && !is_good(kept, dashboard_mono_ms()))
 		fleet_close(&kept->fleet);
-	if (!kept->fleet && !open_fleet(context, kept, name, reply))
-		return NULL;
+	if (!kept || !kept->fleet) {
+		struct fleet *fleet = open_fleet(context, name, reply);
+		if (!fleet)
+			return NULL;
+		kept = make_place(context->fleets);
+		fleet_close(&kept->fleet);
+		*kept = (struct kept_fleet){.fleet = fleet, .opened_ms = dashboard_mono_ms()};
+		snprintf(kept->name, sizeof(kept->name), "%s", name);
+	}
 	kept->used_ms = dashboard_mono_ms();
 	return kept->fleet;
 }

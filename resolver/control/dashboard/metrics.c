@@ -271,7 +271,7 @@ void api_metrics(
 	collection.denied = outcome == CONTROL_DENIED;
 	context->cli->patience_ms = patience_ms;
 	collect(&collection, request, reply);
-	if (reply->status != 400) {
+	if (reply->status != 400 && reply->status != 404) {
 		reply->status = 200;
 		reply->type = METRICS_TYPE;
 		strbuf_clear(&reply->body);

@@ -71,14 +71,22 @@ void overviews_free(struct overviews **overviews)
 	*overviews = NULL;
 }
 
-/* The one of that key, a free place, or that of what was used least recently. */
-static struct overview **place_of(struct overviews *overviews, const char *key)
+/* NULL: it has no place. */
+static struct overview **place_with(struct overviews *overviews, const char *key)
 {
-	struct overview **place = NULL;
-
 	for (size_t i = 0; i < OVERVIEWS_MAX; i++)
 		if (overviews->rows[i] && strcmp(overviews->rows[i]->key, key) == 0)
 			return &overviews->rows[i];
+	return NULL;
+}
+
+/* The one of that key, a free place, or that of what was used least recently. */
+static struct overview **place_of(struct overviews *overviews, const char *key)
+{
+	struct overview **place = place_with(overviews, key);
+
+	if (place)
+		return place;
 	for (size_t i = 0; i < OVERVIEWS_MAX; i++) {
 		struct overview **one = &overviews->rows[i];
 		if (!*one)
@@ -489,12 +497,30 @@ static void keep_text(struct overview *overview, struct strbuf *fresh, struct ap
 	strbuf_append(&reply->body, overview->text.data, overview->text.length);
 }
 
+/* Whether the request may have a place. Names that anybody makes up would push out the overview that
+ * the page asks for every second, and its rates with it. */
+static bool may_take(struct overviews *overviews, struct api_context *context,
+	const struct api_request *request, struct api_reply *reply)
+{
+	const char *resolver = api_parameter(request, "resolver");
+
+	if (!resolver || strcmp(resolver, "*") == 0 ||
+		strcmp(resolver, context->cli->options->resolver_name) == 0)
+		return true;
+	pthread_mutex_lock(&overviews->mutex);
+	bool has_place = place_with(overviews, resolver) != NULL;
+	pthread_mutex_unlock(&overviews->mutex);
+	return has_place || api_fleet(context, request, reply);
+}
+
 void overview_answer(struct overviews *overviews, struct api_context *context,
 	const struct api_request *request, struct api_reply *reply)
 {
 	const char *resolver = api_parameter(request, "resolver");
 	struct strbuf fresh;
 
+	if (!may_take(overviews, context, request, reply))
+		return;
 	strbuf_init(&fresh);
 	pthread_mutex_lock(&overviews->mutex);
 	struct overview *overview = take(overviews, resolver ? resolver : "");

@@ -24,7 +24,8 @@ void overviews_free(struct overviews **overviews);
 
 /*
  * Appends the object, without a newline, to the body of the reply, which is empty before. A Redis
- * or a daemon that is away is no error but a state in it; a resolver that cannot be is 400 or 404.
+ * or a daemon that is away is no error but a state in it. A resolver that cannot be is 400, one that
+ * never wrote to Redis 404; while Redis is away one that nobody asked for before is 503.
  */
 void overview_answer(struct overviews *overviews, struct api_context *context,
 	const struct api_request *request, struct api_reply *reply);

@@ -86,6 +86,9 @@ struct reader_ranks {
 /* All resolvers that ever wrote to this Redis; values are 0. */
 enum td_error reader_resolvers(
 	struct reader *reader, struct arena *arena, size_t limit, struct reader_ranks *out);
+/* Whether the resolver of this reader is one of them, or has something here all the same: the set is
+ * written when a daemon connects, so it lacks those that ran while it was deleted. */
+enum td_error reader_is_known(struct reader *reader, bool *known);
 /* What can be ranked, and what `of` names. */
 enum reader_ranking {
 	READER_CLIENTS,        /* clients by a counter: "queries", "watched", "blocked" */

@@ -155,6 +155,37 @@ enum td_error reader_resolvers(
 	return error;
 }
 
+/* A command whose reply is a number: 1 or 0. */
+static enum td_error take_bool(struct reader *reader, bool *out)
+{
+	enum td_error error = TD_OK;
+	redisReply *reply = reader_take(reader, REDIS_REPLY_INTEGER, REDIS_REPLY_INTEGER, &error);
+
+	*out = reply && reply->integer != 0;
+	freeReplyObject(reply);
+	return error;
+}
+
+enum td_error reader_is_known(struct reader *reader, bool *known)
+{
+	char key[READER_KEY_MAX];
+
+	*known = false;
+	if (!reader_make_key(reader, key, KEY_META, reader->resolver))
+		return TD_TOO_LONG;
+	READER_PUT(reader, "EXISTS", key);
+	enum td_error error = take_bool(reader, known);
+	if (error != TD_OK || *known)
+		return error;
+	error = reader_use_common(reader);
+	if (error == TD_OK) {
+		READER_PUT(reader, "SISMEMBER", KEY_RESOLVERS, reader->resolver);
+		error = take_bool(reader, known);
+	}
+	reader_use_own(reader);
+	return error;
+}
+
 /* --- values of some members --- */
 
 static enum td_error take_scores(struct reader *reader, struct reader_rank *rows, size_t count)
