@@ -326,8 +326,10 @@ def test_watch(browser, site):
     browser.look().open(site.url + "/watch").wait("[data-part=gist]", "3 clients asked for teredo. 3 are new since yesterday.")
     browser.wait("[data-part=classes] tbody tr", "teredo[^$]*watch")
     browser.wait("[data-part=fresh] tbody tr", "kiosk.corp.example")
-    answer_otherwise(browser, "v1.watch$", "object.zones.find((one) => one.zone === 'teredo').new_count = 250; return [200, object]")
+    assert not browser.all("[data-part=unplaced]:not([hidden])")
+    answer_otherwise(browser, "v1.watch$", "object.zones.find((one) => one.zone === 'teredo').new_count = 250; object.unplaced = 1234; return [200, object]")
     browser.wait("[data-part=gist]", "250 are new since yesterday") # of which the first hundred would be listed
+    browser.wait("[data-part=unplaced]", "1,234 more hits of these seven days are in no figure")
     browser.click("[data-part=classes] tbody a", "^teredo$").wait("h1", "Watch: teredo")
 
     def hits():

@@ -45,7 +45,11 @@ const freshColumns = [
 const nothingAsked = () => empty('Nobody asked for a tunnel.', 'This is the good news. To see that it works: ', command('dig @127.0.0.1 teredo.ipv6.microsoft.com'),
 	' at the address the resolver listens on; the hit stands here within seconds.');
 
-function drawAll(parts, { zones }) {
+/* A sum that is quietly too small is worse than none. */
+const unplacedLine = (hits) => element('p', { class: 'muted' }, plural(hits, 'more hit'), ' of these seven days ', hits === 1 ? 'is' : 'are',
+	' in no figure by the hour or by name, of whatever class: which zone the name was in is not known any more, or a bound of the store took the name.');
+
+function drawAll(parts, { zones, unplaced }) {
 	const asking = zones.filter((zone) => zone.clients), fresh = zones.flatMap((zone) => zone.new_clients.map((one) => ({ ...one, zone: zone.zone })));
 	const newcomers = zones.reduce((sum, zone) => sum + zone.new_count, 0); // of each zone the first hundred are listed
 	const asked = asking.map((zone, at) => [at ? ', ' : '', at ? `${count(zone.clients)} for ` : `${plural(zone.clients, 'client')} asked for `, zoneLink(zone.zone)]);
@@ -53,6 +57,7 @@ function drawAll(parts, { zones }) {
 		newcomers ? `${count(newcomers)} ${newcomers === 1 ? 'is' : 'are'} new since yesterday.` : 'Nobody is new since yesterday.') : nothingAsked());
 	parts.table('classes', 'Classes of tunnels', zones, { columns: classColumns, unit: ['class', 'classes'],
 		empty: () => empty('No zone is watched.', 'Name one in the configuration: ', command('zone "teredo" { file = "teredo.rpz" mode = watch }')) });
+	parts.show('unplaced', null, unplaced || null, unplacedLine);
 	parts.table('fresh', 'New since yesterday', fresh, { columns: freshColumns, unit: ['client', 'clients'], sort: 'first', order: 'desc' });
 }
 
@@ -110,9 +115,10 @@ async function showZone(root, zone, { signal, policyChanged }) {
 		drawChart(parts, one.trend);
 		parts.table('clients', 'Who asks', one.clients, { columns: clientColumns, unit: ['client', 'clients'], sort: 'hits', order: 'desc', search: 'Search clients', query: 'c-', empty: nothingAsked });
 		parts.table('names', 'Names', one.names || [], { columns: nameColumns, unit: ['name', 'names'], sort: 'hits', order: 'desc' });
+		parts.show('unplaced', null, one.unplaced || null, unplacedLine);
 	}
 	root.append(element('p', {}, element('a', { href: '/watch' }, '‹ All classes')), place);
-	page = await partsPage(root, ['mode', 'figures', 'chart', 'clients', 'names'], { load: () => loadZone(zone, signal), draw, every: EVERY_MS }, signal);
+	page = await partsPage(root, ['mode', 'figures', 'chart', 'clients', 'names', 'unplaced'], { load: () => loadZone(zone, signal), draw, every: EVERY_MS }, signal);
 	return () => chart?.then((story) => story.end(), () => {});
 }
 
@@ -121,5 +127,5 @@ export async function show(root, [zone], context) {
 		return showZone(root, zone, context);
 	const { signal } = context;
 	root.append(element('p', { class: 'muted' }, 'Who tries to open a tunnel through the network, by class.'));
-	await partsPage(root, ['gist', 'classes', 'fresh'], { load: () => get('watch', {}, signal), draw: drawAll, every: EVERY_MS }, signal);
+	await partsPage(root, ['gist', 'classes', 'unplaced', 'fresh'], { load: () => get('watch', {}, signal), draw: drawAll, every: EVERY_MS }, signal);
 }
