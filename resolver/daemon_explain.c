@@ -177,6 +177,9 @@ void daemon_explain(
 	control_reply_add(reply, "resolver", daemon->options->resolver_name);
 	if (count > 2)
 		explain_access(daemon, reply, &client);
+	if (explained.who && explained.who->group)
+		control_reply_add(reply, "group",
+			daemon->options->groups[explained.who->group - 1].name);
 	explain_verdict(reply, &explained, explained.matches, explained.count);
 	daemon_site_explain(daemon, reply, &name);
 	for (size_t i = 0; i < explained.count; i++)

@@ -152,6 +152,10 @@ def test_walk(browser, site):
     site.daemon.run("mode", "block", "--zone", "teredo", "--for", "10m")
     browser.wait("#band", r"Blocking is on for 1 of \d+ tunnel zones")
     browser.wait("#band .chip.mode-block", r"block (9|10) min left")
+    site.daemon.run("mode", "ignore", "--zone", "teredo", "--group", "kiosks")
+    browser.wait("[aria-labelledby=o-tunnel] tbody tr", r"127\.0\.60\.77 kiosk[^$]*teredo ignore")
+    browser.wait("[aria-labelledby=o-tunnel] tbody tr", r"127\.0\.60\.41[^$]*teredo block")
+    site.daemon.run("mode", "reset", "--zone", "teredo", "--group", "kiosks")
     site.daemon.run("mode", "watch", "--zone", "teredo")
     browser.wait("#band", "Blocking is off")
 
@@ -160,6 +164,7 @@ def test_walk(browser, site):
     assert browser.path == "/clients/127.0.60.77" and browser.focused() == "h1" and browser.title == "127.0.60.77 · Teredown"
     browser.wait(".identity .lead", "teredo.ipv6.microsoft.com")
     browser.wait(".identity", r"Group\s+kiosks[\s\S]*Told a Teredo server\s+65\.55\.158\.118[\s\S]*not marked")
+    browser.wait("[aria-labelledby=c-zones] tbody tr", r"teredo\s+watch\s+\d")
     browser.wait("[aria-labelledby=c-names] tr.told", TEREDO)
     names = browser.texts("[aria-labelledby=c-names] tbody th")
     assert any(name.startswith("<script>alert") for name in names) and any("a" * 63 in name.replace("\n", "") for name in names), names

@@ -223,6 +223,29 @@ def test_modes(site):
         first.run("mode", "reset")
 
 
+def test_modes_of_a_client(site):
+    """Beside a client stands what holds for it: of its group, where that has another mode than everybody else."""
+    first = site.daemons[0]
+
+    def modes():
+        return {row["client"]: row["mode"] for row in site.get("overview")["tunnelling"] if row["zone"] == "teredo"}
+
+    def of_page(client, **parameters):
+        page = site.get("clients/" + client, "clients/{client}", **parameters)
+        return page["group"], next(row["mode"] for row in page["zones"] if row["zone"] == "teredo")
+
+    first.run("mode", "block", "--zone", "teredo")
+    try:
+        until(lambda: modes() == dict(zip(CLIENTS, ("block", "block", "watch"))), "the overview has the modes", deadline_s=10)
+        assert of_page(CLIENTS[0]) == (None, "block") and of_page(CLIENTS[2]) == ("lab", "watch")
+        assert of_page(CLIENTS[2], resolver="gw3") == ("lab", None)
+        # A mode shows at once, long before the figures are looked up again.
+        first.run("mode", "ignore", "--zone", "teredo", "--group", "lab")
+        until(lambda: modes()[CLIENTS[2]] == "ignore", "the group's mode has changed", deadline_s=10)
+    finally:
+        first.run("mode", "reset")
+
+
 def test_daemon_is_away(site):
     first = site.daemons[0]
     first.stop()

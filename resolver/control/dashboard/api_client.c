@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * GET clients/{client}: its row and counters, its group, its zones, its names and a week of hours.
+ * GET clients/{client}: its row and counters, its group, its zones with the modes that hold for it,
+ * its names and a week of hours.
  * Whether a rule matched a name is told by what was recorded (the watched names of the hours in
  * which the client had hits, and the rules of that very name), not by asking the daemon name by
  * name: it costs two pipelines, and holds for resolvers elsewhere too.
@@ -12,6 +13,7 @@
 #include "policy/groups.h"
 #include "resolver/control/dashboard/dashboard.h"
 #include "resolver/control/dashboard/handlers.h"
+#include "resolver/control/dashboard/zones.h"
 #include "resolver/control/fleet_hours.h"
 #include "resolver/control/told_teredo.h"
 #include "resolver/feeds.h"
@@ -31,6 +33,8 @@ struct view {
 	uint64_t limit;
 	struct reader_ranks names;
 	bool *watched; /* of each name */
+	struct zones zones;
+	const char *group; /* as zones_group_of says */
 	int64_t first_hour;
 	uint64_t queries[HOURS], watched_hours[HOURS], blocked[HOURS];
 };
@@ -149,7 +153,7 @@ static enum td_error load_hours(struct view *view)
 }
 
 /* By the configuration; NULL: in none, or it does not show who it is (a pseudonym, a name). */
-static const char *group_of(const struct options *options, const char *client)
+static const char *configured_group(const struct options *options, const char *client)
 {
 	struct address address;
 
@@ -159,6 +163,30 @@ static const char *group_of(const struct options *options, const char *client)
 	uint8_t group = groups ? policy_groups_find(groups, &address, NULL) : 0;
 	policy_groups_free(groups);
 	return group ? options->groups[group - 1].name : NULL;
+}
+
+/* What the daemon beside us has in force, of whatever resolvers the request is: as GET policy says.
+ * Of one elsewhere nothing is known. */
+static enum td_error load_modes(struct view *view)
+{
+	struct cli *cli = view->context->cli;
+	const struct fleet *fleet = view->fleet;
+	bool ours = fleet->whole ||
+		    strcmp(fleet->members[0].resolver, cli->options->resolver_name) == 0;
+	enum td_error error = zones_load(cli, ours, &view->zones);
+
+	if (error != TD_OK)
+		return error;
+	view->group = zones_group_of(cli, &view->zones, view->client);
+	return TD_OK;
+}
+
+/* As the daemon says; where it does not, by the configuration. */
+static const char *group_of(const struct view *view)
+{
+	if (!view->group)
+		return configured_group(view->context->cli->options, view->client);
+	return *view->group ? view->group : NULL;
 }
 
 static enum td_error append_zones(struct view *view, struct strbuf *out)
@@ -177,6 +205,8 @@ static enum td_error append_zones(struct view *view, struct strbuf *out)
 		output_json_next(out);
 		strbuf_append_char(out, '{');
 		strbuf_json_text(out, "zone", options->zones[z].name);
+		strbuf_json_text(out, "mode",
+			zones_mode_for(&view->zones, options->zones[z].name, view->group));
 		strbuf_json_u64(out, "hits", hit.hits);
 		output_json_time(out, "last", hit.last_ms);
 		strbuf_append_char(out, '}');
@@ -214,7 +244,7 @@ static void append_client(const struct view *view, struct strbuf *out)
 		strbuf_json_u64(out, client_counter_name((enum client_counter)c),
 			counter_of(view, (enum client_counter)c));
 	strbuf_append_char(out, '}');
-	strbuf_json_text(out, "group", group_of(view->context->cli->options, view->client));
+	strbuf_json_text(out, "group", group_of(view));
 }
 
 static void append_names(const struct view *view, struct strbuf *out)
@@ -284,6 +314,8 @@ void api_client(
 		error = load_hours(view);
 	if (error == TD_OK)
 		error = load_names(view);
+	if (error == TD_OK)
+		error = load_modes(view);
 	if (error == TD_OK) {
 		api_begin(context, view->fleet, reply);
 		append_client(view, &reply->body);

@@ -55,6 +55,8 @@ static void overview_end(struct overview **overview)
 		&it->upstreams, &it->zones, &it->tunnelling};
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		strbuf_deinit(texts[i]);
+	for (size_t i = 0; i < OVERVIEW_TUNNELLING_MAX; i++)
+		strbuf_deinit(&it->tunnellers[i].members);
 	free(it);
 	*overview = NULL;
 }

@@ -25,6 +25,13 @@ struct known_zone {
 	uint64_t clients, hits;
 };
 
+/* Who hit a tunnel zone, as it was read last; the mode is of now. */
+struct known_tunneller {
+	char zone[POLICY_ZONE_NAME_MAX], group[POLICY_ZONE_NAME_MAX];
+	bool has_group;      /* whether it is in one is known: group, or "" */
+	struct strbuf members; /* of its object, but for the mode */
+};
+
 /* Histograms of the daemon as they were some minutes ago. */
 struct overview_latency {
 	struct latency older[LATENCY_CLASSES], younger[LATENCY_CLASSES];
@@ -46,6 +53,8 @@ struct overview {
 	int64_t slow_ms;  /* monotonic; 0: not yet */
 	/* Pieces as they were last known, each a run of members or a value. */
 	struct strbuf frame, day, hours, latency, upstreams, zones, tunnelling;
+	struct known_tunneller tunnellers[OVERVIEW_TUNNELLING_MAX];
+	size_t tunneller_count;
 	struct known_zone known_zones[POLICY_ZONES_MAX];
 	size_t known_zone_count;
 	struct overview_latency latencies;
@@ -73,7 +82,7 @@ struct overview_facts {
 /* --- overview_zones.c --- */
 
 /* Writes the pieces upstreams and zones as the daemon says, and where is_due says so their figures
- * and the piece tunnelling out of Redis. Without a fleet these stay as they were known. */
+ * and who tunnels out of Redis. Without a fleet these stay as they were known. */
 enum td_error overview_read_zones(struct overview_facts *facts, bool is_due);
 
 /* --- overview_latency.c --- */

@@ -41,12 +41,6 @@ static const char *first_word(const char *text, char *out, size_t size)
 	return out;
 }
 
-static const char *second_word(const char *text, char *out, size_t size)
-{
-	text += strcspn(text, " ");
-	return first_word(text + (*text == ' '), out, size);
-}
-
 /* --- upstreams --- */
 
 static void add_upstream(
@@ -124,83 +118,9 @@ static enum td_error read_upstreams(struct overview_facts *facts, struct strbuf 
 
 /* --- zones --- */
 
-struct zone_view {
-	char name[POLICY_ZONE_NAME_MAX];
-	char kind[16], mode[16]; /* mode "": the daemon does not say */
-	int64_t until_s;
-	bool has_tunnel;
-};
-
-struct zone_views {
-	struct zone_view rows[POLICY_ZONES_MAX];
-	size_t count;
-};
-
-static void add_said_zone(struct zone_views *zones, const char *line)
+static bool is_shown(const struct zone_state *zone)
 {
-	struct zone_view *zone = &zones->rows[zones->count];
-	char kind[16];
-
-	attribute_word(line, "kind", kind, sizeof(kind));
-	if (zones->count == POLICY_ZONES_MAX || strcmp(kind, "local") == 0)
-		return;
-	*zone = (struct zone_view){.until_s = 0};
-	first_word(line, zone->name, sizeof(zone->name));
-	second_word(line, zone->mode, sizeof(zone->mode));
-	snprintf(zone->kind, sizeof(zone->kind), "%s", kind);
-	zone->has_tunnel = strcmp(kind, "tunnel") == 0;
-	zones->count++;
-}
-
-/* "ZONE * MODE ORIGIN until=SECONDS": what is said of everybody. */
-static void add_said_cell(struct zone_views *zones, const char *line)
-{
-	char name[POLICY_ZONE_NAME_MAX], group[POLICY_ZONE_NAME_MAX];
-
-	first_word(line, name, sizeof(name));
-	second_word(line, group, sizeof(group));
-	for (size_t i = 0; i < zones->count && strcmp(group, "*") == 0; i++)
-		if (strcmp(zones->rows[i].name, name) == 0)
-			zones->rows[i].until_s = attribute_number(line, "until");
-}
-
-static void take_configured(const struct options *options, struct zone_views *zones)
-{
-	static const char *const kinds[] = {
-		[ZONE_TUNNEL] = "tunnel", [ZONE_LIST] = "list", [ZONE_LOCAL] = "local"};
-
-	for (size_t i = 0; i < options->zone_count && zones->count < POLICY_ZONES_MAX; i++) {
-		const struct zone_options *from = &options->zones[i];
-		struct zone_view *zone = &zones->rows[zones->count];
-		if (from->kind == ZONE_LOCAL)
-			continue;
-		*zone = (struct zone_view){.has_tunnel = from->kind == ZONE_TUNNEL};
-		snprintf(zone->name, sizeof(zone->name), "%s", from->name);
-		snprintf(zone->kind, sizeof(zone->kind), "%s", kinds[from->kind]);
-		zones->count++;
-	}
-}
-
-/* What the daemon has in force, else what the configuration names, without modes. */
-static void list_zones(struct overview_facts *facts, struct zone_views *zones)
-{
-	static const char *const words[] = {"mode"};
-	struct cli *cli = facts->context->cli;
-	struct control_answer answer;
-
-	zones->count = 0;
-	if (facts->has_daemon && cli_ask_silently(cli, 1, words, &answer) == CONTROL_OK) {
-		for (size_t i = 0; i < answer.count; i++)
-			if (strcmp(answer.lines[i].key, "zone") == 0)
-				add_said_zone(zones, answer.lines[i].value);
-		for (size_t i = 0; i < answer.count; i++)
-			if (strcmp(answer.lines[i].key, "cell") == 0)
-				add_said_cell(zones, answer.lines[i].value);
-	}
-	if (facts->has_daemon)
-		control_answer_free(&answer);
-	if (zones->count == 0)
-		take_configured(cli->options, zones);
+	return strcmp(zone->kind, "local") != 0;
 }
 
 static struct known_zone *find_known(struct overview *overview, const char *name)
@@ -227,14 +147,14 @@ static void keep_known(struct overview *overview, const char *name, uint64_t cli
 
 /* The mode as it is now, the figures as they were read last. */
 static void add_zone_json(
-	struct strbuf *out, const struct zone_view *zone, const struct known_zone *known)
+	struct strbuf *out, const struct zone_state *zone, const struct known_zone *known)
 {
 	output_json_next(out);
 	strbuf_append_char(out, '{');
-	strbuf_json_text(out, "zone", zone->name);
+	strbuf_json_text(out, "zone", zone->zone);
 	strbuf_json_text(out, "kind", zone->kind);
-	strbuf_json_text(out, "mode", *zone->mode ? zone->mode : NULL);
-	output_json_time(out, "until", zone->until_s * 1000);
+	strbuf_json_text(out, "mode", zone->mode);
+	output_json_time(out, "until", zone->until_ms);
 	if (known) {
 		strbuf_json_u64(out, "clients", known->clients);
 		strbuf_json_u64(out, "hits", known->hits);
@@ -272,22 +192,23 @@ static void add_tunneller(struct tunnellers *all, const struct tunneller *one)
 }
 
 static enum td_error read_zone(
-	struct overview_facts *facts, const struct zone_view *zone, struct tunnellers *all)
+	struct overview_facts *facts, const struct zone_state *zone, struct tunnellers *all)
 {
 	struct cli *cli = facts->context->cli;
 	struct zone_totals totals;
 	struct reader_ranks newest;
-	enum td_error error = zone_totals_load(cli, facts->fleet, zone->name, &totals);
+	bool has_tunnel = strcmp(zone->kind, "tunnel") == 0;
+	enum td_error error = zone_totals_load(cli, facts->fleet, zone->zone, &totals);
 
 	if (error == TD_OK)
-		error = fleet_ranks(facts->fleet, &cli->arena, READER_ZONE_LAST, zone->name,
+		error = fleet_ranks(facts->fleet, &cli->arena, READER_ZONE_LAST, zone->zone,
 			OVERVIEW_TUNNELLING_MAX + 1, &newest, NULL);
 	if (error != TD_OK)
 		return error;
-	keep_known(facts->overview, zone->name, totals.clients, totals.hits);
-	for (size_t i = 0; i < newest.count && zone->has_tunnel; i++) {
+	keep_known(facts->overview, zone->zone, totals.clients, totals.hits);
+	for (size_t i = 0; i < newest.count && has_tunnel; i++) {
 		const struct tunneller one = {
-			newest.rows[i].member, zone->name, newest.rows[i].value};
+			newest.rows[i].member, zone->zone, newest.rows[i].value};
 		if (strcmp(one.client, SCHEMA_OTHER) != 0)
 			add_tunneller(all, &one);
 	}
@@ -370,7 +291,8 @@ static enum td_error first_hit_ms(
 	return error;
 }
 
-static enum td_error add_tunneller_json(
+/* The members of its object but for the mode. */
+static enum td_error append_members(
 	struct overview_facts *facts, const struct tunneller *row, struct strbuf *out)
 {
 	struct arena *arena = &facts->context->cli->arena;
@@ -389,8 +311,6 @@ static enum td_error add_tunneller_json(
 	if (strcmp(row->zone, "teredo") == 0 && told.since_ms &&
 		(!since_ms || told.since_ms < since_ms))
 		since_ms = told.since_ms;
-	output_json_next(out);
-	strbuf_append_char(out, '{');
 	strbuf_json_text(out, "client", row->client);
 	strbuf_json_text(out, "name", reader_field_text(&fields, "name"));
 	strbuf_json_text(out, "zone", row->zone);
@@ -398,28 +318,70 @@ static enum td_error add_tunneller_json(
 	output_json_time(out, "since", since_ms);
 	output_json_time(out, "last", row->last_ms);
 	told_teredo_json_or_null(&told, out);
-	strbuf_append_char(out, '}');
 	return TD_OK;
 }
 
-static enum td_error read_tunnelling(
-	struct overview_facts *facts, const struct tunnellers *all, struct strbuf *out)
+static void keep_tunneller(struct overview_facts *facts, const struct zones *zones,
+	const struct tunneller *row, struct strbuf *fresh, struct known_tunneller *out)
 {
-	enum td_error error = TD_OK;
+	const char *group = zones_group_of(facts->context->cli, zones, row->client);
+	struct strbuf before = out->members;
 
-	strbuf_append_char(out, '[');
-	for (size_t i = 0; i < all->count && error == TD_OK; i++)
-		error = add_tunneller_json(facts, &all->rows[i], out);
-	strbuf_append_char(out, ']');
+	snprintf(out->zone, sizeof(out->zone), "%s", row->zone);
+	snprintf(out->group, sizeof(out->group), "%s", group ? group : "");
+	out->has_group = group != NULL;
+	out->members = *fresh;
+	*fresh = before;
+}
+
+/* A list that was read half leaves the one that was known. */
+static enum td_error read_tunnelling(
+	struct overview_facts *facts, const struct zones *zones, const struct tunnellers *all)
+{
+	struct strbuf fresh[OVERVIEW_TUNNELLING_MAX];
+	struct overview *overview = facts->overview;
+	enum td_error error = TD_OK;
+	size_t read = 0;
+
+	for (; read < all->count && error == TD_OK; read++) {
+		strbuf_init(&fresh[read]);
+		error = append_members(facts, &all->rows[read], &fresh[read]);
+	}
+	for (size_t i = 0; i < read; i++) {
+		struct known_tunneller *known = &overview->tunnellers[i];
+		if (error == TD_OK)
+			keep_tunneller(facts, zones, &all->rows[i], &fresh[i], known);
+		strbuf_deinit(&fresh[i]);
+	}
+	if (error == TD_OK)
+		overview->tunneller_count = all->count;
 	return error;
 }
 
 static void write_zones(
-	struct overview *overview, const struct zone_views *zones, struct strbuf *out)
+	struct overview *overview, const struct zones *zones, struct strbuf *out)
 {
 	strbuf_append_char(out, '[');
 	for (size_t i = 0; i < zones->count; i++)
-		add_zone_json(out, &zones->rows[i], find_known(overview, zones->rows[i].name));
+		if (is_shown(&zones->rows[i]))
+			add_zone_json(out, &zones->rows[i],
+				find_known(overview, zones->rows[i].zone));
+	strbuf_append_char(out, ']');
+}
+
+static void write_tunnelling(
+	struct overview *overview, const struct zones *zones, struct strbuf *out)
+{
+	strbuf_append_char(out, '[');
+	for (size_t i = 0; i < overview->tunneller_count; i++) {
+		const struct known_tunneller *known = &overview->tunnellers[i];
+		output_json_next(out);
+		strbuf_append_char(out, '{');
+		strbuf_append(out, known->members.data, known->members.length);
+		strbuf_json_text(out, "mode",
+			zones_mode_for(zones, known->zone, known->has_group ? known->group : NULL));
+		strbuf_append_char(out, '}');
+	}
 	strbuf_append_char(out, ']');
 }
 
@@ -436,37 +398,35 @@ static void keep_piece(struct strbuf *piece, struct strbuf *fresh, enum td_error
 }
 
 /* The figures of the zones, and who tunnels. */
-static enum td_error read_figures(struct overview_facts *facts, const struct zone_views *zones)
+static enum td_error read_figures(struct overview_facts *facts, const struct zones *zones)
 {
 	struct tunnellers all = {.count = 0};
-	struct strbuf tunnelling;
 	enum td_error error = TD_OK;
 
-	strbuf_init(&tunnelling);
 	for (size_t i = 0; i < zones->count && error == TD_OK; i++)
-		error = read_zone(facts, &zones->rows[i], &all);
-	if (error == TD_OK)
-		error = read_tunnelling(facts, &all, &tunnelling);
-	keep_piece(&facts->overview->tunnelling, &tunnelling, error);
-	return error;
+		if (is_shown(&zones->rows[i]))
+			error = read_zone(facts, &zones->rows[i], &all);
+	return error == TD_OK ? read_tunnelling(facts, zones, &all) : error;
 }
 
 enum td_error overview_read_zones(struct overview_facts *facts, bool is_due)
 {
 	struct overview *overview = facts->overview;
-	struct zone_views *zones = arena_alloc(&facts->context->cli->arena, sizeof(*zones));
-	struct strbuf upstreams, shown;
-	enum td_error error = TD_OK;
+	struct strbuf upstreams, shown, tunnelling;
+	struct zones zones;
+	enum td_error error = zones_load(facts->context->cli, facts->has_daemon, &zones);
 
-	if (!zones)
-		return TD_NOMEM;
+	if (error != TD_OK)
+		return error;
 	strbuf_init(&upstreams);
 	strbuf_init(&shown);
-	list_zones(facts, zones);
+	strbuf_init(&tunnelling);
 	if (is_due && facts->fleet)
-		error = read_figures(facts, zones);
-	write_zones(overview, zones, &shown);
+		error = read_figures(facts, &zones);
+	write_zones(overview, &zones, &shown);
 	keep_piece(&overview->zones, &shown, TD_OK);
+	write_tunnelling(overview, &zones, &tunnelling);
+	keep_piece(&overview->tunnelling, &tunnelling, TD_OK);
 	/* With nobody who could say, they stay as they were known. */
 	bool is_said = facts->fleet || (facts->has_daemon && facts->ours);
 	if (error == TD_OK && is_said && (is_due || (facts->has_daemon && !facts->whole)))

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/dns/address.h"
 #include "resolver/control/attributes.h"
 #include "resolver/control/dashboard/api_command.h"
 #include "resolver/telemetry/redis/schema.h"
@@ -197,6 +198,46 @@ enum td_error zones_load(struct cli *cli, bool asked, struct zones *out)
 	enum td_error error = out->known ? read_answer(cli, &answer, out) : read_options(cli, out);
 	control_answer_free(&answer);
 	return error;
+}
+
+/* --- for one client --- */
+
+/* The daemon says so itself, because it alone knows the MAC address behind an address. */
+const char *zones_group_of(struct cli *cli, const struct zones *zones, const char *client)
+{
+	char text[ADDRESS_TEXT_MAX];
+	struct address address;
+	struct control_answer answer;
+
+	if (!zones->known)
+		return NULL;
+	if (zones->group_count == 0)
+		return "";
+	if (!client_from_text(&address, client))
+		return NULL;
+	const char *const request[] = {"explain", ".", address_to_text(&address, text)};
+	bool known = cli_ask_silently(cli, 3, request, &answer) == CONTROL_OK;
+	const char *group = known ? control_answer_value(&answer, "group") : NULL;
+	group = known ? keep(cli, group ? group : "") : NULL;
+	control_answer_free(&answer);
+	return group;
+}
+
+const char *zones_mode_for(const struct zones *zones, const char *zone, const char *group)
+{
+	const struct zone_state *state = zones_find(zones, zone);
+	const char *mode = state ? state->mode : NULL;
+
+	for (size_t i = 0; mode && i < zones->cell_count; i++) {
+		const struct zone_cell *cell = &zones->cells[i];
+		if (strcmp(cell->state.zone, zone) != 0)
+			continue;
+		if (group && strcmp(cell->group, group) == 0)
+			return cell->state.mode;
+		if (!group && strcmp(cell->state.mode, mode) != 0)
+			return NULL;
+	}
+	return mode;
 }
 
 void zone_mode_json(const struct zone_state *state, struct strbuf *out)

@@ -43,6 +43,13 @@ struct zones {
 enum td_error zones_load(struct cli *cli, bool asked, struct zones *out);
 const struct zone_state *zones_find(const struct zones *zones, const char *zone);
 
+/* The group of a client by what the daemon has in force: "" in none; NULL where that is not known: the
+ * daemon is away, or the text does not show who it is (a pseudonym). */
+const char *zones_group_of(struct cli *cli, const struct zones *zones, const char *client);
+/* The mode of a zone for who is in that group; NULL where it is not known, or differs by a group that
+ * is not. */
+const char *zones_mode_for(const struct zones *zones, const char *zone, const char *group);
+
 /* "mode":…,"from":…,"until":…: members of an object, null where nothing is known. */
 void zone_mode_json(const struct zone_state *state, struct strbuf *out);
 

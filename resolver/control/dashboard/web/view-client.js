@@ -59,8 +59,9 @@ function zones({ client }) {
 	if (!rows.length)
 		return empty('It asked for no name of a watched or blocked zone.');
 	return element('table', { class: 'data tight' }, element('caption', { class: 'unseen' }, 'Zones it asked for'),
-		element('thead', {}, element('tr', {}, element('th', { scope: 'col' }, 'Zone'), element('th', { scope: 'col', class: 'number' }, 'Hits'), element('th', { scope: 'col' }, 'Last'))),
-		element('tbody', {}, rows.map((row) => element('tr', {}, element('th', { scope: 'row', 'data-label': 'Zone' }, zoneLink(row.zone)), element('td', { class: 'number', 'data-label': 'Hits' }, count(row.hits)),
+		element('thead', {}, element('tr', {}, element('th', { scope: 'col' }, 'Zone'), element('th', { scope: 'col' }, 'Mode for it'), element('th', { scope: 'col', class: 'number' }, 'Hits'), element('th', { scope: 'col' }, 'Last'))),
+		element('tbody', {}, rows.map((row) => element('tr', {}, element('th', { scope: 'row', 'data-label': 'Zone' }, zoneLink(row.zone)),
+			element('td', { 'data-label': 'Mode' }, row.mode ? modeChip(row.mode) : null), element('td', { class: 'number', 'data-label': 'Hits' }, count(row.hits)),
 			element('td', { 'data-label': 'Last' }, when(row.last))))));
 }
 

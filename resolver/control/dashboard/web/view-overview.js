@@ -34,11 +34,11 @@ function part(root, draw) {
 const isActive = (row) => now() - Date.parse(row.last) < ACTIVE_MS;
 const toldCell = (told) => told ? [addressLink(told.server), ' ', when(told.since)] : element('span', { class: 'muted' }, 'no');
 
-function tunnelRow(row, modes) {
+function tunnelRow(row) {
 	const active = isActive(row);
 	return element('tr', {},
 		element('th', { scope: 'row', 'data-label': 'Client' }, clientLink(row.client), row.name ? [' ', name(row.name, { class: 'name muted' })] : null),
-		element('td', { 'data-label': 'Zone' }, zoneLink(row.zone), ' ', modes.has(row.zone) ? modeChip(modes.get(row.zone)) : null),
+		element('td', { 'data-label': 'Zone' }, zoneLink(row.zone), row.mode ? [' ', modeChip(row.mode)] : null),
 		element('td', { class: 'number', 'data-label': 'Queries' }, count(row.hits)),
 		element('td', { 'data-label': 'Since' }, when(row.since), ' ', element('span', { class: 'muted' }, when(row.since, 'moment'))),
 		element('td', { 'data-label': 'Last' }, element('span', { class: `pulse ${active ? 'on' : ''}`, 'aria-hidden': 'true' }), when(row.last), active ? null : element('span', { class: 'muted' }, ' (quiet)')),
@@ -55,19 +55,18 @@ function tunnelWords(rows) {
 /* Nobody is tunnelling, or nobody has looked? */
 const knownOf = ({ day, state }) => day ? 'yes' : state?.redis === 'off' ? 'off' : 'not yet';
 
-function tunnelling({ rows, zones, known }) {
+function tunnelling({ rows, known }) {
 	if (known === 'off')
 		return empty('Not known: nothing is recorded here.', 'The configuration says ', command('redis = "off"'), '.');
 	if (known === 'not yet')
 		return empty('Not known: Redis has not been read since the dashboard started.', 'What is counted meanwhile stands here once it answers.');
 	if (!rows.length)
 		return empty('Nobody asks for a tunnel.', 'No client has asked for a name of a watched or blocked zone. To see one here: ', command('dig @RESOLVER teredo.ipv6.microsoft.com'));
-	const modes = new Map(zones.map((zone) => [zone.zone, zone.mode]));
 	const head = ['Client', 'Zone', 'Queries', 'Since', 'Last', 'Told a Teredo server'];
 	return [element('p', { class: 'lead' }, tunnelWords(rows)),
 		element('table', { class: 'data' }, element('caption', { class: 'unseen' }, 'Clients that asked for a tunnel, newest first'),
 			element('thead', {}, element('tr', {}, head.map((words) => element('th', { scope: 'col', class: words === 'Queries' ? 'number' : null }, words)))),
-			element('tbody', {}, rows.map((row) => tunnelRow(row, modes)))),
+			element('tbody', {}, rows.map(tunnelRow))),
 		element('p', { class: 'foot' }, element('a', { href: '/watch' }, 'All tunnel classes and names'), element('a', { href: '/clients?sort=watched' }, 'All clients by watched queries'))];
 }
 
@@ -172,7 +171,7 @@ export async function show(root, parts, { signal }) {
 		const cached = hours.map((hour) => hour.queries ? hour.cached / hour.queries : null);
 		rates.splice(0, rates.length, ...cached.slice(-KEPT));
 		zones.node.hidden = day.node.hidden = false;
-		drawWho({ rows, zones: all, known: knownOf(overview), active: rows.map(isActive) });
+		drawWho({ rows, known: knownOf(overview), active: rows.map(isActive) });
 		drawTiles({ day: sums ?? {}, hours, now: current, rates, latency, upstreams });
 		drawZones(all);
 		drawHours(hours);
