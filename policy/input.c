@@ -93,20 +93,30 @@ void list_input_step(struct input *input, size_t count)
 	input->at += count < left ? count : left;
 }
 
+/* A line that does not end within the window. */
+static bool look_further(struct input *input, const char **text, size_t *length)
+{
+	size_t searched = input->size - input->at, left;
+	const char *end = NULL;
+
+	while (!end && (left = list_input_look(input, searched + 1, text)) > searched) {
+		end = memchr(*text + searched, '\n', left - searched);
+		searched = left;
+	}
+	*text = input->text + input->at;
+	*length = end ? (size_t)(end - *text) : searched;
+	return searched > 0;
+}
+
 bool list_input_look_line(struct input *input, const char **text, size_t *length)
 {
-	size_t left = list_input_look(input, 1, text), searched = 0;
-	const char *end;
+	const char *start = input->text + input->at;
+	const char *end = memchr(start, '\n', input->size - input->at);
 
-	if (left == 0)
-		return false;
-	while (!(end = memchr(*text + searched, '\n', left - searched))) {
-		searched = left;
-		left = list_input_look(input, left + 1, text);
-		if (left == searched)
-			break;
-	}
-	*length = end ? (size_t)(end - *text) : left;
+	if (!end)
+		return look_further(input, text, length);
+	*text = start;
+	*length = (size_t)(end - start);
 	return true;
 }
 

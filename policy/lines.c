@@ -150,6 +150,17 @@ static void line_join(struct lines *lines, struct logical_line *out)
 	lines->count += join.newlines;
 }
 
+bool lines_look(struct lines *lines, const char **text, size_t *length)
+{
+	return list_input_look_line(lines->input, text, length);
+}
+
+void lines_take(struct lines *lines, size_t length)
+{
+	list_input_step(lines->input, length + 1);
+	lines->count++;
+}
+
 bool lines_next(struct lines *lines, struct logical_line *out)
 {
 	*out = (struct logical_line){0};

@@ -33,3 +33,10 @@ void lines_deinit(struct lines *lines);
 
 /* False at the end. */
 bool lines_next(struct lines *lines, struct logical_line *out);
+
+/*
+ * The next physical line as it stands, not stepped over: for whoever needs no more of most of them.
+ * lines_take then steps over it; lines_next begins with it anew. False at the end.
+ */
+bool lines_look(struct lines *lines, const char **text, size_t *length);
+void lines_take(struct lines *lines, size_t length);

@@ -17,6 +17,7 @@
 
 #include "config.h"
 #include "lib/dns/message.h"
+#include "policy/plain_name.h"
 #ifdef HAVE_LIBIDN2
 #include <idn2.h>
 #include <stdlib.h>
@@ -137,17 +138,6 @@ bool span_has(struct span span, char c)
 
 /* --- names --- */
 
-#define LETTER(c) [c] = (c), [(c) - 'a' + 'A'] = (c)
-#define OTHER(c) [c] = (c)
-
-/* Each character as it stands in a name; 0: it cannot. */
-static const uint8_t name_octets[256] = {LETTER('a'), LETTER('b'), LETTER('c'), LETTER('d'),
-	LETTER('e'), LETTER('f'), LETTER('g'), LETTER('h'), LETTER('i'), LETTER('j'), LETTER('k'),
-	LETTER('l'), LETTER('m'), LETTER('n'), LETTER('o'), LETTER('p'), LETTER('q'), LETTER('r'),
-	LETTER('s'), LETTER('t'), LETTER('u'), LETTER('v'), LETTER('w'), LETTER('x'), LETTER('y'),
-	LETTER('z'), OTHER('0'), OTHER('1'), OTHER('2'), OTHER('3'), OTHER('4'), OTHER('5'),
-	OTHER('6'), OTHER('7'), OTHER('8'), OTHER('9'), OTHER('-'), OTHER('_')};
-
 static bool label_is_number(const uint8_t *label)
 {
 	for (size_t i = 1; i <= label[0]; i++)
@@ -156,51 +146,46 @@ static bool label_is_number(const uint8_t *label)
 	return true;
 }
 
-/* The label at *at, up to a dot or the end, to which *at moves. NULL, or what is wrong. */
-static const char *label_read(const char **at, const char *end, uint8_t *label, size_t room)
+/* The last one of a name that is not the root. */
+static const uint8_t *last_label(const struct name *name)
 {
-	const char *start = *at;
-	size_t length = 0;
+	size_t at = 0, last = 0;
 
-	for (; start + length < end && start[length] != '.'; length++) {
-		uint8_t octet = name_octets[(unsigned char)start[length]];
-		if (!octet)
+	for (; name->wire[at]; at += (size_t)1 + name->wire[at])
+		last = at;
+	return name->wire + last;
+}
+
+/* What is wrong with what is none, in words. */
+static const char *name_fault(struct span text)
+{
+	size_t label = 0, longest = 0;
+
+	for (size_t i = 0; i < text.length; i++) {
+		bool dot = text.text[i] == '.';
+		if (dot ? !label : !plain_name_octet(text.text[i]))
 			return not_a_name;
-		if (length == room)
-			return "longer than a name can be";
-		label[1 + length] = octet;
+		label = dot ? 0 : label + 1;
+		longest = label > longest ? label : longest;
 	}
-	*at = start + length;
-	label[0] = (uint8_t)length;
-	if (length > NAME_LABEL_MAX)
-		return "a label is longer than 63 octets";
-	return length ? NULL : not_a_name;
+	if (!text.length)
+		return not_a_name;
+	return text.length < NAME_WIRE_MAX && longest > NAME_LABEL_MAX
+		       ? "a label is longer than 63 octets"
+		       : "longer than a name can be";
 }
 
 /* Of ASCII characters. NULL, or what is wrong. */
 static const char *read_ascii(struct span text, struct name *out)
 {
-	const char *at = text.text, *end = text.text + text.length, *why = NULL;
-	size_t label = 0, length = 0;
+	size_t length;
+	size_t taken =
+		plain_name_read(text.text, text.length, out->wire, NAME_WIRE_MAX, &length);
 
-	if (text.length && end[-1] == '.')
-		end--;
-	for (; !why; at++) {
-		if (length + 2 > NAME_WIRE_MAX)
-			return "longer than a name can be";
-		label = length;
-		why = label_read(&at, end, out->wire + label, NAME_WIRE_MAX - 2 - label);
-		length += (size_t)1 + out->wire[label];
-		if (at == end)
-			break;
-	}
-	if (why)
-		return why;
-	if (label_is_number(out->wire + label))
-		return "an address, not a name";
-	out->wire[length++] = 0;
+	if (!taken || taken != text.length)
+		return name_fault(text);
 	out->length = (uint8_t)length;
-	return NULL;
+	return label_is_number(last_label(out)) ? "an address, not a name" : NULL;
 }
 
 #ifdef HAVE_LIBIDN2
@@ -338,7 +323,7 @@ enum td_error list_data(
 bool list_is_pattern(struct span text)
 {
 	for (size_t i = 0; i < text.length; i++)
-		if (!name_octets[(unsigned char)text.text[i]] && text.text[i] != '.' &&
+		if (!plain_name_octet(text.text[i]) && text.text[i] != '.' &&
 			text.text[i] != '*')
 			return false;
 	return text.length > 0 && text.length <= NAME_WIRE_MAX;

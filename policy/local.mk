@@ -14,6 +14,7 @@ policy_libpolicy_a_SOURCES = \
 	policy/lines.c policy/lines.h \
 	policy/masked.c policy/masked.h \
 	policy/patterns.c \
+	policy/plain_name.c policy/plain_name.h \
 	policy/policy.c policy/policy.h \
 	policy/prefixes.c policy/prefixes.h \
 	policy/rpz.c \
@@ -37,6 +38,7 @@ POLICY_TESTS = \
 	tests/unit/test_prefixes \
 	tests/unit/test_rpz \
 	tests/unit/test_rpz_address \
+	tests/unit/test_rpz_short \
 	tests/unit/test_zones
 check_PROGRAMS += $(POLICY_TESTS)
 TESTS += $(POLICY_TESTS)
@@ -80,6 +82,9 @@ tests_unit_test_rpz_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)
 tests_unit_test_rpz_address_SOURCES = tests/unit/test_rpz_address.c $(POLICY_RULES)
 tests_unit_test_rpz_address_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_rpz_address_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)
+tests_unit_test_rpz_short_SOURCES = tests/unit/test_rpz_short.c $(POLICY_RULES)
+tests_unit_test_rpz_short_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_rpz_short_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)
 tests_unit_test_zones_SOURCES = tests/unit/test_zones.c
 tests_unit_test_zones_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_zones_LDADD = $(LIB_POLICY) $(CMOCKA_LIBS) $(LDNS_LIBS)

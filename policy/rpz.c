@@ -2,9 +2,10 @@
 /*
  * Response Policy Zones (draft-vixie-dnsop-dns-rpz) from master file text.
  *
- * Owner names are read here; the rest of a line is looked at for the one form that makes up a block
- * list, `CNAME .` and its sisters, and everything else goes to text_parse_rr. A million lines take
- * the short way without an allocation.
+ * Nearly every line of a block list is a plain name, and behind it what stood behind the one before:
+ * short_read takes a line of that form as it stands in the text, in one pass. What is not of it
+ * becomes a logical line first (lines.c); owner names are read here then, the rest is looked at for
+ * `CNAME .` and its sisters, and everything else goes to text_parse_rr.
  *
  * What a line means must never depend on a line that could not be read: a faulty owner leaves no
  * owner to the lines below that have none of their own, a faulty $ORIGIN leaves no origin to
@@ -17,9 +18,11 @@
 #include "lib/dns/text.h"
 #include "policy/builder.h"
 #include "policy/lines.h"
+#include "policy/plain_name.h"
 
 #define HEAD_FAULTS_MAX 20 /* bad lines before the SOA after which the text is not a zone */
 #define WHY_MAX 160
+#define REST_MAX 48
 
 struct rpz {
 	struct reading reading;
@@ -31,6 +34,14 @@ struct rpz {
 	bool origin_given;  /* by $ORIGIN */
 	bool ttl_given;     /* by $TTL */
 	uint32_t ttl_s;     /* for records that have none */
+	/* What the last line of the short form had behind its name, and the action of that. */
+	char rest[REST_MAX];
+	size_t rest_length;
+	enum policy_action rest_action;
+	/* The name of that line as it stood there, and as it is. */
+	char name_text[NAME_WIRE_MAX];
+	size_t name_text_length; /* 0: there was none */
+	struct name name;
 };
 
 struct token {
@@ -239,31 +250,39 @@ static void rpz_skip(struct rpz *rpz, const char *words)
 	reading_skip(&rpz->reading, rpz->line, words);
 }
 
-/* The node for a trigger, and whether it is the wildcard below that. */
-static enum td_error trigger_node(
-	struct rpz *rpz, const struct name *trigger, uint32_t *node, bool *wildcard)
+/* A trigger as the name of a node, and whether the rule is for all below that. */
+static const uint8_t *trigger_apex(const struct name *trigger, bool *wildcard)
 {
 	*wildcard = trigger->wire[0] == 1 && trigger->wire[1] == '*';
-	return zone_node_add(rpz->reading.zone, trigger->wire + (*wildcard ? 2 : 0), node);
+	return trigger->wire + (*wildcard ? 2 : 0);
 }
 
 static enum td_error rule_add(
-	struct rpz *rpz, const struct name *trigger, enum policy_action action)
+	struct rpz *rpz, const uint8_t *folded, bool wildcard, enum policy_action action)
 {
+	struct policy_zone *zone = rpz->reading.zone;
 	uint32_t node, rule;
-	bool wildcard;
 
-	enum td_error error = trigger_node(rpz, trigger, &node, &wildcard);
+	enum td_error error = zone_node_add(zone, folded, &node);
 	if (error)
 		return error;
-	if (zone_rule_find(rpz->reading.zone, node, wildcard) != RULE_NONE) {
+	if (zone_rule_find(zone, node, wildcard) != RULE_NONE) {
 		rpz_skip(rpz, "repeated: the first rule for this name stays");
 		return TD_OK;
 	}
-	error = zone_rule_add(rpz->reading.zone, node, wildcard, action, rpz->line, &rule);
+	error = zone_rule_add(zone, node, wildcard, action, rpz->line, &rule);
 	if (!error)
 		rpz->reading.load->used++;
 	return error;
+}
+
+static enum td_error trigger_add(
+	struct rpz *rpz, const struct name *trigger, enum policy_action action)
+{
+	bool wildcard;
+	const uint8_t *folded = trigger_apex(trigger, &wildcard);
+
+	return rule_add(rpz, folded, wildcard, action);
 }
 
 static enum td_error record_add(struct rpz *rpz, uint32_t rule, const struct text_rr *rr)
@@ -291,8 +310,9 @@ static enum td_error local_data_add(
 	struct policy_zone *zone = rpz->reading.zone;
 	uint32_t node, rule;
 	bool wildcard;
+	const uint8_t *folded = trigger_apex(trigger, &wildcard);
 
-	enum td_error error = trigger_node(rpz, trigger, &node, &wildcard);
+	enum td_error error = zone_node_add(zone, folded, &node);
 	if (error)
 		return error;
 	rule = zone_rule_find(zone, node, wildcard);
@@ -346,7 +366,7 @@ static enum td_error record_read(
 		return TD_OK;
 	}
 	return action == ACTION_LOCAL_DATA ? local_data_add(rpz, trigger, rr)
-					   : rule_add(rpz, trigger, action);
+					   : trigger_add(rpz, trigger, action);
 }
 
 /*
@@ -486,7 +506,7 @@ static enum td_error rule_read(struct rpz *rpz, struct token rest)
 	}
 	action = trigger.length > 1 ? action_from_text(rest) : ACTION_NONE;
 	if (action != ACTION_NONE)
-		return rule_add(rpz, &trigger, action);
+		return trigger_add(rpz, &trigger, action);
 	return record_parse(rpz, rest, &trigger);
 }
 
@@ -518,15 +538,127 @@ static enum td_error line_read(struct rpz *rpz, const struct logical_line *line)
 	return rule_read(rpz, rest);
 }
 
+/* --- the short form --- */
+
+/* What stands behind a name: mostly the same as behind the one before. */
+static enum policy_action short_action(struct rpz *rpz, struct token rest)
+{
+	if (rest.length == rpz->rest_length && !memcmp(rest.text, rpz->rest, rest.length))
+		return rpz->rest_action;
+	enum policy_action action = action_from_text(rest);
+	if (action != ACTION_NONE && rest.length <= sizeof(rpz->rest)) {
+		memcpy(rpz->rest, rest.text, rest.length);
+		rpz->rest_length = rest.length;
+		rpz->rest_action = action;
+	}
+	return action;
+}
+
+/* Names that are no QNAME trigger end in a label like rpz-ip. */
+static bool may_be_special(const uint8_t *folded, size_t length)
+{
+	for (size_t at = 0; at + sizeof("rpz-") <= length; at += (size_t)1 + folded[at])
+		if (!memcmp(folded + at + 1, "rpz-", 4))
+			return true;
+	return false;
+}
+
+struct short_line {
+	bool wildcard; /* `*.` stood before rpz->name */
+	enum policy_action action;
+};
+
+/* A name that is read again, as those of block lists are (`x` and `*.x`). */
+static bool name_is_last(const struct rpz *rpz, const char *text, size_t length)
+{
+	size_t last = rpz->name_text_length;
+
+	return last && length > last && is_blank(text[last]) && !memcmp(text, rpz->name_text, last);
+}
+
+/*
+ * A plain relative name that a rule can be for, folded and without what is above the zone, into
+ * rpz->name. The characters read; 0: it is none of that kind.
+ */
+static size_t short_name(struct rpz *rpz, const char *text, size_t length)
+{
+	size_t size, taken;
+
+	if (name_is_last(rpz, text, length))
+		return rpz->name_text_length;
+	taken = plain_name_read(text, length, rpz->name.wire, NAME_WIRE_MAX, &size);
+	rpz->name_text_length = 0;
+	if (!taken || text[taken - 1] == '.' || may_be_special(rpz->name.wire, size))
+		return 0;
+	rpz->name.length = (uint8_t)size;
+	memcpy(rpz->name_text, text, taken);
+	rpz->name_text_length = taken;
+	return taken;
+}
+
+/*
+ * Reads a line that is a plain relative name, with or without `*.`, blanks, and an action in a form
+ * of action_from_text; none of its characters needs the thought of lines.c. False: it is another.
+ */
+static bool short_read(struct rpz *rpz, const char *text, size_t length, struct short_line *out)
+{
+	size_t start = length > 1 && text[0] == '*' && text[1] == '.' ? 2 : 0, end;
+
+	/* Before the SOA a name has another meaning, and behind a faulty $ORIGIN none. */
+	if (!rpz->apex.length || !name_equal(&rpz->origin, &rpz->apex))
+		return false;
+	end = start + short_name(rpz, text + start, length - start);
+	if (end == start || end == length || !is_blank(text[end]) ||
+		start + rpz->name.length - 1 + rpz->apex.length > NAME_WIRE_MAX)
+		return false;
+	out->wildcard = start > 0;
+	out->action = short_action(rpz, (struct token){text + end, length - end});
+	return out->action != ACTION_NONE;
+}
+
+/* A line below it may have no owner of its own. */
+static void owner_from_short(struct rpz *rpz, const struct short_line *line)
+{
+	struct name *owner = &rpz->owner;
+	size_t start = line->wildcard ? 2 : 0;
+
+	memcpy(owner->wire, "\001*", start);
+	memcpy(owner->wire + start, rpz->name.wire, rpz->name.length);
+	owner->length = (uint8_t)(start + rpz->name.length);
+	(void)name_extend(owner, &rpz->apex); /* it fits, as short_read has seen */
+}
+
+static enum td_error short_take(struct rpz *rpz, const struct short_line *line, size_t length)
+{
+	lines_take(&rpz->lines, length);
+	rpz->line = rpz->lines.count;
+	owner_from_short(rpz, line);
+	return rule_add(rpz, rpz->name.wire, line->wildcard, line->action);
+}
+
+/* --- the whole text --- */
+
+static enum td_error long_take(struct rpz *rpz)
+{
+	struct logical_line line;
+
+	if (!lines_next(&rpz->lines, &line))
+		return TD_OK;
+	return rpz->lines.join.failed ? TD_NOMEM : line_read(rpz, &line);
+}
+
 static enum td_error rpz_read(struct rpz *rpz)
 {
 	struct policy_load *load = rpz->reading.load;
-	struct logical_line line;
+	struct short_line line;
+	const char *text;
+	size_t length;
 	enum td_error error = TD_OK;
 
-	while (!error && lines_next(&rpz->lines, &line)) {
+	while (!error && lines_look(&rpz->lines, &text, &length)) {
+		error = short_read(rpz, text, length, &line) ? short_take(rpz, &line, length)
+							     : long_take(rpz);
 		load->lines = rpz->lines.count;
-		error = rpz->lines.join.failed ? TD_NOMEM : line_read(rpz, &line);
 		if (!rpz->apex.length && load->skipped >= HEAD_FAULTS_MAX)
 			break;
 	}
