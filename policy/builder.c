@@ -140,18 +140,6 @@ void policy_builder_drop(struct policy_builder *builder, const char *name)
 	builder->zone = NULL;
 }
 
-/* A rule on this name or all below it where there is none yet; *added is then set. */
-static enum td_error name_rule_add(struct policy_zone *zone, uint32_t node, bool wildcard,
-	enum policy_action action, unsigned line, bool *added)
-{
-	uint32_t rule;
-
-	if (zone_rule_find(zone, node, wildcard) != RULE_NONE)
-		return TD_OK;
-	*added = true;
-	return zone_rule_add(zone, node, wildcard, action, line, &rule);
-}
-
 enum td_error policy_builder_name(struct policy_builder *builder, const uint8_t *folded, bool below,
 	bool itself, enum policy_action action, unsigned line)
 {
@@ -163,9 +151,9 @@ enum td_error policy_builder_name(struct policy_builder *builder, const uint8_t 
 		return TD_INVALID;
 	enum td_error error = zone_node_add(zone, folded, &node);
 	if (!error && itself)
-		error = name_rule_add(zone, node, false, action, line, &added);
+		error = zone_rule_offer(zone, node, false, action, line, &added);
 	if (!error && below)
-		error = name_rule_add(zone, node, true, action, line, &added);
+		error = zone_rule_offer(zone, node, true, action, line, &added);
 	if (error)
 		return error;
 	return added ? TD_OK : TD_INVALID;
@@ -252,33 +240,4 @@ struct policy_index *policy_builder_finish(struct policy_builder **builder)
 	}
 	policy_index_free(index);
 	return NULL;
-}
-
-enum td_error reading_begin(struct reading *reading, struct policy_builder *builder,
-	const char *source, policy_report_fn *report, void *context, struct policy_load *load)
-{
-	*reading = (struct reading){
-		.builder = builder,
-		.zone = builder->zone,
-		.source = source,
-		.report = report,
-		.context = context,
-		.load = load ? load : &reading->unasked,
-	};
-	*reading->load = (struct policy_load){0};
-	return builder->zone ? zone_source_add(builder->zone, source) : TD_INVALID;
-}
-
-void reading_fault(
-	struct reading *reading, unsigned line, enum policy_fault fault, const char *words)
-{
-	reading->load->skipped++;
-	reading->load->faults[fault]++;
-	if (reading->report)
-		reading->report(reading->context, reading->source, line, true, words);
-}
-
-void reading_skip(struct reading *reading, unsigned line, const char *words)
-{
-	reading_fault(reading, line, FAULT_FORM, words);
 }

@@ -271,10 +271,8 @@ static enum td_error settle(struct list *list, enum td_error error, const char *
 enum td_error list_rule(
 	struct list *list, const struct name *folded, unsigned where, enum policy_action action)
 {
-	return settle(list,
-		policy_builder_name(list->reading.builder, folded->wire, where & LIST_BELOW,
-			where & LIST_ITSELF, action, list->reading.load->lines),
-		"names that were chosen to be slow to find");
+	return reading_rule(&list->reading, folded->wire, folded->length, where, action,
+		list->reading.load->lines);
 }
 
 /* TD_INVALID: it is there, or the name has another rule. */
@@ -306,11 +304,13 @@ enum td_error list_data(
 	};
 	uint32_t node;
 	enum td_error itself = TD_INVALID, below = TD_INVALID,
-		      error = zone_node_add(list->reading.zone, folded->wire, &node);
+		      error = reading_flush(&list->reading);
 
-	if (!error && where & LIST_ITSELF)
+	if (!error)
+		error = zone_node_add(list->reading.zone, folded->wire, &node);
+	if (!error && where & RULE_ITSELF)
 		itself = part_data(list, node, false, &record);
-	if (!error && where & LIST_BELOW && itself != TD_NOMEM)
+	if (!error && where & RULE_BELOW && itself != TD_NOMEM)
 		below = part_data(list, node, true, &record);
 	if (!error)
 		error = itself == TD_NOMEM || below == TD_NOMEM ? TD_NOMEM
@@ -331,14 +331,15 @@ bool list_is_pattern(struct span text)
 
 enum td_error list_pattern(struct list *list, struct span text, enum policy_action action)
 {
-	const char *why = NULL;
-	enum td_error error = TD_MALFORMED;
+	const char *why = not_a_name;
+	enum td_error error = reading_flush(&list->reading);
 
-	if (!list_is_pattern(text))
-		why = not_a_name;
-	if (!why)
-		error = pattern_add(list->reading.builder, text.text, text.length, action,
-			list->reading.load->lines, &why);
+	if (error)
+		return error;
+	error = list_is_pattern(text)
+			? pattern_add(list->reading.builder, text.text, text.length, action,
+				  list->reading.load->lines, &why)
+			: TD_MALFORMED;
 	if (error && error != TD_NOMEM && error != TD_INVALID)
 		list_fault(list, error == TD_FULL ? FAULT_FULL : FAULT_NAME,
 			why ? why : "names that were chosen to be slow to find");
@@ -392,7 +393,9 @@ static enum td_error read_list(struct policy_builder *builder, enum zone_format 
 	if (!error)
 		error = zone_reserve(list.reading.zone, nodes_expected(input));
 	list_rewind(&list);
-	return error ? error : read_lines(&list, format);
+	if (!error)
+		error = read_lines(&list, format);
+	return error ? error : reading_flush(&list.reading);
 }
 
 static enum td_error read_input(struct policy_builder *builder, enum zone_format format,

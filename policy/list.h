@@ -12,6 +12,7 @@
 #include "lib/dns/name.h"
 #include "policy/builder.h"
 #include "policy/input.h"
+#include "policy/reading.h"
 
 #define LIST_TTL_S 300 /* of addresses that a list gives to a name */
 
@@ -31,10 +32,6 @@ struct list {
 	struct address address;
 	bool address_good;
 };
-
-/* Which names a rule is for; both bits: the name and all below it. */
-#define LIST_ITSELF 1u
-#define LIST_BELOW 2u
 
 /* --- text --- */
 

@@ -39,7 +39,7 @@ struct rule {
 	bool ends;        /* in ^ or | */
 	bool longer;      /* a pattern: it goes on behind its end */
 	struct span body; /* between the anchors; of KIND_HOSTS the line */
-	unsigned where;   /* KIND_NAME: LIST_ITSELF, LIST_BELOW */
+	unsigned where;   /* KIND_NAME: RULE_ITSELF, RULE_BELOW */
 	struct name name;
 	enum policy_fault fault; /* KIND_FAULT */
 	const char *words;
@@ -198,10 +198,10 @@ static void loose_rule(struct rule *rule)
 	struct span rest = span_behind(body, below ? (body.text[0] == '.' ? 1 : 2) : 0);
 
 	if (below && !span_has(rest, '*') && (rule->ends || body.text[0] == '*'))
-		name_rule(rule, rest, LIST_BELOW);
+		name_rule(rule, rest, RULE_BELOW);
 	else if (!rule->ends && body.text[body.length - 1] != '.' && span_has(body, '.') &&
 		 !list_name(body, &rule->name))
-		name_rule(rule, body, LIST_ITSELF);
+		name_rule(rule, body, RULE_ITSELF);
 	else if (!rule->ends || below)
 		rule->kind = KIND_FOREIGN;
 	else
@@ -220,15 +220,15 @@ static void body_read(struct rule *rule)
 	} else if (length == 1 && body.text[0] == '*') {
 		rule->name = (struct name){.length = 1};
 		rule->kind = KIND_NAME;
-		rule->where = LIST_BELOW;
+		rule->where = RULE_BELOW;
 	} else if (span_starts(body, "*.") && !span_has(span_behind(body, 2), '*')) {
-		name_rule(rule, span_behind(body, 2), LIST_BELOW);
+		name_rule(rule, span_behind(body, 2), RULE_BELOW);
 	} else if (span_has(body, '*') || (!rule->ends && body.text[length - 1] == '.')) {
 		rule->kind = KIND_PATTERN;
 		rule->longer = !rule->ends;
 	} else {
 		name_rule(rule, body,
-			rule->anchor == ANCHOR_LABEL ? LIST_ITSELF | LIST_BELOW : LIST_ITSELF);
+			rule->anchor == ANCHOR_LABEL ? RULE_ITSELF | RULE_BELOW : RULE_ITSELF);
 	}
 }
 
@@ -325,7 +325,7 @@ static enum td_error hosts_add(struct adblock *adblock, struct span rest)
 		else if (list_name_is_local(word))
 			list_foreign(list);
 		else
-			error = name_add(adblock, &name, LIST_ITSELF, LEVEL_BLOCK,
+			error = name_add(adblock, &name, RULE_ITSELF, LEVEL_BLOCK,
 				list_address_blocks(&address) ? NULL : &address);
 	}
 	return error;

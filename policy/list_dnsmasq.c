@@ -85,7 +85,7 @@ static enum td_error suffix_add(struct list *list, struct span domain, const str
 static enum td_error domain_add(struct list *list, struct span domain, const struct effect *effect)
 {
 	struct name name = {.length = 1};
-	unsigned where = LIST_ITSELF | LIST_BELOW;
+	unsigned where = RULE_ITSELF | RULE_BELOW;
 	const char *why = NULL;
 
 	if (!domain.length) {
@@ -96,12 +96,12 @@ static enum td_error domain_add(struct list *list, struct span domain, const str
 		return suffix_add(list, domain, effect);
 	if (domain.text[0] == '*') {
 		domain = span_behind(domain, 2);
-		where = LIST_BELOW;
+		where = RULE_BELOW;
 	} else if (domain.text[0] == '.') {
 		domain = span_behind(domain, 1);
 	}
 	if (span_is(domain, "#"))
-		where = LIST_BELOW;
+		where = RULE_BELOW;
 	else
 		why = list_name(domain, &name);
 	if (why) {

@@ -28,7 +28,7 @@ static enum td_error line_read(
 	}
 	if (span_starts(word, "*.")) {
 		word = span_behind(word, 2);
-		where = LIST_ITSELF | LIST_BELOW;
+		where = RULE_ITSELF | RULE_BELOW;
 	} else if (dot_is_wildcard && word.text[0] == '.') {
 		word = span_behind(word, 1);
 	}
@@ -54,10 +54,10 @@ static enum td_error read_names(struct list *list, bool dot_is_wildcard, unsigne
 
 enum td_error list_read_domains(struct list *list)
 {
-	return read_names(list, false, LIST_ITSELF);
+	return read_names(list, false, RULE_ITSELF);
 }
 
 enum td_error list_read_wildcards(struct list *list)
 {
-	return read_names(list, true, LIST_ITSELF | LIST_BELOW);
+	return read_names(list, true, RULE_ITSELF | RULE_BELOW);
 }

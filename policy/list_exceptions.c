@@ -18,7 +18,7 @@
 
 #define EXCEPTIONS_MAX ((size_t)1 << 24) /* names; a list of a gigabyte has fewer */
 
-#define WHERE_COUNT 4 /* LIST_ITSELF, LIST_BELOW, both */
+#define WHERE_COUNT 4 /* RULE_ITSELF, RULE_BELOW, both */
 
 /* Bits are levels. */
 struct exception {
@@ -110,7 +110,7 @@ enum td_error list_exceptions_disable(struct list_exceptions *exceptions, const 
 /* Whether a rule of a higher level is in force for this part of the name. */
 static bool covers(const struct exception *exception, unsigned part, enum list_level level)
 {
-	unsigned both = LIST_ITSELF | LIST_BELOW;
+	unsigned both = RULE_ITSELF | RULE_BELOW;
 	unsigned levels = (unsigned)(exception->present[part] & ~exception->disabled[part]) |
 			  (unsigned)(exception->present[both] & ~exception->disabled[both]);
 
@@ -129,10 +129,10 @@ unsigned list_exceptions_leave(const struct list_exceptions *exceptions, const s
 			find(exceptions, (struct key){folded->wire + at, folded->length - at});
 		if (exception && !above && exception->disabled[where] >> level & 1)
 			return 0;
-		if (exception && !above && covers(exception, LIST_ITSELF, level))
-			where &= ~LIST_ITSELF;
-		if (exception && covers(exception, LIST_BELOW, level))
-			where &= above ? 0 : ~LIST_BELOW;
+		if (exception && !above && covers(exception, RULE_ITSELF, level))
+			where &= ~RULE_ITSELF;
+		if (exception && covers(exception, RULE_BELOW, level))
+			where &= above ? 0 : ~RULE_BELOW;
 		if (!folded->wire[at])
 			break;
 		at += (size_t)1 + folded->wire[at];

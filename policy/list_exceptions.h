@@ -30,7 +30,7 @@ struct list_exceptions {
 void list_exceptions_init(struct list_exceptions *exceptions);
 void list_exceptions_deinit(struct list_exceptions *exceptions);
 
-/* A rule above LEVEL_BLOCK for these names (LIST_ITSELF, LIST_BELOW or both). TD_NOMEM. */
+/* A rule above LEVEL_BLOCK for these names (RULE_ITSELF, RULE_BELOW or both). TD_NOMEM. */
 enum td_error list_exceptions_add(struct list_exceptions *exceptions, const struct name *folded,
 	unsigned where, enum list_level level);
 

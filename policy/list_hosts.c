@@ -62,8 +62,8 @@ static enum td_error host_add(struct list *list, struct span text, const struct 
 		return TD_OK;
 	}
 	if (list_address_blocks(address))
-		return list_rule(list, &name, LIST_ITSELF, ACTION_NXDOMAIN);
-	return list_data(list, &name, LIST_ITSELF, address);
+		return list_rule(list, &name, RULE_ITSELF, ACTION_NXDOMAIN);
+	return list_data(list, &name, RULE_ITSELF, address);
 }
 
 static enum td_error line_read(struct list *list, struct span rest)

@@ -17,6 +17,7 @@ policy_libpolicy_a_SOURCES = \
 	policy/plain_name.c policy/plain_name.h \
 	policy/policy.c policy/policy.h \
 	policy/prefixes.c policy/prefixes.h \
+	policy/reading.c policy/reading.h \
 	policy/rpz.c \
 	policy/rpz_address.c policy/rpz_address.h \
 	policy/zone.c policy/zone.h policy/zone_private.h \

@@ -12,6 +12,7 @@
 
 #include "policy/builder.h"
 #include "policy/index.h"
+#include "policy/reading.h"
 
 /*
  * A pattern while it is read. It is never longer than a name, a star counted as an octet, so its

@@ -19,10 +19,13 @@
 #include "policy/builder.h"
 #include "policy/lines.h"
 #include "policy/plain_name.h"
+#include "policy/reading.h"
 
 #define HEAD_FAULTS_MAX 20 /* bad lines before the SOA after which the text is not a zone */
 #define WHY_MAX 160
 #define REST_MAX 48
+
+static const char rule_repeated[] = "repeated: the first rule for this name stays";
 
 struct rpz {
 	struct reading reading;
@@ -250,39 +253,31 @@ static void rpz_skip(struct rpz *rpz, const char *words)
 	reading_skip(&rpz->reading, rpz->line, words);
 }
 
-/* A trigger as the name of a node, and whether the rule is for all below that. */
-static const uint8_t *trigger_apex(const struct name *trigger, bool *wildcard)
+/* A trigger as the name of a rule, and whether that is for all below it. */
+static struct name trigger_apex(const struct name *trigger, bool *wildcard)
 {
+	struct name apex;
+
 	*wildcard = trigger->wire[0] == 1 && trigger->wire[1] == '*';
-	return trigger->wire + (*wildcard ? 2 : 0);
+	apex.length = (uint8_t)(trigger->length - (*wildcard ? 2 : 0));
+	memcpy(apex.wire, trigger->wire + (*wildcard ? 2 : 0), apex.length);
+	return apex;
 }
 
 static enum td_error rule_add(
-	struct rpz *rpz, const uint8_t *folded, bool wildcard, enum policy_action action)
+	struct rpz *rpz, const struct name *folded, bool wildcard, enum policy_action action)
 {
-	struct policy_zone *zone = rpz->reading.zone;
-	uint32_t node, rule;
-
-	enum td_error error = zone_node_add(zone, folded, &node);
-	if (error)
-		return error;
-	if (zone_rule_find(zone, node, wildcard) != RULE_NONE) {
-		rpz_skip(rpz, "repeated: the first rule for this name stays");
-		return TD_OK;
-	}
-	error = zone_rule_add(zone, node, wildcard, action, rpz->line, &rule);
-	if (!error)
-		rpz->reading.load->used++;
-	return error;
+	return reading_rule(&rpz->reading, folded->wire, folded->length,
+		wildcard ? RULE_BELOW : RULE_ITSELF, action, rpz->line);
 }
 
 static enum td_error trigger_add(
 	struct rpz *rpz, const struct name *trigger, enum policy_action action)
 {
 	bool wildcard;
-	const uint8_t *folded = trigger_apex(trigger, &wildcard);
+	const struct name folded = trigger_apex(trigger, &wildcard);
 
-	return rule_add(rpz, folded, wildcard, action);
+	return rule_add(rpz, &folded, wildcard, action);
 }
 
 static enum td_error record_add(struct rpz *rpz, uint32_t rule, const struct text_rr *rr)
@@ -310,9 +305,11 @@ static enum td_error local_data_add(
 	struct policy_zone *zone = rpz->reading.zone;
 	uint32_t node, rule;
 	bool wildcard;
-	const uint8_t *folded = trigger_apex(trigger, &wildcard);
+	const struct name folded = trigger_apex(trigger, &wildcard);
 
-	enum td_error error = zone_node_add(zone, folded, &node);
+	enum td_error error = reading_flush(&rpz->reading);
+	if (!error)
+		error = zone_node_add(zone, folded.wire, &node);
 	if (error)
 		return error;
 	rule = zone_rule_find(zone, node, wildcard);
@@ -323,7 +320,7 @@ static enum td_error local_data_add(
 			return error;
 		rpz->reading.load->used++;
 	} else if (zone_rule_action(zone, rule) != ACTION_LOCAL_DATA) {
-		rpz_skip(rpz, "repeated: the first rule for this name stays");
+		rpz_skip(rpz, rule_repeated);
 		return TD_OK;
 	}
 	return record_add(rpz, rule, rr);
@@ -633,7 +630,7 @@ static enum td_error short_take(struct rpz *rpz, const struct short_line *line, 
 	lines_take(&rpz->lines, length);
 	rpz->line = rpz->lines.count;
 	owner_from_short(rpz, line);
-	return rule_add(rpz, rpz->name.wire, line->wildcard, line->action);
+	return rule_add(rpz, &rpz->name, line->wildcard, line->action);
 }
 
 /* --- the whole text --- */
@@ -691,13 +688,14 @@ enum td_error rpz_read_input(struct policy_builder *builder, const char *source,
 	enum td_error error = reading_begin(&rpz.reading, builder, source, report, context, load);
 	if (error)
 		return error;
+	rpz.reading.repeated = rule_repeated;
 	error = zone_reserve(rpz.reading.zone, nodes_expected(input));
 	if (error)
 		return error;
 	lines_init(&rpz.lines, input);
 	error = rpz_read(&rpz);
 	lines_deinit(&rpz.lines);
-	return error;
+	return error ? error : reading_flush(&rpz.reading);
 }
 
 /* --- records --- */
@@ -713,10 +711,13 @@ struct policy_records *policy_records_begin(struct policy_builder *builder, cons
 {
 	struct policy_records *records = calloc(1, sizeof(*records));
 
-	if (records && !reading_begin(&records->rpz.reading, builder, source, report, context, load))
-		return records;
-	free(records);
-	return NULL;
+	if (!records ||
+		reading_begin(&records->rpz.reading, builder, source, report, context, load)) {
+		free(records);
+		return NULL;
+	}
+	records->rpz.reading.repeated = rule_repeated;
+	return records;
 }
 
 static void records_take(struct policy_records *records, const struct name *trigger,
@@ -734,14 +735,18 @@ static void records_take(struct policy_records *records, const struct name *trig
 enum td_error policy_records_add(struct policy_records *records, const struct name *trigger,
 	const struct policy_record *record)
 {
+	enum td_error error;
 	const char *why;
 
 	records_take(records, trigger, record);
 	why = policy_rpz_trigger(&records->folded);
-	if (!why)
-		return record_read(&records->rpz, &records->folded, &records->rr);
-	rpz_skip(&records->rpz, why);
-	return TD_OK;
+	if (why) {
+		rpz_skip(&records->rpz, why);
+		return TD_OK;
+	}
+	error = record_read(&records->rpz, &records->folded, &records->rr);
+	/* The next one may take it out again. */
+	return error ? error : reading_flush(&records->rpz.reading);
 }
 
 enum td_error policy_records_remove(struct policy_records *records, const struct name *trigger,

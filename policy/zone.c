@@ -147,45 +147,25 @@ void zone_filter_note(struct policy_zone *zone, uint32_t number)
 		filter_set(zone->filter.top, label_hash(LABEL_HASH_ROOT, node->label) % FILTER_TOP);
 }
 
-/* Octets, the root's with them. */
-static size_t name_path_length(const struct name_path *path)
+enum td_error zone_path_add(struct policy_zone *zone, struct name_path *path, uint32_t *node)
 {
-	if (!path->count)
-		return 1;
-	size_t last = path->at[path->count - 1];
-	return last + 1 + path->wire[last] + 1;
-}
+	enum td_error error = TD_OK;
 
-static bool name_is_same(const uint8_t *a, const uint8_t *b)
-{
-	while (*a && label_is(a, b)) {
-		b += (size_t)1 + *a;
-		a += (size_t)1 + *a;
-	}
-	return *a == *b && !*a;
+	*node = NODE_ROOT;
+	for (unsigned depth = 1; !error && depth <= path->count; depth++)
+		error = edge_add(zone, path_hash(path, depth), *node, path_label(path, depth), node);
+	if (path->count > 1)
+		filter_set(zone->filter.second, path_hash(path, 2) % FILTER_SECOND);
+	return error;
 }
 
 enum td_error zone_node_add(struct policy_zone *zone, const uint8_t *folded, uint32_t *node)
 {
 	struct name_path path;
-	enum td_error error = TD_OK;
 
-	if (zone->last_node != NODE_ROOT && name_is_same(zone->last_name, folded)) {
-		*node = zone->last_node;
-		return TD_OK;
-	}
 	name_path_init(&path, folded);
 	edges_prefetch(zone, &path);
-	*node = NODE_ROOT;
-	for (unsigned depth = 1; !error && depth <= path.count; depth++)
-		error = edge_add(
-			zone, path_hash(&path, depth), *node, path_label(&path, depth), node);
-	if (path.count > 1)
-		filter_set(zone->filter.second, path_hash(&path, 2) % FILTER_SECOND);
-	zone->last_node = error ? NODE_ROOT : *node;
-	if (!error)
-		memcpy(zone->last_name, folded, name_path_length(&path));
-	return error;
+	return zone_path_add(zone, &path, node);
 }
 
 bool zone_node_find(const struct policy_zone *zone, struct name_path *path, uint32_t *node)
@@ -246,6 +226,17 @@ enum td_error zone_rule_add(struct policy_zone *zone, uint32_t node, bool wildca
 	enum policy_action action, unsigned line, uint32_t *rule)
 {
 	return zone_rule_put(zone, node, wildcard, action, zone_line(zone, line), rule);
+}
+
+enum td_error zone_rule_offer(struct policy_zone *zone, uint32_t node, bool wildcard,
+	enum policy_action action, unsigned line, bool *added)
+{
+	uint32_t rule;
+
+	if (zone_rule_find(zone, node, wildcard) != RULE_NONE)
+		return TD_OK;
+	*added = true;
+	return zone_rule_add(zone, node, wildcard, action, line, &rule);
 }
 
 enum policy_action zone_rule_action(const struct policy_zone *zone, uint32_t rule)

@@ -122,8 +122,6 @@ struct policy_zone {
 	size_t data_count, data_capacity;
 	struct zone_addresses addresses;
 	struct origins origins;
-	uint8_t last_name[NAME_WIRE_MAX]; /* added, and its node: lists name most names twice */
-	uint32_t last_node;
 	size_t rules;
 	size_t removed; /* rules, and records of rules that stayed, whose octets are still there */
 	struct zone_filter filter;
@@ -148,6 +146,7 @@ enum td_error zone_reserve(struct policy_zone *zone, size_t nodes);
  * names were chosen so that their hashes meet.
  */
 enum td_error zone_node_add(struct policy_zone *zone, const uint8_t *folded, uint32_t *node);
+enum td_error zone_path_add(struct policy_zone *zone, struct name_path *path, uint32_t *node);
 
 /* The node of a name. False when there is none. */
 bool zone_node_find(const struct policy_zone *zone, struct name_path *path, uint32_t *node);
@@ -164,6 +163,10 @@ uint32_t zone_rule_find(const struct policy_zone *zone, uint32_t node, bool wild
  */
 enum td_error zone_rule_add(struct policy_zone *zone, uint32_t node, bool wildcard,
 	enum policy_action action, unsigned line, uint32_t *rule);
+
+/* The same, which is fine where there is one; *added is set where there was none. */
+enum td_error zone_rule_offer(struct policy_zone *zone, uint32_t node, bool wildcard,
+	enum policy_action action, unsigned line, bool *added);
 
 enum policy_action zone_rule_action(const struct policy_zone *zone, uint32_t rule);
 
