@@ -20,6 +20,7 @@ policy_libpolicy_a_SOURCES = \
 	policy/reading.c policy/reading.h \
 	policy/rpz.c \
 	policy/rpz_address.c policy/rpz_address.h \
+	policy/rpz_rules.c policy/rpz_rules.h \
 	policy/zone.c policy/zone.h policy/zone_private.h \
 	policy/zone_addresses.c policy/zone_addresses.h policy/zone_data.c policy/zone_match.c policy/zone_origin.c policy/zone_patch.c \
 	policy/zone_table.c policy/zone_table.h

@@ -30,7 +30,8 @@ enum td_error reading_begin(struct reading *reading, struct policy_builder *buil
 
 /* --- what is said --- */
 
-static void report(struct reading *reading, unsigned line, enum policy_fault fault, const char *words)
+static void report(
+	struct reading *reading, unsigned line, enum policy_fault fault, const char *words)
 {
 	reading->load->skipped++;
 	reading->load->faults[fault]++;
@@ -79,7 +80,8 @@ static void add_first(struct reading *reading)
 	if (!error && rule->where & RULE_BELOW)
 		error = zone_rule_offer(zone, reading->node, true, action, rule->line, &added);
 	if (error == TD_FULL)
-		report(reading, rule->line, FAULT_FULL, "names that were chosen to be slow to find");
+		report(reading, rule->line, FAULT_FULL,
+			"names that were chosen to be slow to find");
 	else if (error)
 		reading->error = error;
 	else

@@ -19,7 +19,8 @@
 #define READING_AHEAD 16 /* rules */
 
 struct waiting_rule {
-	bool again; /* for the name of the rule before; path, wire and length are those of another */
+	bool again; /* for the name of the rule before; path, wire and length are those of another
+		     */
 	uint8_t where, action;
 	unsigned line;
 	size_t length;
@@ -49,14 +50,14 @@ enum td_error reading_begin(struct reading *reading, struct policy_builder *buil
 
 /*
  * Adds a rule for a name (folded, of that length) where there is none yet, soon; the action is not
- * ACTION_LOCAL_DATA. It is counted then, and what is to be said of it is said of this line. TD_NOMEM,
- * of this rule or one before.
+ * ACTION_LOCAL_DATA. It is counted then, and what is to be said of it is said of this line.
+ * TD_NOMEM, of this rule or one before.
  */
 enum td_error reading_rule(struct reading *reading, const uint8_t *folded, size_t length,
 	unsigned where, enum policy_action action, unsigned line);
 
-/* The rules that wait, now: at the end, and before the zone is looked at or added to by another way.
- * TD_NOMEM as above. */
+/* The rules that wait, now: at the end, and before the zone is looked at or added to by another
+ * way. TD_NOMEM as above. */
 enum td_error reading_flush(struct reading *reading);
 
 /* Reports a line and counts it as skipped, for this reason or as not of the format. Rules that wait

@@ -19,18 +19,15 @@
 #include "policy/builder.h"
 #include "policy/lines.h"
 #include "policy/plain_name.h"
-#include "policy/reading.h"
+#include "policy/rpz_rules.h"
 
 #define HEAD_FAULTS_MAX 20 /* bad lines before the SOA after which the text is not a zone */
 #define WHY_MAX 160
 #define REST_MAX 48
 
-static const char rule_repeated[] = "repeated: the first rule for this name stays";
-
 struct rpz {
-	struct reading reading;
+	struct rpz_rules rules;
 	struct lines lines;
-	unsigned line;      /* where the logical line being read begins */
 	struct name origin; /* length 0: unknown since a faulty $ORIGIN */
 	struct name apex;   /* owner of the SOA; length 0 before it */
 	struct name owner;  /* of the line before; length 0: there is none */
@@ -178,22 +175,8 @@ static bool trigger_from_owner(const struct rpz *rpz, struct name *trigger)
 
 /* --- actions --- */
 
-static const struct {
-	const char *text; /* as the target of a CNAME */
-	const char *wire;
-	uint8_t wire_length;
-	enum policy_action action;
-} actions[] = {
-	{".", "", 1, ACTION_NXDOMAIN},
-	{"*.", "\001*", 3, ACTION_NODATA},
-	{"rpz-passthru.", "\014rpz-passthru", 14, ACTION_PASSTHRU},
-	{"rpz-drop.", "\010rpz-drop", 10, ACTION_DROP},
-	{"rpz-tcp-only.", "\014rpz-tcp-only", 14, ACTION_TCP_ONLY},
-};
-#define ACTIONS (sizeof(actions) / sizeof(actions[0]))
-
 /*
- * The short way: [TTL] [IN] CNAME and one of the targets above, nothing behind. ACTION_NONE for
+ * The short way: [TTL] [IN] CNAME and a target that is an action, nothing behind. ACTION_NONE for
  * everything else.
  */
 static enum policy_action action_from_text(struct token rest)
@@ -211,159 +194,7 @@ static enum policy_action action_from_text(struct token rest)
 	token = token_next(&rest);
 	if (token_next(&rest).length)
 		return ACTION_NONE;
-	for (size_t i = 0; i < ACTIONS; i++)
-		if (token_is(token, actions[i].text))
-			return actions[i].action;
-	return ACTION_NONE;
-}
-
-/*
- * What a CNAME asks for: an action, or local data; ACTION_NONE and words where it cannot be done. A
- * CNAME to the trigger itself is the older form of PASSTHRU.
- */
-static enum policy_action action_from_cname(
-	const struct text_rr *rr, const struct name *trigger, const char **why)
-{
-	size_t last = 0;
-	uint8_t target[NAME_WIRE_MAX];
-
-	if (!rr->rdata_length ||
-		name_wire_length(rr->rdata, rr->rdata_length) != rr->rdata_length) {
-		*why = "not a domain name behind CNAME";
-		return ACTION_NONE;
-	}
-	name_fold(target, rr->rdata, rr->rdata_length);
-	for (size_t i = 0; i < ACTIONS; i++)
-		if (rr->rdata_length == actions[i].wire_length &&
-			!memcmp(target, actions[i].wire, rr->rdata_length))
-			return actions[i].action;
-	if (rr->rdata_length == trigger->length && !memcmp(target, trigger->wire, trigger->length))
-		return ACTION_PASSTHRU;
-	for (size_t at = 0; target[at]; at += (size_t)1 + target[at])
-		last = at;
-	if (target[last] > 4 && !memcmp(target + last + 1, "rpz-", 4))
-		*why = "not a known action";
-	return *why ? ACTION_NONE : ACTION_LOCAL_DATA;
-}
-
-/* --- rules --- */
-
-static void rpz_skip(struct rpz *rpz, const char *words)
-{
-	reading_skip(&rpz->reading, rpz->line, words);
-}
-
-/* A trigger as the name of a rule, and whether that is for all below it. */
-static struct name trigger_apex(const struct name *trigger, bool *wildcard)
-{
-	struct name apex;
-
-	*wildcard = trigger->wire[0] == 1 && trigger->wire[1] == '*';
-	apex.length = (uint8_t)(trigger->length - (*wildcard ? 2 : 0));
-	memcpy(apex.wire, trigger->wire + (*wildcard ? 2 : 0), apex.length);
-	return apex;
-}
-
-static enum td_error rule_add(
-	struct rpz *rpz, const struct name *folded, bool wildcard, enum policy_action action)
-{
-	return reading_rule(&rpz->reading, folded->wire, folded->length,
-		wildcard ? RULE_BELOW : RULE_ITSELF, action, rpz->line);
-}
-
-static enum td_error trigger_add(
-	struct rpz *rpz, const struct name *trigger, enum policy_action action)
-{
-	bool wildcard;
-	const struct name folded = trigger_apex(trigger, &wildcard);
-
-	return rule_add(rpz, &folded, wildcard, action);
-}
-
-static enum td_error record_add(struct rpz *rpz, uint32_t rule, const struct text_rr *rr)
-{
-	const struct policy_record record = {
-		.type = rr->type,
-		.ttl_s = message_ttl_s(rr->ttl_s),
-		.rdata = rr->rdata,
-		.rdata_length = rr->rdata_length,
-	};
-	enum td_error error = zone_record_add(rpz->reading.zone, rule, &record);
-
-	if (error == TD_INVALID)
-		rpz_skip(rpz, "repeated: this record stands above already");
-	else if (error == TD_REFUSED)
-		rpz_skip(rpz, "a CNAME cannot stand beside other records of its name");
-	else if (error == TD_FULL)
-		rpz_skip(rpz, "too many records for one name: at most 100");
-	return error == TD_NOMEM ? error : TD_OK;
-}
-
-static enum td_error local_data_add(
-	struct rpz *rpz, const struct name *trigger, const struct text_rr *rr)
-{
-	struct policy_zone *zone = rpz->reading.zone;
-	uint32_t node, rule;
-	bool wildcard;
-	const struct name folded = trigger_apex(trigger, &wildcard);
-
-	enum td_error error = reading_flush(&rpz->reading);
-	if (!error)
-		error = zone_node_add(zone, folded.wire, &node);
-	if (error)
-		return error;
-	rule = zone_rule_find(zone, node, wildcard);
-	if (rule == RULE_NONE) {
-		error = zone_rule_add(
-			zone, node, wildcard, ACTION_LOCAL_DATA, rpz->line, &rule);
-		if (error)
-			return error;
-		rpz->reading.load->used++;
-	} else if (zone_rule_action(zone, rule) != ACTION_LOCAL_DATA) {
-		rpz_skip(rpz, rule_repeated);
-		return TD_OK;
-	}
-	return record_add(rpz, rule, rr);
-}
-
-/* Signatures and proofs speak of the zone as it was transferred; they are no rules. */
-static bool type_is_dnssec(uint16_t type)
-{
-	return type == TYPE_RRSIG || type == TYPE_NSEC || type == TYPE_NSEC3;
-}
-
-/* Where nothing else of this program needs their names. */
-enum { TYPE_DNSKEY = 48, TYPE_NSEC3PARAM = 51 };
-
-/*
- * Types that would cut the tree of names, stand for the zone itself (the draft, 3.6), or exist in
- * questions and packets only.
- */
-static bool type_is_refused(uint16_t type)
-{
-	return type == TYPE_NS || type == TYPE_SOA || type == TYPE_DNAME || type == TYPE_OPT ||
-	       type == TYPE_DS || type == TYPE_DNSKEY || type == TYPE_NSEC3PARAM ||
-	       type == 0 || (type >= 128 && type <= 255);
-}
-
-static enum td_error record_read(
-	struct rpz *rpz, const struct name *trigger, const struct text_rr *rr)
-{
-	enum policy_action action = ACTION_LOCAL_DATA;
-	const char *why = NULL;
-
-	if (type_is_dnssec(rr->type))
-		return TD_OK;
-	if (type_is_refused(rr->type))
-		why = "records of this type cannot be local data";
-	else if (rr->type == TYPE_CNAME)
-		action = action_from_cname(rr, trigger, &why);
-	if (why) {
-		rpz_skip(rpz, why);
-		return TD_OK;
-	}
-	return action == ACTION_LOCAL_DATA ? local_data_add(rpz, trigger, rr)
-					   : trigger_add(rpz, trigger, action);
+	return rpz_action_find(token.text, token.length);
 }
 
 /*
@@ -389,11 +220,11 @@ static enum td_error record_parse(struct rpz *rpz, struct token rest, const stru
 	enum td_error error;
 
 	if (all_blank(rest)) {
-		rpz_skip(rpz, "a name without a record");
+		rpz_skip(&rpz->rules, "a name without a record");
 		return TD_OK;
 	}
 	if (!rpz->origin.length) {
-		rpz_skip(rpz, "the $ORIGIN above could not be read");
+		rpz_skip(&rpz->rules, "the $ORIGIN above could not be read");
 		return TD_OK;
 	}
 	error = text_parse_rr(rest.text, rest.length, &rpz->origin, &rpz->owner, rpz->ttl_s, &rr,
@@ -401,17 +232,17 @@ static enum td_error record_parse(struct rpz *rpz, struct token rest, const stru
 	if (error == TD_NOMEM)
 		return error;
 	if (error) {
-		rpz_skip(rpz, why[0] ? why : error_text(error));
+		rpz_skip(&rpz->rules, why[0] ? why : error_text(error));
 		return TD_OK;
 	}
 	if (!rpz->apex.length && rr.type == TYPE_SOA)
 		soa_read(rpz, &rr);
 	else if (!rpz->apex.length)
-		rpz_skip(rpz, "a record before the SOA of the zone");
+		rpz_skip(&rpz->rules, "a record before the SOA of the zone");
 	else if (trigger->length > 1)
-		error = record_read(rpz, trigger, &rr);
+		error = rpz_record_add(&rpz->rules, trigger, &rr);
 	else if (rr.type == TYPE_CNAME)
-		rpz_skip(rpz, "a CNAME at the zone's own name is not a rule");
+		rpz_skip(&rpz->rules, "a CNAME at the zone's own name is not a rule");
 	/* Other records at the zone's own name describe the zone. */
 	free(rr.rdata);
 	return error;
@@ -456,7 +287,7 @@ static void origin_read(struct rpz *rpz, struct token value)
 	rpz->origin_given = true;
 	if (why) {
 		rpz->origin.length = 0;
-		rpz_skip(rpz, why);
+		rpz_skip(&rpz->rules, why);
 		return;
 	}
 	rpz->origin = origin;
@@ -472,17 +303,17 @@ static void directive_read(struct rpz *rpz, struct token rest, const char *fault
 	if (fault && origin)
 		rpz->origin.length = 0;
 	if (fault)
-		rpz_skip(rpz, fault);
+		rpz_skip(&rpz->rules, fault);
 	else if (origin)
 		origin_read(rpz, value);
 	else if (ttl && ttl_from_token(value, &rpz->ttl_s))
 		rpz->ttl_given = true;
 	else if (ttl)
-		rpz_skip(rpz, "not a time behind $TTL");
+		rpz_skip(&rpz->rules, "not a time behind $TTL");
 	else if (token_is(word, "$include") || token_is(word, "$generate"))
-		rpz_skip(rpz, "$INCLUDE and $GENERATE are not supported");
+		rpz_skip(&rpz->rules, "$INCLUDE and $GENERATE are not supported");
 	else
-		rpz_skip(rpz, "an unknown directive");
+		rpz_skip(&rpz->rules, "an unknown directive");
 }
 
 /* A line with an owner, its own or that of the line before. */
@@ -498,12 +329,12 @@ static enum td_error rule_read(struct rpz *rpz, struct token rest)
 	else if (rpz->apex.length)
 		why = policy_rpz_trigger(&trigger);
 	if (why) {
-		rpz_skip(rpz, why);
+		rpz_skip(&rpz->rules, why);
 		return TD_OK;
 	}
 	action = trigger.length > 1 ? action_from_text(rest) : ACTION_NONE;
 	if (action != ACTION_NONE)
-		return trigger_add(rpz, &trigger, action);
+		return rpz_trigger_add(&rpz->rules, &trigger, action);
 	return record_parse(rpz, rest, &trigger);
 }
 
@@ -512,7 +343,7 @@ static enum td_error line_read(struct rpz *rpz, const struct logical_line *line)
 	struct token rest = {line->text, line->length};
 	const char *why = line->fault;
 
-	rpz->line = line->number;
+	rpz->rules.line = line->number;
 	if (!why && all_blank(rest))
 		return TD_OK;
 	if (rest.text[0] == '$') {
@@ -529,7 +360,7 @@ static enum td_error line_read(struct rpz *rpz, const struct logical_line *line)
 		why = "no name here, and none could be read above";
 	}
 	if (why) {
-		rpz_skip(rpz, why);
+		rpz_skip(&rpz->rules, why);
 		return TD_OK;
 	}
 	return rule_read(rpz, rest);
@@ -628,9 +459,9 @@ static void owner_from_short(struct rpz *rpz, const struct short_line *line)
 static enum td_error short_take(struct rpz *rpz, const struct short_line *line, size_t length)
 {
 	lines_take(&rpz->lines, length);
-	rpz->line = rpz->lines.count;
+	rpz->rules.line = rpz->lines.count;
 	owner_from_short(rpz, line);
-	return rule_add(rpz, &rpz->name, line->wildcard, line->action);
+	return rpz_rule_add(&rpz->rules, &rpz->name, line->wildcard, line->action);
 }
 
 /* --- the whole text --- */
@@ -646,7 +477,7 @@ static enum td_error long_take(struct rpz *rpz)
 
 static enum td_error rpz_read(struct rpz *rpz)
 {
-	struct policy_load *load = rpz->reading.load;
+	struct policy_load *load = rpz->rules.reading.load;
 	struct short_line line;
 	const char *text;
 	size_t length;
@@ -685,93 +516,14 @@ enum td_error rpz_read_input(struct policy_builder *builder, const char *source,
 {
 	struct rpz rpz = {.origin = {.length = 1}};
 
-	enum td_error error = reading_begin(&rpz.reading, builder, source, report, context, load);
+	enum td_error error = rpz_rules_begin(&rpz.rules, builder, source, report, context, load);
 	if (error)
 		return error;
-	rpz.reading.repeated = rule_repeated;
-	error = zone_reserve(rpz.reading.zone, nodes_expected(input));
+	error = zone_reserve(rpz.rules.reading.zone, nodes_expected(input));
 	if (error)
 		return error;
 	lines_init(&rpz.lines, input);
 	error = rpz_read(&rpz);
 	lines_deinit(&rpz.lines);
-	return error ? error : reading_flush(&rpz.reading);
-}
-
-/* --- records --- */
-
-struct policy_records {
-	struct rpz rpz;
-	struct text_rr rr; /* being read */
-	struct name folded;
-};
-
-struct policy_records *policy_records_begin(struct policy_builder *builder, const char *source,
-	policy_report_fn *report, void *context, struct policy_load *load)
-{
-	struct policy_records *records = calloc(1, sizeof(*records));
-
-	if (!records ||
-		reading_begin(&records->rpz.reading, builder, source, report, context, load)) {
-		free(records);
-		return NULL;
-	}
-	records->rpz.reading.repeated = rule_repeated;
-	return records;
-}
-
-static void records_take(struct policy_records *records, const struct name *trigger,
-	const struct policy_record *record)
-{
-	records->rpz.reading.load->lines++;
-	records->folded.length = trigger->length;
-	name_fold(records->folded.wire, trigger->wire, trigger->length);
-	records->rr.type = record->type;
-	records->rr.ttl_s = record->ttl_s;
-	records->rr.rdata = (uint8_t *)(uintptr_t)record->rdata; /* is only read */
-	records->rr.rdata_length = record->rdata_length;
-}
-
-enum td_error policy_records_add(struct policy_records *records, const struct name *trigger,
-	const struct policy_record *record)
-{
-	enum td_error error;
-	const char *why;
-
-	records_take(records, trigger, record);
-	why = policy_rpz_trigger(&records->folded);
-	if (why) {
-		rpz_skip(&records->rpz, why);
-		return TD_OK;
-	}
-	error = record_read(&records->rpz, &records->folded, &records->rr);
-	/* The next one may take it out again. */
-	return error ? error : reading_flush(&records->rpz.reading);
-}
-
-enum td_error policy_records_remove(struct policy_records *records, const struct name *trigger,
-	const struct policy_record *record)
-{
-	struct policy_builder *builder = records->rpz.reading.builder;
-	enum policy_action action = ACTION_LOCAL_DATA;
-	const char *why = NULL;
-	enum td_error error;
-
-	records_take(records, trigger, record);
-	if (policy_rpz_trigger(&records->folded))
-		return TD_OK;
-	bool below = records->folded.wire[0] == 1 && records->folded.wire[1] == '*';
-	const uint8_t *name = records->folded.wire + (below ? 2 : 0);
-	if (record->type == TYPE_CNAME)
-		action = action_from_cname(&records->rr, &records->folded, &why);
-	if (action == ACTION_LOCAL_DATA)
-		error = policy_builder_record_remove(builder, name, below, record);
-	else
-		error = policy_builder_name_remove(builder, name, below, action);
-	return error == TD_NOT_FOUND ? TD_OK : error;
-}
-
-void policy_records_end(struct policy_records *records)
-{
-	free(records);
+	return error ? error : reading_flush(&rpz.rules.reading);
 }
