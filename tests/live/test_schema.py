@@ -6,6 +6,7 @@ import datetime
 import json
 import os
 import random
+import re
 import time
 
 import pytest
@@ -16,6 +17,8 @@ from batches import Batches
 from harness import key, until
 
 HOUR_S = 3600
+# What ends at a time that is told ends as Redis's own clock goes: a day that no clock reaches soon, 2100-01-01T08:00:00Z.
+FAR_S, FAR_DAY = 4_102_473_600, "21000101"
 
 
 @pytest.fixture
@@ -48,7 +51,7 @@ def sum_of_clients(store):
 
 class TestFullTable:
     def test_idle_clients_are_folded_exactly(self, store):
-        batches = Batches(store, clients=10, now_s=1_800_000_000)
+        batches = Batches(store, clients=10, now_s=FAR_S)
         batches.send([item for n in range(10) for item in (batches.client("10.0.0.%d" % n, queries=5, cached=5, watched=2),
             batches.query("10.0.0.%d" % n, "a.example.", 3), batches.query("10.0.0.%d" % n, "b.example.", 2), batches.total(queries=5, cached=5, watched=2))])
         assert len(clients_of(store)) == 10
@@ -74,7 +77,7 @@ class TestFullTable:
 
     def test_those_that_asked_little_go_first(self, store):
         """A flood of forged clients has left; a real one gets its place within a minute, and the quiet ones of before keep theirs."""
-        batches = Batches(store, clients=50, now_s=1_800_000_000)
+        batches = Batches(store, clients=50, now_s=FAR_S)
         real = ["10.1.0.%d" % n for n in range(5)]
         batches.send([batches.client(client, queries=100) for client in real])
         batches.now_s += 1
@@ -87,7 +90,7 @@ class TestFullTable:
         assert sum_of_clients(store)["queries"] == 500 + 80 + 28
 
     def test_folding_is_bounded(self, store):
-        batches = Batches(store, clients=100, now_s=1_800_000_000)
+        batches = Batches(store, clients=100, now_s=FAR_S)
         batches.send([batches.client("10.0.0.%d" % n) for n in range(100)])
         batches.now_s += 24 * HOUR_S
         for start in range(0, 60, 20):
@@ -96,7 +99,7 @@ class TestFullTable:
         assert sum_of_clients(store)["queries"] == 160
 
     def test_one_with_many_names(self, store):
-        batches = Batches(store, clients=2, now_s=1_800_000_000)
+        batches = Batches(store, clients=2, now_s=FAR_S)
         for start in range(0, 900, 100):
             batches.send([batches.query("10.0.0.1", "n%d.example." % n) for n in range(start, start + 100)] + [batches.client("10.0.0.1", queries=100)])
         batches.send([batches.client("10.0.0.2", queries=900)])
@@ -106,7 +109,7 @@ class TestFullTable:
         assert counters(store, "*other")["queries"] == 900
 
     def test_names_and_addresses_make_room(self, store):
-        batches = Batches(store, names=10, addresses=10, now_s=1_800_000_000)
+        batches = Batches(store, names=10, addresses=10, now_s=FAR_S)
         batches.send([item for n in range(10) for item in (batches.client("10.0.0.1"), batches.query("10.0.0.1", "a%d.example." % n),
             batches.pair("192.0.2.%d" % n, "10.0.0.1", "a%d.example." % n), batches.timeline("192.0.2.%d" % n))])
         batches.now_s += 60
@@ -123,7 +126,7 @@ class TestFullTable:
         assert asked == 10 + 1 + 12 - 8
 
     def test_zone_clients(self, store):
-        batches = Batches(store, clients=5, now_s=1_800_000_000)
+        batches = Batches(store, clients=5, now_s=FAR_S)
         for n in range(5):
             batches.send([batches.hit("teredo", "10.0.0.%d" % n, 2)])
             batches.now_s += 3 * HOUR_S
@@ -134,7 +137,7 @@ class TestFullTable:
 
     def test_retention_ends(self, store):
         """What is forgotten is forgotten by client; the sum is not."""
-        batches = Batches(store, now_s=1_800_000_000)
+        batches = Batches(store, now_s=FAR_S)
         batches.send([batches.client("10.0.0.1", queries=4), batches.query("10.0.0.1", "a.example.", 4)])
         batches.now_s += 31 * 86400
         batches.send([batches.client("10.0.0.2", queries=2)])
@@ -148,7 +151,7 @@ class TestFullTable:
 
     def test_what_expired_first_is_folded_too(self, store):
         """Nobody was there when the retention ended: the client's own keys are gone, its places in the rankings are not."""
-        batches = Batches(store, now_s=1_800_000_000)
+        batches = Batches(store, now_s=FAR_S)
         batches.send([batches.client("10.0.0.1", queries=4, watched=1)])
         store.delete(key("client", "10.0.0.1"))
         batches.now_s += 31 * 86400
@@ -164,10 +167,10 @@ class TestFullTable:
 class Tops:
     """Sends names of a day, or rules of a zone, with a truth kept beside."""
 
-    def __init__(self, store, most, now_s=1_800_000_000, family="top"):
+    def __init__(self, store, most, now_s=FAR_S, family="top"):
         self.store, self.most, self.truth, self.family = store, most, collections.Counter(), family
         self.batches = Batches(store, top=most, now_s=now_s)
-        self.of = "20270115" if family == "top" else "list"
+        self.of = FAR_DAY if family == "top" else "list"
 
     def item(self, name, count):
         return self.batches.top(name, count) if self.family == "top" else self.batches.rule("list", name, count)
@@ -228,12 +231,12 @@ def test_top_names_says_what_is_not_certain(store, redis_server, folder, nsd):
 
 def test_rules_live_as_long_as_their_zone_is_hit(store):
     """Until pair-retention after the last hit of any rule, all three keys together."""
-    batches = Batches(store, now_s=1_800_000_000, pair_retention_s=86400)
+    batches = Batches(store, now_s=FAR_S, pair_retention_s=86400)
     batches.send([batches.rule("list", "a.example."), batches.rule("list", "*other", 2)])
     batches.now_s += 7200
     batches.send([batches.rule("list", "b.example.")])
     ends = {int(store.execute_command("EXPIRETIME", key("rules", "list", *part))) for part in ((), ("estimate",), ("error",))}
-    assert ends == {1_800_000_000 + 7200 + 86400}
+    assert ends == {FAR_S + 7200 + 86400}
     assert scores(store, "rules", "list") == {"a.example.": 1, "b.example.": 1, "*other": 2}
 
 
@@ -267,10 +270,10 @@ def test_told_a_teredo_server_is_not_folded(store):
 
 def test_top_names_of_version_1_batches(store):
     """A batch that lay in the journal while the daemon was replaced."""
-    batches = Batches(store, now_s=1_800_000_000)
+    batches = Batches(store, now_s=FAR_S)
     batches.send([["d", batches.hour // 24, "old.example.", 3], ["d", batches.hour // 24, "*other", 2]])
-    assert scores(store, "top", "20270115") == {"old.example.": 3, "*other": 2}
-    assert scores(store, "top", "20270115", "estimate") == {"old.example.": 3}
+    assert scores(store, "top", FAR_DAY) == {"old.example.": 3, "*other": 2}
+    assert scores(store, "top", FAR_DAY, "estimate") == {"old.example.": 3}
 
 
 # --- memory ---
@@ -341,9 +344,18 @@ def test_short_memory_keeps_known_clients(store):
 # --- versions ---
 
 def load_version_1(store):
+    """What was recorded on 2026-11-22, as if that had been yesterday: nothing of it is so old that it would go."""
+    recorded, recorded_hour = 20779, 498696
+    day = int(time.time() // 86400) - 1
+    text = time.strftime("%Y%m%d", time.gmtime(day * 86400))
+
+    def moved(word):
+        word = re.sub(r"\b1795312\d{6}\b", lambda ms: str(int(ms.group()) + (day - recorded) * 86400000), word)
+        word = re.sub(r"\b%d\b" % recorded_hour, str(recorded_hour + (day - recorded) * 24), word)
+        return re.sub(r"\b20261122", text, word)
     with open(os.path.join(harness.SOURCE, "tests", "data", "redis-schema-1.jsonl")) as lines:
         for line in lines:
-            store.execute_command(*json.loads(line))
+            store.execute_command(*map(moved, json.loads(line)))
 
 
 def test_data_of_version_1(redis_server, teredown, nsd):
