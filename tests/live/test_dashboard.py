@@ -148,16 +148,14 @@ def test_bounds(board):
 
 def test_chunk_without_end(board):
     """The length of a chunk that goes on and on is not kept until its ten seconds are over."""
-    def descriptors():
-        return len(os.listdir("/proc/%d/fd" % board.pid))
-    before, begin = descriptors(), time.monotonic()
-    with socket.create_connection(("127.0.0.1", board.port), timeout=1) as sock:
+    begin = time.monotonic()
+    with socket.create_connection(("127.0.0.1", board.port), timeout=9) as sock:
         sock.sendall(b"POST /healthz HTTP/1.1\r\nHost: localhost:%d\r\nTransfer-Encoding: chunked\r\n\r\n" % board.port)
-        board.until(lambda: descriptors() > before, "the connection is open")
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(ConnectionError):
             for _ in range(16):
                 sock.sendall(b"0" * 65536)
-        board.until(lambda: descriptors() <= before, "it was closed")
+            while sock.recv(65536):
+                pass
         assert time.monotonic() - begin < 9
 
 
@@ -169,7 +167,7 @@ def test_end(folder):
         connection = board.connect()
         assert board.request("GET", "/healthz", connection=connection).status == 200
         assert "open at http://127.0.0.1:%d/" % board.port in board.log()
-        assert board.stop(number, deadline_s=5) == 0
+        assert board.stop(number, deadline_s=9) == 0
         connection.close()
 
 
@@ -201,6 +199,7 @@ def test_taken_port(folder):
 
 # --- slow and many clients ---
 
+@pytest.mark.timed
 def test_thousand_slow_clients(board):
     """Each sends a part of a request and waits. A page comes at once all the same, and what is open stays bounded."""
     with contextlib.ExitStack() as stack:
@@ -269,7 +268,7 @@ def test_end_with_streams(folder):
     board = dashboard.Dashboard(folder.path, daemon).start()
     stream = dashboard.Stream(board)
     stream.next()
-    assert board.stop(deadline_s=5) == 0
+    assert board.stop(deadline_s=9) == 0
     with pytest.raises((harness.Failure, OSError)):
         while True:
             stream.next()
@@ -374,7 +373,7 @@ def test_redis_user(folder, nsd):
                 return stream.next()[1].get("recording_since")
             finally:
                 stream.close()
-        assert recording()
+        board.until(recording, "it reads")
         server.client().execute_command("ACL", "SETUSER", "page", "off")
         server.client().execute_command("CLIENT", "KILL", "USER", "page")
         board.until(lambda: not recording() or "refuses" in str(board.request("GET", "/api/v1/overview").body), "it was this user")

@@ -82,7 +82,7 @@ def assert_refused(daemon, server, words):
     """SERVFAIL, no question seen, and the reason in status and log."""
     assert rcode_of(daemon.ask("n1.example", timeout_s=8)) == "SERVFAIL"
     until(lambda: any(words in line for line in trouble(daemon)), "status says: " + words)
-    assert "upstream tls://%s: " % server.endpoint in daemon.log() and words in daemon.log()
+    until(lambda: "upstream tls://%s: " % server.endpoint in daemon.log() and words in daemon.log(), "the log says: " + words)
     assert not server.messages
 
 

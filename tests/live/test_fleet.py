@@ -231,7 +231,7 @@ def test_export_filters(fleet, options, wanted):
         pairs = pairs_of([json.loads(line) for line in done.stdout.splitlines()])
         return done.returncode if pairs == expected else None
     # What was told within the last second is not there for "--until 1s".
-    until(lambda: exported() == (0 if expected else 3), "these pairs alone", 5)
+    until(lambda: exported() == (0 if expected else 3), "these pairs alone")
 
 
 def test_export_transactions(fleet):

@@ -557,16 +557,16 @@ def test_forget(teredown, nsd, folder):
     daemon = teredown(nsd.endpoint, redis="embedded")
     daemon.ask("www.example.org", source="127.0.15.2")
     daemon.until_counted(1)
-    store, log = daemon.store(), Log()
+    store, log, second = daemon.store(), Log(), time.time() - HOUR_S
     client, longer = "192.168.1.4", "192.168.1.40"
-    text = "".join(log.drop(time.time() - HOUR_S, who) for who in (client, longer) for _ in range(5))
+    text = "".join(log.drop(second, who) for who in (client, longer) for _ in range(5))
     stamp = time.strftime("%b %e %H:%M:%S", time.localtime())
     asked = "".join("{0} gw dnsmasq[7]: {1} {2}/5353 query[A] www.example.org from {2}\n{0} gw dnsmasq[7]: {1} {2}/5353 reply www.example.org is 192.0.2.1\n".format(
         stamp, number, who) for number, who in enumerate((client, longer), 1))
     assert daemon.json("ingest", folder.write("fw.log", text), folder.write("dns.log", asked))["used"] == 14
     store.hset(key("eventlog"), mapping={client: '{"at":1}', longer: '{"at":2}'})
     assert daemon.json("forget", client, "--yes")["rows"] == 3
-    hour = hour_text(time.time() - HOUR_S)
+    hour = hour_text(second)
     assert drops_of(store) == {(hour, "*other *other -"): 5, (hour, "%s %s udp3544" % (longer, SERVER)): 5}
     assert {field: value.split()[2:] for field, value in store.hgetall(key("history", "192.0.2.1")).items()} == {
         "*other *other": ["1", "ambiguous"], longer + " www.example.org.": ["1", "certain"]}

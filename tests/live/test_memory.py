@@ -30,7 +30,7 @@ class Crowd:
         self.answered = dict.fromkeys(self.clients, 0)
         names = ["www.example.org"] * 4 + ["nowhere%d.example.org" % i for i in range(20)] + ["teredo.ipv6.microsoft.com"]
         self.questions = [harness.make_query(name).to_wire()[2:] for name in names]
-        self.asked = 0
+        self.asked = self.sent = 0
 
     def _ask(self, sock, count):
         for _ in range(count):
@@ -39,6 +39,7 @@ class Crowd:
                 sock.send((self.asked & 0xffff).to_bytes(2, "big") + self.questions[self.asked % len(self.questions)])
             except OSError:
                 return
+            self.sent += 1
 
     def _receive(self, sock):
         count = 0
@@ -145,8 +146,9 @@ def test_killed_at_rest_loses_nothing(redis_server, folder, nsd, redis_is):
             until(lambda: daemon.status()["redis"] == "away", "Redis is missed")
         for turn in range(3):
             crowd.run(0.4)
-            until(lambda: crowd.drain() or harness.balance(daemon.status())[0] == harness.number(daemon.status(), "answered"), "all is answered")
-            crowd.drain()
+            # Also what the daemon has not read yet; and a status is told between two of its batches, so that the last one is counted.
+            until(lambda: crowd.drain() or sum(crowd.answered.values()) == crowd.sent, "all is answered")
+            daemon.status()
             daemon.kill()
             daemon.start()
         if redis_is == "away":
@@ -228,7 +230,7 @@ def hours_near(wall_s):
 @pytest.mark.parametrize("step_s", [86400, -7200])
 def test_what_waits_moves_with_the_clock(redis_server, folder, nsd, clock, step_s):
     daemon = harness.Teredown(folder.path, nsd.endpoint, redis=redis_server.url, environment=clock.environment).start()
-    client = "127.0.33.1"
+    client, began = "127.0.33.1", time.time()
     try:
         until_settled(daemon)
         redis_server.kill()
@@ -242,7 +244,7 @@ def test_what_waits_moves_with_the_clock(redis_server, folder, nsd, clock, step_
         redis_server.start()
         until(lambda: counted(redis_server.client(), [client]) == {client: 9}, "nine queries are counted")
         hours = hours_of(redis_server.client(), client)
-        assert sum(hours.values()) == 9 and set(hours) <= hours_near(time.time() + step_s), hours
+        assert sum(hours.values()) == 9 and set(hours) <= hours_near(began + step_s) | hours_near(time.time() + step_s), hours
         assert "stepped by" in str(redis_server.client().xrange(harness.key("events")))
         daemon.stop()
     finally:

@@ -155,9 +155,9 @@ class TestCommand:
 
     def test_ends_by_itself(self, teredown, nsd):
         daemon = teredown(nsd.endpoint, redis="embedded")
-        daemon.run("block", "on", "--for", "3s")
+        daemon.run("block", "on", "--for", "6s") # longer than the command takes to end, and a question
         assert is_blocked(daemon, OTHER)
-        until(lambda: not is_blocked(daemon, OTHER), "the end of the mode", 10)
+        until(lambda: not is_blocked(daemon, OTHER), "the end of the mode")
         assert modes_of(daemon)["teredo", None] == ("watch", "configuration")
         assert "mode of teredo: block to watch, what uid %d" % os.getuid() in daemon.log()
         assert not os.path.exists(os.path.join(daemon.state, "modes"))
@@ -166,9 +166,9 @@ class TestCommand:
         """What has an end covers what has none, which applies again afterwards."""
         daemon = teredown(nsd.endpoint, redis="embedded")
         daemon.run("block", "on")
-        daemon.run("mode", "watch", "--for", "2s")
+        daemon.run("mode", "watch", "--for", "6s")
         assert not is_blocked(daemon, OTHER)
-        until(lambda: is_blocked(daemon, OTHER), "the end of the pause", 10)
+        until(lambda: is_blocked(daemon, OTHER), "the end of the pause")
         assert modes_of(daemon)["teredo", None] == ("block", "command")
         daemon.run("mode", "watch", "--for", "1h")
         daemon.run("mode", "reset")

@@ -210,6 +210,7 @@ def test_off(teredown, nsd):
         assert "redis" in (done.stdout + done.stderr).lower(), "an empty answer says why it is empty"
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("how", ["stopped", "killed", "never there"])
 def test_redis_away_does_not_delay(redis_server, teredown, nsd, how):
     """Answers come as quickly as ever, the counts wait, and arrive exactly once when Redis is back."""

@@ -42,7 +42,7 @@ def serve(folder, authority):
 def refused(daemon, words):
     until(lambda: words in daemon.status()["redis_error"], "refused with: " + words)
     assert daemon.status()["redis"] == "away"
-    assert words in daemon.log()
+    until(lambda: words in daemon.log(), "the log says " + words)
 
 
 def test_counts_over_tls(serve, teredown, nsd):
