@@ -17,7 +17,7 @@ struct api_reply reply;
 json_t *object;
 int64_t now_ms;
 
-static struct api_context *context;
+struct api_context *context;
 
 /* --- asking --- */
 

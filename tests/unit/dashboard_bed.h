@@ -24,6 +24,7 @@
 
 extern struct dashboard dashboard;
 extern struct dashboard_options wrapped;
+extern struct api_context *context; /* made anew for each test */
 extern struct api_reply reply; /* to the question asked last */
 extern json_t *object;         /* of the reply */
 extern int64_t now_ms;         /* when the test began */

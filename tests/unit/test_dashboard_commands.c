@@ -295,6 +295,37 @@ static void test_events(void **state)
 	check_problem(400, "limit");
 }
 
+/* However long a stream is, and however few pass a filter: no more is held than the answer shows. */
+static void test_long_stream(void **state)
+{
+	char filler[1024];
+
+	(void)state;
+	if (!redis)
+		skip();
+	memset(filler, 'x', sizeof(filler) - 1);
+	filler[sizeof(filler) - 1] = '\0';
+	add_event(2, "mode", "teredo: watch to block");
+	for (int i = 0; i < 3000; i++)
+		put("XADD teredown:{gw1}:events * ts 1 json "
+		    "{\"ts\":\"2026-09-16T02:00:00.%06dZ\",\"kind\":\"filler\",\"text\":\"%s\"}",
+			i, filler);
+	for (int whole = 0; whole < 2; whole++) {
+		const char *resolver = whole ? "*" : "gw1";
+		ASK(api_get_events, NULL, "kind", "mode", "resolver", resolver);
+		assert_int_equal(json_array_size(json_object_get(object, "rows")), 1);
+		assert_true(json_is_false(json_object_get(object, "cut")));
+		assert_true(context->cli->arena.reserved < 256 << 10);
+		ASK(api_get_events, NULL, "kind", "filler", "limit", "7", "resolver", resolver);
+		json_t *rows = json_object_get(object, "rows");
+		assert_int_equal(json_array_size(rows), 7);
+		assert_non_null(strstr(text_of(json_array_get(rows, 0), "ts"), ".002999Z"));
+		assert_non_null(strstr(text_of(json_array_get(rows, 6), "ts"), ".002993Z"));
+		assert_true(json_is_true(json_object_get(object, "cut")));
+		assert_true(context->cli->arena.reserved < 256 << 10);
+	}
+}
+
 static void test_transactions(void **state)
 {
 	(void)state;
@@ -367,6 +398,7 @@ int main(void)
 		cmocka_unit_test_setup(test_health_heals, fill_anew),
 		cmocka_unit_test_setup(test_redis_away, fill_anew),
 		cmocka_unit_test_setup(test_events, fill_anew),
+		cmocka_unit_test_setup(test_long_stream, fill_anew),
 		cmocka_unit_test_setup(test_transactions, fill_anew),
 		cmocka_unit_test_setup(test_nothing_is_recorded, fill_anew),
 		cmocka_unit_test(test_plain_words),

@@ -157,6 +157,11 @@ struct reader_records {
 /* The newest. */
 enum td_error reader_last_records(struct reader *reader, struct arena *arena,
 	enum reader_stream stream, size_t limit, struct reader_records *out);
+/* One page of a walk from the newest backwards, newest first. end is "+" at the beginning, and "" behind
+ * the oldest. */
+#define READER_END_SIZE 64
+enum td_error reader_earlier_records(struct reader *reader, struct arena *arena,
+	enum reader_stream stream, char end[READER_END_SIZE], struct reader_records *out);
 /* Those after id; waits up to block_ms (less than the timeout of reader_open) for the first, and not
  * at all for 0: Redis looks for clients that waited long enough ten times a second only. None is no
  * error. */

@@ -12,7 +12,6 @@
 #include "resolver/telemetry/redis/schema.h"
 
 #define PAGE 500
-#define ID_MAX 64
 
 static const redisReply *field_named(const redisReply *fields, const char *name)
 {
@@ -66,7 +65,7 @@ static void reverse(struct reader_records *records)
 
 /* One page, the newest first, behind what is there; *more is false at the begin of the stream. */
 static enum td_error read_back(struct reader *reader, struct arena *arena, const char *key,
-	char end[ID_MAX], size_t limit, struct reader_records *out, bool *more)
+	char end[READER_END_SIZE], size_t limit, struct reader_records *out, bool *more)
 {
 	enum td_error error = TD_OK;
 	char count[24];
@@ -83,14 +82,14 @@ static enum td_error read_back(struct reader *reader, struct arena *arena, const
 	if (out->count == before)
 		*more = false;
 	else
-		snprintf(end, ID_MAX, "(%s", out->rows[out->count - 1].id);
+		snprintf(end, READER_END_SIZE, "(%s", out->rows[out->count - 1].id);
 	return error;
 }
 
 enum td_error reader_last_records(struct reader *reader, struct arena *arena,
 	enum reader_stream stream, size_t limit, struct reader_records *out)
 {
-	char key[READER_KEY_MAX], end[ID_MAX] = "+";
+	char key[READER_KEY_MAX], end[READER_END_SIZE] = "+";
 	enum td_error error = TD_OK;
 
 	*out = (struct reader_records){NULL, 0};
@@ -109,6 +108,26 @@ enum td_error reader_last_records(struct reader *reader, struct arena *arena,
 	if (error != TD_OK)
 		out->count = 0;
 	reverse(out);
+	return error;
+}
+
+enum td_error reader_earlier_records(struct reader *reader, struct arena *arena,
+	enum reader_stream stream, char end[READER_END_SIZE], struct reader_records *out)
+{
+	char key[READER_KEY_MAX];
+	bool more = false;
+
+	*out = (struct reader_records){NULL, 0};
+	if (!make_stream_key(reader, key, stream))
+		return TD_TOO_LONG;
+	out->rows = reader_rows_new(arena, PAGE, sizeof(*out->rows));
+	if (!out->rows)
+		return TD_NOMEM;
+	enum td_error error = read_back(reader, arena, key, end, PAGE, out, &more);
+	if (error != TD_OK)
+		out->count = 0;
+	if (!more)
+		end[0] = '\0';
 	return error;
 }
 
