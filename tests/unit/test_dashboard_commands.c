@@ -236,6 +236,30 @@ static void test_health_heals(void **state)
 	}
 }
 
+static void test_no_daemon_beside(void **state)
+{
+	(void)state;
+	if (!redis)
+		skip();
+	put("SREM teredown:resolvers gw1");
+	put("CLIENT KILL TYPE normal SKIPME yes");
+	ASK(api_get_health, NULL); /* finds its connections closed, and opens them anew the next time */
+	for (int fleet = 1; fleet >= 0; fleet--) {
+		const char *state_word = fleet ? "none" : "away";
+		dashboard.fleet = fleet;
+		ASK(api_get_health, NULL);
+		const json_t *daemon = json_object_get(object, "daemon");
+		assert_string_equal(text_of(daemon, "state"), state_word);
+		assert_true(!!strstr(text_of(daemon, "words"), "no resolver runs beside") == fleet);
+		ASK(api_get_policy, NULL);
+		daemon = json_object_get(object, "daemon");
+		assert_string_equal(text_of(daemon, "state"), state_word);
+	}
+	put("SADD teredown:resolvers gw1");
+	put("CLIENT KILL TYPE normal SKIPME yes");
+	ASK(api_get_health, NULL);
+}
+
 /* Redis is away: what is known of the rest is shown, and which of the two it is. */
 static void test_redis_away(void **state)
 {
@@ -396,6 +420,7 @@ int main(void)
 		cmocka_unit_test_setup(test_policy_without_daemon, fill_anew),
 		cmocka_unit_test_setup(test_health, fill_anew),
 		cmocka_unit_test_setup(test_health_heals, fill_anew),
+		cmocka_unit_test_setup(test_no_daemon_beside, fill_anew),
 		cmocka_unit_test_setup(test_redis_away, fill_anew),
 		cmocka_unit_test_setup(test_events, fill_anew),
 		cmocka_unit_test_setup(test_long_stream, fill_anew),

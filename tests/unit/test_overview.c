@@ -416,6 +416,32 @@ static void test_strange_resolvers(void **state)
 	assert_int_equal(status, 200);
 }
 
+/* A dashboard of a fleet need not have a daemon beside it, and that is no fault. */
+static void test_no_daemon_beside(void **state)
+{
+	(void)state;
+	need_redis();
+	dashboard.fleet = true;
+	ASK(api_overview, NULL);
+	assert_at("state.daemon", "away"); /* one of our name wrote */
+	put("SREM teredown:resolvers gw1");
+	ahead_ms = 60000;
+	ASK(api_overview, NULL);
+	assert_at("state.daemon", "none");
+	assert_non_null(strstr(json_string_value(at("state.daemon_words")), "no resolver runs"));
+	put("CONFIG SET maxclients 1");
+	put("CLIENT KILL TYPE normal SKIPME yes");
+	ahead_ms += 2000;
+	ASK(api_overview, NULL);
+	put("CONFIG SET maxclients 1000");
+	assert_at("state.redis", "away");
+	assert_at("state.daemon", "none"); /* as was known */
+	dashboard.fleet = false;
+	ahead_ms += 2000;
+	ASK(api_overview, NULL);
+	assert_at("state.daemon", "away");
+}
+
 static void test_redis_off(void **state)
 {
 	struct options *options;
@@ -669,6 +695,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_redis_away, begin, end),
 		cmocka_unit_test_setup_teardown(test_old_figures_are_not_told, begin, end),
 		cmocka_unit_test_setup_teardown(test_strange_resolvers, begin, end),
+		cmocka_unit_test_setup_teardown(test_no_daemon_beside, begin, end),
 		cmocka_unit_test_setup_teardown(test_redis_off, begin, end),
 		cmocka_unit_test_setup_teardown(test_fleet_overview, begin, end),
 		cmocka_unit_test_setup_teardown(test_hours, begin, end),

@@ -15,16 +15,21 @@
 #include "resolver/control/dashboard/zones.h"
 #include "resolver/control/status_fleet.h"
 
-static void append_daemon(struct cli *cli, struct strbuf *out)
+static void append_daemon(
+	struct api_context *context, const struct fleet *fleet, struct strbuf *out)
 {
 	const char *const request[] = {"status"};
 	struct control_answer answer;
 	const char *words;
-	bool here = zones_ask(cli, 1, request, &answer, &words) == CONTROL_OK;
+	enum control_outcome outcome = zones_ask(context->cli, 1, request, &answer, &words);
+	bool here = outcome == CONTROL_OK, alone = away_is_alone(context, fleet, outcome);
+
+	if (alone)
+		words = AWAY_ALONE_WORDS;
 
 	strbuf_json_key(out, "daemon");
 	strbuf_append_char(out, '{');
-	strbuf_json_text(out, "state", here ? "ok" : "away");
+	strbuf_json_text(out, "state", here ? "ok" : alone ? "none" : "away");
 	strbuf_json_text(out, "words", *words ? words : NULL);
 	strbuf_json_key(out, "status");
 	if (here)
@@ -150,7 +155,7 @@ void api_get_health(
 	if (reply->status != 200)
 		return;
 	away_begin(context, fleet, reply);
-	append_daemon(context->cli, &reply->body);
+	append_daemon(context, fleet, &reply->body);
 	bool failed = fleet && fleet_each(fleet, take_memory, &memory) != TD_OK;
 	append_redis(context->cli, &memory, failed ? fleet_words(fleet) : words, &reply->body);
 	append_fleet(context->cli, fleet, &reply->body);

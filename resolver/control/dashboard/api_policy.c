@@ -180,11 +180,12 @@ static enum td_error policy_json(const struct policy *policy, struct strbuf *out
 }
 
 /* "daemon":{"state","words"},"redis":{…}: which of the two is away, if one is. */
-static void state_json(struct strbuf *out, const char *key, bool here, const char *words)
+static void state_json(
+	struct strbuf *out, const char *key, const char *state, const char *words)
 {
 	strbuf_json_key(out, key);
 	strbuf_append_char(out, '{');
-	strbuf_json_text(out, "state", here ? "ok" : "away");
+	strbuf_json_text(out, "state", state);
 	strbuf_json_text(out, "words", *words ? words : NULL);
 	strbuf_append_char(out, '}');
 }
@@ -202,8 +203,10 @@ void api_get_policy(
 	away_begin(context, policy.fleet, reply);
 	if (error == TD_OK)
 		error = policy_json(&policy, &reply->body);
-	state_json(&reply->body, "daemon", policy.zones.known, policy.zones.words);
-	state_json(&reply->body, "redis", policy.fleet != NULL, words);
+	bool alone = away_is_alone(context, policy.fleet, policy.zones.outcome);
+	state_json(&reply->body, "daemon", policy.zones.known ? "ok" : alone ? "none" : "away",
+		alone ? AWAY_ALONE_WORDS : policy.zones.words);
+	state_json(&reply->body, "redis", policy.fleet ? "ok" : "away", words);
 	api_end(reply);
 	control_answer_free(&policy.list);
 	if (error == TD_NOMEM)

@@ -4,7 +4,9 @@
 #include "resolver/control/dashboard/away.h"
 
 #include <stdio.h>
+#include <string.h>
 
+#include "resolver/control/dashboard/dashboard.h"
 #include "resolver/control/json_view.h"
 
 #define WORDS_MAX 600
@@ -34,6 +36,19 @@ struct fleet *away_fleet(struct api_context *context, const struct api_request *
 	reply->type = type;
 	strbuf_clear(&reply->body);
 	return NULL;
+}
+
+bool away_is_alone(const struct api_context *context, const struct fleet *fleet,
+	enum control_outcome outcome)
+{
+	const char *ours = context->cli->options->resolver_name;
+
+	if (!context->shared->fleet || outcome != CONTROL_NO_DAEMON || !fleet || !fleet->whole)
+		return false;
+	for (size_t i = 0; i < fleet->count; i++)
+		if (strcmp(fleet->members[i].resolver, ours) == 0)
+			return false;
+	return fleet->beyond == 0;
 }
 
 void away_begin(struct api_context *context, struct fleet *fleet, struct api_reply *reply)

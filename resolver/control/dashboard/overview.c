@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "resolver/control/client_table.h"
+#include "resolver/control/dashboard/away.h"
 #include "resolver/control/dashboard/dashboard.h"
 #include "resolver/control/dashboard/hours_json.h"
 #include "resolver/control/dashboard/overview_private.h"
@@ -143,12 +144,12 @@ static void ask_daemon(struct overview_facts *facts)
 	int patience_ms = cli->patience_ms;
 
 	cli->patience_ms = PATIENCE_MS;
-	enum control_outcome outcome = cli_ask_silently(cli, 1, words, &facts->status);
+	facts->outcome = cli_ask_silently(cli, 1, words, &facts->status);
 	cli->patience_ms = patience_ms;
-	facts->has_daemon = outcome == CONTROL_OK;
+	facts->has_daemon = facts->outcome == CONTROL_OK;
 	if (!facts->has_daemon)
 		snprintf(facts->daemon_words, sizeof(facts->daemon_words), "%s",
-			outcome_words(outcome, &facts->status));
+			outcome_words(facts->outcome, &facts->status));
 }
 
 /* --- Redis --- */
@@ -350,14 +351,16 @@ static void append_state(const struct overview_facts *facts, struct strbuf *out)
 {
 	const char *redis = facts->redis_off ? "off" : facts->has_redis ? "ok" : "away";
 	bool has_daemon = facts->has_daemon || facts->is_alive;
+	bool is_alone = facts->overview->is_alone && facts->outcome == CONTROL_NO_DAEMON;
 
 	strbuf_json_key(out, "state");
 	strbuf_append_char(out, '{');
 	strbuf_json_text(out, "redis", redis);
 	strbuf_json_key(out, "redis_words");
 	strbuf_append_text(out, facts->has_redis ? "\"\"" : facts->redis_words);
-	strbuf_json_text(out, "daemon", has_daemon ? "ok" : "away");
-	strbuf_json_text(out, "daemon_words", has_daemon ? "" : facts->daemon_words);
+	strbuf_json_text(out, "daemon", has_daemon ? "ok" : is_alone ? "none" : "away");
+	strbuf_json_text(out, "daemon_words",
+		has_daemon ? "" : is_alone ? AWAY_ALONE_WORDS : facts->daemon_words);
 	output_json_time(out, "as_of", facts->overview->as_of_ms);
 	strbuf_append_char(out, '}');
 }
@@ -459,8 +462,10 @@ static bool build(struct overview *overview, struct api_context *context,
 			note_failure(&facts, NULL, reply);
 	}
 	read_redis(&facts, &store, reply);
-	if (facts.has_redis)
+	if (facts.has_redis) {
 		overview->as_of_ms = context->cli->now_ms;
+		overview->is_alone = away_is_alone(context, facts.fleet, facts.outcome);
+	}
 	add_reading(&facts, &store);
 	write_object(&facts, out);
 	control_answer_free(&facts.status);

@@ -49,6 +49,7 @@ struct overview {
 
 	/* Of who builds: */
 	struct rates rates;
+	bool is_alone;    /* there is no daemon beside us, as far as Redis was known to tell */
 	int64_t as_of_ms; /* wall clock: when Redis was read last; 0: never */
 	int64_t slow_ms;  /* monotonic; 0: not yet */
 	/* Pieces as they were last known, each a run of members or a value. */
@@ -71,6 +72,7 @@ struct overview_facts {
 	bool ours;  /* the daemon beside us is among them */
 	bool redis_off;
 	bool has_redis, has_daemon;
+	enum control_outcome outcome; /* of asking the daemon beside us */
 	bool is_alive;           /* a resolver elsewhere, as its lease says */
 	const char *redis_words; /* a JSON string with its quotes */
 	char daemon_words[256];

@@ -191,10 +191,12 @@ enum td_error zones_load(struct cli *cli, bool asked, struct zones *out)
 	const char *const request[] = {"mode"};
 	struct control_answer answer;
 
-	*out = (struct zones){.words = "modes are known of the resolver beside the dashboard only"};
+	*out = (struct zones){.outcome = CONTROL_SILENT,
+		.words = "modes are known of the resolver beside the dashboard only"};
 	if (!asked)
 		return read_options(cli, out);
-	out->known = zones_ask(cli, 1, request, &answer, &out->words) == CONTROL_OK;
+	out->outcome = zones_ask(cli, 1, request, &answer, &out->words);
+	out->known = out->outcome == CONTROL_OK;
 	enum td_error error = out->known ? read_answer(cli, &answer, out) : read_options(cli, out);
 	control_answer_free(&answer);
 	return error;

@@ -36,6 +36,7 @@ struct zones {
 	const char **groups;
 	size_t group_count;
 	bool known;        /* the daemon has answered */
+	enum control_outcome outcome; /* of asking it; CONTROL_SILENT where it was not asked */
 	const char *words; /* why it has not; "" where it has */
 };
 

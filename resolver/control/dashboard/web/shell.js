@@ -46,15 +46,16 @@ function drawBand() {
 		return;
 	const groups = policy && exceptions(policy);
 	const tunnels = zones.filter((zone) => zone.kind === 'tunnel');
-	const face = JSON.stringify([tunnels.map((zone) => [zone.zone, zone.mode, zone.until]), groups]);
+	const alone = policy?.daemon?.state === 'none';
+	const face = JSON.stringify([tunnels.map((zone) => [zone.zone, zone.mode, zone.until]), groups, alone]);
 	if (face === drawn)
 		return;
 	drawn = face;
-	const [state, words] = blockingWords(zones, groups);
+	const [state, words] = alone ? ['unknown', 'Modes are not known here: no resolver runs beside this dashboard'] : blockingWords(zones, groups);
 	const band = at('band');
 	band.hidden = false;
 	band.dataset.state = state;
-	fill(band, element('span', {}, element('strong', { role: 'status' }, words), ' ', element('a', { href: '/policy' }, 'Change')),
+	fill(band, element('span', {}, element('strong', { role: 'status' }, words), ' ', alone ? null : element('a', { href: '/policy' }, 'Change')),
 		element('ul', {}, tunnels.map(zoneItem), (groups || []).map((group) => element('li', {}, 'group ', name(group.group), ': ',
 			group.zones.map((one) => [name(one.zone), ' ', modeChip(one.mode, one.until ? when(one.until, 'left') : null), ' '])))));
 }

@@ -83,7 +83,7 @@ function attention(health) {
 	const list = faults(health);
 	return element('section', { class: 'panel', 'aria-label': 'What needs attention' }, element('h2', {}, list.length ? 'Needs attention' : 'All is well'),
 		element('div', { class: 'panel-body' }, list.length ? element('ul', { class: 'faults' }, list.map(([kind, words]) => element('li', { class: kind }, words)))
-			: element('p', {}, state('good', 'healthy'), ' Upstreams answer, Redis takes the counts, nothing was lost.')));
+			: element('p', {}, state('good', 'healthy'), health.daemon?.state === 'none' ? ' Every resolver of the fleet writes to Redis.' : ' Upstreams answer, Redis takes the counts, nothing was lost.')));
 }
 
 // --- figures ---
@@ -91,7 +91,7 @@ function attention(health) {
 function daemonPanel({ daemon }) {
 	const status = daemon.status;
 	if (!status)
-		return panel('Resolver', empty('The resolver does not answer.', name(daemon.words || '')));
+		return panel('Resolver', empty(daemon.state === 'none' ? 'None is asked.' : 'The resolver does not answer.', name(daemon.words || '')));
 	return panel('Resolver', facts([
 		['Name', name(status.resolver)], ['Version', `${status.version}, process ${status.pid}, ${plural(status.workers, 'worker')}`], ['Up for', span(status.uptime_s * 1000)],
 		['Listens on', (status.listen || []).map((one, at) => [at ? ', ' : '', name(one)])],

@@ -158,6 +158,7 @@ export async function show(root, parts, { signal, policyChanged }) {
 		policy = data;
 		sections.show('away', null, data.daemon?.state === 'away' ? data.daemon.words : null,
 			(words) => element('p', { class: 'face bad', role: 'alert' }, 'The resolver beside this dashboard is away: ', name(words), '. Modes are not known until it answers, and nothing can be changed.'));
+		sections.show('none', null, data.daemon?.state === 'none' ? data.daemon.words : null, (words) => element('p', { class: 'muted' }, name(words), '.'));
 		sections.show('state', null, [state(data), data.zones.map((zone) => [zone.zone, zone.mode, zone.until])], ([now]) => [stateNodes(now), modeButtons(data, null, done)]);
 		sections.table('zones', 'Zones, in their order', data.zones, { columns, unit: ['zone', 'zones'] });
 		sections.table('groups', 'Groups', data.groups, { columns: groupColumns, unit: ['group', 'groups'] });
@@ -167,6 +168,6 @@ export async function show(root, parts, { signal, policyChanged }) {
 		sections.once('reload', 'Configuration and lists', () => reloadForms(done).flat());
 	}
 	root.append(place);
-	page = await partsPage(root, ['away', 'state', 'zones', 'groups', 'test', 'rules', 'cache', 'reload'],
+	page = await partsPage(root, ['away', 'none', 'state', 'zones', 'groups', 'test', 'rules', 'cache', 'reload'],
 		{ load: () => get('policy', {}, signal), draw, every: EVERY_MS }, signal);
 }
