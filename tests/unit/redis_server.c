@@ -100,6 +100,11 @@ int stop_server(void **state)
 	return 0;
 }
 
+void hang_server(bool hangs)
+{
+	kill(server_pid, hangs ? SIGSTOP : SIGCONT);
+}
+
 void put(const char *format, ...)
 {
 	va_list arguments;

@@ -25,6 +25,9 @@ extern char *said;
 int start_server(void **state);
 int stop_server(void **state);
 
+/* Stops it where it stands, as a process that hangs, or lets it go on. */
+void hang_server(bool hangs);
+
 /* A command, in the words of redisCommand, that has to succeed. */
 void put(const char *format, ...);
 

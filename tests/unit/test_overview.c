@@ -442,6 +442,29 @@ static void test_no_daemon_beside(void **state)
 	assert_at("state.daemon", "away");
 }
 
+/* A Redis that hangs costs a request its time limit once, whatever it tries. */
+static void test_redis_hangs(void **state)
+{
+	(void)state;
+	need_redis();
+	ASK(api_hours, NULL);
+	assert_int_equal(status, 200);
+	ahead_ms = 2000; /* the connection was left alone, so it is asked whether it is there */
+	hang_server(true);
+	int64_t began_ms = dashboard_mono_ms();
+	ASK(api_hours, NULL);
+	int64_t took_ms = dashboard_mono_ms() - began_ms;
+	int first_status = status;
+	ASK(api_hours, NULL); /* nor does the next one wait */
+	int64_t next_ms = dashboard_mono_ms() - began_ms - took_ms;
+	hang_server(false);
+	assert_int_equal(first_status, 503);
+	assert_int_equal(status, 503);
+	assert_true(next_ms < CLI_READER_TIMEOUT_MS / 2);
+	assert_true(took_ms >= CLI_READER_TIMEOUT_MS - 100);
+	assert_true(took_ms < CLI_READER_TIMEOUT_MS * 9 / 5);
+}
+
 static void test_redis_off(void **state)
 {
 	struct options *options;
@@ -696,6 +719,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_old_figures_are_not_told, begin, end),
 		cmocka_unit_test_setup_teardown(test_strange_resolvers, begin, end),
 		cmocka_unit_test_setup_teardown(test_no_daemon_beside, begin, end),
+		cmocka_unit_test_setup_teardown(test_redis_hangs, begin, end),
 		cmocka_unit_test_setup_teardown(test_redis_off, begin, end),
 		cmocka_unit_test_setup_teardown(test_fleet_overview, begin, end),
 		cmocka_unit_test_setup_teardown(test_hours, begin, end),

@@ -12,11 +12,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "resolver/telemetry/redis/reader.h"
+#include "resolver/telemetry/redis/redis_address.h"
 #include "tests/unit/redis_server.h"
 
 #define TIMEOUT_MS 10000
@@ -364,6 +366,44 @@ static void test_cannot_open(void **state)
 	assert_null(strstr(words, "secret"));
 }
 
+static int64_t mono_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Readers that share a patience wait in vain once, and not once each. */
+static void test_patience(void **state)
+{
+	struct redis_patience patience = {300};
+	const struct redis_access access = {.patience = &patience};
+	char words[READER_WORDS_MAX];
+	struct reader *readers[8];
+	int64_t time_ms;
+
+	(void)state;
+	if (!redis)
+		skip();
+	for (int i = 0; i < 8; i++) {
+		readers[i] = reader_open(url, &access, "gw1", TIMEOUT_MS, words, NULL);
+		assert_non_null(readers[i]);
+		assert_int_equal(reader_time(readers[i], &time_ms), TD_OK);
+	}
+	assert_int_equal(patience.left_ms, 300); /* what is answered costs nothing */
+	hang_server(true);
+	int64_t began_ms = mono_ms();
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(reader_time(readers[i], &time_ms), TD_IO);
+	int64_t took_ms = mono_ms() - began_ms;
+	hang_server(false);
+	assert_int_equal(patience.left_ms, 0);
+	assert_true(took_ms < TIMEOUT_MS);
+	for (int i = 0; i < 8; i++)
+		reader_close(&readers[i]);
+}
+
 static void test_refused(void **state)
 {
 	char words[READER_WORDS_MAX];
@@ -573,6 +613,7 @@ int main(void)
 		cmocka_unit_test(test_records),
 		cmocka_unit_test(test_many_records),
 		cmocka_unit_test(test_cannot_open),
+		cmocka_unit_test(test_patience),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_who_address),
 		cmocka_unit_test(test_who_name),

@@ -7,7 +7,8 @@
  *
  * A Redis that does not answer would cost each request its timeout, and soon hold all threads. So
  * whoever finds it away says so in the gate, and for a second everyone repeats that at once; then
- * one thread tries, while the others go on repeating it.
+ * one thread tries, while the others go on repeating it. That timeout is paid once a request: the
+ * connection that was kept, the one opened in its place and those of the other resolvers share it.
  */
 #include "resolver/control/dashboard/context.h"
 
@@ -32,6 +33,7 @@ struct kept_fleet {
 
 struct api_fleets {
 	struct dashboard_options *held;
+	struct redis_patience patience; /* of this request; all connections here draw on it */
 	char *said; /* what cli->errors writes to */
 	size_t said_size;
 	struct kept_fleet kept[FLEETS_KEPT];
@@ -110,6 +112,7 @@ bool api_context_begin(struct api_context *context, struct api_reply *reply)
 	struct cli *cli = context->cli;
 
 	take_options(context);
+	context->fleets->patience.left_ms = CLI_READER_TIMEOUT_MS;
 	arena_deinit(&cli->arena);
 	arena_init(&cli->arena);
 	strbuf_clear(&cli->out);
@@ -232,12 +235,24 @@ static bool is_known(struct api_context *context, struct fleet *fleet, struct ap
 	return error == TD_OK && known;
 }
 
+/* A Redis that hangs takes connections all the same: the gate has to know before a handler waits. */
+static bool is_heard(struct fleet *fleet, char words[READER_WORDS_MAX])
+{
+	int64_t unused;
+
+	if (fleet_each(fleet, ask_time, &unused) != TD_IO)
+		return true;
+	snprintf(words, READER_WORDS_MAX, "%s", fleet_words(fleet));
+	return false;
+}
+
 /* NULL: the reply says why. */
 static struct fleet *open_fleet(
 	struct api_context *context, const char *name, struct api_reply *reply)
 {
 	const struct options *options = context->cli->options;
 	struct redis_access access = options_redis_access(options);
+	access.patience = &context->fleets->patience;
 	const char *resolver = strcmp(name, "*") == 0 ? NULL : name;
 	struct dashboard_gate *gate = &context->shared->gate;
 	char words[READER_WORDS_MAX];
@@ -253,6 +268,10 @@ static struct fleet *open_fleet(
 					    &error)
 				  : NULL;
 	free(url);
+	if (fleet && !is_heard(fleet, words)) {
+		fleet_close(&fleet);
+		error = TD_IO;
+	}
 	tell_gate(gate, !fleet && error == TD_IO, words);
 	if (!fleet)
 		fail_away(reply, error, words);

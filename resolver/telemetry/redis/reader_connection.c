@@ -3,6 +3,10 @@
  * The loop runs inside take and open, and nowhere else; replies that come while another is waited
  * for stand in a queue. hiredis' blocking context was rejected: it has TLS in some versions only,
  * and following a master or a slot would have been written twice.
+ *
+ * What waits in vain is paid from the patience of who asked, if he has one: a server that hangs then
+ * costs him its time limit once, and not for every connection that he tries. Waits that end with a
+ * reply cost nothing, so a long answer out of many replies is not cut short.
  */
 #include "resolver/telemetry/redis/reader_connection.h"
 
@@ -11,12 +15,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "resolver/telemetry/redis/redis_link.h"
 #include "resolver/telemetry/redis/redis_tls.h"
 
 #define REPLY_BYTES_MAX ((size_t)512 << 20) /* what one HGETALL may bring, and no more */
 #define WORDS_MAX 192
+#define LEAST_MS 250 /* one that answers at once is heard, however little patience is left */
 
 struct waiting_reply {
 	struct waiting_reply *next;
@@ -29,6 +35,8 @@ struct reader_connection {
 	struct redis_tls *tls;
 	struct redis_link *link;
 	bool open, lost, refused;
+	struct redis_patience *patience; /* NULL: none */
+	struct event *impatience;
 	struct waiting_reply *first, **last;
 	char words[WORDS_MAX];
 };
@@ -77,6 +85,44 @@ static void run(struct reader_connection *connection)
 		on_lost(connection, "the loop ended");
 }
 
+static int64_t mono_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void on_impatient(evutil_socket_t fd, short what, void *context)
+{
+	struct reader_connection *connection = context;
+
+	(void)fd;
+	(void)what;
+	redis_link_close(connection->link);
+	on_lost(connection, "no reply within the time limit");
+}
+
+static void begin_wait(struct reader_connection *connection)
+{
+	if (!connection->patience)
+		return;
+	int ms = connection->patience->left_ms;
+	ms = ms > LEAST_MS ? ms : LEAST_MS;
+	const struct timeval time = {ms / 1000, ms % 1000 * 1000};
+	evtimer_add(connection->impatience, &time);
+}
+
+static void end_wait(struct reader_connection *connection, int64_t began_ms)
+{
+	if (!connection->patience)
+		return;
+	evtimer_del(connection->impatience);
+	int64_t left_ms = connection->patience->left_ms - (mono_ms() - began_ms);
+	if (connection->lost)
+		connection->patience->left_ms = left_ms > 0 ? (int)left_ms : 0;
+}
+
 static enum td_error make_parts(struct reader_connection *connection, const char *url,
 	const struct redis_access *access, const char *key, int timeout_ms)
 {
@@ -94,17 +140,24 @@ static enum td_error make_parts(struct reader_connection *connection, const char
 		return error;
 	settings.resp.tls = connection->tls;
 	connection->base = event_base_new();
-	connection->link = connection->base ? redis_link_new(connection->base, &settings,
-						      &callbacks, connection)
-					    : NULL;
+	connection->patience = access ? access->patience : NULL;
+	connection->impatience =
+		connection->base ? evtimer_new(connection->base, on_impatient, connection) : NULL;
+	if (!connection->impatience)
+		return TD_NOMEM;
+	connection->link = redis_link_new(connection->base, &settings, &callbacks, connection);
 	return connection->link ? TD_OK : TD_NOMEM;
 }
 
 static enum td_error connect_now(struct reader_connection *connection)
 {
+	int64_t began_ms = mono_ms();
+
+	begin_wait(connection);
 	redis_link_open(connection->link);
 	while (!connection->open && !connection->lost)
 		run(connection);
+	end_wait(connection, began_ms);
 	if (connection->open)
 		return TD_OK;
 	return connection->refused ? TD_REFUSED : TD_IO;
@@ -140,6 +193,8 @@ void reader_connection_close(struct reader_connection **connection)
 		return;
 	redis_link_free(&it->link);
 	redis_tls_free(&it->tls);
+	if (it->impatience)
+		event_free(it->impatience);
 	if (it->base)
 		event_base_free(it->base);
 	for (struct waiting_reply *waiting = it->first; waiting;) {
@@ -172,10 +227,20 @@ void reader_connection_put_sized(struct reader_connection *connection, size_t ar
 		redis_link_command(connection->link, argc, argv, lengths);
 }
 
-struct redisReply *reader_connection_take(struct reader_connection *connection)
+static void wait_for_reply(struct reader_connection *connection)
 {
+	int64_t began_ms = mono_ms();
+
+	begin_wait(connection);
 	while (!connection->first && !connection->lost)
 		run(connection);
+	end_wait(connection, began_ms);
+}
+
+struct redisReply *reader_connection_take(struct reader_connection *connection)
+{
+	if (!connection->first && !connection->lost)
+		wait_for_reply(connection);
 	struct waiting_reply *waiting = connection->first;
 	if (!waiting)
 		return NULL;

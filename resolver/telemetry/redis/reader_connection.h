@@ -17,7 +17,8 @@ struct reader_connection;
 
 /*
  * Connects to what url and access (NULL: nothing beside the URL) say; key is of the slot that is
- * wanted in a cluster. Connecting, and each reply, take at most timeout_ms a server. TD_INVALID
+ * wanted in a cluster. Connecting, and each reply, take at most timeout_ms a server, and no longer
+ * than what is left of the patience in access. TD_INVALID
  * (the URL, a TLS file), TD_IO, TD_REFUSED, TD_NOMEM, with words (size bytes, no password in them).
  */
 enum td_error reader_connection_open(struct reader_connection **out, const char *url,

@@ -50,6 +50,11 @@ struct redis_address {
 	size_t node_count;
 };
 
+/* How long somebody goes on waiting in vain, over all connections that share it. */
+struct redis_patience {
+	int left_ms;
+};
+
 /* What the URL does not say. A string that is NULL is as good as "". */
 struct redis_access {
 	const char *user, *password; /* for a URL that has none */
@@ -61,6 +66,9 @@ struct redis_access {
 	/* Names of hosts are asked of these, which outlive what is made with them; none, or NULL:
 	 * of the system's resolver, which may take its time (commands). */
 	struct name_servers *name_servers;
+	/* Of a connection that waits (reader_connection.h), which it outlives; NULL: its own time limit
+	 * is all there is. */
+	struct redis_patience *patience;
 };
 
 /* TD_INVALID with words in why (why_size bytes): what is wrong and what was expected. They never
