@@ -11,10 +11,32 @@
 #include <string.h>
 
 #include "resolver/control/dashboard/handlers.h"
+#include "resolver/control/dashboard/watch.h"
 #include "tests/unit/dashboard_bed.h"
 
 #define THREADS 4
 #define ROUNDS 20
+
+/* The name that the daemon explains: it lies in isatap. NULL: no daemon is there (-Wl,--wrap). */
+static const char *explained;
+enum control_outcome __real_cli_ask_silently(struct cli *cli, unsigned count,
+	const char *const words[], struct control_answer *answer);
+enum control_outcome __wrap_cli_ask_silently(struct cli *cli, unsigned count,
+	const char *const words[], struct control_answer *answer);
+
+enum control_outcome __wrap_cli_ask_silently(struct cli *cli, unsigned count,
+	const char *const words[], struct control_answer *answer)
+{
+	if (!explained || strcmp(words[0], "explain") != 0)
+		return __real_cli_ask_silently(cli, count, words, answer);
+	*answer = (struct control_answer){.words = ""};
+	if (strcmp(words[1], explained) != 0)
+		return CONTROL_OK;
+	answer->lines = malloc(sizeof(*answer->lines));
+	assert_non_null(answer->lines);
+	answer->lines[answer->count++] = (struct control_line){"decided", "isatap mode=watch"};
+	return CONTROL_OK;
+}
 
 static uint64_t sum_of(const json_t *array)
 {
@@ -101,6 +123,31 @@ static void test_names_are_placed(void **state)
 		assert_int_equal(number_of(json_array_get(brokers, 0), "hits"), 2 * (i + 1));
 		assert_int_equal(number_of(object, "unplaced"), 7 * (i + 1));
 	}
+}
+
+/* Names that are no words of a request are passed over: they leave the round to the others. */
+static void test_names_that_cannot_be_asked(void **state)
+{
+	char words[16], member[64];
+
+	(void)state;
+	if (!redis)
+		skip();
+	hour_words(now_ms / HOUR_MS, words);
+	for (int i = 0; i < NAME_ZONES_ASKED_MAX; i++) {
+		snprintf(member, sizeof(member), "192.0.2.1 no word %d.", i);
+		put("ZADD teredown:{gw1}:hour:%s:watched-names %d %b", words, 100 + i, member,
+			strlen(member));
+	}
+	snprintf(member, sizeof(member), "192.0.2.1 last.example.");
+	put("ZADD teredown:{gw1}:hour:%s:watched-names 3 %b", words, member, strlen(member));
+	put("HINCRBY teredown:{gw1}:hour:%s watched 10", words);
+	explained = "last.example.";
+	ASK(api_get_watch, NULL);
+	explained = NULL;
+	const json_t *names = json_object_get(row_of("zones", "zone", "isatap"), "names");
+	assert_int_equal(json_array_size(names), 1);
+	assert_string_equal(text_of(json_array_get(names, 0), "name"), "last.example.");
 }
 
 static void test_watch_zone(void **state)
@@ -194,6 +241,35 @@ static void test_watch_fleet(void **state)
 	assert_int_equal(number_of(row_of("zones", "zone", "teredo"), "hits"), 5);
 }
 
+/* A resolver that goes away in the middle takes with it what it had said before. */
+static void test_one_goes_in_the_middle(void **state)
+{
+	char words[16];
+
+	(void)state;
+	if (!redis)
+		skip();
+	add_hits("gw1", "teredo", 0, "192.0.2.1", NAME, 5);
+	add_hits("gw2", "teredo", 0, "192.0.2.2", NAME, 7);
+	hour_words(now_ms / HOUR_MS, words);
+	put("DEL teredown:{gw2}:hour:%s:watched-names", words);
+	put("SET teredown:{gw2}:hour:%s:watched-names text", words);
+	ASK(api_get_watch, NULL, "resolver", "*");
+	assert_int_equal(json_array_size(json_object_get(object, "missing")), 1);
+	const json_t *zone = row_of("zones", "zone", "teredo");
+	assert_int_equal(number_of(zone, "hits"), 5);
+	assert_int_equal(number_of(zone, "clients"), 1);
+	put("DEL teredown:{gw2}:hour:%s:watched-names", words);
+	put("DEL teredown:{gw2}:watch:teredo:last");
+	put("SET teredown:{gw2}:watch:teredo:last text");
+	api_context_free(context); /* which reads gw2 anew */
+	context = api_context_new(&dashboard);
+	ASK(api_get_watch_zone, "teredo", "resolver", "*");
+	assert_int_equal(json_array_size(json_object_get(object, "missing")), 1);
+	assert_int_equal(number_of(object, "hits"), 5);
+	assert_int_equal(json_array_size(json_object_get(object, "clients")), 1);
+}
+
 /* The part of `watch` in which no time stands. */
 static void api_get_watch_names(
 	struct api_context *own, const struct api_request *request, struct api_reply *answer)
@@ -258,9 +334,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_watch, fill_anew),
 		cmocka_unit_test_setup(test_names_are_placed, fill_anew),
+		cmocka_unit_test_setup(test_names_that_cannot_be_asked, fill_anew),
 		cmocka_unit_test_setup(test_watch_zone, fill_anew),
 		cmocka_unit_test_setup(test_many_clients, fill_anew),
 		cmocka_unit_test_setup(test_watch_fleet, fill_anew),
+		cmocka_unit_test_setup(test_one_goes_in_the_middle, fill_anew),
 		cmocka_unit_test_setup(test_threads, fill_anew),
 	};
 	signal(SIGPIPE, SIG_IGN);

@@ -241,6 +241,33 @@ static const struct watch_zone *find_zone(const struct watch *watch, const char 
 	return NULL;
 }
 
+/* Both of the same resolvers, as watch_load. NULL: the reply is a problem. */
+static const struct watch_zone *load_zone(struct api_context *context, struct fleet *fleet,
+	const char *name, struct api_reply *reply, struct watch *watch, struct page *page)
+{
+	const struct watch_zone *zone;
+	const struct page asked = *page;
+	size_t missing;
+
+	do {
+		*page = asked;
+		if (!load(context, fleet, reply, watch))
+			return NULL;
+		missing = fleet_missing(fleet);
+		zone = find_zone(watch, name);
+		if (!zone) {
+			api_fail(reply, 404,
+				"no zone of that name is watched or blocked, or was hit");
+			return NULL;
+		}
+		if (load_page(context->cli, fleet, zone->state->zone, page) != TD_OK) {
+			api_fleet_failed(context, fleet, reply);
+			return NULL;
+		}
+	} while (fleet_missing(fleet) != missing);
+	return zone;
+}
+
 void api_get_watch_zone(
 	struct api_context *context, const struct api_request *request, struct api_reply *reply)
 {
@@ -253,17 +280,12 @@ void api_get_watch_zone(
 			request, reply, "limit", PAGE_DEFAULT, 1, WATCH_CLIENTS_MAX, &page.limit))
 		return;
 	struct fleet *fleet = api_fleet(context, request, reply);
-	if (!fleet || !load(context, fleet, reply, &watch))
+	if (!fleet)
 		return;
-	const struct watch_zone *zone = find_zone(&watch, request->parts[0]);
-	if (!zone) {
-		api_fail(reply, 404, "no zone of that name is watched or blocked, or was hit");
+	const struct watch_zone *zone =
+		load_zone(context, fleet, request->parts[0], reply, &watch, &page);
+	if (!zone)
 		return;
-	}
-	if (load_page(cli, fleet, zone->state->zone, &page) != TD_OK) {
-		api_fleet_failed(context, fleet, reply);
-		return;
-	}
 	api_begin(context, fleet, reply);
 	zone_json(&watch, zone, NAMES_SHOWN, &reply->body);
 	page_json(cli, zone, &page, &reply->body);

@@ -152,6 +152,7 @@ tests_unit_test_dashboard_commands_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_dashboard_commands_LDADD = $(CONTROL_TEST_LIBS)
 tests_unit_test_dashboard_watch_SOURCES = tests/unit/test_dashboard_watch.c $(DASHBOARD_BED)
 tests_unit_test_dashboard_watch_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_dashboard_watch_LDFLAGS = -Wl,--wrap=cli_ask_silently
 tests_unit_test_dashboard_watch_LDADD = $(CONTROL_TEST_LIBS)
 tests_unit_test_dashboard_target_SOURCES = tests/unit/test_dashboard_target.c
 tests_unit_test_dashboard_target_CFLAGS = $(TEST_CFLAGS)

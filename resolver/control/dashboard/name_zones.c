@@ -278,15 +278,13 @@ static bool is_word(const char *text)
 	return true;
 }
 
-/* False: it does not answer, and need not be asked again. */
+/* About a name that is a word. False: it does not answer, and need not be asked again. */
 static bool ask_one(struct search *search, size_t at)
 {
 	const char *const request[] = {"explain", search->question->names[at]};
 	char zone[POLICY_ZONE_NAME_MAX];
 	struct control_answer answer;
 
-	if (!is_word(request[1]))
-		return true;
 	enum control_outcome outcome = cli_ask_silently(search->cli, 2, request, &answer);
 	const char *decided = control_answer_value(&answer, "decided");
 	if (outcome == CONTROL_OK && decided) {
@@ -302,7 +300,7 @@ static void find_by_asking(struct search *search)
 	size_t asked = 0;
 
 	for (size_t i = 0; i < search->question->name_count && asked < NAME_ZONES_ASKED_MAX; i++) {
-		if (!is_open(search, i))
+		if (!is_open(search, i) || !is_word(search->question->names[i]))
 			continue;
 		asked++;
 		if (!ask_one(search, i))

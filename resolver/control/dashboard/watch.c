@@ -380,7 +380,7 @@ static enum td_error choose_zones(
 	return error;
 }
 
-enum td_error watch_load(struct watch_cache *cache, struct cli *cli, struct fleet *fleet,
+static enum td_error load_once(struct watch_cache *cache, struct cli *cli, struct fleet *fleet,
 	const struct zones *zones, bool ours, struct watch *out)
 {
 	*out = (struct watch){.first_hour = cli->now_ms / HOUR_MS + 1 - WATCH_HOURS};
@@ -391,5 +391,20 @@ enum td_error watch_load(struct watch_cache *cache, struct cli *cli, struct flee
 		error = load_fresh(cli, fleet, out);
 	if (error == TD_OK)
 		add_days(out, cli->now_ms);
+	return error;
+}
+
+/* What a resolver said before it went away in the middle is in some of the sums and not in the
+ * others: they are made again without it. */
+enum td_error watch_load(struct watch_cache *cache, struct cli *cli, struct fleet *fleet,
+	const struct zones *zones, bool ours, struct watch *out)
+{
+	enum td_error error;
+	size_t missing;
+
+	do {
+		missing = fleet_missing(fleet);
+		error = load_once(cache, cli, fleet, zones, ours, out);
+	} while (error == TD_OK && fleet_missing(fleet) != missing);
 	return error;
 }

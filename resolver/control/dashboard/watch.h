@@ -58,7 +58,8 @@ struct watch {
 };
 
 /* Of all zones that are watched or blocked, are for tunnels, or were hit; ours is false of another
- * resolver than the daemon's. TD_IO, TD_REFUSED, TD_NOMEM. */
+ * resolver than the daemon's. All figures are of the same resolvers: those that can be read when it
+ * returns. TD_IO, TD_REFUSED, TD_NOMEM. */
 enum td_error watch_load(struct watch_cache *cache, struct cli *cli, struct fleet *fleet,
 	const struct zones *zones, bool ours, struct watch *out);
 
