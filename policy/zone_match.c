@@ -44,12 +44,57 @@ static uint32_t node_pattern(
 	return best;
 }
 
+#define GUESSES_MAX 4
+
+/* The nodes that a walk most likely meets; none is there behind `count` where it is not the most.
+ */
+struct guesses {
+	unsigned count;
+	uint32_t node[GUESSES_MAX];
+};
+
+/*
+ * A step of a walk needs the node before it only to be sure, so the tags are looked at for all of
+ * them first. A name that is not here ends at them, and the nodes of one that is are fetched at
+ * once.
+ */
+static void guess(const struct policy_zone *zone, struct name_path *path, struct guesses *out)
+{
+	unsigned most = path->count < GUESSES_MAX ? path->count : GUESSES_MAX;
+
+	out->count = 0;
+	if (!zone->groups)
+		return;
+	for (; out->count < most; out->count++) {
+		uint32_t node = table_guess(zone, path_hash(path, out->count + 1));
+		if (node == NODE_ROOT)
+			return;
+		__builtin_prefetch(node_at(zone, node));
+		out->node[out->count] = node;
+	}
+}
+
+/* The child of a node on the way; NODE_ROOT: there is none. */
+static uint32_t step(const struct policy_zone *zone, struct name_path *path,
+	const struct guesses *guesses, unsigned depth, uint32_t parent)
+{
+	const uint8_t *label;
+
+	if (depth > guesses->count && guesses->count < GUESSES_MAX)
+		return NODE_ROOT;
+	label = path_label(path, depth);
+	if (depth <= guesses->count && node_is(zone, guesses->node[depth - 1], parent, label))
+		return guesses->node[depth - 1];
+	return edge_find(zone, path_hash(path, depth), parent, label);
+}
+
 uint32_t zone_match_name(
 	const struct policy_zone *zone, struct name_path *path, enum policy_action *action)
 {
 	uint32_t node = NODE_ROOT, rule = RULE_NONE, pattern = RULE_NONE;
+	struct guesses guesses;
 
-	nodes_prefetch(zone, path);
+	guess(zone, path, &guesses);
 	/* Wildcards further down are longer, so they replace those above. */
 	for (unsigned depth = 0;; depth++) {
 		const struct node *at = node_at(zone, node);
@@ -62,8 +107,7 @@ uint32_t zone_match_name(
 			pattern = node_pattern(zone, path, node, pattern);
 		if (!wildcard)
 			break;
-		node = edge_find(
-			zone, path_hash(path, depth + 1), node, path_label(path, depth + 1));
+		node = step(zone, path, &guesses, depth + 1, node);
 		if (node == NODE_ROOT)
 			break;
 	}

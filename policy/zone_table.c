@@ -19,7 +19,7 @@
 /* A table that does not lie in the processor's first cache is worth being fetched ahead, for this
  * many labels. */
 #define AHEAD_GROUPS 2048
-#define AHEAD_MAX 4
+#define AHEAD_MAX 3
 
 static void table_put(struct policy_zone *zone, size_t group, uint64_t hash, uint32_t node)
 {
@@ -158,17 +158,6 @@ enum td_error edge_add(struct policy_zone *zone, uint64_t hash, uint32_t parent,
 	return TD_OK;
 }
 
-/* The first node of this tag in the group, or NODE_ROOT: most likely the one. */
-static uint32_t group_guess(const struct policy_zone *zone, uint64_t hash)
-{
-	size_t group = group_of(hash, zone->groups);
-	uint64_t wanted = tag_of(hash) * UINT64_C(0x0101010101010101);
-	uint64_t same = octets_zero(group_tags(zone, group) ^ wanted);
-
-	return same ? zone->slots[group * TABLE_GROUP + (unsigned)__builtin_ctzll(same) / 8]
-		    : NODE_ROOT;
-}
-
 static unsigned ahead_depths(const struct policy_zone *zone, const struct name_path *path)
 {
 	if (zone->groups < AHEAD_GROUPS)
@@ -192,7 +181,7 @@ void nodes_prefetch(const struct policy_zone *zone, struct name_path *path)
 	unsigned depths = ahead_depths(zone, path);
 
 	for (unsigned depth = 1; depth <= depths; depth++) {
-		uint32_t guess = group_guess(zone, path_hash(path, depth));
+		uint32_t guess = table_guess(zone, path_hash(path, depth));
 		if (guess == NODE_ROOT)
 			break;
 		__builtin_prefetch(node_at(zone, guess));

@@ -96,6 +96,25 @@ static inline struct probe table_probe(
 	}
 }
 
+/*
+ * The node in the first slot of this tag on the way: most likely the one, if there is one at all.
+ * NODE_ROOT: there is certainly none.
+ */
+static inline uint32_t table_guess(const struct policy_zone *zone, uint64_t hash)
+{
+	uint64_t wanted = tag_of(hash) * UINT64_C(0x0101010101010101);
+
+	for (size_t group = group_of(hash, zone->groups);;
+		group = group_after(group, zone->groups)) {
+		uint64_t tags = group_tags(zone, group), same = octets_zero(tags ^ wanted);
+		if (same)
+			return zone->slots[group * TABLE_GROUP +
+					   (unsigned)__builtin_ctzll(same) / 8];
+		if (octets_zero(tags))
+			return NODE_ROOT;
+	}
+}
+
 /* The child of a node, NODE_ROOT: there is none. */
 static inline uint32_t edge_find(
 	const struct policy_zone *zone, uint64_t hash, uint32_t parent, const uint8_t *label)
