@@ -167,13 +167,14 @@ class TestFlush:
 
     def test_what_was_on_its_way_is_not_kept(self, server, teredown):
         """A question that upstream has from before the flush is answered, and its answer is gone."""
-        server.delay = 0.4
-        daemon = teredown(server.endpoint)
+        daemon = teredown(server.endpoint, serve_stale=0)
+        server.hold()
         answers = []
         thread = threading.Thread(target=lambda: answers.append(daemon.ask("late.example.org")))
         thread.start()
         until(lambda: server.count("late.example.org") == 1, "upstream has the question")
         daemon.run("flush", "late.example.org")
+        server.release()
         thread.join()
         server.last = 2
         assert addresses_of(answers[0]) == ["192.0.2.1"]
@@ -184,14 +185,16 @@ class TestFlush:
 
     def test_who_asks_after_it_waits_for_a_new_answer(self, server, teredown):
         """Though the same question is on its way from before."""
-        server.delay = 0.5
         daemon = teredown(server.endpoint, workers=1)
+        server.hold()
         with harness.udp_socket(daemon.port) as before, harness.udp_socket(daemon.port) as after:
             before.send(wire.query(1, "late.example.org"))
             until(lambda: server.count("late.example.org") == 1, "upstream has the question")
             server.last = 2
             daemon.run("flush", "late.example.org")
             after.send(wire.query(2, "late.example.org"))
+            until(lambda: server.count("late.example.org") >= 2, "upstream has the second question")
+            server.release()
             assert wire.parse(before.recv(4096)).addresses == ["192.0.2.1"]
             assert wire.parse(after.recv(4096)).addresses == ["192.0.2.2"]
 

@@ -41,8 +41,9 @@ class Upstream:
         self.asked = collections.Counter()  # (qname in lower case, type) → questions, UDP and TCP
         self.udp_packets = self.tcp_queries = 0
         self.loop_names = []
+        self.held = None  # a list while answers are held back
         self.sources = []  # (port, id) of each UDP question
-        self._due, self._sequence = [], 0
+        self._due, self._sequence, self._lock = [], 0, threading.Lock()
         self._open(host, port)
         self._wake_in, self._wake_out = socket.socketpair()
         self._selector = selectors.DefaultSelector()
@@ -109,6 +110,8 @@ class Upstream:
             for key, _ in self._selector.select(wait):
                 if key.data is not None:
                     key.data(key.fileobj)
+                else:
+                    key.fileobj.recv(64)
             now = time.monotonic()
             while self._due and self._due[0][0] <= now:
                 self._send(*heapq.heappop(self._due)[2:])
@@ -135,10 +138,28 @@ class Upstream:
             script = no_such_name
         else:
             self.asked[(asked.qname, asked.qtype)] += 1
-        now = time.monotonic()
         for delay, answer in script(packet, asked, address is None):
-            self._sequence += 1
-            heapq.heappush(self._due, (now + delay, self._sequence, sock, address, answer))
+            with self._lock:
+                if self.held is None or script is no_such_name:
+                    self._push(delay, sock, address, answer)
+                else:
+                    self.held.append((delay, sock, address, answer))
+
+    def _push(self, delay, *what):
+        self._sequence += 1
+        heapq.heappush(self._due, (time.monotonic() + delay, self._sequence, *what))
+
+    def hold(self):
+        """From now on no answer leaves, for tests in which something has to happen while a question is on its way."""
+        with self._lock:
+            self.held = []
+
+    def release(self):
+        with self._lock:
+            for one in self.held:
+                self._push(*one)
+            self.held = None
+        self._wake_out.send(b"x")
 
     def _read_udp(self, sock):
         for _ in range(64):
