@@ -61,6 +61,11 @@ def until(condition, what, deadline_s=DEADLINE_S, interval_s=0.02):
         time.sleep(interval_s)
 
 
+def before_the_hour_turns(seconds=20.0):
+    """For a test that fills one hour or day and asks for it later by the clock: none begins so shortly before that ends."""
+    until(lambda: time.time() % 3600 < 3600 - seconds, "the next hour", seconds + DEADLINE_S, 0.2)
+
+
 def find(program):
     return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/local/sbin")
 

@@ -32,7 +32,7 @@ def test_ttl_counts_down(upstream, teredown):
 
 def test_expires(upstream, teredown):
     server = upstream({"short.example.org": "192.0.2.1"}, ttl=1)
-    daemon = teredown(server.endpoint)
+    daemon = teredown(server.endpoint, serve_stale=0)
     daemon.ask("short.example.org")
 
     def asked_again():

@@ -22,6 +22,7 @@ class Place:
         self.server = harness.Redis(self.folder.path).start()
         self.store = self.server.client()
         self.store.config_set("appendfsync", "no")
+        harness.before_the_hour_turns(45)
         self.site = big_site.BigSite(self.store, clients, NAMES_EACH * clients).fill()
         self.other = big_site.BigSite(self.store, 50, 50, resolver="far", seed=2).fill()
         self.nsd = harness.Nsd(self.folder.path, "$ORIGIN .\n@ 60 SOA a. b. 1 2 3 4 5\n@ 60 NS a.\na. 60 A 192.0.2.1\n"

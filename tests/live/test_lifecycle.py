@@ -187,6 +187,7 @@ def test_reload_reopens_the_query_log(teredown, nsd):
 
 
 class TestEnd:
+    @pytest.mark.timed
     def test_quick(self, nsd, folder):
         daemon = harness.Teredown(folder.path, nsd.endpoint).start()
         daemon.ask("www.example.org")

@@ -8,6 +8,8 @@ import signal
 import socket
 import time
 
+import pytest
+
 import harness
 from harness import number, until
 
@@ -124,6 +126,7 @@ def test_syslog_has_every_answer(teredown, nsd, folder):
     log.sock.close()
 
 
+@pytest.mark.timed
 def test_a_syslog_daemon_that_does_not_read_or_is_gone(teredown, nsd, folder):
     """Queries are answered as before, what waits comes when it is back, and the rest is counted."""
     log = Syslog(folder.path + "/log")

@@ -13,6 +13,7 @@ import harness
 from network import Network
 from teredo_server import TeredoServers, advertisement, solicitation
 
+pytestmark = pytest.mark.timed
 UNMET = 5 # a host answers
 
 
@@ -204,7 +205,6 @@ def ask_from(network, *words, **options):
     return probe_json(*words, before=network.enter("near"), **options)["hosts"][0]
 
 
-@pytest.mark.timed
 def test_miredo_server(network, folder, need):
     """The story of a finding: it answers, also at its second address; not to a private address; it is stopped; it is filtered."""
     need("miredo-server")

@@ -114,6 +114,7 @@ def settle(daemon):
     until(lambda: daemon.json("reload")["read"] == 0, "nothing is read")
 
 
+@pytest.mark.timed # what a command takes to start, by how long a list is compiled
 class TestBeside:
     """A million names are compiled; status, mode, and other reloads come meanwhile."""
 

@@ -31,6 +31,7 @@ def answer(redis_server, need):
     """A function that runs a line over counts of today and of yesterday at 14 h UTC."""
     need("redis-cli")
     store = redis_server.client()
+    harness.before_the_hour_turns()
     store.hset("teredown:{gw1}:remediated", CLIENT, '{"at":1,"by":"root","method":"gpo","zones":["teredo"]}')
     for now_s in (time.time() // 86400 * 86400 - 10 * 3600, time.time()):
         batches = Batches(store, boot="%016x" % int(now_s), now_s=now_s, resolver="gw1")

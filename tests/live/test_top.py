@@ -87,15 +87,14 @@ def clients(screen):
 def test_sort_search_and_drill(daemon, screen):
     """One walk: by queries, by another column, turned around, searched, into a client, into a name, and back."""
     start(screen, daemon)
-    screen.until(r"^%s " % re.escape(BUSY))
-    assert clients(screen) == [BUSY, TUNNEL, QUIET]
+    until(lambda: clients(screen) == [BUSY, TUNNEL, QUIET], "by queries")
     assert "Clients by queries, resolver %s" % harness.RESOLVER in screen.lines()[0]
     screen.press("s")
     screen.until("WATCHEDv")
-    assert clients(screen)[0] == TUNNEL
+    until(lambda: clients(screen)[:1] == [TUNNEL], "by watched ones")
     screen.press("r")
     screen.until(r"WATCHED\^")
-    assert clients(screen)[-1] == TUNNEL
+    until(lambda: clients(screen)[-1:] == [TUNNEL], "turned around")
     screen.press("/", "7", "1", ".", "2")
     screen.until("search: 71.2_")
     until(lambda: clients(screen) == [QUIET], "the one client that was searched for")

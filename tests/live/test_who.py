@@ -177,6 +177,7 @@ class TestStory:
     @pytest.fixture
     def daemon(self, teredown, nsd):
         daemon = teredown(nsd.endpoint, redis="embedded")
+        harness.before_the_hour_turns()
         until(lambda: daemon.store().exists(key("meta")), "teredownd has written to Redis")
         return daemon
 
