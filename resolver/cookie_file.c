@@ -9,15 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/hex.h"
+
 #define LINE_MAX_SIZE 256
-
-static int hex_value(char c)
-{
-	static const char digits[] = "0123456789abcdef";
-	const char *at = c ? strchr(digits, c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c) : NULL;
-
-	return at ? (int)(at - digits) : -1;
-}
 
 static bool read_secret(const char *text, struct hash_seed *out)
 {

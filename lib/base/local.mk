@@ -7,6 +7,7 @@ lib_base_libbase_a_SOURCES = \
 	lib/base/decimal.c lib/base/decimal.h \
 	lib/base/error.c lib/base/error.h \
 	lib/base/hash.c lib/base/hash.h \
+	lib/base/hex.h \
 	lib/base/log.c lib/base/log.h \
 	lib/base/mailbox.c lib/base/mailbox.h \
 	lib/base/ring.c lib/base/ring.h \

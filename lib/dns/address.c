@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "lib/base/decimal.h"
+#include "lib/base/hex.h"
 
 #define PREFIX_V6_MAX 120 /* octet 15 holds the length */
 
@@ -322,15 +323,6 @@ enum td_error prefix_from_text(struct prefix *out, const char *text)
 		return TD_INVALID;
 	*out = prefix;
 	return TD_OK;
-}
-
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
 /* Two hexadecimal digits. */

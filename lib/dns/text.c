@@ -15,6 +15,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "lib/base/hex.h"
 #include "lib/dns/address.h"
 
 #define LINE_MAX_LENGTH 65535
@@ -581,14 +582,6 @@ static bool rdata_is_sound(uint16_t type, const uint8_t *wire, size_t length)
 	free(again);
 	ldns_rr_free(rr);
 	return same;
-}
-
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 /* The hexadecimal digits of the rest of the line, blanks between them allowed. */

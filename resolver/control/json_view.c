@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "lib/base/hex.h"
+
 #define DEPTH_MAX 16
 
 /* A place in the text; at == end when there is nothing more, also after a fault. */
@@ -123,14 +125,6 @@ bool json_each(struct json_span array, size_t *position, struct json_span *item)
 	bool found = skip_value(&walk, item);
 	*position = (size_t)(walk.at - array.start);
 	return found;
-}
-
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 /* The byte behind a backslash; at stands on the letter and is moved to its last character. */

@@ -20,6 +20,7 @@
 #include "lib/base/decimal.h"
 #include "lib/base/error.h"
 #include "lib/base/hash.h"
+#include "lib/base/hex.h"
 #include "lib/base/log.h"
 #include "lib/base/mailbox.h"
 #include "lib/base/ring.h"
@@ -535,6 +536,19 @@ static void decimals_equal_printf(void **state)
 	}
 }
 
+static void hexadecimal_digits(void **state)
+{
+	static const char lower[] = "0123456789abcdef", upper[] = "0123456789ABCDEF";
+
+	(void)state;
+	for (int c = 0; c < 256; c++) {
+		const char *at = c ? strchr(lower, c) : NULL,
+			   *capital = c ? strchr(upper, c) : NULL;
+		int expected = at ? (int)(at - lower) : capital ? (int)(capital - upper) : -1;
+		assert_int_equal(hex_value((char)c), expected);
+	}
+}
+
 static void strbuf_writes_json(void **state)
 {
 	struct strbuf buf;
@@ -671,6 +685,7 @@ int main(void)
 		cmocka_unit_test(strbuf_failure_is_sticky),
 		cmocka_unit_test(strbuf_is_written_in_place),
 		cmocka_unit_test(decimals_equal_printf),
+		cmocka_unit_test(hexadecimal_digits),
 		cmocka_unit_test(strbuf_writes_json),
 		cmocka_unit_test(strbuf_writes_time),
 		cmocka_unit_test(time_equals_strftime),

@@ -9,14 +9,7 @@
 
 #include <string.h>
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
+#include "lib/base/hex.h"
 
 /* Octets of the character at text and the least code point that may take so many; 0: none begins
  * there. */

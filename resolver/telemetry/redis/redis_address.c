@@ -12,6 +12,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "lib/base/hex.h"
 #include "lib/dns/address.h"
 
 #define SOCKET_PATH_MAX 107 /* sun_path without its NUL */
@@ -52,14 +53,6 @@ static const struct scheme *scheme_of(const char *text)
 	return NULL;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Decodes size octets of percent-encoded text; false when it does not fit, is badly encoded or
  * holds a control character. */
 static bool decode(char *out, size_t out_size, const char *text, size_t size)
@@ -69,8 +62,8 @@ static bool decode(char *out, size_t out_size, const char *text, size_t size)
 	for (size_t i = 0; i < size; i++) {
 		int c = (unsigned char)text[i];
 		if (c == '%') {
-			int high = i + 2 < size ? hex_digit(text[i + 1]) : -1;
-			int low = high >= 0 ? hex_digit(text[i + 2]) : -1;
+			int high = i + 2 < size ? hex_value(text[i + 1]) : -1;
+			int low = high >= 0 ? hex_value(text[i + 2]) : -1;
 			if (low < 0)
 				return false;
 			c = high << 4 | low;
