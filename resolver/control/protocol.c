@@ -8,6 +8,15 @@
 static const char plain[] = "\t\n\r\\";
 static const char letters[] = "tnr\\";
 
+bool protocol_is_word(const char *text, size_t size)
+{
+	size_t length = 0;
+
+	while (length < size && text[length] > ' ' && text[length] <= '~')
+		length++;
+	return length > 0 && length < size && text[length] == '\0';
+}
+
 void protocol_escape(struct strbuf *out, const char *value)
 {
 	while (*value) {

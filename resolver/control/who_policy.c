@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "resolver/control/protocol.h"
 #include "resolver/control/who.h"
 
 static enum who_verdict parse_verdict(const char *word)
@@ -48,24 +49,14 @@ static bool is_ours(const struct who *who, const char *resolver)
 	return false;
 }
 
-/* What Redis holds need be no name. */
-static bool is_word(const char *text)
-{
-	if (!*text || strlen(text) >= NAME_TEXT_MAX)
-		return false;
-	for (; *text; text++)
-		if (*text <= ' ' || *text > '~')
-			return false;
-	return true;
-}
-
 static bool ask(struct who *who, const char *name, const char *client, struct who_rule *out)
 {
 	const char *const words[] = {"explain", name, client};
 	struct control_answer answer;
 
 	*out = (struct who_rule){.name = name};
-	if (!is_word(name) || (client && !is_word(client)))
+	if (!protocol_is_word(name, NAME_TEXT_MAX) ||
+		(client && !protocol_is_word(client, NAME_TEXT_MAX)))
 		return false;
 	enum control_outcome outcome = cli_ask_silently(who->cli, client ? 3 : 2, words, &answer);
 	bool known =

@@ -616,6 +616,19 @@ static void test_client_bad_words(void **state)
 	assert_int_equal(fixture->requests, 0);
 }
 
+static void test_words_of_requests(void **state)
+{
+	static const char *const good[] = {"a", "!~", "1234567"};
+	static const char *const bad[] = {
+		"", " ", "a b", "a\t", "\x1f", "a\177", "\xc3\xa4", "12345678"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		assert_true(protocol_is_word(good[i], 8));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_false(protocol_is_word(bad[i], 8));
+}
+
 static void test_escaping(void **state)
 {
 	static const char *const values[] = {
@@ -666,6 +679,7 @@ int main(void)
 		T(test_client_large),
 		T(test_client_without_daemon),
 		T(test_client_bad_words),
+		cmocka_unit_test(test_words_of_requests),
 		cmocka_unit_test(test_escaping),
 	};
 

@@ -19,6 +19,7 @@
 #include "lib/dns/name.h"
 #include "resolver/control/attributes.h"
 #include "resolver/control/json_view.h"
+#include "resolver/control/protocol.h"
 #include "resolver/control/words.h"
 #include "resolver/telemetry/redis/schema.h"
 
@@ -267,17 +268,6 @@ static enum td_error find_by_records(struct search *search)
 
 /* --- the daemon --- */
 
-/* What Redis holds need be no word of a request. */
-static bool is_word(const char *text)
-{
-	if (!*text || strlen(text) >= NAME_TEXT_MAX)
-		return false;
-	for (; *text; text++)
-		if (*text <= ' ' || *text > '~')
-			return false;
-	return true;
-}
-
 /* About a name that is a word. False: it does not answer, and need not be asked again. */
 static bool ask_one(struct search *search, size_t at)
 {
@@ -300,7 +290,8 @@ static void find_by_asking(struct search *search)
 	size_t asked = 0;
 
 	for (size_t i = 0; i < search->question->name_count && asked < NAME_ZONES_ASKED_MAX; i++) {
-		if (!is_open(search, i) || !is_word(search->question->names[i]))
+		if (!is_open(search, i) ||
+			!protocol_is_word(search->question->names[i], NAME_TEXT_MAX))
 			continue;
 		asked++;
 		if (!ask_one(search, i))
