@@ -102,30 +102,13 @@ static bool was_told(const struct reader_record *record, const char *address)
 	return false;
 }
 
-/* "2026-11-21T20:52:11.123456Z" */
-static bool time_of(const struct reader_record *record, int64_t *out_ms)
-{
-	struct tm parts = {.tm_isdst = 0};
-	char ts[40];
-
-	if (!field(record, "ts", ts, sizeof(ts)))
-		return false;
-	const char *fraction = strptime(ts, "%Y-%m-%dT%H:%M:%S", &parts);
-	if (!fraction)
-		return false;
-	*out_ms = (int64_t)timegm(&parts) * 1000;
-	if (*fraction == '.')
-		*out_ms += (int64_t)(strtod(fraction, NULL) * 1000);
-	return true;
-}
-
 bool export_wants_record(const struct export_filter *filter, const struct reader_record *record)
 {
 	char text[NAME_TEXT_MAX];
-	int64_t ms = 0;
 	bool timed = filter->since_ms != INT64_MIN || filter->until_ms != INT64_MAX;
+	int64_t ms = timed ? json_time(record->json, record->json_length, "ts") : 0;
 
-	if (timed && (!time_of(record, &ms) || ms < filter->since_ms || ms > filter->until_ms))
+	if (timed && (!ms || ms < filter->since_ms || ms > filter->until_ms))
 		return false;
 	if (filter->client &&
 		(!field(record, "client", text, sizeof(text)) || strcmp(text, filter->client) != 0))

@@ -7,6 +7,7 @@
 #include "resolver/control/json_view.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "lib/base/hex.h"
 
@@ -177,4 +178,21 @@ bool json_field(const char *json, size_t size, const char *key, char *out, size_
 	if (found)
 		json_text(value, out, out_size);
 	return found;
+}
+
+int64_t json_time(const char *json, size_t size, const char *key)
+{
+	struct tm parts = {.tm_isdst = 0};
+	char text[40];
+
+	if (!json_field(json, size, key, text, sizeof(text)))
+		return 0;
+	const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &parts);
+	if (!rest)
+		return 0;
+	int64_t ms = (int64_t)timegm(&parts) * 1000;
+	if (*rest++ == '.')
+		for (int weight = 100; weight > 0 && *rest >= '0' && *rest <= '9'; weight /= 10)
+			ms += weight * (*rest++ - '0');
+	return ms > 0 ? ms : 0;
 }

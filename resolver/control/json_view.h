@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct json_span {
 	const char *start; /* a whole value: "text", 12, true, {…}, […] */
@@ -18,6 +19,10 @@ bool json_find(const char *json, size_t size, const char *key, struct json_span 
 
 /* json_text of a key's value; "" and false when there is none. */
 bool json_field(const char *json, size_t size, const char *key, char *out, size_t out_size);
+
+/* Unix milliseconds of a key's value that is a time as the daemon writes them,
+ * "2026-11-21T20:52:11.123456Z"; 0 when there is none. */
+int64_t json_time(const char *json, size_t size, const char *key);
 
 /* Steps through an array: start with *position = 0. False at the end or when it is no array. */
 bool json_each(struct json_span array, size_t *position, struct json_span *item);

@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "resolver/control/drop_member.h"
 #include "resolver/control/fleet_hours.h"
@@ -113,33 +112,17 @@ static bool grow(void **rows, size_t *capacity, size_t count, size_t size)
 
 /* --- the stream --- */
 
-/* "2026-11-21T20:52:11.123456Z"; 0 when it is no time. */
-static int64_t parse_time(const char *text)
-{
-	struct tm parts = {.tm_isdst = 0};
-	const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &parts);
-
-	if (!rest)
-		return 0;
-	int64_t ms = (int64_t)timegm(&parts) * 1000;
-	if (*rest++ == '.')
-		for (int weight = 100; weight > 0 && *rest >= '0' && *rest <= '9'; weight /= 10)
-			ms += weight * (*rest++ - '0');
-	return ms > 0 ? ms : 0;
-}
-
 static enum td_error add_sample(struct collection *collection, const struct reader_record *record)
 {
-	char client[MEMBER_CLIENT_MAX], name[NAME_TEXT_MAX], ts[40];
+	char client[MEMBER_CLIENT_MAX], name[NAME_TEXT_MAX];
 	struct word *client_word, *name_word;
 	struct sample sample;
 
 	if (!json_field(record->json, record->json_length, "query", name, sizeof(name)) ||
-		!json_field(record->json, record->json_length, "client", client, sizeof(client)) ||
-		!json_field(record->json, record->json_length, "ts", ts, sizeof(ts)))
+		!json_field(record->json, record->json_length, "client", client, sizeof(client)))
 		return TD_OK;
 	json_field(record->json, record->json_length, "type", sample.type, sizeof(sample.type));
-	sample.ms = parse_time(ts);
+	sample.ms = json_time(record->json, record->json_length, "ts");
 	enum td_error error = wanted(collection, client, name, &client_word, &name_word);
 	if (error != TD_OK || !client_word || sample.ms == 0)
 		return error;

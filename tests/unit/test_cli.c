@@ -364,6 +364,27 @@ static void test_json_view(void **state)
 	assert_string_equal(json_text(item, out, sizeof(out)), "3");
 }
 
+static void test_json_time(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t ms;
+	} times[] = {{"2026-11-21T20:52:11.123456Z", 1795294331123},
+		{"2026-11-21T20:52:11.5Z", 1795294331500}, {"2026-11-21T20:52:11Z", 1795294331000},
+		{"2026-11-21T20:52:11.", 1795294331000}, {"1970-01-01T00:00:00Z", 0},
+		{"1969-12-31T23:59:59Z", 0}, {"2026-11-21 20:52:11", 0}, {"2026-11-21T", 0},
+		{"soon", 0}, {"", 0}};
+	char json[80];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+		snprintf(json, sizeof(json), "{\"ts\":\"%s\"}", times[i].text);
+		assert_int_equal(json_time(json, strlen(json), "ts"), times[i].ms);
+		assert_int_equal(json_time(json, strlen(json), "of"), 0);
+	}
+	assert_int_equal(json_time("{}", 2, "ts"), 0);
+}
+
 /* Every beginning of a record, and things that are no JSON: an end is found, nothing is read beyond
  * it. */
 static void test_json_view_broken(void **state)
@@ -643,6 +664,7 @@ int main(void)
 		cmocka_unit_test(test_spans),
 		cmocka_unit_test(test_grid),
 		cmocka_unit_test(test_json_view),
+		cmocka_unit_test(test_json_time),
 		cmocka_unit_test(test_json_view_broken),
 		cmocka_unit_test(test_no_daemon),
 		cmocka_unit_test(test_no_password),

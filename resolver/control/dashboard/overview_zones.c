@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "resolver/control/attributes.h"
 #include "resolver/control/dashboard/zones.h"
@@ -217,20 +216,6 @@ static enum td_error read_zone(
 
 /* --- since when --- */
 
-static int64_t parse_time(const char *text)
-{
-	struct tm parts = {.tm_mday = 1};
-	int used = 0;
-
-	if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &parts.tm_year, &parts.tm_mon, &parts.tm_mday,
-		    &parts.tm_hour, &parts.tm_min, &parts.tm_sec, &used) != 6)
-		return 0;
-	parts.tm_year -= 1900;
-	parts.tm_mon--;
-	time_t seconds = timegm(&parts);
-	return seconds > 0 ? (int64_t)seconds * 1000 : 0;
-}
-
 struct event_search {
 	struct arena *arena;
 	const char *of;
@@ -241,7 +226,7 @@ static enum td_error search_events(void *context, struct fleet_member *member)
 {
 	struct event_search *search = context;
 	struct reader_records records;
-	char kind[32], text[320], ts[48];
+	char kind[32], text[320];
 	enum td_error error = reader_last_records(
 		member->reader, search->arena, READER_EVENTS, EVENTS_LOOKED_AT, &records);
 
@@ -250,10 +235,9 @@ static enum td_error search_events(void *context, struct fleet_member *member)
 		if (!json_field(row->json, row->json_length, "kind", kind, sizeof(kind)) ||
 			strcmp(kind, "new-client") != 0 ||
 			!json_field(row->json, row->json_length, "text", text, sizeof(text)) ||
-			strcmp(text, search->of) != 0 ||
-			!json_field(row->json, row->json_length, "ts", ts, sizeof(ts)))
+			strcmp(text, search->of) != 0)
 			continue;
-		int64_t first_ms = parse_time(ts);
+		int64_t first_ms = json_time(row->json, row->json_length, "ts");
 		if (first_ms && (!search->first_ms || first_ms < search->first_ms))
 			search->first_ms = first_ms;
 	}

@@ -5,7 +5,6 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "resolver/control/dashboard/watch.h"
 #include "resolver/control/json_view.h"
@@ -19,21 +18,6 @@
 
 /* --- first hits --- */
 
-/* "2026-11-21T20:52:11.123456Z"; 0 when it is no time. */
-static int64_t parse_time(const char *text)
-{
-	struct tm parts = {.tm_isdst = 0};
-	const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &parts);
-
-	if (!rest)
-		return 0;
-	int64_t ms = (int64_t)timegm(&parts) * 1000;
-	if (*rest++ == '.')
-		for (int weight = 100; weight > 0 && *rest >= '0' && *rest <= '9'; weight /= 10)
-			ms += weight * (*rest++ - '0');
-	return ms > 0 ? ms : 0;
-}
-
 struct first_search {
 	struct cli *cli;
 	int64_t since_ms;
@@ -45,10 +29,9 @@ struct first_search {
 static bool parse_first(
 	struct cli *cli, const struct reader_record *record, int64_t *ms, struct watch_first *out)
 {
-	char text[FIELD_MAX], ts[40], kind[40];
+	char text[FIELD_MAX], kind[40];
 
-	json_field(record->json, record->json_length, "ts", ts, sizeof(ts));
-	*ms = parse_time(ts);
+	*ms = json_time(record->json, record->json_length, "ts");
 	json_field(record->json, record->json_length, "kind", kind, sizeof(kind));
 	if (!*ms || strcmp(kind, "new-client") != 0)
 		return false;
