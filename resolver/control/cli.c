@@ -15,10 +15,10 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "config.h"
+#include "resolver/control/clock.h"
 
 #define ASK_TIMEOUT_MS 5000
 #define PATH_MAX_SUN 108
@@ -540,13 +540,6 @@ static int run(struct cli *cli, int argc, char **argv)
 	return command->run(cli, arguments.count - 1, arguments.words + 1);
 }
 
-static int64_t wall_ms(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 int cli_main(int argc, char **argv, FILE *file, FILE *errors)
 {
 	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
@@ -554,7 +547,7 @@ int cli_main(int argc, char **argv, FILE *file, FILE *errors)
 		.program = argc > 0 ? argv[0] : "teredown",
 		.file = file,
 		.errors = errors,
-		.now_ms = wall_ms(),
+		.now_ms = clock_wall_ms(),
 		.terminal = isatty(fileno(file)) == 1,
 	};
 

@@ -13,24 +13,17 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/base/error.h"
+#include "resolver/control/clock.h"
 #include "resolver/control/protocol.h"
-
-static int64_t mono_ms(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 /* Waits until fd is ready for events or the deadline has passed. */
 static bool wait_ready(int fd, short events, int64_t deadline_ms)
 {
 	for (;;) {
-		int64_t left = deadline_ms - mono_ms();
+		int64_t left = deadline_ms - clock_mono_ms();
 		struct pollfd poller = {.fd = fd, .events = events};
 		if (left <= 0)
 			return false;
@@ -171,7 +164,7 @@ static enum control_outcome take_apart(struct control_answer *answer)
 enum control_outcome control_ask(const char *path, int timeout_ms, unsigned count,
 	const char *const words[], struct control_answer *answer)
 {
-	int64_t deadline_ms = mono_ms() + timeout_ms;
+	int64_t deadline_ms = clock_mono_ms() + timeout_ms;
 	struct strbuf line;
 	int fd = -1;
 

@@ -14,9 +14,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "resolver/control/client_set.h"
+#include "resolver/control/clock.h"
 #include "resolver/telemetry/redis/schema.h"
 
 #define NAME_MAX_SIZE 256
@@ -382,14 +382,6 @@ static bool is_doubtful(const struct gathering *gathering, const struct client_s
 	       (clients < gathering->clients_least || clients > gathering->clients_most);
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* All rows are exchanged at once, some of them under the lock too, which then takes microseconds.
  */
 static enum td_error put_rows(struct client_tables *tables, struct gathering *gathering)
@@ -421,7 +413,7 @@ static enum td_error read_table(struct client_tables *tables, struct client_tabl
 	struct fleet *fleet, int64_t mono_ms)
 {
 	struct gathering gathering = {.fleet = fleet, .table = table};
-	int64_t began_ms = now_ms();
+	int64_t began_ms = clock_mono_ms();
 
 	gathering.full = is_full_due(table, fleet, mono_ms);
 	gathering.may_be_full = may_be_full(table, mono_ms);
@@ -441,7 +433,7 @@ static enum td_error read_table(struct client_tables *tables, struct client_tabl
 	table->doubtful = is_doubtful(&gathering, &table->set);
 	if (gathering.full) {
 		table->full_ms = mono_ms;
-		table->full_took_ms = now_ms() - began_ms + 1;
+		table->full_took_ms = clock_mono_ms() - began_ms + 1;
 	}
 	return TD_OK;
 }

@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "resolver/control/cli.h"
+#include "resolver/control/clock.h"
 #include "resolver/control/ingest/ingest.h"
 #include "resolver/telemetry/identity_key.h"
 
@@ -105,10 +105,8 @@ static bool load_key(struct ingest_run *run)
 void ingest_look_at_clock(struct ingest_run *run)
 {
 	const struct options *options = run->cli->options;
-	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	run->wall_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	run->wall_ms = clock_wall_ms();
 	run->oldest_ms = run->wall_ms - options->retention_days * MS_PER_DAY;
 	run->oldest_pair_ms = run->wall_ms - options->pair_retention_days * MS_PER_DAY;
 	/* The daemon may have taken a new one. */
@@ -157,7 +155,7 @@ static bool make_parts(struct ingest_run *run)
 	ingest_chunk_init(&run->chunk);
 	run->join = join_new(&seed, run->follow);
 	ingest_look_at_clock(run);
-	run->started_ms = ingest_clock_ms();
+	run->started_ms = clock_mono_ms();
 	run->next_progress_ms = run->started_ms + PROGRESS_AFTER_MS;
 	run->progress = !run->follow && isatty(fileno(cli->errors)) == 1;
 	if (run->join && make_identity(run))

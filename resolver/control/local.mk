@@ -2,6 +2,7 @@ noinst_LIBRARIES += resolver/control/libcontrol.a
 resolver_control_libcontrol_a_SOURCES = \
 	resolver/control/buckets.c resolver/control/buckets.h \
 	resolver/control/change_words.c resolver/control/change_words.h \
+	resolver/control/clock.h \
 	resolver/control/chart.c resolver/control/chart.h \
 	resolver/control/cli.c resolver/control/cli.h \
 	resolver/control/cli_store.c \

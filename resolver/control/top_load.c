@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "resolver/control/client_table.h"
+#include "resolver/control/clock.h"
 #include "resolver/control/rule_hits.h"
 #include "resolver/control/told_teredo.h"
 #include "resolver/telemetry/redis/schema.h"
@@ -194,14 +195,6 @@ static enum td_error load_first_clients(
 	return error;
 }
 
-static int64_t mono_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 static enum td_error load_all_clients(struct cli *cli, struct fleet *fleet,
 	struct client_tables *tables, const struct top_wish *wish, struct top_table *table)
 {
@@ -212,7 +205,7 @@ static enum td_error load_all_clients(struct cli *cli, struct fleet *fleet,
 		.limit = wish->limit};
 	struct client_page page;
 	enum td_error error = client_table_page(
-		tables, fleet, &query, mono_ms(), cli->now_ms, &cli->arena, &page);
+		tables, fleet, &query, clock_mono_ms(), cli->now_ms, &cli->arena, &page);
 
 	if (error == TD_OK)
 		error = page.failed ? TD_IO : fill_clients(cli, table, page.rows, page.count);

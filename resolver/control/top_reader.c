@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "resolver/control/client_table.h"
+#include "resolver/control/clock.h"
 #include "resolver/control/top_state.h"
 
 #define REFRESH_MS 1000
@@ -45,22 +46,6 @@ struct order {
 	unsigned changes;
 };
 
-static int64_t wall_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-static int64_t mono_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 void top_frame_free(struct top_frame *frame)
 {
 	if (!frame)
@@ -91,7 +76,7 @@ static enum td_error read_table(struct top_reader *reader, const struct order *o
 {
 	struct strbuf words;
 
-	reader->cli->now_ms = wall_ms();
+	reader->cli->now_ms = clock_wall_ms();
 	strbuf_init(&words);
 	append_coverage(reader->cli, reader->fleet, &words);
 	snprintf(title, TOP_WORDS_MAX, "%s", words.failed ? "" : words.data);
@@ -111,7 +96,7 @@ static bool is_worn(const struct top_reader *reader)
 	const struct fleet *fleet = reader->fleet;
 
 	return fleet && fleet->whole &&
-	       mono_ms() - reader->opened_ms > (fleet_missing(fleet) ? RETRY_MS : RENEW_MS);
+	       clock_mono_ms() - reader->opened_ms > (fleet_missing(fleet) ? RETRY_MS : RENEW_MS);
 }
 
 /* Redis again, when it was away. False, with the words for the screen. */
@@ -130,7 +115,7 @@ static bool open_fleet(struct top_reader *reader, char words[TOP_WORDS_MAX])
 		return false;
 	}
 	reader->fleet = cli_fleet(reader->cli);
-	reader->opened_ms = mono_ms();
+	reader->opened_ms = clock_mono_ms();
 	fclose(reader->cli->errors);
 	reader->cli->errors = reader->errors;
 	if (!reader->fleet && text) {
@@ -248,7 +233,7 @@ struct top_reader *top_reader_new(struct cli *cli, struct fleet *fleet)
 	}
 	reader->cli = cli;
 	reader->fleet = fleet;
-	reader->opened_ms = mono_ms();
+	reader->opened_ms = clock_mono_ms();
 	reader->errors = cli->errors;
 	reader->tables = client_tables_new(seed, cli->options->clients_max);
 	pthread_mutex_init(&reader->lock, NULL);

@@ -25,8 +25,8 @@ bool top_screen_run(struct cli *cli, struct fleet *fleet, const struct top_wish 
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "resolver/control/clock.h"
 #include "resolver/control/top_print.h"
 #include "resolver/control/top_reader.h"
 #include "resolver/control/top_state.h"
@@ -305,15 +305,13 @@ static void draw_help(void)
 
 static void draw(struct screen *screen)
 {
-	struct timespec ts;
 	struct strbuf scratch;
 
-	clock_gettime(CLOCK_REALTIME, &ts);
 	strbuf_init(&scratch);
 	erase();
 	draw_title(screen, &scratch);
 	draw_rankings(screen);
-	draw_search(screen, (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000, &scratch);
+	draw_search(screen, clock_wall_ms(), &scratch);
 	if (screen->state.help)
 		draw_help();
 	else if (screen->frame)

@@ -22,6 +22,7 @@
 
 #include "lib/base/log.h"
 #include "lib/base/strbuf.h"
+#include "resolver/control/clock.h"
 #include "resolver/control/dashboard/changes.h"
 #include "resolver/control/dashboard/session_table.h"
 #include "resolver/control/dashboard/sign_in.h"
@@ -61,18 +62,7 @@ struct access {
 /* Goes on while the machine sleeps. */
 static int64_t steady_ms(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_BOOTTIME, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-static int64_t wall_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+	return clock_read_ms(CLOCK_BOOTTIME);
 }
 
 static bool fill_random(uint8_t out[DIGEST_SIZE])
@@ -237,7 +227,7 @@ static void note(struct access *access, const struct access_facts *facts, const 
 		return;
 	}
 	struct note *note = &access->notes[access->note_count++];
-	note->wall_ms = wall_ms();
+	note->wall_ms = clock_wall_ms();
 	note->words = words;
 	keep(note->from, sizeof note->from, facts->from);
 	keep(note->method, sizeof note->method, facts->method);

@@ -139,7 +139,6 @@ bool ingest_follow(struct ingest_run *run, char **paths, size_t count);
 
 void ingest_count_time(struct ingest_counts *counts, int64_t at_ms);
 void ingest_counts_add(struct ingest_counts *sum, const struct ingest_counts *more);
-int64_t ingest_clock_ms(void); /* monotonic */
 void ingest_progress(struct ingest_source *source);
 void ingest_progress_end(struct ingest_run *run);
 /* FILE:LINE: what stands there. */

@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "resolver/control/clock.h"
+
 #define LOOK_MS 250
 #define SILENCE_MS 2000 /* of a file that was renamed, until its writer is thought to have gone */
 #define FINISHED_MS \
@@ -36,11 +38,8 @@ struct followed {
 static bool is_finished(const struct ingest_source *source)
 {
 	const struct input *input = &source->input;
-	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	return !input->is_file || input->unzip ||
-	       (int64_t)now.tv_sec * 1000 - input->written_ms > FINISHED_MS;
+	return !input->is_file || input->unzip || clock_wall_ms() - input->written_ms > FINISHED_MS;
 }
 
 static bool read_all(struct ingest_source *source)
@@ -152,7 +151,7 @@ static bool was_renamed(struct followed *it, bool busy)
 		it->moved_ms = 0;
 		return false;
 	}
-	int64_t now_ms = ingest_clock_ms();
+	int64_t now_ms = clock_mono_ms();
 	if (it->moved_ms == 0 || busy)
 		it->moved_ms = now_ms;
 	return now_ms - it->moved_ms >= SILENCE_MS;

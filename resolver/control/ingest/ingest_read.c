@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "resolver/control/clock.h"
 #include "resolver/telemetry/redis/schema.h"
 
 #define PULSE 1024                      /* records between two looks at the clock */
@@ -319,7 +320,7 @@ static void look_at_clock(struct ingest_source *source)
 
 static bool pulse(struct ingest_source *source)
 {
-	int64_t now_ms = ingest_clock_ms();
+	int64_t now_ms = clock_mono_ms();
 
 	look_at_clock(source);
 	ingest_progress(source);

@@ -8,20 +8,13 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "resolver/control/clock.h"
 
 #define BAR_EVERY_MS 200
 #define BAR_WIDTH 24
 #define LINE_SHOWN_MAX 120
-
-int64_t ingest_clock_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* --- sums --- */
 
@@ -95,7 +88,7 @@ static void append_bar(const struct input *input, struct strbuf *out)
 void ingest_progress(struct ingest_source *source)
 {
 	struct ingest_run *run = source->run;
-	int64_t now_ms = run->progress ? ingest_clock_ms() : 0;
+	int64_t now_ms = run->progress ? clock_mono_ms() : 0;
 	struct strbuf out;
 
 	if (!run->progress || now_ms < run->next_progress_ms)

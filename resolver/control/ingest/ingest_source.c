@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "resolver/control/clock.h"
 #include "resolver/control/json_view.h"
 
 #define PATIENCE_MS (20 * INT64_C(1000)) /* without Redis, unless a log is followed */
@@ -56,7 +57,7 @@ static bool may_pass(const struct ingest_run *run, enum td_error error)
 /* After an error: true when it is worth another attempt. since_ms: 0 before the first one. */
 static bool wait_for_store(struct ingest_run *run, enum td_error error, int64_t *since_ms)
 {
-	int64_t now_ms = ingest_clock_ms();
+	int64_t now_ms = clock_mono_ms();
 
 	if (!may_pass(run, error)) {
 		say_store(run, error);
@@ -154,7 +155,7 @@ static bool find_position(struct ingest_source *source)
 	if (source->is_nameless) {
 		uint64_t number = 0;
 		if (getrandom(&number, sizeof(number), 0) < 0)
-			number = (uint64_t)ingest_clock_ms();
+			number = (uint64_t)clock_mono_ms();
 		snprintf(source->id, sizeof(source->id), "pipe-%016" PRIx64, number);
 		return true;
 	}
@@ -277,7 +278,7 @@ bool ingest_source_open(struct ingest_source *source, struct ingest_run *run, co
 {
 	*source = (struct ingest_source){.run = run, .path = path};
 	source->input.fd = -1;
-	source->flushed_ms = ingest_clock_ms();
+	source->flushed_ms = clock_mono_ms();
 	gather_clear(&run->gather);
 	if (open_parts(source))
 		return true;
@@ -342,9 +343,7 @@ static void append_position(struct ingest_source *source, struct strbuf *out)
 		strbuf_json_u64(out, "header", (uint64_t)source->header);
 	if (source->discards)
 		strbuf_json_u64(out, "discards", 1);
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	strbuf_json_u64(out, "at", (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000);
+	strbuf_json_u64(out, "at", (uint64_t)clock_wall_ms());
 	strbuf_append_char(out, '}');
 }
 
@@ -415,7 +414,7 @@ bool ingest_source_flush(struct ingest_source *source)
 	struct ingest_run *run = source->run;
 	struct strbuf position;
 
-	source->flushed_ms = ingest_clock_ms();
+	source->flushed_ms = clock_mono_ms();
 	if (source->input.offset == source->written || is_too_short(source))
 		return true;
 	grow_identity(source);
