@@ -6,6 +6,7 @@
  */
 #include "resolver/control/output.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -139,7 +140,8 @@ void grid_init(struct grid *grid, const char *headers)
 {
 	memset(grid, 0, sizeof(*grid));
 	strbuf_init(&grid->text);
-	while (grid->columns < GRID_COLUMNS_MAX) {
+	for (;;) {
+		assert(grid->columns < GRID_COLUMNS_MAX);
 		grid->right[grid->columns] = *headers == '>';
 		grid->headers[grid->columns++] = headers + (*headers == '>');
 		headers = strchr(headers, '|');

@@ -42,7 +42,7 @@ void output_style(struct strbuf *out, bool colour, enum style style);
  * the way in. A column is as wide as its widest cell, up to 60; what is longer is shown whole and
  * only pushes its own row.
  */
-#define GRID_COLUMNS_MAX 12
+#define GRID_COLUMNS_MAX 16
 
 struct grid {
 	struct strbuf text; /* cells, each ended by NUL */
@@ -52,8 +52,8 @@ struct grid {
 	bool right[GRID_COLUMNS_MAX]; /* numbers */
 };
 
-/* headers: one string, columns separated by '|'; a header that starts with '>' is aligned to the
- * right. It must stay. */
+/* headers: one string, columns separated by '|', GRID_COLUMNS_MAX at most; a header that starts
+ * with '>' is aligned to the right. It must stay. */
 void grid_init(struct grid *grid, const char *headers);
 void grid_deinit(struct grid *grid);
 void grid_cell(struct grid *grid, const char *text);

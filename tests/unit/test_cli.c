@@ -463,14 +463,21 @@ static void add_status(struct control_reply *reply)
 {
 	static const char *const lines[][2] = {{"version", "1.2.3"}, {"resolver", "12"},
 		{"pid", "77"}, {"uptime_s", "7500"}, {"listen", "127.0.0.1:53"},
-		{"upstream", "9.9.9.9:53 state=ok srtt_us=800 rttvar_us=90 sent=4 answered=3 timeouts=1 "
-			     "failures=2 hedges=0 backoffs=0 silent_s=0 edns=yes"},
+		{"upstream",
+			"9.9.9.9:53 state=ok srtt_us=800 rttvar_us=90 sent=4 answered=3 timeouts=1 "
+			"failures=2 hedges=0 backoffs=0 silent_s=0 edns=yes case=yes cookies=no "
+			"doubted=6 spoofed=5"},
+		{"upstream",
+			"tls://9.9.9.9:853 state=failing srtt_us=900 rttvar_us=80 sent=3 "
+			"answered=2 timeouts=0 failures=1 hedges=0 backoffs=0 silent_s=0 edns=yes "
+			"case=off cookies=off doubted=0 spoofed=0"},
 		{"zone", "teredo watch rules=24 kind=tunnel state=ok"},
-		{"zone", "local always rules=9 kind=local state=old"}, {"received", "10"}, {"answered", "7"},
-		{"dropped_malformed", "2"}, {"pending", "1"}, {"cache_bytes", "1572864"},
-		{"cache_hits", "3"}, {"cache_misses", "1"}, {"redis", "away"},
-		{"redis_error", "gone\033[31m"}, {"redis_since", "1700000000000000"},
-		{"recording_since", "0"}, {"new_thing", "5"}, {"new_words", "a b"}};
+		{"zone", "local always rules=9 kind=local state=old"}, {"received", "10"},
+		{"answered", "7"}, {"dropped_malformed", "2"}, {"pending", "1"},
+		{"cache_bytes", "1572864"}, {"cache_hits", "3"}, {"cache_misses", "1"},
+		{"redis", "away"}, {"redis_error", "gone\033[31m"},
+		{"redis_since", "1700000000000000"}, {"recording_since", "0"}, {"new_thing", "5"},
+		{"new_words", "a b"}};
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		control_reply_add(reply, lines[i][0], lines[i][1]);
@@ -561,8 +568,12 @@ static void test_daemon(void **state)
 	CHECK(CLI_OK, "10 received = 7 answered + 2 dropped + 1 pending\n", "", "-c", config,
 		"status");
 	CHECK(CLI_OK,
-		"  9.9.9.9:53  ok     800      90         4     3         1         2         0    "
-		"   0   ",
+		"  address            state    srtt_us  rttvar_us  sent  answered  timeouts  "
+		"failures  hedges  backoffs  silent_s  edns  case  cookies  doubted  spoofed\n"
+		"  9.9.9.9:53         ok       800      90         4     3         1         "
+		"2         0       0         0         yes   yes   no       6        5\n"
+		"  tls://9.9.9.9:853  failing  900      80         3     2         0         "
+		"1         0       0         0         yes   off   off      0        0\n",
 		"", "-c", config, "status");
 	CHECK(CLI_OK, "  dropped, malformed         2\n", "", "-c", config, "status");
 	CHECK(CLI_OK, "  hits                       3 (75 %)\n", "", "-c", config, "status");
