@@ -359,10 +359,10 @@ def test_every_width(browser, site):
             browser.look(width, theme)
             until(lambda: browser.script("return document.documentElement.scrollWidth <= document.documentElement.clientWidth"),
                 "%s fits into %d px" % (page, width), 5)
-    if os.environ.get("TEREDOWN_SCREENSHOTS"):
+    if os.environ.get("TEREDOWN_PICTURES"):
         for width, theme in ((360, "light"), (768, "dark"), (1280, "light")):
             for page in PAGES:
                 browser.look(width, theme).open(site.url + page).wait("main h1")
                 browser.gone(".loading")
                 time.sleep(1)
-                browser.screenshot(os.path.join(os.environ["TEREDOWN_SCREENSHOTS"], "%s-%d-%s.png" % (page.strip("/").replace("/", "_"), width, theme)))
+                browser.screenshot(os.path.join(os.environ["TEREDOWN_PICTURES"], "%s-%d-%s.png" % (page.strip("/").replace("/", "_"), width, theme)))
