@@ -455,6 +455,8 @@ static void test_no_password(void **state)
 
 struct daemon {
 	struct event_base *base;
+	struct control_server *server;
+	struct event *on_stop;
 	pthread_t thread;
 	int stop[2];
 };
@@ -552,18 +554,39 @@ static void *run_daemon(void *argument)
 	return NULL;
 }
 
-static void test_daemon(void **state)
+static int start_daemon(void **state)
 {
-	struct daemon daemon = {.base = event_base_new()};
-	struct control_server *server = control_server_open(daemon.base, control, handle, NULL);
+	struct daemon *daemon = calloc(1, sizeof(*daemon));
 
+	daemon->base = event_base_new();
+	daemon->server = control_server_open(daemon->base, control, handle, NULL);
+	if (!daemon->server || pipe(daemon->stop) != 0)
+		return -1;
+	daemon->on_stop = event_new(daemon->base, daemon->stop[0], EV_READ, on_stop, daemon->base);
+	event_add(daemon->on_stop, NULL);
+	*state = daemon;
+	return pthread_create(&daemon->thread, NULL, run_daemon, daemon);
+}
+
+static int stop_daemon(void **state)
+{
+	struct daemon *daemon = *state;
+
+	if (write(daemon->stop[1], "x", 1) != 1)
+		return -1;
+	pthread_join(daemon->thread, NULL);
+	event_free(daemon->on_stop);
+	control_server_close(daemon->server);
+	event_base_free(daemon->base);
+	close(daemon->stop[0]);
+	close(daemon->stop[1]);
+	free(daemon);
+	return 0;
+}
+
+static void test_status(void **state)
+{
 	(void)state;
-	assert_non_null(server);
-	assert_int_equal(pipe(daemon.stop), 0);
-	struct event *stop = event_new(daemon.base, daemon.stop[0], EV_READ, on_stop, daemon.base);
-	event_add(stop, NULL);
-	assert_int_equal(pthread_create(&daemon.thread, NULL, run_daemon, &daemon), 0);
-
 	CHECK(CLI_OK, "  running for                2 h 5 min\n", "", "-c", config, "status");
 	CHECK(CLI_OK, "10 received = 7 answered + 2 dropped + 1 pending\n", "", "-c", config,
 		"status");
@@ -595,7 +618,11 @@ static void test_daemon(void **state)
 		"\"redis_since\":\"2023-11-14T22:13:20.000000Z\",\"recording_since\":null,\"new_"
 		"thing\":5,\"new_words\":\"a b\"}\n",
 		"", "-c", config, "status", "--json");
+}
 
+static void test_modes(void **state)
+{
+	(void)state;
 	CHECK(CLI_OK, "teredo: watch -> block\n", "", "-c", config, "block", "on");
 	CHECK(CLI_OK,
 		"For all clients but those of group gaming (teredo: ignore), until the next change; "
@@ -639,6 +666,11 @@ static void test_daemon(void **state)
 		"--zone", "x");
 	CHECK(CLI_ERROR, "", "a request is words without spaces", "-c", config, "mode", "block",
 		"--zone", "a b");
+}
+
+static void test_reload(void **state)
+{
+	(void)state;
 	/* A zone that could not be read is a fault, beside which the rest is in force. */
 	CHECK(CLI_ERROR,
 		"Reloaded: 1 rule in 2 zones, of which 1 had changed, in 13 ms.\n"
@@ -652,14 +684,6 @@ static void test_daemon(void **state)
 		"{\"zones\":2,\"rules\":1,\"skipped\":3,\"read\":1,\"took_us\":12500,"
 		"\"restart\":\"listen, workers\",\"faults\":[{\"zone\":\"ads\",\"error\":",
 		"", "-c", config, "reload", "--json");
-
-	assert_int_equal(write(daemon.stop[1], "x", 1), 1);
-	pthread_join(daemon.thread, NULL);
-	event_free(stop);
-	control_server_close(server);
-	event_base_free(daemon.base);
-	close(daemon.stop[0]);
-	close(daemon.stop[1]);
 }
 
 int main(void)
@@ -679,7 +703,9 @@ int main(void)
 		cmocka_unit_test(test_json_view_broken),
 		cmocka_unit_test(test_no_daemon),
 		cmocka_unit_test(test_no_password),
-		cmocka_unit_test(test_daemon),
+		cmocka_unit_test_setup_teardown(test_status, start_daemon, stop_daemon),
+		cmocka_unit_test_setup_teardown(test_modes, start_daemon, stop_daemon),
+		cmocka_unit_test_setup_teardown(test_reload, start_daemon, stop_daemon),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, remove_folder);
