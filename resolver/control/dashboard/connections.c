@@ -27,6 +27,7 @@ struct connection {
 	struct bufferevent *stream; /* a reference */
 	enum connection_state state;
 	int64_t since_ms; /* monotonic: in this state */
+	size_t owed;      /* of a reply, with CONNECTION_WRITING */
 	bool ended;       /* its socket was shut down */
 };
 
@@ -139,6 +140,54 @@ static bool can_go(const struct connection *connection)
 	       connection->state != CONNECTION_STREAMING;
 }
 
+/* What it has not taken of its reply. */
+static size_t left_of(const struct connection *connection)
+{
+	size_t left = evbuffer_get_length(bufferevent_get_output(connection->stream));
+
+	if (connection->ended || connection->state != CONNECTION_WRITING)
+		return 0;
+	return left < connection->owed ? left : connection->owed;
+}
+
+/* The one whose reply goes for longest, but for this one; *sum is what all have left. */
+static struct connection *find_slowest(
+	struct connections *all, const struct connection *but, size_t *sum)
+{
+	struct connection *slowest = NULL;
+
+	*sum = 0;
+	for (size_t i = 0; i < all->count; i++) {
+		struct connection *connection = all->open[i];
+		size_t left = connection == but ? 0 : left_of(connection);
+		*sum += left;
+		if (left && (!slowest || connection->since_ms < slowest->since_ms))
+			slowest = connection;
+	}
+	return slowest;
+}
+
+static struct connection *find(struct connections *all, const struct bufferevent *stream)
+{
+	for (size_t i = 0; i < all->count; i++)
+		if (all->open[i]->stream == stream)
+			return all->open[i];
+	return NULL;
+}
+
+void connections_owe(struct connections *all, const struct bufferevent *stream, size_t size)
+{
+	struct connection *own = find(all, stream), *slowest;
+	size_t sum;
+
+	while ((slowest = find_slowest(all, own, &sum)) && sum + size > CONNECTIONS_OUTPUT_MAX) {
+		all->dashboard->figures.evicted++;
+		end(slowest);
+	}
+	if (own)
+		own->owed = size;
+}
+
 /* Ends the one that has waited longest, where there are too many. */
 static void make_room(struct connections *all)
 {
@@ -184,15 +233,15 @@ void connections_add(struct connections *all, struct bufferevent *stream)
 void connections_set(
 	struct connections *all, const struct bufferevent *stream, enum connection_state state)
 {
-	for (size_t i = 0; i < all->count; i++) {
-		if (all->open[i]->stream != stream)
-			continue;
-		all->open[i]->state = state;
-		all->open[i]->since_ms = dashboard_mono_ms();
-		bufferevent_setwatermark(all->open[i]->stream, EV_READ, 0,
-			is_read(state) ? 0 : CONNECTION_INPUT_MAX);
+	struct connection *connection = find(all, stream);
+
+	if (!connection)
 		return;
-	}
+	connection->state = state;
+	connection->since_ms = dashboard_mono_ms();
+	connection->owed = 0;
+	bufferevent_setwatermark(
+		connection->stream, EV_READ, 0, is_read(state) ? 0 : CONNECTION_INPUT_MAX);
 }
 
 struct connections *connections_new(struct dashboard *dashboard, struct event_base *base)

@@ -9,6 +9,9 @@
  * read, the one that has done so for longest. One whose request is being answered, and a stream, is
  * left alone. Loop only.
  *
+ * Replies that nobody takes yet hold CONNECTIONS_OUTPUT_MAX in all. Where one more would not fit, those
+ * that go for longest are closed to make room for it.
+ *
  * What a client sends while it is not its turn stays with the kernel beyond CONNECTION_INPUT_MAX:
  * evhttp goes on reading while a reply or a stream goes, and keeps all of it, however much. A
  * request that is longer is none, and its connection is closed.
@@ -23,6 +26,8 @@ struct dashboard;
 struct event_base;
 
 #define CONNECTIONS_MAX 512
+#define CONNECTIONS_OUTPUT_MAX \
+	((size_t)64 << 20) /* octets of replies, in memory, that have not been taken */
 #define CONNECTION_INPUT_MAX \
 	(128 << 10) /* octets that are read ahead; a request has to fit, body and all */
 #define CONNECTION_REQUEST_MS 10000 /* for a request to come */
@@ -42,5 +47,8 @@ enum connection_state {
 	CONNECTION_WRITING, /* a reply goes */
 	CONNECTION_STREAMING,
 };
+/* A reply of this size is about to go there. */
+void connections_owe(
+	struct connections *connections, const struct bufferevent *stream, size_t size);
 void connections_set(struct connections *connections, const struct bufferevent *stream,
 	enum connection_state state);

@@ -67,8 +67,9 @@ void exchange_add_headers(struct evhttp_request *request)
 		add_header(request, every_reply[i].name, every_reply[i].value);
 }
 
-/* Sends data, or with HEAD says only how long it is. */
-static void send_body(struct evhttp_request *request, int status, const void *data, size_t size)
+/* Sends data, or with HEAD says only how long it is. What stays is not copied, however many ask. */
+static void send_body(
+	struct evhttp_request *request, int status, const void *data, size_t size, bool stays)
 {
 	struct evbuffer *body = evbuffer_new();
 	char length[24];
@@ -76,7 +77,10 @@ static void send_body(struct evhttp_request *request, int status, const void *da
 	snprintf(length, sizeof(length), "%zu", size);
 	if (status != 304)
 		add_header(request, "Content-Length", length);
-	if (body && evhttp_request_get_command(request) != EVHTTP_REQ_HEAD)
+	bool empty = !body || size == 0 || evhttp_request_get_command(request) == EVHTTP_REQ_HEAD;
+	if (!empty && stays)
+		evbuffer_add_reference(body, data, size, NULL, NULL);
+	else if (!empty)
 		evbuffer_add(body, data, size);
 	evhttp_send_reply(request, status, NULL, body);
 	if (body)
@@ -114,13 +118,13 @@ void exchange_send_asset(struct evhttp_request *request, const struct asset *ass
 	if (asset->gzip)
 		add_header(request, "Vary", "Accept-Encoding");
 	if (known && (strstr(known, tag) || strcmp(known, "*") == 0)) {
-		send_body(request, 304, "", 0);
+		send_body(request, 304, "", 0, true);
 		return;
 	}
 	if (gzip)
 		add_header(request, "Content-Encoding", "gzip");
 	send_body(request, 200, gzip ? asset->gzip : asset->data,
-		gzip ? asset->gzip_size : asset->size);
+		gzip ? asset->gzip_size : asset->size, true);
 }
 
 void exchange_send_problem(struct evhttp_request *request, int status, const char *words)
@@ -135,7 +139,7 @@ void exchange_send_problem(struct evhttp_request *request, int status, const cha
 	if (status == 503)
 		add_header(request, "Retry-After", "1");
 	send_body(request, status, reply.body.failed ? "" : reply.body.data,
-		reply.body.failed ? 0 : reply.body.length);
+		reply.body.failed ? 0 : reply.body.length, false);
 	strbuf_deinit(&reply.body);
 }
 
@@ -171,6 +175,11 @@ void exchange_free(struct exchange *exchange)
 	free(exchange);
 }
 
+size_t exchange_size(const struct exchange *exchange)
+{
+	return exchange->gzip ? exchange->gzip_size : exchange->reply.body.length;
+}
+
 void exchange_send(struct exchange *exchange)
 {
 	struct evhttp_request *request = exchange->http_request;
@@ -189,8 +198,6 @@ void exchange_send(struct exchange *exchange)
 	add_header(request, "Vary", "Accept-Encoding");
 	if (exchange->gzip)
 		add_header(request, "Content-Encoding", "gzip");
-	if (exchange->gzip)
-		send_body(request, reply->status, exchange->gzip, exchange->gzip_size);
-	else
-		send_body(request, reply->status, reply->body.data, reply->body.length);
+	send_body(request, reply->status, exchange->gzip ? exchange->gzip : reply->body.data,
+		exchange_size(exchange), false);
 }

@@ -43,6 +43,8 @@ void exchange_free(struct exchange *exchange); /* but for the evhttp_request */
 
 /* --- sending, in the loop --- */
 
+/* Octets of the body that goes. */
+size_t exchange_size(const struct exchange *exchange);
 /* The reply of the exchange. */
 void exchange_send(struct exchange *exchange);
 /* A file; HEAD, If-None-Match and gzip are seen to. */

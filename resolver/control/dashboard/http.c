@@ -136,7 +136,11 @@ static void refuse(struct http *http, struct evhttp_request *request, int status
 
 static void send_exchange(struct exchange *exchange)
 {
+	struct bufferevent *stream = stream_of(exchange->http_request);
+
 	count(exchange->http, exchange->http_request, exchange->reply.status);
+	if (stream)
+		connections_owe(exchange->http->connections, stream, exchange_size(exchange));
 	exchange_send(exchange);
 	exchange_free(exchange);
 }

@@ -106,6 +106,7 @@ DASHBOARD_TESTS =
 DASHBOARD_TESTS += tests/unit/test_access
 DASHBOARD_TESTS += tests/unit/test_changes
 DASHBOARD_TESTS += tests/unit/test_dashboard_commands
+DASHBOARD_TESTS += tests/unit/test_dashboard_connections
 DASHBOARD_TESTS += tests/unit/test_dashboard_live
 DASHBOARD_TESTS += tests/unit/test_dashboard_metrics
 DASHBOARD_TESTS += tests/unit/test_dashboard_pool
@@ -150,6 +151,9 @@ DASHBOARD_BED = tests/unit/dashboard_bed.c tests/unit/dashboard_bed.h $(REDIS_SE
 tests_unit_test_dashboard_commands_SOURCES = tests/unit/test_dashboard_commands.c $(DASHBOARD_BED)
 tests_unit_test_dashboard_commands_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_dashboard_commands_LDADD = $(CONTROL_TEST_LIBS)
+tests_unit_test_dashboard_connections_SOURCES = tests/unit/test_dashboard_connections.c
+tests_unit_test_dashboard_connections_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_dashboard_connections_LDADD = $(CONTROL_TEST_LIBS)
 tests_unit_test_dashboard_watch_SOURCES = tests/unit/test_dashboard_watch.c $(DASHBOARD_BED)
 tests_unit_test_dashboard_watch_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_dashboard_watch_LDFLAGS = -Wl,--wrap=cli_ask_silently
