@@ -66,10 +66,15 @@ const char *daemon_modes_time(int64_t when_s, char out[MODES_TIME_SIZE])
 
 const char *daemon_modes_who(const struct mode_change *change, char *out)
 {
+	size_t program = strcspn(change->via, "/");
+
 	out[0] = '\0';
 	daemon_modes_append(out, "uid %u", change->uid);
 	if (change->user[0])
 		daemon_modes_append(out, " (%s)", change->user);
+	if (change->via[0])
+		daemon_modes_append(out, " via %.*s from %s", (int)program, change->via,
+			change->via + program + (change->via[program] == '/'));
 	return out;
 }
 

@@ -6,7 +6,7 @@
 #include "resolver/daemon_modes.h"
 #include "resolver/mode_table.h"
 
-#define MODES_WORDS_SIZE 320
+#define MODES_WORDS_SIZE 448
 #define MODES_TIME_SIZE 32
 
 typedef uint8_t mode_rows[POLICY_GROUPS_MAX][POLICY_ZONES_MAX];

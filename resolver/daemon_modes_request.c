@@ -53,10 +53,12 @@ static void add_cell(
 		int used = snprintf(text, sizeof text, "%s %s %s %s until=%" PRId64, name, shown,
 			policy_mode_name(cell.mode), mode_origin_name(cell.origin),
 			until_s == INT64_MAX ? 0 : until_s);
-		if (cell.change)
+		const struct mode_change *change = cell.change;
+		if (change)
 			snprintf(text + used, sizeof text - (size_t)used,
-				" since=%" PRId64 " uid=%u user=%s", cell.change->since_s,
-				cell.change->uid, cell.change->user);
+				" since=%" PRId64 " uid=%u user=%s%s%s", change->since_s,
+				change->uid, change->user, change->via[0] ? " via=" : "",
+				change->via);
 	}
 	control_reply_add(reply, "cell", text);
 }
@@ -145,6 +147,7 @@ static bool read_wish(const struct daemon *daemon, struct control_reply *reply, 
 	out->change.since_s = now_s;
 	out->change.until_s = seconds ? now_s + seconds : 0;
 	out->change.uid = (unsigned)control_reply_uid(reply);
+	snprintf(out->change.via, sizeof out->change.via, "%s", control_reply_behalf(reply));
 	snprintf(out->change.user, sizeof out->change.user, "%s",
 		out->change.uid == 0           ? "root"
 		: out->change.uid == geteuid() ? daemon->modes->user
@@ -237,13 +240,13 @@ static bool is_same(const struct mode_change *a, const struct mode_change *b)
 				 a->until_s == b->until_s && a->uid == b->uid);
 }
 
-static void tell_command(struct daemon *daemon, const struct mode_change *change, const char *via,
+static void tell_command(struct daemon *daemon, const struct mode_change *change,
 	enum policy_mode before, enum policy_mode after, bool taken_back)
 {
 	char words[MODES_WORDS_SIZE], who[MODES_WORDS_SIZE], until[MODES_TIME_SIZE];
 
 	daemon_modes_describe(words, change->zone, change->group, before, after);
-	daemon_modes_append(words, " by %s%s", daemon_modes_who(change, who), via);
+	daemon_modes_append(words, " by %s", daemon_modes_who(change, who));
 	if (taken_back)
 		daemon_modes_append(words, ", as configured");
 	else if (change->until_s)
@@ -275,8 +278,7 @@ static void say_cell(struct daemon *daemon, struct control_reply *reply, const s
 		control_reply_add(reply, "changed", text);
 	}
 	if (before != after || kept || was)
-		tell_command(
-			daemon, &change, control_reply_via(reply), before, after, !kept);
+		tell_command(daemon, &change, before, after, !kept);
 }
 
 static void say_except(const struct daemon *daemon, struct control_reply *reply,

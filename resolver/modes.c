@@ -15,8 +15,9 @@
 
 #define FORM "teredown modes 1"
 #define EVERYBODY "*"
-#define LINE_SIZE 256
-#define FIELDS 7
+#define LINE_SIZE 512
+#define FIELDS_LEAST 7 /* without via, which only some changes have */
+#define FIELDS 8
 
 void modes_init(struct modes *modes)
 {
@@ -124,10 +125,11 @@ void modes_write(const struct modes *modes, struct strbuf *out)
 	strbuf_append_text(out, FORM "\n");
 	for (size_t i = 0; i < modes->count; i++) {
 		const struct mode_change *change = &modes->items[i];
-		strbuf_printf(out, "%s %s %s %" PRId64 " %" PRId64 " %u %s\n", change->zone,
+		strbuf_printf(out, "%s %s %s %" PRId64 " %" PRId64 " %u %s%s%s\n", change->zone,
 			change->group[0] ? change->group : EVERYBODY,
 			policy_mode_name(change->mode), change->since_s, change->until_s,
-			change->uid, change->user[0] ? change->user : EVERYBODY);
+			change->uid, change->user[0] ? change->user : EVERYBODY,
+			change->via[0] ? " " : "", change->via);
 	}
 	strbuf_printf(out, "end %zu\n", modes->count);
 }
@@ -162,6 +164,20 @@ static bool read_user(char *out, const char *text)
 	return true;
 }
 
+/* As the control socket takes it: a program, a slash, from where. */
+static bool read_via(char out[MODE_VIA_MAX], const char *text)
+{
+	size_t length = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				     ".:%_-/");
+	const char *slash = strchr(text, '/');
+
+	if (length >= MODE_VIA_MAX || text[length] || !slash || slash == text || !slash[1] ||
+		strchr(slash + 1, '/'))
+		return false;
+	memcpy(out, text, length + 1);
+	return true;
+}
+
 static bool read_number(int64_t *out, const char *text, int64_t max)
 {
 	char *end;
@@ -175,20 +191,19 @@ static bool read_number(int64_t *out, const char *text, int64_t max)
 static bool read_change(struct mode_change *out, char *line)
 {
 	char *fields[FIELDS], *at = line;
+	size_t count = 0;
 	int64_t uid;
 
-	for (size_t i = 0; i < FIELDS; i++) {
-		fields[i] = strsep(&at, " ");
-		if (!fields[i])
-			return false;
-	}
+	while (at && count < FIELDS)
+		fields[count++] = strsep(&at, " ");
 	*out = (struct mode_change){.mode = MODE_IGNORE};
-	if (at || !read_name(out->zone, sizeof(out->zone), fields[0], false) ||
+	if (at || count < FIELDS_LEAST || !read_name(out->zone, sizeof(out->zone), fields[0], false) ||
 		!read_name(out->group, sizeof(out->group), fields[1], true) ||
 		!policy_mode_from_text(&out->mode, fields[2]) ||
 		!read_number(&out->since_s, fields[3], INT64_MAX) ||
 		!read_number(&out->until_s, fields[4], INT64_MAX) ||
-		!read_number(&uid, fields[5], UINT32_MAX) || !read_user(out->user, fields[6]))
+		!read_number(&uid, fields[5], UINT32_MAX) || !read_user(out->user, fields[6]) ||
+		(count == FIELDS && !read_via(out->via, fields[7])))
 		return false;
 	out->uid = (unsigned)uid;
 	return true;

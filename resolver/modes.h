@@ -19,6 +19,7 @@
 /* One with and one without an end for each group and zone. */
 #define MODES_MAX (2 * POLICY_GROUPS_MAX * POLICY_ZONES_MAX)
 #define MODE_USER_MAX 33                                 /* a user's name with its NUL */
+#define MODE_VIA_MAX 130                                 /* "dashboard/192.0.2.1", with its NUL */
 #define MODE_FOR_MAX_S (INT64_C(366) * 86400) /* the longest time that can be asked for */
 
 struct mode_change {
@@ -30,6 +31,8 @@ struct mode_change {
 	unsigned uid;             /* of who changed it */
 	char user[MODE_USER_MAX]; /* his name; "" where it is not known, or has other than printable
 				     characters */
+	char via[MODE_VIA_MAX];   /* the program that asked on somebody's behalf, and the address from
+				     where: letters, digits and a few signs; "" none */
 };
 
 struct modes {
@@ -61,7 +64,7 @@ int64_t modes_next_end(const struct modes *modes);
 
 /* --- as text, for a file --- */
 
-#define MODES_TEXT_MAX (1 << 20) /* octets of such a file that are read */
+#define MODES_TEXT_MAX (2 << 20) /* octets of such a file that are read */
 
 void modes_write(const struct modes *modes, struct strbuf *out);
 

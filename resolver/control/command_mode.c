@@ -60,6 +60,7 @@ static bool has_key(const struct control_line *line, const char *key)
 struct cell {
 	char zone[PART_SIZE], group[PART_SIZE], mode[PART_SIZE], origin[PART_SIZE];
 	char uid[PART_SIZE], user[PART_SIZE]; /* of a command */
+	char via[2 * PART_SIZE + 2];          /* "dashboard/192.0.2.1"; "" it was typed */
 	int64_t until_ms, since_ms;           /* 0: none */
 };
 
@@ -74,6 +75,7 @@ static void read_cell(const char *text, struct cell *cell)
 	memcpy(cell->origin, parts[3], PART_SIZE);
 	find_value(text, "uid", cell->uid);
 	find_value(text, "user", cell->user);
+	attribute_word(text, "via", cell->via, sizeof(cell->via));
 	cell->until_ms = find_time_ms(text, "until");
 	cell->since_ms = find_time_ms(text, "since");
 }
@@ -92,15 +94,31 @@ static bool find_cell(
 	return false;
 }
 
-/* "command of root, until 2026-11-22 12:30:00" */
+/* Splits "dashboard/192.0.2.1" into the program and where it was asked from, which is returned. */
+static const char *split_via(const struct cell *cell, char program[PART_SIZE])
+{
+	size_t length = strcspn(cell->via, "/");
+
+	snprintf(program, PART_SIZE, "%.*s", (int)length, cell->via);
+	return cell->via + length + (cell->via[length] == '/');
+}
+
+/* "command of root at 2026-11-22 12:00:00, until 2026-11-22 12:30:00", or "dashboard from 192.0.2.1
+ * (root) at …": the user is then only whom the dashboard runs as. */
 static void append_origin(struct strbuf *out, const struct cell *cell)
 {
-	bool command = strcmp(cell->origin, "command") == 0;
+	bool command = strcmp(cell->origin, "command") == 0, via = command && cell->via[0];
+	const char *uid = cell->user[0] ? "" : "uid ";
+	const char *user = cell->user[0] ? cell->user : cell->uid;
+	char program[PART_SIZE];
+	const char *from = split_via(cell, program);
 
-	strbuf_append_text(out, cell->origin);
-	if (command)
-		strbuf_printf(out, " of %s%s at ", cell->user[0] ? "" : "uid ",
-			cell->user[0] ? cell->user : cell->uid);
+	if (via)
+		strbuf_printf(out, "%s from %s (%s%s) at ", program, from, uid, user);
+	else
+		strbuf_append_text(out, cell->origin);
+	if (command && !via)
+		strbuf_printf(out, " of %s%s at ", uid, user);
 	if (command)
 		output_time(out, cell->since_ms);
 	if (cell->until_ms) {
@@ -192,6 +210,8 @@ static void print_table(struct cli *cli, const struct control_answer *answer)
 
 static void json_cell(struct strbuf *out, const struct cell *cell)
 {
+	char program[PART_SIZE];
+
 	output_json_next(out);
 	strbuf_append_char(out, '{');
 	strbuf_json_text(out, "zone", cell->zone);
@@ -204,6 +224,9 @@ static void json_cell(struct strbuf *out, const struct cell *cell)
 		output_json_time(out, "since", cell->since_ms);
 		strbuf_json_u64(out, "uid", (uint64_t)strtoull(cell->uid, NULL, 10));
 		strbuf_json_text(out, "user", cell->user[0] ? cell->user : NULL);
+		const char *address = split_via(cell, program);
+		strbuf_json_text(out, "via", *program ? program : NULL);
+		strbuf_json_text(out, "address", *program ? address : NULL);
 	}
 	strbuf_append_char(out, '}');
 }

@@ -51,6 +51,7 @@ struct control_reply {
 	enum reply_state state;
 	uid_t uid;
 	char via[2 * VIA_PART_MAX + 16]; /* " via dashboard from 192.0.2.1" */
+	char behalf[CONTROL_VIA_MAX];    /* "dashboard/192.0.2.1" */
 	size_t line_length;
 	char line[CONTROL_LINE_MAX + 1]; /* room for the newline */
 	struct strbuf head;              /* "ok" or "error words" */
@@ -158,6 +159,7 @@ static bool take_via(struct control_reply *reply, const char *text)
 	if (length == 0 || length > VIA_PART_MAX || from[length])
 		return false;
 	snprintf(reply->via, sizeof(reply->via), " via %.*s from %s", (int)program, text, from);
+	snprintf(reply->behalf, sizeof(reply->behalf), "%s", text);
 	return true;
 }
 
@@ -455,6 +457,11 @@ uid_t control_reply_uid(const struct control_reply *reply)
 const char *control_reply_via(const struct control_reply *reply)
 {
 	return reply->via;
+}
+
+const char *control_reply_behalf(const struct control_reply *reply)
+{
+	return reply->behalf;
 }
 
 void control_reply_add(struct control_reply *reply, const char *key, const char *value)

@@ -38,6 +38,9 @@ uid_t control_reply_uid(const struct control_reply *reply); /* who asks */
 /* " via dashboard from 192.0.2.1" where the program that asks says so, else "". Letters, digits and a
  * few signs, as the uid's word. */
 const char *control_reply_via(const struct control_reply *reply);
+/* The same as it came: "dashboard/192.0.2.1". At most CONTROL_VIA_MAX octets with the NUL. */
+#define CONTROL_VIA_MAX 130
+const char *control_reply_behalf(const struct control_reply *reply);
 void control_reply_add(struct control_reply *reply, const char *key,
 	const char *value); /* tabs and newlines in value are escaped */
 void control_reply_add_u64(struct control_reply *reply, const char *key, uint64_t value);

@@ -149,6 +149,10 @@ def test_changes(site, board):
     assert reply.json()["until"] and reply.json()["changes"][0] == "teredo: watch -> block", reply.json()
     assert reply.json()["changes"][1].startswith("For all clients, until 2"), reply.json()
     assert harness.rcode_of(daemon.ask(TEREDO)) == "NXDOMAIN"
+    assert "dashboard from 127.0.0.1 (" in daemon.run("mode") and "command of" not in daemon.run("mode")
+    set_by = next(zone for zone in daemon.json("mode")["zones"] if zone["zone"] == "teredo")
+    assert (set_by["via"], set_by["address"]) == ("dashboard", "127.0.0.1")
+    assert next(zone for zone in board.get("policy")["zones"] if zone["zone"] == "teredo")["via"] == "dashboard/127.0.0.1"
     assert site.post("policy/mode", {"mode": "block", "zone": "teredo", "seconds": 3600}).json()["changed"] == []
     assert site.post("policy/reset", {}).json()["changed"] == [{"zone": "teredo", "from": "block", "to": "watch"}]
     assert harness.rcode_of(daemon.ask(TEREDO)) == "NOERROR"

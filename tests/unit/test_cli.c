@@ -494,7 +494,9 @@ static void add_modes(struct control_reply *reply)
 	control_reply_add(reply, "cell", "teredo * watch configuration until=0");
 	control_reply_add(reply, "cell",
 		"teredo gaming ignore command until=0 since=1700000000 uid=0 user=root");
-	control_reply_add(reply, "cell", "teredo kids watch zone until=0");
+	control_reply_add(reply, "cell",
+		"teredo kids block command until=0 since=1700000000 uid=0 user=root "
+		"via=dashboard/192.0.2.7");
 	control_reply_end(reply);
 }
 
@@ -655,12 +657,18 @@ static void test_modes(void **state)
 	CHECK(CLI_OK, "teredo          watch   24     configuration\nteredo  gaming  ignore", "", "-c",
 		config, "mode");
 	CHECK(CLI_OK, "command of root at 2023-11-1", "", "-c", config, "mode");
+	CHECK(CLI_OK, "dashboard from 192.0.2.7 (root) at 2023-11-1", "", "-c", config, "mode");
+	CHECK(CLI_OK, "\"uid\":0,\"user\":\"root\",\"via\":\"dashboard\",\"address\":\"192.0.2.7\"}",
+		"", "-c", config, "mode", "--json");
+	CHECK(CLI_OK, "\"uid\":0,\"user\":\"root\",\"via\":null,\"address\":null}", "", "-c",
+		config, "mode", "--json");
 	CHECK(CLI_OK, "Groups: gaming kids\n", "", "-c", config, "mode");
 	CHECK(CLI_OK,
 		"{\"zones\":[{\"zone\":\"teredo\",\"mode\":\"watch\",\"from\":\"configuration\","
 		"\"until\":null}],\"groups\":[{\"group\":\"gaming\",\"clients\":1,\"zones\":[{"
 		"\"zone\":\"teredo\",\"mode\":\"ignore\",\"from\":\"command\",\"until\":null,"
-		"\"since\":\"2023-11-14T22:13:20.000000Z\",\"uid\":0,\"user\":\"root\"}]},",
+		"\"since\":\"2023-11-14T22:13:20.000000Z\",\"uid\":0,\"user\":\"root\",\"via\":null,"
+		"\"address\":null}]},",
 		"", "-c", config, "mode", "--json");
 	CHECK(CLI_ERROR, "", "no zone named x; zones: teredo", "-c", config, "mode", "block",
 		"--zone", "x");

@@ -145,6 +145,37 @@ static void test_text(void **state)
 	modes_deinit(&again);
 }
 
+/* On whose behalf a program asked stands behind the rest, where there is somebody. */
+static void test_text_with_via(void **state)
+{
+	static const char lines[] = "teredown modes 1\n"
+				    "a * block 1 0 7 eve dashboard/2001:db8::1\n"
+				    "b * block 1 0 7 *\n"
+				    "end 2\n";
+	static const char *const bad[] = {"dashboard", "dashboard/", "/192.0.2.1", "a/b/c", "a/b c",
+		"a/\x1b[2J", ""};
+	struct modes modes;
+	struct strbuf text;
+	const char *why;
+	char line[96];
+
+	(void)state;
+	modes_init(&modes);
+	assert_int_equal(modes_read(&modes, lines, strlen(lines), &why), TD_OK);
+	assert_string_equal(modes_find(&modes, "a", "")->via, "dashboard/2001:db8::1");
+	assert_string_equal(modes_find(&modes, "b", "")->via, "");
+	strbuf_init(&text);
+	modes_write(&modes, &text);
+	assert_string_equal(text.data, lines);
+	strbuf_deinit(&text);
+	modes_deinit(&modes);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		snprintf(line, sizeof(line), "teredown modes 1\na * block 1 0 7 eve %s\nend 1\n",
+			bad[i]);
+		assert_int_equal(modes_read(&modes, line, strlen(line), &why), TD_MALFORMED);
+	}
+}
+
 /* Cut anywhere, or with any octet another, a file is either refused or means what a whole one may.
  */
 static void test_damaged_text(void **state)
@@ -385,6 +416,7 @@ int main(void)
 		cmocka_unit_test(test_one_with_an_end_covers),
 		cmocka_unit_test(test_bound),
 		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_text_with_via),
 		cmocka_unit_test(test_damaged_text),
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_file_that_cannot_be_written),

@@ -65,6 +65,7 @@ static enum td_error zone_json(
 	zone_mode_json(state, out);
 	output_json_time(out, "since", state->since_ms);
 	strbuf_json_text(out, "user", state->user);
+	strbuf_json_text(out, "via", state->via);
 	number_json(out, "rules", state->rules >= 0, (uint64_t)state->rules);
 	number_json(out, "hits", policy->fleet != NULL, totals.hits);
 	number_json(out, "clients", policy->fleet != NULL, totals.clients);
@@ -136,6 +137,7 @@ static void group_json(const struct policy *policy, const char *name, struct str
 		zone_mode_json(&cell->state, out);
 		output_json_time(out, "since", cell->state.since_ms);
 		strbuf_json_text(out, "user", cell->state.user);
+		strbuf_json_text(out, "via", cell->state.via);
 		strbuf_append_char(out, '}');
 	}
 	strbuf_append_text(out, "]}");

@@ -18,7 +18,7 @@
 #include "resolver/control/dashboard/api_command.h"
 #include "resolver/telemetry/redis/schema.h"
 
-#define PART_MAX 64
+#define PART_MAX 132 /* the longest is of via */
 #define EVERYTHING "*"
 
 static const char *keep(struct cli *cli, const char *text)
@@ -93,6 +93,7 @@ static bool read_cell(struct cli *cli, const char *text, struct zone_cell *out)
 			.mode = keep(cli, mode),
 			.from = keep(cli, from),
 			.user = keep_attribute(cli, text, "user"),
+			.via = keep_attribute(cli, text, "via"),
 			.until_ms = attribute_number(text, "until") * 1000,
 			.since_ms = attribute_number(text, "since") * 1000}};
 	return out->group && out->state.zone && out->state.mode && out->state.from;
@@ -125,6 +126,7 @@ static void take_cell(struct zones *zones, const struct zone_cell *cell)
 	zone->mode = cell->state.mode;
 	zone->from = cell->state.from;
 	zone->user = cell->state.user;
+	zone->via = cell->state.via;
 	zone->until_ms = cell->state.until_ms;
 	zone->since_ms = cell->state.since_ms;
 }

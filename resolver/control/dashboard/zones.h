@@ -17,6 +17,7 @@ struct zone_state {
 	const char *mode;           /* "watch", …, "always"; NULL unknown, and the next ones */
 	const char *from;           /* "configuration", "schedule", "command", "always", "zone" */
 	const char *user;           /* of a command; NULL none */
+	const char *via; /* of one that a program asked for: "dashboard/192.0.2.1"; NULL none */
 	const char *state;          /* "ok", "old", "empty", "unknown" */
 	int64_t until_ms, since_ms; /* 0 none */
 	int64_t rules;              /* -1 unknown */

@@ -34,7 +34,8 @@ const stateNodes = ({ words: [how, words], until }) => [element('p', { class: `l
 function originCell(row) {
 	if (row.from !== 'command')
 		return row.from;
-	return ['command of ', name(row.user || 'an unknown user'), row.since ? [', ', when(row.since)] : null];
+	const [program, ...from] = (row.via || '').split('/');
+	return [row.via ? [name(program), ' from ', name(from.join('/'))] : ['command of ', name(row.user || 'an unknown user')], row.since ? [', ', when(row.since)] : null];
 }
 
 function sourceCell(row) {
