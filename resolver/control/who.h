@@ -217,6 +217,12 @@ void who_append_pairs_json(struct who *who, const struct reader_pairs *pairs,
 void who_append_ranks_json(
 	struct who *who, const char *key, const char *member, const struct reader_ranks *ranks);
 void who_append_words_json(struct who *who, const char *key, const struct who_list *words);
+/* "totals":{…}: how many rows there are in lists of which at most who->limit are given. */
+struct who_total {
+	const char *list;
+	size_t rows;
+};
+void who_append_totals_json(struct who *who, const struct who_total *totals, size_t count);
 /* Sets often and seldom from the pairs' periods, or where there are none from the retries'. */
 void who_set_periods(struct who_facts *facts, const struct reader_pairs *pairs,
 	const struct who_retries *retries);

@@ -274,6 +274,10 @@ static void address_text(struct who *who, const struct address_view *view)
 
 static void address_json(struct who *who, const struct address_view *view)
 {
+	const struct who_total totals[] = {{"clients", view->facts.hosts.count},
+		{"names", view->facts.names.count}, {"drops", view->drops.count},
+		{"history", view->history.count}, {"pairs", view->pairs.count}};
+
 	known_describe_json(&who->address, &who->cli->out);
 	who_append_story_json(who, &view->facts);
 	who_append_words_json(who, "clients", &view->facts.hosts);
@@ -283,6 +287,7 @@ static void address_json(struct who *who, const struct address_view *view)
 	who_append_logs_json(who, &view->facts, &view->series, &view->drops);
 	who_append_history_json(who, &view->history);
 	who_append_hosts_json(who, &view->hosts);
+	who_append_totals_json(who, totals, sizeof(totals) / sizeof(totals[0]));
 	who_append_pairs_json(who, &view->pairs, &view->retries);
 }
 

@@ -291,6 +291,9 @@ static void client_json(struct who *who, const struct client_view *view)
 {
 	struct strbuf *out = &who->cli->out;
 	const struct who_series none = {.count = 0}; /* other clients go there, too */
+	const struct who_total totals[] = {{"names", view->names.count},
+		{"watched_names", view->facts.names.count}, {"drops", view->drops.count},
+		{"history", view->history.count}, {"pairs", view->pairs.count}};
 
 	strbuf_json_text(out, "client", view->client);
 	const char *called = reader_field_text(&view->fields, "name");
@@ -328,6 +331,7 @@ static void client_json(struct who *who, const struct client_view *view)
 	who_append_history_json(who, &view->history);
 	who_append_hosts_json(who, &view->hosts);
 	who_append_ranks_json(who, "names", "name", &view->names);
+	who_append_totals_json(who, totals, sizeof(totals) / sizeof(totals[0]));
 	who_append_pairs_json(who, &view->pairs, &view->retries);
 }
 

@@ -242,6 +242,9 @@ static void name_text(struct who *who, const struct name_view *view)
 static void name_json(struct who *who, const struct name_view *view)
 {
 	const char *what = known_name(who->name);
+	const struct who_total totals[] = {{"clients", view->clients.count},
+		{"drops", view->drops.count}, {"history", view->history.count},
+		{"pairs", view->pairs.count}};
 
 	strbuf_json_text(&who->cli->out, "name", who->name);
 	strbuf_json_text(&who->cli->out, "known_name", what);
@@ -254,6 +257,7 @@ static void name_json(struct who *who, const struct name_view *view)
 	who_append_logs_json(who, &view->facts, &view->series, &view->drops);
 	who_append_history_json(who, &view->history);
 	who_append_hosts_json(who, &view->hosts);
+	who_append_totals_json(who, totals, sizeof(totals) / sizeof(totals[0]));
 	who_append_pairs_json(who, &view->pairs, &view->retries);
 }
 

@@ -135,6 +135,10 @@ enum td_error who_list_join(
 	struct arena *arena, struct who_list *list, const struct who_list *more)
 {
 	size_t count = list->count + more->count;
+
+	list->cut = list->cut || more->cut;
+	if (more->count == 0)
+		return TD_OK;
 	struct ranked *rows = arena_alloc(arena, (count + 1) * sizeof(*rows));
 
 	if (!rows)
@@ -144,7 +148,6 @@ enum td_error who_list_join(
 		rows[i] = (struct ranked){list->words[i], (uint64_t)(2 * count - i) << 20};
 	for (size_t i = 0; i < more->count; i++)
 		rows[list->count + i] = (struct ranked){more->words[i], count - i};
-	list->cut = list->cut || more->cut;
 	return list_ranked(arena, rows, count, list);
 }
 
@@ -331,6 +334,17 @@ void who_append_words_json(struct who *who, const char *key, const struct who_li
 		strbuf_json_string(&who->cli->out, words->words[i], strlen(words->words[i]));
 	}
 	strbuf_append_char(&who->cli->out, ']');
+}
+
+void who_append_totals_json(struct who *who, const struct who_total *totals, size_t count)
+{
+	struct strbuf *out = &who->cli->out;
+
+	strbuf_json_key(out, "totals");
+	strbuf_append_char(out, '{');
+	for (size_t i = 0; i < count; i++)
+		strbuf_json_u64(out, totals[i].list, totals[i].rows);
+	strbuf_append_char(out, '}');
 }
 
 void who_append_ranks(

@@ -4,7 +4,9 @@
 Every tenth client has a host name, every twentieth asks for a tunnel, all of them are in some hours of the last week.
 """
 
+import json
 import random
+import time
 
 import harness
 from batches import Batches
@@ -12,6 +14,8 @@ from batches import Batches
 HOURS = 168
 TUNNEL = "teredo.ipv6.microsoft.com."
 SERVER = "65.55.158.118"
+BUSY = "198.51.100.80"
+BUSY_NAMES = ["win%d.ipv6.microsoft.com." % number for number in range(5)]
 
 
 def client_of(number):
@@ -71,6 +75,28 @@ class BigSite:
                 batches.rule("teredo", TUNNEL, 40), batches.told(client, SERVER), batches.pair(SERVER, client, TUNNEL, 40),
                 batches.timeline(SERVER, 40), batches.line("x", '{"client":"%s","query":"%s"}' % (client, TUNNEL)))
 
+    def add_busy(self, pairs, hour_rows=0, entries=0):
+        """BUSY was told to so many (client, name); as many rows of watched names in each hour, and transactions in the stream, are of them."""
+        asked = [(client_of(number % self.clients), BUSY_NAMES[(number + number // self.clients) % 5]) for number in range(pairs)]
+        for number, (client, name) in enumerate(asked):
+            self.put(self.batches.pair(BUSY, client, name, 1 + number % 997, owner="t.nsatc.net.", ms=self.batches.now_ms - number))
+        self.put(self.batches.timeline(BUSY, pairs))
+        for number in range(entries):
+            client, name = asked[number * 7 % pairs]
+            self.put(self.batches.line("x", self.transaction(client, name, self.batches.now_s - entries + number)))
+        self.flush()
+        for hour in range(self.batches.hour - HOURS, self.batches.hour + 1) if hour_rows else ():
+            key = "teredown:{%s}:hour:%s:watched-names" % (self.batches.resolver, time.strftime("%Y%m%d%H", time.gmtime(hour * 3600)))
+            self.store.zadd(key, {"%s %s" % asked[(hour + number * 13) % pairs]: 1 + number % 9 for number in range(hour_rows)})
+        return self.end_lease()
+
+    def transaction(self, client, name, at_s):
+        """As the daemon writes it."""
+        chain = [{"name": name, "type": "CNAME", "ttl": 60, "data": "t.nsatc.net."}, {"name": "t.nsatc.net.", "type": "A", "ttl": 60, "data": BUSY}]
+        return json.dumps({"ts": time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime(at_s)), "resolver": self.batches.resolver, "txn": 1, "client": client,
+            "port": 53124, "id": 52011, "proto": "udp", "query": name, "type": "A", "rcode": "NOERROR", "action": "watch", "policy": "teredo", "rule": name,
+            "source": "upstream", "upstream": "192.0.2.53:53", "duration_us": 1234, "addresses": [BUSY], "answers": chain}, separators=(",", ":"))
+
     def fill(self):
         self.add_hours()
         for number in range(self.clients):
@@ -79,6 +105,9 @@ class BigSite:
             self.put(self.batches.top(name_of(number), self.random.randrange(1, 50)))
         self.flush()
         self.store.sadd("teredown:resolvers", self.batches.resolver)
-        # A batch holds the lease for a while; the daemon beside the dashboard is not to wait for it.
+        return self.end_lease()
+
+    def end_lease(self):
+        """A batch holds the lease for a while; the daemon beside the dashboard is not to wait for it."""
         self.store.hdel("teredown:{%s}:meta" % self.batches.resolver, "lease_instance", "lease_boot", "lease_until")
         return self

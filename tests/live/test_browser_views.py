@@ -226,6 +226,25 @@ def test_address_and_its_chart(browser, site):
     assert title in ("Time (Asia/Calcutta, GMT+5:30)", "Time (Asia/Kolkata, GMT+5:30)", "Time (Asia/Calcutta, IST)")
 
 
+def test_many_pairs(browser, site):
+    """The first rows are read, and it is said how many there are; who searches, sorts or turns pages beyond them finds every one."""
+    now_ms = int(time.time() * 1000)
+    pairs = {"127.1.%d.%d teredo.ipv6.microsoft.com." % divmod(number, 256): "%d %d %d " % (now_ms, now_ms, 1000 - number) for number in range(450)}
+    site.redis.client().hset("teredown:{%s}:pair:198.51.100.80" % harness.RESOLVER, mapping=pairs)
+    foot, asked = "[data-part=pairs0] .table-foot", """return performance.getEntriesByType('resource').map((one) => one.name)
+        .filter((one) => one.includes('/who?')).map((one) => new URL(one).searchParams.get('limit'))"""
+    browser.look().open(site.url + "/address/198.51.100.80").wait(foot, "1 to 50, 450 pairs")
+    browser.click(foot + " button", "Next").wait(foot, "51 to 100, 450 pairs")
+    assert set(browser.script(asked)) == {"200"}, "pages of what is here are turned without another reading"
+    browser.wait("[data-part=pairs0] input").send_keys("127.1.1.193")
+    browser.wait(foot, "1 of 450 pairs")
+    assert browser.texts("[data-part=pairs0] tbody tr")[0].split()[0] == "127.1.1.193"
+    assert None in browser.script(asked)
+    browser.open(site.url + "/address/198.51.100.80").wait(foot, "1 to 50, 450 pairs")
+    browser.click("[data-part=pairs0] th button", "Times").wait("[data-part=pairs0] tbody tr", "127.1.1.193")
+    assert "450 pairs" in browser.text(foot)
+
+
 def test_without_the_library(browser, site):
     """Chart.js is not there: the numbers are, and a sentence says why."""
     browser.command("Network.enable")

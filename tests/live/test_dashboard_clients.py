@@ -23,7 +23,7 @@ class Place:
         self.store = self.server.client()
         self.store.config_set("appendfsync", "no")
         harness.before_the_hour_turns(45)
-        self.site = big_site.BigSite(self.store, clients, NAMES_EACH * clients).fill()
+        self.site = big_site.BigSite(self.store, clients, NAMES_EACH * clients).fill().add_busy(clients + clients // 2, hour_rows=20, entries=100)
         self.other = big_site.BigSite(self.store, 50, 50, resolver="far", seed=2).fill()
         self.nsd = harness.Nsd(self.folder.path, "$ORIGIN .\n@ 60 SOA a. b. 1 2 3 4 5\n@ 60 NS a.\na. 60 A 192.0.2.1\n"
             "%s 60 A %s\n" % (big_site.TUNNEL, big_site.SERVER)).start()
@@ -53,6 +53,7 @@ def test_what_was_written():
         every_client_once(place)
         like_the_command(place)
         one_client(place)
+        many_pairs(place)
         hours(place)
 
 
@@ -62,6 +63,22 @@ def test_what_happens():
         forgotten(place)
         daemon_restarts(place)
         redis_goes(place)
+
+
+def many_pairs(place):
+    """The first rows are those of the whole answer, and what is left out is said; the command has the same."""
+    ask = "who?q=" + big_site.BUSY
+    (whole,), (part,) = place.board.get(ask)["views"], place.board.get(ask + "&limit=10")["views"]
+    assert len({(row["client"], row["name"]) for row in whole["pairs"]}) == len(whole["pairs"]) == 1500 and not whole["cut"] and part["cut"]
+    assert [row["count"] for row in whole["pairs"]] == sorted((1 + number % 997 for number in range(1500)), reverse=True)
+    for one in ("pairs", "clients", "names"):
+        assert part[one] == whole[one][:10], one
+    assert whole["totals"] == part["totals"] == {"clients": 1000, "names": 5, "drops": 0, "history": 0, "pairs": 1500}
+    for one in ("count", "first", "last", "summary", "hosts", "policy"):
+        assert part[one] == whole[one], one
+    command, = place.daemon.json("who", big_site.BUSY, "-n", "10")["views"]
+    assert command["pairs"] == part["pairs"] and command["totals"] == part["totals"]
+    assert len(place.daemon.json("who", big_site.BUSY)["views"][0]["pairs"]) == 1500
 
 
 def every_client_once(place):

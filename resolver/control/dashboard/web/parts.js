@@ -41,10 +41,10 @@ export class Parts {
 	table(key, heading, rows, options) {
 		const part = this.parts.get(key);
 		part.section.hidden = !rows.length && !options.empty;
-		if (!this.isNew(part, rows))
+		if (!this.isNew(part, [rows, options.total]))
 			return;
 		if (part.table)
-			return part.table.refresh(rows);
+			return part.table.refresh(rows, options.total);
 		part.table = table({ caption: heading, signal: this.signal, ...options, columns: options.columns.map(oneNode), rows });
 		this.head(part, heading).append(part.table.node);
 	}

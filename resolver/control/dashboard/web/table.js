@@ -4,6 +4,9 @@
  * page at a time (fetch; sorted and searched by the server), so that ten thousand clients cost what one page costs. What is
  * chosen stands in the page's address, so Back and a copied link show the same rows.
  *
+ * Of many rows those that stand first may be given before the others (total, more): they are shown at once, and who sorts, searches or
+ * pages further has the rest fetched first, since an order or a search among some of the rows would be wrong.
+ *
  * Headers that sort are buttons (aria-sort says how); the arrow keys walk through the rows' links; on a narrow page each row
  * becomes a block of labels and values (app.css, by the cells' data-label).
  */
@@ -44,12 +47,14 @@ const firstOrder = (column) => column.first || (column.number ? 'desc' : 'asc');
  *   caption  what the table is, for all; hidden: 'unseen' with captionClass
  *   columns  [{key, label, cell(row) → node or text, value(row) (for sorting here; default row[key]), number, sort: false, first: 'desc', head (is the row's name)}]
  *   fetch    async ({sort, order, search, offset, limit}, signal) → {rows, matching, total}
+ *   total    rows there are, if those given are only the first in the order sort/order
+ *   more     () → a promise: asks for all rows, which come by refresh()
  *   search   label of the search field; none: no field
  *   unit     what is counted below it: ['client', 'clients'], or one text for all numbers
  *   empty    () → a face, for no rows at all
  *   tight    few short columns: rows stay rows on a narrow page
  *   query    prefix of what stands in the page's address; none: not kept there
- * Returns {node, refresh(rows)}.
+ * Returns {node, refresh(rows, total)}.
  */
 export function table(options) {
 	const { columns, signal } = options;
@@ -62,7 +67,7 @@ export function table(options) {
 	const place = element('div', { class: 'table-place' });
 	const field = options.search ? searchField() : null;
 	const node = element('div', { class: 'table-box' }, field ? element('div', { class: 'table-head' }, field) : null, place, foot);
-	let rows = options.rows || [], shown = null, shownAt = 0, asked = 0, waiting = null;
+	let rows = options.rows || [], total = options.total || 0, shown = null, shownAt = 0, asked = 0, waiting = null, wanting = null;
 
 	function searchField() {
 		return element('input', {
@@ -144,9 +149,29 @@ export function table(options) {
 		place.prepend(staleLine(problem, shownAt, update));
 	}
 
+	/* What is chosen cannot be told from the rows that are here. */
+	function isBeyond() {
+		const usual = state.sort === options.sort && state.order === options.order && !state.search;
+		return options.more && rows.length < total && (!usual || state.offset + limit > rows.length);
+	}
+
+	/* The rows come by refresh(). */
+	function readMore() {
+		fill(foot, element('span', { class: 'muted', role: 'status' }, `Loading all ${count(total)} ${unitOf(total)} …`));
+		wanting ??= options.more().finally(() => { wanting = null; });
+		return wanting;
+	}
+
+	function drawGiven() {
+		const page = select(rows, columns, state, limit);
+		if (!state.search && total > page.total)
+			page.matching = page.total = total;
+		draw(page);
+	}
+
 	async function update() {
 		if (!options.fetch)
-			return draw(select(rows, columns, state, limit));
+			return isBeyond() ? readMore() : drawGiven();
 		const mine = ++asked;
 		const late = shown ? null : setTimeout(() => fill(place, loading()), 150);
 		try {
@@ -179,7 +204,12 @@ export function table(options) {
 	drawHead();
 	signal?.addEventListener('abort', () => clearTimeout(waiting));
 	const ready = update();
-	return { node, ready, refresh: (newRows) => { rows = newRows || rows; return isMarked(body) ? ready : update(); } };
+	return { node, ready, refresh: (newRows, newTotal) => {
+		const few = isBeyond();
+		rows = newRows || rows;
+		total = newTotal || 0;
+		return isMarked(body) && !few ? ready : update();
+	} };
 }
 
 function readState({ query, sort, order, columns }) {

@@ -16,6 +16,7 @@ import { storyChart } from './story-chart.js';
 
 const EVERY_MS = 2000;
 const CHART_MS = 20000;
+const FIRST = 200; // rows of a list that are read at first; thousands are read when somebody looks through them
 const TIMES = { '1d': 'a day', '3d': 'three days', '7d': 'seven days', '31d': 'a month' };
 
 export const title = ([what]) => what || 'What is behind an address?';
@@ -30,7 +31,7 @@ const nameCell = (key) => (row) => row[key] ? nameLink(row[key]) : none;
 /* --- tables --- */
 
 function every(row) {
-	const approximate = { times: '', hours: '~', average: 'avg ' }[row.period_of];
+	const approximate = { times: '', hours: '~', mean: 'avg ' }[row.period_of];
 	return row.period_ms ? `${approximate ?? '~'}${span(Math.round(row.period_ms / 1000) * 1000)}` : none;
 }
 
@@ -78,10 +79,11 @@ function summaryNodes(view) {
 	];
 }
 
-function logLines({ read, recording, dropped }) {
+function logLines({ read, recording, dropped, beyond, what }) {
 	const lines = Object.entries(read || {}).filter(([, one]) => one.files).map(([kind, one]) => element('li', {}, `${plural(one.files, 'log')} of ${kind}, lines from `,
 		when(one.first, 'moment'), ' to ', when(one.last, 'moment')));
 	return element('ul', { class: 'muted plain' }, element('li', {}, 'Recording since ', when(recording, 'moment'), '.'),
+		beyond ? element('li', {}, `${plural(beyond, 'row')} beyond those in the tables: `, command(`teredown who ${what} --json`)) : null,
 		dropped ? element('li', {}, `${plural(dropped, 'record')} had to be dropped in that time: counts may be too low.`) : null,
 		lines.length ? lines : element('li', {}, 'No log of a firewall or proxy was read. To see drops beside the lookups: ', command('teredown ingest /var/log/firewall.log')));
 }
@@ -90,22 +92,24 @@ function logLines({ read, recording, dropped }) {
 
 const PARTS = ['summary', 'policy', 'pairs', 'asked', 'names', 'clients', 'hits', 'logs', 'drops', 'history', 'hosts'];
 
-function drawView(parts, view, at, done, policy) {
+/* more() has the lists read whole; null: they are. */
+function drawView(parts, view, at, { done, policy, more }) {
 	const hosts = view.hosts || {}, logs = view.logs || {};
 	const hosted = (rows) => (rows || []).map((row) => ({ ...row, host: hosts[row.client]?.host }));
 	const key = (part) => `${part}${at}`;
+	const part = (name) => more ? { total: view.totals?.[name], more } : {};
 	const rules = view.policy || [], zones = [...new Set(rules.filter((row) => row.zone).map((row) => row.zone))];
 	parts.show(key('summary'), null, { ...view, policy: null, logs: null, pairs: null }, () => summaryNodes(view));
 	parts.show(key('policy'), 'What applies now', rules.length ? { rules, zones: policy?.zones.map((zone) => [zone.zone, zone.mode, zone.until]) } : null,
 		() => [policyTable(rules), policy ? zones.slice(0, 4).map((zone) => [zones.length > 1 ? element('p', {}, zoneLink(zone), ':') : null, modeButtons(policy, zone, done)]) : null]);
-	parts.table(key('pairs'), view.kind === 'client' ? 'What it was told' : 'Who was told it', hosted(view.pairs), { columns: PAIRS.filter((one) => one.key !== view.kind), sort: 'count', order: 'desc', unit: ['pair', 'pairs'], search: 'Search', page: 50 });
+	parts.table(key('pairs'), view.kind === 'client' ? 'What it was told' : 'Who was told it', hosted(view.pairs), { columns: PAIRS.filter((one) => one.key !== view.kind), sort: 'count', order: 'desc', unit: ['pair', 'pairs'], search: 'Search', page: 50, ...part('pairs') });
 	parts.table(key('asked'), 'Names that were asked, whatever was answered', view.asked || [], { columns: ASKED, sort: 'queries', order: 'desc', unit: ['name', 'names'] });
-	parts.table(key('names'), 'Names it asked', view.kind === 'client' ? view.names || [] : [], { columns: NAMES, sort: 'queries', order: 'desc', unit: ['name', 'names'], page: 20 });
-	parts.table(key('clients'), 'Who asked', (view.clients || []).some((one) => one.client) ? hosted(view.clients) : [], { columns: CLIENTS, sort: 'queries', order: 'desc', unit: ['client', 'clients'], page: 50 });
+	parts.table(key('names'), 'Names it asked', view.kind === 'client' ? view.names || [] : [], { columns: NAMES, sort: 'queries', order: 'desc', unit: ['name', 'names'], page: 20, ...part('names') });
+	parts.table(key('clients'), 'Who asked', (view.clients || []).some((one) => one.client) ? hosted(view.clients) : [], { columns: CLIENTS, sort: 'queries', order: 'desc', unit: ['client', 'clients'], page: 50, ...part('clients') });
 	parts.table(key('hits'), 'Zones', view.hits || [], { columns: HITS, sort: 'hits', order: 'desc', unit: ['zone', 'zones'] });
 	parts.table(key('logs'), 'Logs beside the lookups', logs.addresses || [], { columns: LOGS, sort: 'firewall_drop', order: 'desc', unit: ['address', 'addresses'] });
-	parts.table(key('drops'), 'Packets that firewalls dropped, in whole hours', hosted(logs.drops), { columns: DROPS.filter((one) => one.key !== view.kind), sort: 'packets', order: 'desc', unit: ['row', 'rows'], page: 50 });
-	parts.table(key('history'), 'What logs of other DNS servers say', hosted(view.history), { columns: HISTORY.filter((one) => one.key !== view.kind), sort: 'count', order: 'desc', unit: ['row', 'rows'], page: 50 });
+	parts.table(key('drops'), 'Packets that firewalls dropped, in whole hours', hosted(logs.drops), { columns: DROPS.filter((one) => one.key !== view.kind), sort: 'packets', order: 'desc', unit: ['row', 'rows'], page: 50, ...part('drops') });
+	parts.table(key('history'), 'What logs of other DNS servers say', hosted(view.history), { columns: HISTORY.filter((one) => one.key !== view.kind), sort: null, order: null, unit: ['row', 'rows'], page: 50, ...part('history') });
 	parts.table(key('hosts'), 'What is known of these hosts', Object.entries(hosts).map(([one, host]) => ({ client: one, ...host })).filter((one) => one.eventlog || one.remediated),
 		{ columns: HOSTS, sort: 'client', order: 'asc', unit: ['host', 'hosts'], page: 50 });
 }
@@ -154,39 +158,50 @@ function chartPart(body, what, signal) {
 	};
 }
 
-async function load(what, signal) {
+async function load(what, limit, signal) {
 	const nothing = (problem) => {
 		if (problem.status !== 404)
 			throw problem;
 		return { views: [], words: problem.message };
 	};
-	const [who, policy] = await Promise.all([get('who', { q: what }, signal).catch(nothing), get('policy', {}, signal).catch(() => null)]);
-	return { who, policy };
+	const [who, policy] = await Promise.all([get('who', { q: what, limit }, signal).catch(nothing), get('policy', {}, signal).catch(() => null)]);
+	return { who, policy, isWhole: !limit };
 }
 
 const nothingKnown = ({ who }) => who.views.length ? null : empty(who.words.charAt(0).toUpperCase() + who.words.slice(1),
 	'Was it asked for before this resolver was recording, or elsewhere? Logs of firewalls, proxies and other DNS servers can be read in: ', command('teredown ingest FILE'),
 	'. What firewalls drop most: ', element('a', { href: '/address' }, 'destinations'), '.');
 
+/* Rows that do not fit into an answer. */
+const beyond = ({ views }) => views.reduce((sum, view) => sum + Math.max(0, (view.totals?.pairs || 0) - view.pairs.length), 0);
+
 async function showWord(root, what, { signal, policyChanged }) {
-	let page = null, end = null;
+	let page = null, end = null, wanted = FIRST, hasWhole = false;
 	const place = element('div');
+	/* A reading of the first rows may be on its way. */
+	const more = async () => {
+		wanted = null;
+		await page.refresh();
+		if (!hasWhole && !signal.aborted)
+			await page.refresh();
+	};
 	const done = notices(place, () => {
 		page?.refresh();
 		policyChanged();
 	});
-	function draw(parts, { who, policy }) {
-		who.views.forEach((view, at) => drawView(parts, view, at, done, policy));
+	function draw(parts, { who, policy, isWhole }) {
+		hasWhole = isWhole;
+		who.views.forEach((view, at) => drawView(parts, view, at, { done, policy, more: isWhole ? null : more }));
 		parts.once('chart', 'Hour by hour', (body) => {
 			end = chartPart(body, what, signal);
 		});
 		const { read } = who.views[0].logs || {};
-		parts.show('about', 'What this rests on', { read, recording: who.recording_since, dropped: who.dropped }, logLines);
+		parts.show('about', 'What this rests on', { read, recording: who.recording_since, dropped: who.dropped, beyond: isWhole ? beyond(who) : 0, what }, logLines);
 	}
 	root.append(place);
 	const [first, ...others] = PARTS.map((part) => `${part}0`);
 	page = await partsPage(root, [first, 'chart', ...others, ...[1, 2].flatMap((at) => PARTS.map((part) => `${part}${at}`)), 'about'],
-		{ load: () => load(what, signal), draw, every: EVERY_MS, empty: nothingKnown }, signal);
+		{ load: () => load(what, wanted, signal), draw, every: EVERY_MS, empty: nothingKnown }, signal);
 	return () => end?.();
 }
 

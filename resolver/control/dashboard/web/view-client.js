@@ -86,7 +86,7 @@ const optional = (promise) => promise.catch((problem) => {
 });
 
 async function load(client, signal) {
-	const [one, who] = await Promise.all([get(`clients/${encodeURIComponent(client)}`, { names: NAMES }, signal), optional(get('who', { q: client }, signal))]);
+	const [one, who] = await Promise.all([get(`clients/${encodeURIComponent(client)}`, { names: NAMES }, signal), optional(get('who', { q: client, limit: 1 }, signal))]);
 	const marked = who?.views?.[0]?.hosts?.[client]?.remediated;
 	return { client: one, who, verify: marked ? await optional(get('verify', { client }, signal)) : null };
 }
