@@ -123,36 +123,76 @@ static bool json_plain(unsigned char c)
 	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
 
-static void append_escape(struct strbuf *buf, unsigned char c)
+#define ESCAPE_SIZE 6
+
+static char *put_escaped(char *out, unsigned char c)
 {
 	static const char hex[] = "0123456789abcdef";
-	char escape[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
-	strbuf_append(buf, escape, sizeof(escape));
+	const char escape[ESCAPE_SIZE] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+
+	memcpy(out, escape, sizeof(escape));
+	return out + sizeof(escape);
+}
+
+static size_t plain_length(const char *text, size_t size)
+{
+	size_t plain = 0;
+
+	while (plain < size && json_plain((unsigned char)text[plain]))
+		plain++;
+	return plain;
+}
+
+/* Text in quotes, of which the first `plain` bytes need no escape. Room for it is the caller's. */
+static char *put_quoted(char *out, const char *text, size_t size, size_t plain)
+{
+	*out++ = '"';
+	if (plain)
+		memcpy(out, text, plain);
+	out += plain;
+	for (size_t i = plain; i < size; i++) {
+		if (json_plain((unsigned char)text[i]))
+			*out++ = text[i];
+		else
+			out = put_escaped(out, (unsigned char)text[i]);
+	}
+	*out++ = '"';
+	return out;
+}
+
+/* Room for a text with its quotes and two bytes more, taken at once: an answer of the dashboard has
+ * a hundred thousand of them. */
+static char *reserve_quoted(struct strbuf *buf, size_t size, size_t plain)
+{
+	if (size > SIZE_MAX / (2 * ESCAPE_SIZE)) {
+		buf->failed = true;
+		return NULL;
+	}
+	return strbuf_reserve(buf, plain + ESCAPE_SIZE * (size - plain) + 4);
 }
 
 void strbuf_json_string(struct strbuf *buf, const char *text, size_t size)
 {
-	strbuf_append_char(buf, '"');
-	size_t done = 0;
-	while (done < size) {
-		size_t plain = done;
-		while (plain < size && json_plain((unsigned char)text[plain]))
-			plain++;
-		strbuf_append(buf, text + done, plain - done);
-		if (plain < size)
-			append_escape(buf, (unsigned char)text[plain++]);
-		done = plain;
-	}
-	strbuf_append_char(buf, '"');
+	size_t plain = plain_length(text, size);
+	char *out = reserve_quoted(buf, size, plain);
+
+	if (out)
+		strbuf_commit(buf, put_quoted(out, text, size, plain));
 }
 
 void strbuf_json_key(struct strbuf *buf, const char *key)
 {
 	char last = buf->length ? buf->data[buf->length - 1] : '{';
+	size_t size = strlen(key), plain = plain_length(key, size);
+	char *out = reserve_quoted(buf, size, plain);
+
+	if (!out)
+		return;
 	if (last != '{' && last != '[')
-		strbuf_append_char(buf, ',');
-	strbuf_json_string(buf, key, strlen(key));
-	strbuf_append_char(buf, ':');
+		*out++ = ',';
+	out = put_quoted(out, key, size, plain);
+	*out++ = ':';
+	strbuf_commit(buf, out);
 }
 
 void strbuf_json_text(struct strbuf *buf, const char *key, const char *text)

@@ -32,6 +32,7 @@ struct fleet {
 	size_t beyond;
 	bool whole; /* all resolvers were asked for, even if there is only one */
 	struct hour_cache *hours; /* hour_cache.h, of who keeps the fleet open; NULL: none */
+	struct sample_cache *samples; /* samples.h, the same */
 	char words[READER_WORDS_MAX];
 };
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * An hour is one block of memory: its rows, and their texts behind them. Blocks never change; a
- * thread that walks over one holds a reference and no lock, and the one that drops the last
- * reference frees it. Blocks of hours that could have half of a batch in them (the figures of the
+ * An hour is a block of rows. Most of its members stand in other hours as well: each text is kept
+ * once for all of them, with the number of rows that have it. Blocks never change; a thread that
+ * walks over one holds a reference and no lock, and the one that drops the last reference frees it.
+ * Blocks of hours that could have half of a batch in them (the figures of the
  * hour are there, the names are not yet) are not kept while such a batch may come: the sum of the
  * rows says that, but for details that are never told, so after two hours the figures alone decide.
  *
@@ -19,15 +20,22 @@
 #include <sys/random.h>
 
 #include "lib/base/hash.h"
-#include "lib/base/strbuf.h"
 #include "lib/base/table.h"
 
 #define HOURS_MAX 65536 /* entries, of all resolvers */
+#define MEMBERS_MAX ((size_t)1 << 28)
 #define SETTLED_HOURS 2 /* until an hour has all that will come in time */
 #define KEY_MAX 320
 
+struct member {
+	uint64_t references; /* of rows; within the lock */
+	uint64_t hash, number;
+	size_t bytes;
+	char text[];
+};
+
 struct row {
-	uint32_t text; /* where in texts */
+	struct member *member;
 	uint64_t count;
 };
 
@@ -38,25 +46,88 @@ struct block {
 	struct reader_hour_stamp stamp;
 	struct row *rows;
 	size_t count, capacity;
-	struct strbuf texts; /* members, each ended by NUL */
-	size_t bytes;        /* 0: it was made in this walk */
+	size_t bytes; /* without the members; 0: it was made in this walk */
 };
 
 struct hour_cache {
 	pthread_mutex_t lock; /* guards all below */
 	struct table table;
+	struct table members; /* of all blocks, also those that are not kept */
 	struct hash_seed seed;
 	TAILQ_HEAD(, block) order; /* used longest ago first */
-	size_t bytes, bytes_max;
+	size_t bytes, member_bytes, bytes_max;
 	uint64_t read, reused; /* hours */
+	uint64_t numbers;      /* that members were given */
 };
+
+/* --- members --- */
+
+static bool is_text(const void *item, const void *key)
+{
+	return strcmp(((const struct member *)item)->text, key) == 0;
+}
+
+static bool is_item(const void *item, const void *key)
+{
+	return item == key;
+}
+
+/* Within the lock. */
+static struct member *member_new(struct hour_cache *cache, const char *text, uint64_t hash)
+{
+	size_t bytes = sizeof(struct member) + strlen(text) + 1;
+	struct member *member = malloc(bytes);
+
+	if (!member)
+		return NULL;
+	*member = (struct member){.hash = hash, .number = ++cache->numbers, .bytes = bytes};
+	memcpy(member->text, text, bytes - sizeof(*member));
+	if (table_insert(&cache->members, hash, member) != TD_OK) {
+		free(member);
+		return NULL;
+	}
+	cache->member_bytes += bytes;
+	return member;
+}
+
+/* With a reference more; NULL when out of memory. */
+static struct member *member_take(struct hour_cache *cache, const char *text)
+{
+	uint64_t hash = hash_bytes(&cache->seed, text, strlen(text));
+
+	pthread_mutex_lock(&cache->lock);
+	struct member *member = table_find(&cache->members, hash, is_text, text);
+	if (!member)
+		member = member_new(cache, text, hash);
+	if (member)
+		member->references++;
+	pthread_mutex_unlock(&cache->lock);
+	return member;
+}
+
+/* Within the lock. */
+static void member_release(struct hour_cache *cache, struct member *member)
+{
+	if (--member->references)
+		return;
+	table_remove(&cache->members, member->hash, is_item, member);
+	cache->member_bytes -= member->bytes;
+	free(member);
+}
+
+uint64_t hour_cache_member(const char *member)
+{
+	return ((const struct member *)(const void *)(member - offsetof(struct member, text)))
+		->number;
+}
 
 /* --- blocks --- */
 
-static void block_free(struct block *block)
+static void block_free(struct hour_cache *cache, struct block *block)
 {
+	for (size_t i = 0; i < block->count; i++)
+		member_release(cache, block->rows[i].member);
 	free(block->rows);
-	strbuf_deinit(&block->texts);
 	free(block);
 }
 
@@ -71,10 +142,15 @@ static uint64_t hash_of(const struct hour_cache *cache, const char *key)
 }
 
 /* Within the lock. */
-static void release(struct block *block)
+static void release(struct hour_cache *cache, struct block *block)
 {
 	if (--block->references == 0)
-		block_free(block);
+		block_free(cache, block);
+}
+
+static size_t bytes_of(const struct hour_cache *cache)
+{
+	return TAILQ_EMPTY(&cache->order) ? 0 : cache->bytes + cache->member_bytes;
 }
 
 static void take_out(struct hour_cache *cache, struct block *block)
@@ -82,7 +158,7 @@ static void take_out(struct hour_cache *cache, struct block *block)
 	table_remove(&cache->table, hash_of(cache, block->key), has_key, block->key);
 	TAILQ_REMOVE(&cache->order, block, next);
 	cache->bytes -= block->bytes;
-	release(block);
+	release(cache, block);
 }
 
 /* Within the lock: the block takes the place of an older one, where there is room for it. */
@@ -93,9 +169,10 @@ static void keep(struct hour_cache *cache, struct block *block)
 
 	if (older)
 		take_out(cache, older);
-	while (cache->bytes + block->bytes > cache->bytes_max && !TAILQ_EMPTY(&cache->order))
+	while (cache->bytes + cache->member_bytes + block->bytes > cache->bytes_max &&
+		!TAILQ_EMPTY(&cache->order))
 		take_out(cache, TAILQ_FIRST(&cache->order));
-	if (cache->bytes + block->bytes > cache->bytes_max ||
+	if (cache->bytes + cache->member_bytes + block->bytes > cache->bytes_max ||
 		table_insert(&cache->table, hash_of(cache, block->key), block) != TD_OK)
 		return;
 	TAILQ_INSERT_TAIL(&cache->order, block, next);
@@ -113,6 +190,7 @@ struct hour_cache *hour_cache_new(size_t bytes_max)
 		return NULL;
 	pthread_mutex_init(&cache->lock, NULL);
 	table_init(&cache->table, HOURS_MAX);
+	table_init(&cache->members, MEMBERS_MAX);
 	if (getrandom(&cache->seed, sizeof(cache->seed), 0) != sizeof(cache->seed))
 		cache->seed = (struct hash_seed){(uint64_t)(uintptr_t)cache, 0};
 	TAILQ_INIT(&cache->order);
@@ -127,6 +205,7 @@ void hour_cache_free(struct hour_cache **cache)
 	while (!TAILQ_EMPTY(&(*cache)->order))
 		take_out(*cache, TAILQ_FIRST(&(*cache)->order));
 	table_deinit(&(*cache)->table);
+	table_deinit(&(*cache)->members);
 	pthread_mutex_destroy(&(*cache)->lock);
 	free(*cache);
 	*cache = NULL;
@@ -136,7 +215,7 @@ struct hour_cache_figures hour_cache_figures(struct hour_cache *cache)
 {
 	pthread_mutex_lock(&cache->lock);
 	struct hour_cache_figures figures = {
-		cache->read, cache->reused, cache->bytes, cache->table.count};
+		cache->read, cache->reused, bytes_of(cache), cache->table.count};
 	pthread_mutex_unlock(&cache->lock);
 	return figures;
 }
@@ -191,7 +270,6 @@ static struct block *block_new(const struct walk *walk, size_t hour)
 	if (!block)
 		return NULL;
 	block->references = 1;
-	strbuf_init(&block->texts);
 	block->stamp = walk->stamps[hour];
 	make_key(walk, hour, block->key);
 	return block;
@@ -210,9 +288,11 @@ static enum td_error add_row(void *context, size_t hour, const char *member, uin
 		block->rows = rows;
 		block->capacity = capacity;
 	}
-	block->rows[block->count++] = (struct row){(uint32_t)block->texts.length, count};
-	strbuf_append(&block->texts, member, strlen(member) + 1);
-	return block->texts.failed ? TD_NOMEM : TD_OK;
+	struct member *kept = member_take(walk->cache, member);
+	if (!kept)
+		return TD_NOMEM;
+	block->rows[block->count++] = (struct row){kept, count};
+	return TD_OK;
 }
 
 static bool is_missing(const struct walk *walk, size_t hour)
@@ -253,7 +333,7 @@ static enum td_error visit_rows(const struct walk *walk, reader_hour_fn *visit, 
 	for (size_t hour = 0; hour < walk->span.count; hour++) {
 		const struct block *block = walk->blocks[hour];
 		for (size_t i = 0; block && i < block->count && error == TD_OK; i++)
-			error = visit(context, hour, block->texts.data + block->rows[i].text,
+			error = visit(context, hour, block->rows[i].member->text,
 				block->rows[i].count);
 	}
 	return error;
@@ -281,14 +361,15 @@ static void finish(struct walk *walk, bool good)
 		if (!block)
 			continue;
 		if (!block->bytes && good) {
-			block->bytes = sizeof(*block) + block->texts.capacity +
-				       block->capacity * sizeof(*block->rows);
+			block->bytes = sizeof(*block) + block->capacity * sizeof(*block->rows);
 			cache->read++;
 			if (is_whole(walk, i))
 				keep(cache, block);
 		}
-		release(block);
+		release(cache, block);
 	}
+	if (4 * cache->members.count < cache->members.capacity)
+		table_shrink(&cache->members);
 	pthread_mutex_unlock(&cache->lock);
 }
 

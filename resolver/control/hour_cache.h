@@ -20,9 +20,13 @@ struct hour_cache;
 struct hour_cache *hour_cache_new(size_t bytes_max); /* NULL: out of memory */
 void hour_cache_free(struct hour_cache **cache);     /* a NULL inside is fine */
 
-/* As reader_hour_rows of READER_HOUR_WATCHED_NAMES; resolver is the reader's. */
+/* As reader_hour_rows of READER_HOUR_WATCHED_NAMES; resolver is the reader's. What it visits is
+ * a member of hour_cache_member. */
 enum td_error hour_cache_rows(struct hour_cache *cache, struct reader *reader, const char *resolver,
 	struct reader_span span, reader_hour_fn *visit, void *context, bool *cut);
+
+/* The number of a text that hour_cache_rows visits, at least 1: another text has never had it. */
+uint64_t hour_cache_member(const char *member);
 
 /* Hours that were read from Redis and such that were not, since it was made; octets held. */
 struct hour_cache_figures {

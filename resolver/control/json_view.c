@@ -20,7 +20,8 @@ struct walk {
 
 static void skip_space(struct walk *walk)
 {
-	while (walk->at < walk->end && *walk->at && strchr(" \t\r\n", *walk->at))
+	while (walk->at < walk->end && (*walk->at == ' ' || *walk->at == '\t' ||
+					       *walk->at == '\r' || *walk->at == '\n'))
 		walk->at++;
 }
 
@@ -93,25 +94,58 @@ static bool skip_value(struct walk *walk, struct json_span *value)
 	return ok;
 }
 
+/* One member of an object, with its key without the quotes. */
+static bool skip_member(struct walk *walk, struct json_span *key, struct json_span *value)
+{
+	skip_space(walk);
+	const char *name = walk->at;
+	if (!skip_string(walk))
+		return false;
+	*key = (struct json_span){name + 1, (size_t)(walk->at - name) - 2};
+	return skip_char(walk, ':') && skip_value(walk, value);
+}
+
+static bool is_key(struct json_span key, const char *text)
+{
+	return strlen(text) == key.length && memcmp(text, key.start, key.length) == 0;
+}
+
 bool json_find(const char *json, size_t size, const char *key, struct json_span *value)
 {
 	struct walk walk = {json, json + size};
-	size_t key_length = strlen(key);
+	struct json_span name;
 
 	if (!skip_char(&walk, '{'))
 		return false;
 	do {
-		skip_space(&walk);
-		const char *name = walk.at;
-		if (!skip_string(&walk))
+		if (!skip_member(&walk, &name, value))
 			return false;
-		size_t length = (size_t)(walk.at - name) - 2;
-		if (!skip_char(&walk, ':') || !skip_value(&walk, value))
-			return false;
-		if (length == key_length && memcmp(name + 1, key, length) == 0)
+		if (is_key(name, key))
 			return true;
 	} while (skip_char(&walk, ','));
 	return false;
+}
+
+void json_find_each(const char *json, size_t size, struct json_wanted *wanted, size_t count)
+{
+	struct walk walk = {json, json + size};
+	struct json_span name, value;
+	size_t found = 0;
+
+	for (size_t i = 0; i < count; i++)
+		wanted[i].value = (struct json_span){NULL, 0};
+	if (!skip_char(&walk, '{'))
+		return;
+	do {
+		if (!skip_member(&walk, &name, &value))
+			return;
+		for (size_t i = 0; i < count; i++) {
+			if (wanted[i].value.start || !is_key(name, wanted[i].key))
+				continue;
+			wanted[i].value = value;
+			found++;
+		}
+	} while (found < count && skip_char(&walk, ','));
 }
 
 bool json_each(struct json_span array, size_t *position, struct json_span *item)

@@ -17,6 +17,14 @@ struct json_span {
 /* The value of key in the object; keys of inner objects do not count. False when there is none. */
 bool json_find(const char *json, size_t size, const char *key, struct json_span *value);
 
+/* The values of several keys, all in one walk; one that is not there has a start of NULL. The first
+ * of equal keys counts. */
+struct json_wanted {
+	const char *key;
+	struct json_span value;
+};
+void json_find_each(const char *json, size_t size, struct json_wanted *wanted, size_t count);
+
 /* json_text of a key's value; "" and false when there is none. */
 bool json_field(const char *json, size_t size, const char *key, char *out, size_t out_size);
 

@@ -43,6 +43,7 @@ resolver_control_libcontrol_a_SOURCES = \
 	resolver/control/fleet.c resolver/control/fleet.h \
 	resolver/control/fleet_hours.c resolver/control/fleet_hours.h \
 	resolver/control/hour_cache.c resolver/control/hour_cache.h \
+	resolver/control/memo.c resolver/control/memo.h \
 	resolver/control/ingest/log_asa.c \
 	resolver/control/ingest/log_columns.c \
 	resolver/control/ingest/log_dnsmasq.c \
@@ -81,6 +82,7 @@ resolver_control_libcontrol_a_SOURCES = \
 	resolver/control/remediate/remediate_powershell.c \
 	resolver/control/remediate/remediate_text.c \
 	resolver/control/remediate/remediate_windows.c \
+	resolver/control/samples.c resolver/control/samples.h \
 	resolver/control/say.c resolver/control/say.h \
 	resolver/control/server.c resolver/control/server.h \
 	resolver/control/status_fleet.c resolver/control/status_fleet.h \
@@ -140,6 +142,7 @@ tests_unit_test_reader_tables_SOURCES = tests/unit/test_reader_tables.c $(REDIS_
 tests_unit_test_reader_tables_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_reader_tables_LDADD = $(CONTROL_TEST_LIBS)
 CONTROL_TESTS += tests/unit/test_hour_cache
+CONTROL_TESTS += tests/unit/test_samples
 check_PROGRAMS += $(CONTROL_TESTS)
 TESTS += $(CONTROL_TESTS)
 REDIS_SERVER = tests/unit/redis_server.c tests/unit/redis_server.h
@@ -183,6 +186,9 @@ tests_unit_test_buckets_LDADD = $(CONTROL_TEST_LIBS)
 tests_unit_test_hour_cache_SOURCES = tests/unit/test_hour_cache.c $(REDIS_SERVER)
 tests_unit_test_hour_cache_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_hour_cache_LDADD = $(CONTROL_TEST_LIBS)
+tests_unit_test_samples_SOURCES = tests/unit/test_samples.c $(REDIS_SERVER)
+tests_unit_test_samples_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_samples_LDADD = $(CONTROL_TEST_LIBS)
 tests_unit_test_hours_SOURCES = tests/unit/test_hours.c $(REDIS_SERVER)
 tests_unit_test_hours_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_hours_LDADD = $(CONTROL_TEST_LIBS)

@@ -358,9 +358,10 @@ static const char *name_behind(
 enum td_error who_name_drops(
 	struct who *who, struct who_drops *drops, const struct reader_pairs *pairs)
 {
+	if (drops->count == 0)
+		return TD_OK;
 	struct reader_pair *rows =
 		arena_alloc(&who->cli->arena, (pairs->count + 1) * sizeof(*rows));
-
 	if (!rows)
 		return TD_NOMEM;
 	if (pairs->count) {

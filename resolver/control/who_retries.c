@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * When clients ask again. Two things in Redis tell it: the stream of transactions, whose entries
- * have a time each but reach back only as far as its bound, and the sets of (client, watched name)
- * of each hour. Both are read once, reduced to small samples of what was asked for, and sorted; a
- * period is then a look at neighbours. The stream is read forwards in pages with an arena of their
- * own: its entries are large and hardly any of them is kept.
+ * When clients ask again. Two things in Redis tell it: the stream of transactions (samples.h), whose
+ * entries have a time each but reach back only as far as its bound, and the sets of (client, watched
+ * name) of each hour. Both are reduced to what was asked for, and sorted; a period is then a look at
+ * neighbours.
  *
  * Hours can bring some hundred thousand rows of a few thousand clients and names. So each text is
  * kept once and has a number, and rows are put in order by counting numbers: comparing the texts of
- * rows took longer than all the rest of an answer.
+ * rows took longer than all the rest of an answer. A dashboard keeps the hours (hour_cache.h), with a
+ * number for each member: what a member is, is found out once for all of its hours.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,25 +17,26 @@
 
 #include "resolver/control/drop_member.h"
 #include "resolver/control/fleet_hours.h"
-#include "resolver/control/json_view.h"
+#include "resolver/control/hour_cache.h"
+#include "resolver/control/memo.h"
+#include "resolver/control/samples.h"
 #include "resolver/control/who.h"
 #include "resolver/control/words.h"
 #include "resolver/telemetry/redis/schema.h"
 
 #define SAMPLES_MAX 400000
 #define HOURS_ROWS_MAX 400000
-#define PAGE 500
-#define TYPE_MAX 12
 
+/* Clients and names are numbers of words, later their places in the order of the alphabet. */
 struct sample {
-	const char *client, *name;
-	char type[TYPE_MAX];
+	uint32_t client, name;
 	int64_t ms;
+	char type[SAMPLE_TYPE_MAX];
 };
 
 /* A row of an hour. */
 struct cell {
-	uint32_t client, name; /* numbers of words, later their places in the order of the alphabet */
+	uint32_t client, name;
 	uint32_t hour;
 	uint64_t count;
 };
@@ -45,14 +46,22 @@ struct collection {
 	const char *client;    /* of this one only; NULL: any */
 	struct words names;    /* of these only, unless there is a client */
 	struct words clients;
+	struct word **client_order, **name_order; /* by place; the arena's */
 	struct sample *samples; /* malloc'd, as are the cells */
 	size_t sample_count, sample_capacity;
 	struct cell *cells;
 	size_t cell_count, cell_capacity;
 	struct who_hour *hours; /* the arena's */
 	size_t hour_count;
+	bool has_numbers; /* members of hours have some */
+	struct memo memo; /* by them: where the pair is, behind UNWANTED */
+	struct pair {
+		uint32_t client, name;
+	} * pairs; /* malloc'd */
+	size_t pair_count, pair_capacity;
 	bool cut;
 };
+#define UNWANTED 0
 
 /* Texts are the same where they are in the same place, as those of words are. */
 static int compare_text(const char *text, const char *other)
@@ -112,81 +121,62 @@ static bool grow(void **rows, size_t *capacity, size_t count, size_t size)
 
 /* --- the stream --- */
 
-static enum td_error add_sample(struct collection *collection, const struct reader_record *record)
+static enum td_error add_sample(
+	struct collection *collection, const struct samples *from, const struct sample_row *row)
 {
-	char client[MEMBER_CLIENT_MAX], name[NAME_TEXT_MAX];
-	struct word *client_word, *name_word;
-	struct sample sample;
+	struct word *client, *name;
 
-	if (!json_field(record->json, record->json_length, "query", name, sizeof(name)) ||
-		!json_field(record->json, record->json_length, "client", client, sizeof(client)))
+	if (row->ms == 0)
 		return TD_OK;
-	json_field(record->json, record->json_length, "type", sample.type, sizeof(sample.type));
-	sample.ms = json_time(record->json, record->json_length, "ts");
-	enum td_error error = wanted(collection, client, name, &client_word, &name_word);
-	if (error != TD_OK || !client_word || sample.ms == 0)
+	enum td_error error = wanted(collection, from->texts.data + row->client,
+		from->texts.data + row->name, &client, &name);
+	if (error != TD_OK || !client)
 		return error;
-	sample.client = client_word->text;
-	sample.name = name_word->text;
 	if (collection->sample_count == SAMPLES_MAX) {
 		collection->cut = true;
 		return TD_OK;
 	}
 	if (!grow((void **)&collection->samples, &collection->sample_capacity,
-		    collection->sample_count, sizeof(sample)))
+		    collection->sample_count, sizeof(struct sample)))
 		return TD_NOMEM;
-	collection->samples[collection->sample_count++] = sample;
+	struct sample *sample = &collection->samples[collection->sample_count++];
+	*sample = (struct sample){client->number, name->number, row->ms, ""};
+	memcpy(sample->type, row->type, sizeof(sample->type));
 	return TD_OK;
-}
-
-/* One page behind id, which moves on; *more is false at the end. */
-static enum td_error read_page(
-	struct collection *collection, struct reader *reader, char id[64], size_t *left, bool *more)
-{
-	struct reader_records records;
-	struct arena arena;
-
-	arena_init(&arena);
-	enum td_error error =
-		reader_next_records(reader, &arena, READER_TRANSACTIONS, id, 0, PAGE, &records);
-	for (size_t i = 0; i < records.count && error == TD_OK; i++)
-		error = add_sample(collection, &records.rows[i]);
-	*more = error == TD_OK && records.count > 0 && *left > records.count;
-	if (*more) {
-		snprintf(id, 64, "%s", records.rows[records.count - 1].id);
-		*left -= records.count;
-	}
-	arena_deinit(&arena);
-	return error;
 }
 
 static enum td_error read_stream(void *context, struct fleet_member *member)
 {
-	enum td_error error = TD_OK;
-	char id[64] = "0";
-	size_t left = 2 * SCHEMA_STREAM_MAX; /* it is trimmed loosely, and goes on growing */
+	struct collection *collection = context;
+	struct sample_cache *cache = collection->who->fleet->samples;
+	struct samples *samples;
+	enum td_error error = samples_take(cache, member->reader, member->resolver, &samples);
 
-	for (bool more = true; more && error == TD_OK;)
-		error = read_page(context, member->reader, id, &left, &more);
+	for (size_t i = 0; error == TD_OK && i < samples->count; i++)
+		error = add_sample(collection, samples, &samples->rows[i]);
+	samples_release(cache, &samples);
 	return error;
 }
 
 /* --- hours --- */
 
-static enum td_error add_hour(void *context, size_t hour, const char *member, uint64_t count)
+/* *client is NULL where the member is of no interest. */
+static enum td_error read_member(struct collection *collection, const char *member,
+	struct word **client, struct word **name)
 {
-	struct collection *collection = context;
 	char client_text[MEMBER_CLIENT_MAX];
-	struct word *client, *name;
 	const char *name_text;
 
-	if (!watched_member_parse(member, client_text, &name_text) || !*name_text) {
-		collection->cut = collection->cut || strcmp(member, SCHEMA_OTHER) == 0;
-		return TD_OK;
-	}
-	enum td_error error = wanted(collection, client_text, name_text, &client, &name);
-	if (error != TD_OK || !client)
-		return error;
+	*client = NULL;
+	if (watched_member_parse(member, client_text, &name_text) && *name_text)
+		return wanted(collection, client_text, name_text, client, name);
+	collection->cut = collection->cut || strcmp(member, SCHEMA_OTHER) == 0;
+	return TD_OK;
+}
+
+static enum td_error add_cell(struct collection *collection, const struct pair *pair, size_t hour,
+	uint64_t count)
+{
 	if (collection->cell_count == HOURS_ROWS_MAX) {
 		collection->cut = true;
 		return TD_OK;
@@ -195,8 +185,45 @@ static enum td_error add_hour(void *context, size_t hour, const char *member, ui
 		    sizeof(struct cell)))
 		return TD_NOMEM;
 	collection->cells[collection->cell_count++] =
-		(struct cell){client->number, name->number, (uint32_t)hour, count};
+		(struct cell){pair->client, pair->name, (uint32_t)hour, count};
 	return TD_OK;
+}
+
+/* Without memory for it the member is read again in the next hour. */
+static enum td_error remember(struct collection *collection, const char *member, bool is_wanted,
+	struct pair pair)
+{
+	uint32_t at = UNWANTED;
+
+	if (!collection->has_numbers)
+		return TD_OK;
+	if (is_wanted) {
+		if (!grow((void **)&collection->pairs, &collection->pair_capacity,
+			    collection->pair_count, sizeof(pair)))
+			return TD_NOMEM;
+		collection->pairs[collection->pair_count++] = pair;
+		at = (uint32_t)collection->pair_count;
+	}
+	memo_put(&collection->memo, hour_cache_member(member), at);
+	return TD_OK;
+}
+
+static enum td_error add_hour(void *context, size_t hour, const char *member, uint64_t count)
+{
+	struct collection *collection = context;
+	struct word *client, *name;
+	uint32_t at;
+
+	if (collection->has_numbers &&
+		memo_find(&collection->memo, hour_cache_member(member), &at))
+		return at == UNWANTED ? TD_OK
+				      : add_cell(collection, &collection->pairs[at - 1], hour,
+						count);
+	enum td_error error = read_member(collection, member, &client, &name);
+	struct pair pair = {client ? client->number : 0, client ? name->number : 0};
+	if (error == TD_OK)
+		error = remember(collection, member, client != NULL, pair);
+	return error == TD_OK && client ? add_cell(collection, &pair, hour, count) : error;
 }
 
 static int compare_words(const void *left, const void *right)
@@ -219,6 +246,29 @@ static struct word **order_words(struct arena *arena, const struct words *words,
 	for (size_t i = 0; i < words->count; i++)
 		(*places)[order[i]->number] = (uint32_t)i;
 	return order;
+}
+
+/* Numbers become places. */
+static enum td_error place_words(struct collection *collection)
+{
+	struct arena *arena = &collection->who->cli->arena;
+	uint32_t *client_places, *name_places;
+
+	collection->client_order = order_words(arena, &collection->clients, &client_places);
+	collection->name_order = order_words(arena, &collection->names, &name_places);
+	if (!collection->client_order || !collection->name_order)
+		return TD_NOMEM;
+	for (size_t i = 0; i < collection->cell_count; i++) {
+		struct cell *cell = &collection->cells[i];
+		cell->client = client_places[cell->client];
+		cell->name = name_places[cell->name];
+	}
+	for (size_t i = 0; i < collection->sample_count; i++) {
+		struct sample *sample = &collection->samples[i];
+		sample->client = client_places[sample->client];
+		sample->name = name_places[sample->name];
+	}
+	return TD_OK;
 }
 
 /* Cells in the order of one of their numbers; those that are equal stay as they stand. */
@@ -266,21 +316,12 @@ static bool sort_cells(struct collection *collection)
 static enum td_error make_hours(struct collection *collection)
 {
 	struct arena *arena = &collection->who->cli->arena;
-	uint32_t *client_places, *name_places;
-	struct word **clients = order_words(arena, &collection->clients, &client_places);
-	struct word **names = order_words(arena, &collection->names, &name_places);
+	struct word **clients = collection->client_order, **names = collection->name_order;
 	struct who_hour *last = NULL;
 
 	collection->hours =
 		arena_alloc(arena, (collection->cell_count + 1) * sizeof(*collection->hours));
-	if (!clients || !names || !collection->hours)
-		return TD_NOMEM;
-	for (size_t i = 0; i < collection->cell_count; i++) {
-		struct cell *cell = &collection->cells[i];
-		cell->client = client_places[cell->client];
-		cell->name = name_places[cell->name];
-	}
-	if (!sort_cells(collection))
+	if (!collection->hours || !sort_cells(collection))
 		return TD_NOMEM;
 	for (size_t i = 0; i < collection->cell_count; i++) {
 		const struct cell *cell = &collection->cells[i];
@@ -304,25 +345,31 @@ int64_t who_earlier(int64_t a, int64_t b)
 	return a == 0 || (b != 0 && b < a) ? b : a;
 }
 
+/* By client, name and type. */
+static int compare_askers(const struct sample *a, const struct sample *b)
+{
+	if (a->client != b->client)
+		return a->client < b->client ? -1 : 1;
+	if (a->name != b->name)
+		return a->name < b->name ? -1 : 1;
+	return strcmp(a->type, b->type);
+}
+
 static int compare_samples(const void *left, const void *right)
 {
 	const struct sample *a = left, *b = right;
-	int order = compare_key(a->client, a->name, b->client, b->name);
+	int order = compare_askers(a, b);
 
-	order = order ? order : strcmp(a->type, b->type);
 	return order ? order : (a->ms > b->ms) - (a->ms < b->ms);
 }
 
-/* The end of the rows of the same client and name, and for samples of the same type. */
+/* The end of the rows of the same client, name and type. */
 static size_t end_of_samples(const struct collection *collection, size_t from)
 {
 	const struct sample *rows = collection->samples;
 	size_t end = from + 1;
 
-	while (end < collection->sample_count &&
-		compare_key(rows[from].client, rows[from].name, rows[end].client, rows[end].name) ==
-			0 &&
-		strcmp(rows[from].type, rows[end].type) == 0)
+	while (end < collection->sample_count && compare_askers(&rows[from], &rows[end]) == 0)
 		end++;
 	return end;
 }
@@ -357,8 +404,10 @@ static void use_hours(const struct collection *collection, size_t from, size_t e
 static void use_samples(const struct collection *collection, size_t from, size_t end,
 	int64_t *scratch, struct who_retry *row)
 {
-	*row = (struct who_retry){
-		.client = collection->samples[from].client, .name = collection->samples[from].name};
+	const struct sample *sample = &collection->samples[from];
+
+	*row = (struct who_retry){.client = collection->client_order[sample->client]->text,
+		.name = collection->name_order[sample->name]->text};
 	row->first_ms = collection->samples[from].ms;
 	row->last_ms = collection->samples[end - 1].ms;
 	for (size_t i = from; i < end; i++)
@@ -460,12 +509,15 @@ static enum td_error begin(struct collection *collection, const struct who_list 
 enum td_error who_load_retries(
 	struct who *who, const char *client, const struct who_list *names, struct who_retries *out)
 {
-	struct collection collection = {.who = who, .client = client};
+	struct collection collection = {
+		.who = who, .client = client, .has_numbers = who->fleet->hours != NULL};
 
 	*out = (struct who_retries){.count = 0};
 	enum td_error error = begin(&collection, names);
 	if (error == TD_OK)
 		error = collect(&collection);
+	if (error == TD_OK)
+		error = place_words(&collection);
 	if (error == TD_OK && collection.sample_count)
 		qsort(collection.samples, collection.sample_count, sizeof(*collection.samples),
 			compare_samples);
@@ -475,6 +527,8 @@ enum td_error who_load_retries(
 		error = make_retries(&collection, out);
 	words_deinit(&collection.names);
 	words_deinit(&collection.clients);
+	memo_deinit(&collection.memo);
+	free(collection.pairs);
 	free(collection.samples);
 	free(collection.cells);
 	return error;

@@ -128,6 +128,53 @@ static void test_kept(void **state)
 	hour_cache_free(&cache);
 }
 
+struct numbered {
+	uint64_t numbers[2]; /* of either member */
+	size_t rows;
+};
+
+static enum td_error hear_number(void *context, size_t hour, const char *member, uint64_t count)
+{
+	struct numbered *numbered = context;
+	uint64_t *number = &numbered->numbers[strstr(member, "b.example.") != NULL];
+
+	(void)hour;
+	(void)count;
+	assert_true(hour_cache_member(member) > 0);
+	assert_true(*number == 0 || *number == hour_cache_member(member));
+	*number = hour_cache_member(member);
+	numbered->rows++;
+	return TD_OK;
+}
+
+/* A member has one number in all hours, of two resolvers too; another one has it never. */
+static void test_numbers(void **state)
+{
+	(void)state;
+	if (!redis)
+		skip();
+	struct hour_cache *cache = hour_cache_new(MIB), *none = hour_cache_new(0);
+	struct reader_span span = {FIRST, HOURS};
+	struct reader *reader = open_reader();
+	struct numbered kept = {.rows = 0}, first = {.rows = 0}, second = {.rows = 0};
+	bool cut;
+
+	assert_int_equal(hour_cache_rows(cache, reader, "gw1", span, hear_number, &kept, &cut), 0);
+	assert_int_equal(hour_cache_rows(cache, reader, "gw2", span, hear_number, &kept, &cut), 0);
+	assert_int_equal(kept.rows, 4 * (HOURS - 1));
+	assert_true(kept.numbers[0] != kept.numbers[1]);
+	/* What is not kept is made anew, maybe in the same place. */
+	assert_int_equal(hour_cache_rows(none, reader, "gw1", span, hear_number, &first, &cut), 0);
+	assert_int_equal(hour_cache_rows(none, reader, "gw1", span, hear_number, &second, &cut), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_true(first.numbers[i] != second.numbers[0]);
+		assert_true(first.numbers[i] != second.numbers[1]);
+	}
+	reader_close(&reader);
+	hour_cache_free(&none);
+	hour_cache_free(&cache);
+}
+
 /* Counts that come late, a client that is forgotten, an hour that lost its rows. */
 static void test_changes_show(void **state)
 {
@@ -242,6 +289,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_kept, fill),
+		cmocka_unit_test_setup(test_numbers, fill),
 		cmocka_unit_test_setup(test_changes_show, fill),
 		cmocka_unit_test_setup(test_half_a_batch, fill),
 		cmocka_unit_test_setup(test_bound, fill),

@@ -114,8 +114,10 @@ bool api_run(struct api_context *context, const struct api_request *request,
 		if (!fleet)
 			return false;
 	}
-	if (fleet && context->shared->watch)
+	if (fleet && context->shared->watch) {
 		fleet->hours = context->shared->watch->hours;
+		fleet->samples = context->shared->watch->samples;
+	}
 	cli->fleet = fleet;
 	set_options(cli, call);
 	int code = run(cli, call, &words);

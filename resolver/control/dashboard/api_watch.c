@@ -113,7 +113,6 @@ static bool load(struct api_context *context, struct fleet *fleet, struct api_re
 	bool ours = is_ours(cli, fleet);
 	struct zones zones;
 
-	fleet->hours = context->shared->watch->hours;
 	enum td_error error = zones_load(cli, ours, &zones);
 	if (error == TD_OK)
 		error = watch_load(context->shared->watch, cli, fleet, &zones, ours, watch);

@@ -13,6 +13,7 @@
 
 #include "resolver/control/drop_member.h"
 #include "resolver/control/fleet_hours.h"
+#include "resolver/control/memo.h"
 #include "resolver/control/words.h"
 
 #define CELLS_MAX 2000000
@@ -21,6 +22,7 @@
 #define DAY_MS (24 * HOUR_MS)
 #define CACHE_BYTES ((size_t)64 << 20)
 #define CACHE_NAMES 50000
+#define CACHE_SAMPLE_BYTES ((size_t)32 << 20)
 
 struct watch_cache *watch_cache_new(void)
 {
@@ -30,7 +32,8 @@ struct watch_cache *watch_cache_new(void)
 		return NULL;
 	cache->hours = hour_cache_new(CACHE_BYTES);
 	cache->names = name_zones_new(CACHE_NAMES);
-	if (!cache->hours || !cache->names)
+	cache->samples = sample_cache_new(CACHE_SAMPLE_BYTES);
+	if (!cache->hours || !cache->names || !cache->samples)
 		watch_cache_free(&cache);
 	return cache;
 }
@@ -41,6 +44,7 @@ void watch_cache_free(struct watch_cache **cache)
 		return;
 	hour_cache_free(&(*cache)->hours);
 	name_zones_free(&(*cache)->names);
+	sample_cache_free(&(*cache)->samples);
 	free(*cache);
 	*cache = NULL;
 }
@@ -58,13 +62,21 @@ struct week {
 	struct words names, clients;
 	struct cell *cells; /* malloc'd */
 	size_t count, capacity;
+	struct memo memo;  /* by the number of a member: where its place is, behind UNKNOWN */
+	struct place {
+		struct word *name;
+		uint32_t client;
+	} * places; /* malloc'd */
+	size_t place_count, place_capacity;
 	uint64_t other; /* without a name */
 	bool cut;
 };
+#define UNKNOWN 0
 
 static void week_init(struct week *week, struct cli *cli)
 {
 	*week = (struct week){.cli = cli};
+	memo_init(&week->memo);
 	words_init(&week->names, &cli->arena, TEXTS_MAX);
 	words_init(&week->clients, &cli->arena, TEXTS_MAX);
 }
@@ -73,6 +85,8 @@ static void week_deinit(struct week *week)
 {
 	words_deinit(&week->names);
 	words_deinit(&week->clients);
+	memo_deinit(&week->memo);
+	free(week->places);
 	free(week->cells);
 }
 
@@ -90,29 +104,72 @@ static enum td_error add_cell(struct week *week, struct cell cell)
 	return TD_OK;
 }
 
-static enum td_error add_row(void *context, size_t hour, const char *member, uint64_t count)
+/* place->name is NULL where it has none, or is one too many. */
+static enum td_error find_place(struct week *week, const char *member, struct place *place)
 {
-	struct week *week = context;
 	char client_text[MEMBER_CLIENT_MAX];
-	struct word *name, *client;
+	struct word *name, *client = NULL;
 	const char *text;
 
-	if (!watched_member_parse(member, client_text, &text) || !*text) {
-		week->other += count;
+	*place = (struct place){NULL, 0};
+	if (!watched_member_parse(member, client_text, &text) || !*text)
 		return TD_OK;
-	}
 	enum td_error error = words_put(&week->names, text, &name);
 	if (error == TD_OK)
 		error = words_put(&week->clients, client_text, &client);
-	if (error == TD_FULL || (error == TD_OK && week->count == CELLS_MAX)) {
-		week->cut = true;
-		week->other += count;
-		return TD_OK;
+	if (error == TD_OK)
+		*place = (struct place){name, client->number};
+	week->cut = week->cut || error == TD_FULL;
+	return error == TD_FULL ? TD_OK : error;
+}
+
+/* Without memory for it the place is found again in the next hour. */
+static void remember(struct week *week, const char *member, const struct place *place)
+{
+	uint32_t at = UNKNOWN;
+
+	if (place->name) {
+		if (week->place_count == week->place_capacity) {
+			size_t capacity = week->place_capacity ? 2 * week->place_capacity : 1024;
+			struct place *places = realloc(week->places, capacity * sizeof(*places));
+			if (!places)
+				return;
+			week->places = places;
+			week->place_capacity = capacity;
+		}
+		week->places[week->place_count++] = *place;
+		at = (uint32_t)week->place_count;
+	}
+	memo_put(&week->memo, hour_cache_member(member), at);
+}
+
+static enum td_error add_row(void *context, size_t hour, const char *member, uint64_t count)
+{
+	struct week *week = context;
+	struct place place = {NULL, 0};
+	enum td_error error = TD_OK;
+	uint32_t at;
+
+	if (!memo_find(&week->memo, hour_cache_member(member), &at)) {
+		error = find_place(week, member, &place);
+		if (error == TD_OK)
+			remember(week, member, &place);
+	} else if (at != UNKNOWN) {
+		place = week->places[at - 1];
 	}
 	if (error != TD_OK)
 		return error;
-	name->count += count;
-	return add_cell(week, (struct cell){name->number, client->number, (uint32_t)hour, count});
+	if (place.name && week->count == CELLS_MAX) {
+		week->cut = true;
+		place.name = NULL;
+	}
+	if (!place.name) {
+		week->other += count;
+		return TD_OK;
+	}
+	place.name->count += count;
+	return add_cell(week,
+		(struct cell){place.name->number, place.client, (uint32_t)hour, count});
 }
 
 static enum td_error read_week(struct week *week, struct fleet *fleet, int64_t first_hour)
@@ -303,6 +360,7 @@ static enum td_error load_week(struct watch_cache *cache, struct cli *cli, struc
 	struct names names;
 	struct week week;
 
+	fleet->hours = cache->hours; /* members have numbers there */
 	week_init(&week, cli);
 	enum td_error error = read_week(&week, fleet, watch->first_hour);
 	if (error == TD_OK)

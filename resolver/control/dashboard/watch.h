@@ -9,6 +9,7 @@
 #include "resolver/control/dashboard/name_zones.h"
 #include "resolver/control/dashboard/zones.h"
 #include "resolver/control/hour_cache.h"
+#include "resolver/control/samples.h"
 
 #define WATCH_HOURS 168
 #define WATCH_CLIENTS_MAX 1000 /* rows of one answer */
@@ -18,6 +19,7 @@
 struct watch_cache {
 	struct hour_cache *hours;
 	struct name_zones *names;
+	struct sample_cache *samples; /* of who asks for periods, api_command.c */
 };
 /* NULL: out of memory. */
 struct watch_cache *watch_cache_new(void);

@@ -162,6 +162,13 @@ enum td_error reader_last_records(struct reader *reader, struct arena *arena,
 #define READER_END_SIZE 64
 enum td_error reader_earlier_records(struct reader *reader, struct arena *arena,
 	enum reader_stream stream, char end[READER_END_SIZE], struct reader_records *out);
+/* The id of the oldest entry, "" when there is none, and how many there are. */
+struct reader_extent {
+	char first[64];
+	uint64_t length;
+};
+enum td_error reader_extent(
+	struct reader *reader, enum reader_stream stream, struct reader_extent *out);
 /* Those after id; waits up to block_ms (less than the timeout of reader_open) for the first, and not
  * at all for 0: Redis looks for clients that waited long enough ten times a second only. None is no
  * error. */

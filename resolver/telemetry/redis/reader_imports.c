@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "resolver/telemetry/redis/reader_connection.h"
 #include "resolver/telemetry/redis/reader_private.h"
 #include "resolver/telemetry/redis/schema.h"
 
@@ -236,41 +237,80 @@ enum td_error reader_history(struct reader *reader, struct arena *arena,
 
 /* --- what is known of clients --- */
 
-static bool put_value(struct reader *reader, enum reader_about about, const char *client)
+static const char *keep_value(struct arena *arena, const redisReply *reply)
+{
+	bool has = reply && reply->type == REDIS_REPLY_STRING && reply->len > 0;
+
+	return has ? reader_keep_reply(arena, reply) : NULL;
+}
+
+static bool put_name(struct reader *reader, const char *client)
 {
 	char key[READER_KEY_MAX];
-	bool fits =
-		about == READER_ABOUT_NAME
-			? reader_make_key(reader, key, KEY_CLIENT, reader->resolver, client)
-			: reader_make_key(reader, key,
-				  about == READER_ABOUT_EVENTLOG ? KEY_EVENTLOG : KEY_REMEDIATED,
-				  reader->resolver);
+	bool fits = reader_make_key(reader, key, KEY_CLIENT, reader->resolver, client);
 
 	if (fits)
-		READER_PUT(reader, "HGET", key, about == READER_ABOUT_NAME ? "name" : client);
+		READER_PUT(reader, "HGET", key, "name");
 	return fits;
+}
+
+/* A key each. */
+static enum td_error take_names(
+	struct reader *reader, struct arena *arena, struct reader_value *rows, size_t count)
+{
+	enum td_error error = TD_OK;
+	bool sent[READER_SLICE];
+
+	for (size_t i = 0; i < count; i++)
+		sent[i] = put_name(reader, rows[i].of);
+	for (size_t i = 0; i < count && !reader->is_lost; i++) {
+		redisReply *reply = sent[i] ? reader_take(reader, REDIS_REPLY_STRING,
+						      REDIS_REPLY_NIL, &error)
+					    : NULL;
+		rows[i].value = keep_value(arena, reply);
+		freeReplyObject(reply);
+	}
+	return error;
+}
+
+/* Fields of one key: one command. */
+static enum td_error take_fields(struct reader *reader, struct arena *arena, const char *key,
+	struct reader_value *rows, size_t count)
+{
+	const char *words[2 + READER_SLICE] = {"HMGET", key};
+	size_t lengths[2 + READER_SLICE];
+	enum td_error error = TD_OK;
+
+	for (size_t i = 0; i < count; i++)
+		words[2 + i] = rows[i].of;
+	for (size_t i = 0; i < 2 + count; i++)
+		lengths[i] = strlen(words[i]);
+	reader_connection_put_sized(reader->connection, 2 + count, words, lengths);
+	redisReply *reply = reader_take(reader, REDIS_REPLY_ARRAY, REDIS_REPLY_ARRAY, &error);
+	for (size_t i = 0; reply && i < count && i < reply->elements; i++)
+		rows[i].value = keep_value(arena, reply->element[i]);
+	freeReplyObject(reply);
+	return error;
 }
 
 enum td_error reader_values(struct reader *reader, struct arena *arena, enum reader_about about,
 	struct reader_value *rows, size_t count)
 {
+	char key[READER_KEY_MAX] = "";
 	enum td_error error = TD_OK;
 
 	for (size_t i = 0; i < count; i++)
 		rows[i].value = NULL;
+	if (about != READER_ABOUT_NAME &&
+		!reader_make_key(reader, key,
+			about == READER_ABOUT_EVENTLOG ? KEY_EVENTLOG : KEY_REMEDIATED,
+			reader->resolver))
+		return TD_TOO_LONG;
 	for (size_t done = 0; done < count && error == TD_OK; done += READER_SLICE) {
-		size_t end = count - done < READER_SLICE ? count : done + READER_SLICE;
-		bool sent[READER_SLICE];
-		for (size_t i = done; i < end; i++)
-			sent[i - done] = put_value(reader, about, rows[i].of);
-		for (size_t i = done; i < end && !reader->is_lost; i++) {
-			redisReply *reply = sent[i - done] ? reader_take(reader, REDIS_REPLY_STRING,
-								     REDIS_REPLY_NIL, &error)
-							   : NULL;
-			bool has = reply && reply->type == REDIS_REPLY_STRING && reply->len > 0;
-			rows[i].value = has ? reader_keep_reply(arena, reply) : NULL;
-			freeReplyObject(reply);
-		}
+		size_t slice = count - done < READER_SLICE ? count - done : READER_SLICE;
+		error = about == READER_ABOUT_NAME
+				? take_names(reader, arena, rows + done, slice)
+				: take_fields(reader, arena, key, rows + done, slice);
 	}
 	return error;
 }

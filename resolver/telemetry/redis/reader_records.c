@@ -164,3 +164,29 @@ enum td_error reader_next_records(struct reader *reader, struct arena *arena,
 	freeReplyObject(reply);
 	return error;
 }
+
+enum td_error reader_extent(
+	struct reader *reader, enum reader_stream stream, struct reader_extent *out)
+{
+	char key[READER_KEY_MAX];
+	enum td_error error = TD_OK;
+
+	*out = (struct reader_extent){.length = 0};
+	if (!make_stream_key(reader, key, stream))
+		return TD_TOO_LONG;
+	READER_PUT(reader, "XRANGE", key, "-", "+", "COUNT", "1");
+	READER_PUT(reader, "XLEN", key);
+	redisReply *first =
+		reader_take_next(reader, REDIS_REPLY_ARRAY, REDIS_REPLY_ARRAY, &error);
+	redisReply *length =
+		reader_take_next(reader, REDIS_REPLY_INTEGER, REDIS_REPLY_INTEGER, &error);
+	const redisReply *entry = first && first->elements == 1 ? first->element[0] : NULL;
+	if (entry && entry->type == REDIS_REPLY_ARRAY && entry->elements > 0 &&
+		reader_is_text(entry->element[0]))
+		snprintf(out->first, sizeof(out->first), "%s", entry->element[0]->str);
+	if (length && length->integer > 0)
+		out->length = (uint64_t)length->integer;
+	freeReplyObject(first);
+	freeReplyObject(length);
+	return error;
+}
