@@ -214,14 +214,13 @@ bool json_field(const char *json, size_t size, const char *key, char *out, size_
 	return found;
 }
 
-int64_t json_time(const char *json, size_t size, const char *key)
+int64_t json_value_time(struct json_span value)
 {
 	struct tm parts = {.tm_isdst = 0};
 	char text[40];
+	const char *rest =
+		strptime(json_text(value, text, sizeof(text)), "%Y-%m-%dT%H:%M:%S", &parts);
 
-	if (!json_field(json, size, key, text, sizeof(text)))
-		return 0;
-	const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &parts);
 	if (!rest)
 		return 0;
 	int64_t ms = (int64_t)timegm(&parts) * 1000;
@@ -229,4 +228,11 @@ int64_t json_time(const char *json, size_t size, const char *key)
 		for (int weight = 100; weight > 0 && *rest >= '0' && *rest <= '9'; weight /= 10)
 			ms += weight * (*rest++ - '0');
 	return ms > 0 ? ms : 0;
+}
+
+int64_t json_time(const char *json, size_t size, const char *key)
+{
+	struct json_span value;
+
+	return json_find(json, size, key, &value) ? json_value_time(value) : 0;
 }

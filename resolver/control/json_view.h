@@ -31,6 +31,7 @@ bool json_field(const char *json, size_t size, const char *key, char *out, size_
 /* Unix milliseconds of a key's value that is a time as the daemon writes them,
  * "2026-11-21T20:52:11.123456Z"; 0 when there is none. */
 int64_t json_time(const char *json, size_t size, const char *key);
+int64_t json_value_time(struct json_span value);
 
 /* Steps through an array: start with *position = 0. False at the end or when it is no array. */
 bool json_each(struct json_span array, size_t *position, struct json_span *item);

@@ -17,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
-#include <time.h>
 
 #include "lib/base/arena.h"
 #include "lib/dns/name.h"
@@ -43,21 +42,6 @@ struct sample_cache {
 };
 
 /* --- one entry --- */
-
-/* "2026-11-21T20:52:11.123456Z"; 0 when it is no time. */
-static int64_t parse_time(const char *text)
-{
-	struct tm parts = {.tm_isdst = 0};
-	const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &parts);
-
-	if (!rest)
-		return 0;
-	int64_t ms = (int64_t)timegm(&parts) * 1000;
-	if (*rest++ == '.')
-		for (int weight = 100; weight > 0 && *rest >= '0' && *rest <= '9'; weight /= 10)
-			ms += weight * (*rest++ - '0');
-	return ms > 0 ? ms : 0;
-}
 
 static struct sample_id parse_id(const char *text)
 {
@@ -101,14 +85,14 @@ static void read_record(
 {
 	struct json_wanted wanted[] = {
 		{.key = "ts"}, {.key = "client"}, {.key = "query"}, {.key = "type"}};
-	char client[MEMBER_CLIENT_MAX], name[NAME_TEXT_MAX], ts[40];
+	char client[MEMBER_CLIENT_MAX], name[NAME_TEXT_MAX];
 
 	json_find_each(record->json, record->json_length, wanted, 4);
 	if (!wanted[0].value.start || !wanted[1].value.start || !wanted[2].value.start)
 		return;
 	if (wanted[3].value.start)
 		json_text(wanted[3].value, row->type, sizeof(row->type));
-	row->ms = parse_time(json_text(wanted[0].value, ts, sizeof(ts)));
+	row->ms = json_value_time(wanted[0].value);
 	row->client = keep_text(samples, json_text(wanted[1].value, client, sizeof(client)));
 	row->name = keep_text(samples, json_text(wanted[2].value, name, sizeof(name)));
 }
