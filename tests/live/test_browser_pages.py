@@ -103,10 +103,11 @@ def test_modules(browser, site):
         return [blockingWords(zones('block', 'block'), []), blockingWords(zones('block', 'watch'), [{}]), blockingWords(zones('watch', 'ignore'), []), blockingWords(zones('ignore'), []),
             healthWords({ state: { daemon: 'away', redis: 'ok' }, upstreams: [] }), healthWords({ state: { redis: 'away' }, upstreams: [{ state: 'ok' }] }),
             healthWords({ state: {}, upstreams: [{ state: 'ok' }, { state: 'backoff' }] }), healthWords({ state: {}, upstreams: [{ state: 'backoff' }] }), healthWords({ state: {}, upstreams: [{ state: 'slow' }, { state: 'ok' }] }),
+            healthWords({ state: { daemon: 'none', redis: 'ok' }, upstreams: [] }),
             blockingWords(zones(null, null), []), blockingWords(zones('block'), null), blockingWords(zones('watch'), [{}])];""")
-    assert [one[1] for one in blocking[9:]] == ["Whether blocking is on is not known now", "Blocking is on", "Blocking is off: tunnels are answered and watched; 1 group differs"]
-    del blocking[9:]
-    assert [one[0] for one in blocking] == ["on", "part", "off", "off", "bad", "bad", "warn", "bad", "good"]
+    assert [one[1] for one in blocking[10:]] == ["Whether blocking is on is not known now", "Blocking is on", "Blocking is off: tunnels are answered and watched; 1 group differs"]
+    del blocking[10:]
+    assert [one[0] for one in blocking] == ["on", "part", "off", "off", "bad", "bad", "warn", "bad", "good", "good"]
     assert blocking[0][1] == "Blocking is on for everyone" and blocking[1][1] == "Blocking is on for 1 of 2 tunnel zones; 1 group differs"
 
 
