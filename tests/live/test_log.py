@@ -131,11 +131,13 @@ def test_a_syslog_daemon_that_does_not_read_or_is_gone(teredown, nsd, folder):
     """Queries are answered as before, what waits comes when it is back, and the rest is counted."""
     log = Syslog(folder.path + "/log")
     daemon = teredown(nsd.endpoint, query_log="all", query_log_file="syslog@" + log.path)
-    began = time.monotonic()
-    ask_many(daemon, 12000)
-    usual = time.monotonic() - began
+    took = []
+    for _ in range(120):
+        began = time.monotonic()
+        ask_many(daemon, 100)
+        took.append(time.monotonic() - began)
     until(lambda: sink(daemon.status(), "query-log")["dropped"] > 0, "records that do not fit")
-    assert usual < 10
+    assert max(took) < 1, "a hundred answers"
     answered = number(daemon.status(), "answered")
 
     def all_but_the_dropped():
