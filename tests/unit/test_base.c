@@ -344,8 +344,8 @@ static void pass_between_threads(size_t size, uint64_t records)
 static void ring_between_threads(void **state)
 {
 	(void)state;
-	pass_between_threads(4096, 10000);
-	pass_between_threads(65536, 200000);
+	pass_between_threads(4096, 4000);
+	pass_between_threads(65536, 60000);
 }
 
 struct parcel {
