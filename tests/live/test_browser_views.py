@@ -231,6 +231,7 @@ def test_many_pairs(browser, site):
     now_ms = int(time.time() * 1000)
     pairs = {"127.1.%d.%d teredo.ipv6.microsoft.com." % divmod(number, 256): "%d %d %d " % (now_ms, now_ms, 1000 - number) for number in range(450)}
     site.redis.client().hset("teredown:{%s}:pair:198.51.100.80" % harness.RESOLVER, mapping=pairs)
+    site.redis.client().hset("teredown:{%s}:timeline:198.51.100.80" % harness.RESOLVER, time.strftime("%Y%m%d%H:dns", time.gmtime()), len(pairs))
     foot, asked = "[data-part=pairs0] .table-foot", """return performance.getEntriesByType('resource').map((one) => one.name)
         .filter((one) => one.includes('/who?')).map((one) => new URL(one).searchParams.get('limit'))"""
     browser.look().open(site.url + "/address/198.51.100.80").wait(foot, "1 to 50, 450 pairs")
