@@ -10,7 +10,15 @@ echo '#include "resolver/control/dashboard/assets.h"'
 
 # Scripts and sheets go without their comments and indentation, which are for whoever reads the source; the lines stay, so that lines in a browser's tools are
 # lines of the source. Comments that begin a line only: what stands behind code is left, and so is any text that looks like one. No text of ours goes on over a
-# line's end, where its indentation would matter.
+# line's end, where its indentation would matter. Sheets go without blanks behind their signs, too: no text of theirs has such a sign and a blank.
+tighten()
+{
+	case $1 in
+	*.css) sed 's/ {/{/g; s/\([:{;,]\) /\1/g; s/;}/}/g' ;;
+	*) cat ;;
+	esac
+}
+
 served()
 {
 	case $1 in
@@ -20,7 +28,7 @@ served()
 			/^[ \t]*\/\*.*\*\/[ \t]*$/ { print ""; next }
 			/^[ \t]*\/\*/ && !index($0, "*/") { inside = 1; print ""; next }
 			/^[ \t]*\/\/ / { print ""; next }
-			{ sub(/^[ \t]+/, ""); print }' "$1"
+			{ sub(/^[ \t]+/, ""); print }' "$1" | tighten "$1"
 		;;
 	*) cat "$1" ;;
 	esac
